@@ -1,0 +1,366 @@
+//! What can be wrong with a table.
+
+use std::path::PathBuf;
+
+/// A table that cannot be read, understood, encoded or split. The message says what and where;
+/// [`DataError::hint`] says how to mend it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// No file at the path.
+    #[error("{path}: no such file")]
+    NotFound {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A folder where a file was expected.
+    #[error("{path}: is a folder, not a table")]
+    IsFolder {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// Reading failed.
+    #[error("{name}: cannot be read: {source}")]
+    Io {
+        /// File or stream.
+        name: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file of 0 bytes (or nothing but comments and blank lines).
+    #[error("{name}: the file is empty")]
+    Empty {
+        /// File or stream.
+        name: String,
+    },
+    /// A header and nothing else.
+    #[error("{name}: there is a header but no row of data")]
+    NoRows {
+        /// File or stream.
+        name: String,
+    },
+    /// A row with more or fewer fields than the header.
+    #[error("{name}:{line}: {found} fields, the header has {expected}")]
+    Ragged {
+        /// File or stream.
+        name: String,
+        /// Physical line, the header is line 1.
+        line: u64,
+        /// Fields in this row.
+        found: usize,
+        /// Fields in the header.
+        expected: usize,
+    },
+    /// A quote that never closes.
+    #[error("{name}:{line}: the quote opened in this row never closes")]
+    UnclosedQuote {
+        /// File or stream.
+        name: String,
+        /// Physical line of the row.
+        line: u64,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("{name}:{line}, column {column}: byte {byte} of the field is not UTF-8")]
+    NotUtf8 {
+        /// File or stream.
+        name: String,
+        /// Physical line.
+        line: u64,
+        /// Column name, quoted, or number.
+        column: String,
+        /// 1-based byte in the field.
+        byte: usize,
+    },
+    /// A file of another kind than its name or place says.
+    #[error("{name}: this looks like {looks_like}, not like a table this program reads")]
+    Foreign {
+        /// File or stream.
+        name: String,
+        /// What the first bytes say.
+        looks_like: &'static str,
+    },
+    /// Parquet or Arrow that does not decode.
+    #[error("{name}: the {format} file is damaged: {reason}")]
+    Damaged {
+        /// File or stream.
+        name: String,
+        /// Parquet or Arrow IPC.
+        format: &'static str,
+        /// The decoder's reason.
+        reason: String,
+    },
+    /// A Parquet or Arrow column of a type that has no place in a table of numbers and categories.
+    #[error("{name}, column {column:?}: columns of type {data_type} are not supported")]
+    UnsupportedType {
+        /// File or stream.
+        name: String,
+        /// Column name.
+        column: String,
+        /// Arrow's name of the type.
+        data_type: String,
+    },
+    /// Two columns of one name.
+    #[error("{name}: columns {first} and {second} are both named {column:?}")]
+    DuplicateColumn {
+        /// File or stream.
+        name: String,
+        /// The name they share.
+        column: String,
+        /// 1-based position.
+        first: usize,
+        /// 1-based position.
+        second: usize,
+    },
+    /// A column that was asked for and is not there.
+    #[error("{name}: there is no column {column:?}")]
+    NoColumn {
+        /// File or stream.
+        name: String,
+        /// The missing name.
+        column: String,
+        /// The nearest name that is there.
+        nearest: Option<String>,
+    },
+    /// Columns that a model needs and a table lacks.
+    #[error("{name}: {} that the model needs {} missing: {}", plural(.columns.len(), "column"), if .columns.len() == 1 { "is" } else { "are" }, list(.columns))]
+    MissingColumns {
+        /// File or stream.
+        name: String,
+        /// All missing names.
+        columns: Vec<String>,
+        /// The nearest name that is there, to the first missing one.
+        nearest: Option<String>,
+    },
+    /// A column named twice among the roles (target, weights, ignored...).
+    #[error("column {column:?} cannot be {first} and {second} at once")]
+    RoleClash {
+        /// Column name.
+        column: String,
+        /// One role.
+        first: &'static str,
+        /// The other role.
+        second: &'static str,
+    },
+    /// Text where numbers are needed.
+    #[error("{name}{}, column {column:?}: {value:?} is not {expected}{}", at(.line), others(*.count))]
+    NotA {
+        /// File or stream.
+        name: String,
+        /// Physical line, if the file has lines, else the 1-based row.
+        line: Place,
+        /// Column name.
+        column: String,
+        /// The first offending value.
+        value: String,
+        /// "a number", "a date"...
+        expected: &'static str,
+        /// Offending values in the column.
+        count: usize,
+    },
+    /// An infinite number, or one too large for 32-bit floats.
+    #[error("{name}{}, column {column:?}: {value} is not finite in 32-bit floats", at(.line))]
+    NotFinite {
+        /// File or stream.
+        name: String,
+        /// Line or row.
+        line: Place,
+        /// Column name.
+        column: String,
+        /// The value as written.
+        value: String,
+    },
+    /// A missing value where none may be.
+    #[error("{name}{}, column {column:?}: the {role} is missing{}", at(.line), others(*.count))]
+    MissingValue {
+        /// File or stream.
+        name: String,
+        /// Line or row of the first.
+        line: Place,
+        /// Column name.
+        column: String,
+        /// "target" or "weight".
+        role: &'static str,
+        /// Missing values in the column.
+        count: usize,
+    },
+    /// A weight below 0.
+    #[error("{name}{}, column {column:?}: the weight {value} is below 0", at(.line))]
+    NegativeWeight {
+        /// File or stream.
+        name: String,
+        /// Line or row.
+        line: Place,
+        /// Column name.
+        column: String,
+        /// The weight.
+        value: f64,
+    },
+    /// Dates in a form that could mean several days.
+    #[error("column {column:?} looks like dates that are not ISO 8601: {value:?}")]
+    AmbiguousDate {
+        /// Column name.
+        column: String,
+        /// The first value.
+        value: String,
+    },
+    /// A column without a single value.
+    #[error("column {column:?} has no value at all")]
+    AllMissing {
+        /// Column name.
+        column: String,
+    },
+    /// Nothing to learn from.
+    #[error("no usable feature column is left: {reason}")]
+    NoFeatures {
+        /// Why the candidates fell out.
+        reason: String,
+    },
+    /// A target with a single value.
+    #[error("the target {column:?} is {value} in every row: there is nothing to learn")]
+    ConstantTarget {
+        /// Column name.
+        column: String,
+        /// Its only value.
+        value: String,
+    },
+    /// A task that does not fit the target.
+    #[error("the target {column:?} does not fit the task {task}: {reason}")]
+    TaskMismatch {
+        /// Column name.
+        column: String,
+        /// The task that was asked for.
+        task: String,
+        /// Why it does not fit.
+        reason: String,
+    },
+    /// A class label the model does not know.
+    #[error("{name}{}, column {column:?}: the class {value:?} did not occur in training", at(.line))]
+    UnknownClass {
+        /// File or stream.
+        name: String,
+        /// Line or row.
+        line: Place,
+        /// Column name.
+        column: String,
+        /// The label.
+        value: String,
+    },
+    /// A class too small to be divided.
+    #[error("the class {class:?} has 1 row only, a stratified split needs at least 2 of each class")]
+    ClassTooSmall {
+        /// The label.
+        class: String,
+    },
+    /// A split that would leave a part without rows.
+    #[error("{rows} rows cannot be split: the {part} part would have {got}, it needs at least {needed}")]
+    TooFewRows {
+        /// Rows to split.
+        rows: usize,
+        /// Which part.
+        part: &'static str,
+        /// Rows it would get.
+        got: usize,
+        /// Rows it needs.
+        needed: usize,
+    },
+    /// A value of the split column that names no part.
+    #[error("{name}{}, column {column:?}: {value:?} names no part of the data", at(.line))]
+    SplitValue {
+        /// File or stream.
+        name: String,
+        /// Line or row.
+        line: Place,
+        /// Column name.
+        column: String,
+        /// What stands there.
+        value: String,
+    },
+    /// More encoded numbers than memory should hold.
+    #[error("{rows} rows of {width} encoded columns are more than the {limit} numbers that one table may have")]
+    TooWide {
+        /// Rows.
+        rows: usize,
+        /// Encoded columns.
+        width: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// Where in the input a value stands: a physical line where the file has lines, else a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Physical line, 1-based; the header is line 1.
+    Line(u64),
+    /// Row of data, 1-based.
+    Row(u64),
+}
+
+fn at(place: &Place) -> String {
+    match place {
+        Place::Line(line) => format!(":{line}"),
+        Place::Row(row) => format!(", row {row}"),
+    }
+}
+
+fn others(count: usize) -> String {
+    match count {
+        0 | 1 => String::new(),
+        n => format!(" ({n} such values in the column)"),
+    }
+}
+
+fn plural(n: usize, noun: &str) -> String {
+    if n == 1 { format!("a {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = names.iter().take(SHOWN).map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text += &format!(" and {} more", names.len() - SHOWN);
+    }
+    text
+}
+
+impl DataError {
+    /// How to mend it, in one sentence, where there is a way.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Ragged { .. } => {
+                "each row needs as many fields as the header; a field with the separator in it needs quotes, and another \
+                 separator is set by --delimiter"
+            }
+            Self::NotUtf8 { .. } => "convert the file first: iconv -f latin1 -t utf-8 FILE",
+            Self::Foreign { looks_like: "UTF-16 text", .. } => "convert the file first: iconv -f utf-16 -t utf-8 FILE",
+            Self::Foreign { .. } => "CSV, TSV (also gzipped), Parquet and Arrow IPC files are read",
+            Self::UnsupportedType { column, .. } => return Some(format!("leave it out with --ignore {column:?}")),
+            Self::DuplicateColumn { .. } => "give each column its own name",
+            Self::NoColumn { nearest, .. } | Self::MissingColumns { nearest, .. } => {
+                return nearest.as_ref().map(|name| format!("did you mean {name:?}?"));
+            }
+            Self::NotA { column, value, .. } => {
+                return Some(format!(
+                    "--missing {value:?} reads it as a missing value, --categorical {column:?} the column as categories, \
+                     --ignore {column:?} leaves it out"
+                ));
+            }
+            Self::NotFinite { .. } => "remove or replace the value, or leave it empty to have it imputed",
+            Self::MissingValue { role: "target", .. } => "remove the rows without a target",
+            Self::AmbiguousDate { column, .. } => {
+                return Some(format!(
+                    "write the dates as 2024-12-31, or leave the column out with --ignore {column:?}, or take them as \
+                     categories with --categorical {column:?}"
+                ));
+            }
+            Self::AllMissing { column } => return Some(format!("leave it out with --ignore {column:?}")),
+            Self::ClassTooSmall { .. } => "remove the row, join the class with another, or split without --stratify",
+            Self::TooFewRows { .. } => "give more rows or another fraction",
+            Self::SplitValue { .. } => "use train, validation (or valid, val) and test",
+            Self::TooWide { .. } => "ignore columns with many categories or lower --max-categories",
+            Self::TaskMismatch { .. } => "choose another --task: regression, binary, multiclass, or auto",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}

@@ -1,0 +1,34 @@
+//! Tables for neural networks: read, understand, split, encode.
+//!
+//! ```
+//! use perceptra_data::{Encoder, EncoderOptions, Schema, SchemaOptions, Split, Table};
+//!
+//! let csv = "size,colour,price\n1,red,10\n2,blue,20\n3,red,30\n4,blue,40.5\n";
+//! let table = Table::from_csv("prices.csv", csv, &Default::default())?;
+//! let options = SchemaOptions { target: vec!["price".into()], ..Default::default() };
+//! let schema = Schema::infer(&table, &options)?;
+//! let split = Split::holdout(table.rows(), 0.25, 0.0, None, 0)?;
+//! let train = table.take(&split.train);
+//! let encoder = Encoder::fit(&train, &schema, None, &EncoderOptions::default())?;
+//! let (inputs, _) = encoder.inputs(&train)?;
+//! assert_eq!(inputs.rows, 3);
+//! # Ok::<(), perceptra_data::DataError>(())
+//! ```
+//!
+//! A file becomes a [`Table`] ([`Table::read`], or piece by piece a [`TableReader`]); a [`Schema`] says what its columns
+//! mean; a [`Split`] says which rows train; an [`Encoder`], fitted on those rows alone, turns tables into [`Matrix`]es of
+//! 32-bit floats. Nothing here knows a tensor library: the numbers cross to a device where a model is trained or used.
+
+mod encode;
+mod error;
+mod read;
+mod schema;
+mod split;
+mod table;
+
+pub use encode::{EncodeReport, Encoder, EncoderOptions, Matrix, Scaling, row_weights};
+pub use error::{DataError, Place};
+pub use read::{MISSING, ReadOptions, TableReader};
+pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task};
+pub use split::{Split, SplitOptions};
+pub use table::{Table, nearest};

@@ -1,0 +1,451 @@
+//! Reading tables: CSV (any separator, quotes, comments, gzip), Parquet and Arrow IPC, from files or standard input.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::{Deserialize, Serialize};
+
+use crate::table::check_names;
+use crate::{DataError, Table};
+
+/// How a table is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReadOptions {
+    /// Field separator of CSV files, one ASCII character; by default the most frequent of `,` `;` tab `|` in the header.
+    pub delimiter: Option<char>,
+    /// Lines that begin with this ASCII character are skipped.
+    pub comment: Option<char>,
+    /// Fields that mean "no value", besides the empty field. Spaces around a field do not count.
+    pub missing: Vec<String>,
+}
+
+/// Fields that mean "no value" by default.
+pub const MISSING: [&str; 12] =
+    ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "null", "NULL", "None", "?"];
+
+/// The longest row of a CSV file, in bytes.
+const MAX_ROW: usize = 64 << 20;
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { delimiter: None, comment: None, missing: MISSING.map(String::from).to_vec() }
+    }
+}
+
+/// A table read in pieces of bounded size.
+pub struct TableReader {
+    pieces: Pieces,
+    rows: u64,
+    columns: Vec<String>,
+}
+
+enum Pieces {
+    Csv(Box<CsvPieces>),
+    Arrow { name: String, format: &'static str, batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>> },
+}
+
+impl Table {
+    /// Reads the whole file at `path`, or standard input for `-`.
+    ///
+    /// # Errors
+    ///
+    /// A [`DataError`] for what cannot be read; [`DataError::NoRows`] for a table without rows.
+    pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
+        let mut reader = TableReader::open(path, options, 65_536)?;
+        let tables = reader.by_ref().collect::<Result<Vec<_>, _>>()?;
+        let table = Self::concat(tables).filter(|t| t.rows() > 0);
+        table.ok_or_else(|| DataError::NoRows { name: display_name(path) })
+    }
+
+    /// Reads a table from CSV text.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::read`].
+    pub fn from_csv(name: &str, text: impl Into<Vec<u8>>, options: &ReadOptions) -> Result<Self, DataError> {
+        let input = Box::new(Cursor::new(text.into()));
+        let reader = TableReader::from_stream(name.to_owned(), input, false, options, 65_536)?;
+        let tables = reader.collect::<Result<Vec<_>, _>>()?;
+        Self::concat(tables).ok_or_else(|| DataError::NoRows { name: name.to_owned() })
+    }
+}
+
+fn display_name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
+}
+
+impl TableReader {
+    /// Opens the file at `path`, or standard input for `-`, to be read in tables of at most `rows` rows.
+    ///
+    /// What the file is shows in its first bytes, not in its name; a name that ends in `.tsv` or `.tab` makes the tab the
+    /// separator.
+    ///
+    /// # Errors
+    ///
+    /// A [`DataError`] for a file that cannot be opened, is empty, or of no known kind.
+    pub fn open(path: &Path, options: &ReadOptions, rows: usize) -> Result<Self, DataError> {
+        let name = display_name(path);
+        if path == Path::new("-") {
+            return Self::from_stream(name, Box::new(std::io::stdin()), false, options, rows);
+        }
+        let io = |source| DataError::Io { name: name.clone(), source };
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(DataError::NotFound { path: path.to_owned() });
+            }
+            Err(source) => return Err(io(source)),
+        };
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(DataError::IsFolder { path: path.to_owned() });
+        }
+        let lower = name.to_lowercase();
+        let stem = lower.strip_suffix(".gz").unwrap_or(&lower);
+        let tabs = stem.ends_with(".tsv") || stem.ends_with(".tab");
+        let mut magic = [0; 8];
+        let mut file = file;
+        if metadata.is_file() {
+            let n = read_up_to(&mut file, &mut magic).map_err(io)?;
+            file.rewind().map_err(io)?;
+            match Kind::of(&magic[..n]) {
+                Kind::Parquet => return Self::parquet(name, file, rows),
+                Kind::Arrow => return Self::ipc(name, BufReader::new(file)),
+                _ => {}
+            }
+        }
+        Self::from_stream(name, Box::new(file), tabs, options, rows)
+    }
+
+    /// Column names, in the order of the file.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    fn from_stream(
+        name: String,
+        input: Box<dyn Read>,
+        tabs: bool,
+        options: &ReadOptions,
+        rows: usize,
+    ) -> Result<Self, DataError> {
+        let io = |source| DataError::Io { name: name.clone(), source };
+        let mut input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 16, input));
+        let mut kind = Kind::of(input.fill_buf().map_err(io)?);
+        if kind == Kind::Gzip {
+            let inner = flate2::bufread::MultiGzDecoder::new(input);
+            input = Box::new(BufReader::with_capacity(1 << 16, inner));
+            kind = Kind::of(input.fill_buf().map_err(io)?);
+        }
+        let foreign = |looks_like| Err(DataError::Foreign { name: name.clone(), looks_like });
+        match kind {
+            Kind::Text => CsvPieces::new(name, input, tabs, options, rows).map(|csv| Self {
+                columns: csv.columns.clone(),
+                pieces: Pieces::Csv(Box::new(csv)),
+                rows: 0,
+            }),
+            Kind::Empty => Err(DataError::Empty { name }),
+            Kind::Gzip => foreign("a doubly compressed file"),
+            Kind::Zip => foreign("a zip archive or an Excel workbook"),
+            Kind::Utf16 => foreign("UTF-16 text"),
+            Kind::Html => foreign("a web page"),
+            Kind::Model => foreign("a SafeTensors model"),
+            Kind::Parquet | Kind::Arrow => {
+                let mut bytes = Vec::new();
+                input.read_to_end(&mut bytes).map_err(io)?;
+                let bytes = bytes::Bytes::from(bytes);
+                match kind {
+                    Kind::Parquet => Self::parquet(name, bytes, rows),
+                    _ => Self::ipc(name, Cursor::new(bytes)),
+                }
+            }
+        }
+    }
+
+    fn parquet(
+        name: String,
+        input: impl parquet::file::reader::ChunkReader + 'static,
+        rows: usize,
+    ) -> Result<Self, DataError> {
+        let damaged = |e: parquet::errors::ParquetError| DataError::Damaged {
+            name: name.clone(),
+            format: "Parquet",
+            reason: e.to_string(),
+        };
+        let builder = ParquetRecordBatchReaderBuilder::try_new(input).map_err(damaged)?;
+        let schema = builder.schema().clone();
+        let batches = builder.with_batch_size(rows).build().map_err(damaged)?;
+        Self::arrow(name, "Parquet", &schema, batches.map(|b| b.map_err(|e| e.to_string())))
+    }
+
+    fn ipc(name: String, input: impl Read + Seek + 'static) -> Result<Self, DataError> {
+        let reader = arrow::ipc::reader::FileReader::try_new(input, None).map_err(|e| DataError::Damaged {
+            name: name.clone(),
+            format: "Arrow IPC",
+            reason: e.to_string(),
+        })?;
+        let schema = reader.schema();
+        Self::arrow(name, "Arrow IPC", &schema, reader.map(|b| b.map_err(|e| e.to_string())))
+    }
+
+    fn arrow(
+        name: String,
+        format: &'static str,
+        schema: &arrow::datatypes::SchemaRef,
+        batches: impl Iterator<Item = Result<RecordBatch, String>> + 'static,
+    ) -> Result<Self, DataError> {
+        let columns: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
+        check_names(&name, columns.iter().map(String::as_str))?;
+        Ok(Self { pieces: Pieces::Arrow { name, format, batches: Box::new(batches) }, rows: 0, columns })
+    }
+}
+
+impl Iterator for TableReader {
+    type Item = Result<Table, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut table = match &mut self.pieces {
+            Pieces::Csv(csv) => csv.next()?,
+            Pieces::Arrow { name, format, batches } => {
+                // The decoders of damaged files may panic inside the arrow crates: that is an error like the others.
+                let batch = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| batches.next()))
+                    .unwrap_or_else(|_| Some(Err("the decoder gave up".into())))?;
+                batch
+                    .map_err(|reason| DataError::Damaged { name: name.clone(), format, reason })
+                    .and_then(|batch| Table::from_batch(name.clone(), &batch))
+            }
+        };
+        if let (Ok(table), Pieces::Arrow { .. }) = (&mut table, &self.pieces) {
+            if self.rows > 0 {
+                table.set_first_row(self.rows);
+            }
+            self.rows += table.rows() as u64;
+        }
+        Some(table)
+    }
+}
+
+fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut n = 0;
+    while n < buffer.len() {
+        match input.read(&mut buffer[n..])? {
+            0 => break,
+            k => n += k,
+        }
+    }
+    Ok(n)
+}
+
+/// What the first bytes say a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Empty,
+    Text,
+    Gzip,
+    Parquet,
+    Arrow,
+    Zip,
+    Utf16,
+    Html,
+    Model,
+}
+
+impl Kind {
+    fn of(start: &[u8]) -> Self {
+        match start {
+            [] => Self::Empty,
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [b'P', b'A', b'R', b'1', ..] => Self::Parquet,
+            [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Self::Arrow,
+            [b'P', b'K', 3, 4, ..] => Self::Zip,
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Self::Utf16,
+            [_, _, _, _, _, 0, 0, 0, ..] => Self::Model,
+            _ if start.to_ascii_lowercase().starts_with(b"<!doc") || start.to_ascii_lowercase().starts_with(b"<html") => {
+                Self::Html
+            }
+            _ => Self::Text,
+        }
+    }
+}
+
+/// Counts the quotes that pass: an odd number at the end means that one never closed.
+struct QuoteCounter {
+    inner: Box<dyn BufRead>,
+    odd: std::rc::Rc<std::cell::Cell<bool>>,
+}
+
+impl Read for QuoteCounter {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        let quotes = buffer[..n].iter().filter(|&&b| b == b'"').count();
+        self.odd.set(self.odd.get() ^ (quotes % 2 == 1));
+        Ok(n)
+    }
+}
+
+struct CsvPieces {
+    name: String,
+    reader: csv::Reader<QuoteCounter>,
+    odd_quotes: std::rc::Rc<std::cell::Cell<bool>>,
+    columns: Vec<String>,
+    missing: HashSet<String>,
+    rows: usize,
+    done: bool,
+}
+
+impl CsvPieces {
+    fn new(
+        name: String,
+        mut input: Box<dyn BufRead>,
+        tabs: bool,
+        options: &ReadOptions,
+        rows: usize,
+    ) -> Result<Self, DataError> {
+        let comment = options.comment.map(|c| c as u8);
+        let delimiter = match options.delimiter {
+            Some(c) => c as u8,
+            None if tabs => b'\t',
+            None => {
+                let start = input.fill_buf().map_err(|source| DataError::Io { name: name.clone(), source })?;
+                sniff_delimiter(start, comment)
+            }
+        };
+        let odd_quotes = std::rc::Rc::new(std::cell::Cell::new(false));
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .comment(comment)
+            .flexible(true)
+            .buffer_capacity(1 << 16)
+            .from_reader(QuoteCounter { inner: input, odd: odd_quotes.clone() });
+        let header = reader.byte_headers().map_err(|e| csv_error(&name, &e))?.clone();
+        if header.is_empty() {
+            return Err(DataError::Empty { name });
+        }
+        let line = header.position().map_or(1, csv::Position::line);
+        let columns = header
+            .iter()
+            .enumerate()
+            .map(|(i, field)| text(&name, line, &(i + 1).to_string(), field).map(|s| s.trim().to_owned()))
+            .collect::<Result<Vec<_>, _>>()?;
+        if columns.iter().any(|c| c.contains('\0')) {
+            return Err(DataError::Foreign { name, looks_like: "binary data" });
+        }
+        check_names(&name, columns.iter().map(String::as_str))?;
+        let missing = options.missing.iter().map(|m| m.trim().to_owned()).collect();
+        Ok(Self { name, reader, odd_quotes, columns, missing, rows, done: false })
+    }
+
+    fn next(&mut self) -> Option<Result<Table, DataError>> {
+        if self.done {
+            return None;
+        }
+        let piece = self.read_piece();
+        match &piece {
+            Ok(table) if table.rows() < self.rows => self.done = true,
+            Ok(_) => {}
+            Err(_) => self.done = true,
+        }
+        match piece {
+            Ok(table) if table.rows() == 0 => None,
+            piece => Some(piece),
+        }
+    }
+
+    fn read_piece(&mut self) -> Result<Table, DataError> {
+        let mut builders: Vec<StringBuilder> = self.columns.iter().map(|_| StringBuilder::new()).collect();
+        let mut lines = Vec::new();
+        let mut record = csv::ByteRecord::new();
+        while lines.len() < self.rows {
+            if !self.reader.read_byte_record(&mut record).map_err(|e| csv_error(&self.name, &e))? {
+                break;
+            }
+            let line = record.position().map_or(0, csv::Position::line);
+            let at_end = self.reader.is_done();
+            let unclosed = || at_end && self.odd_quotes.get() && record.iter().any(|f| f.contains(&b'\n'));
+            if record.len() != self.columns.len() || record.as_slice().len() > MAX_ROW {
+                // A quote that never closes swallows the rest of the file.
+                if self.swallowed(&record) {
+                    return Err(DataError::UnclosedQuote { name: self.name.clone(), line });
+                }
+                return Err(DataError::Ragged {
+                    name: self.name.clone(),
+                    line,
+                    found: record.len(),
+                    expected: self.columns.len(),
+                });
+            }
+            if unclosed() {
+                return Err(DataError::UnclosedQuote { name: self.name.clone(), line });
+            }
+            for ((field, builder), column) in record.iter().zip(&mut builders).zip(&self.columns) {
+                let value = match std::str::from_utf8(field) {
+                    Ok(value) => value,
+                    Err(_) => text(&self.name, line, &format!("{column:?}"), field)?,
+                };
+                let trimmed = value.trim();
+                if trimmed.is_empty() || self.missing.contains(trimmed) {
+                    builder.append_null();
+                } else {
+                    builder.append_value(value);
+                }
+            }
+            lines.push(line);
+        }
+        let rows = lines.len();
+        let columns = self
+            .columns
+            .iter()
+            .zip(&mut builders)
+            .map(|(name, builder)| (name.clone(), Arc::new(builder.finish()) as ArrayRef))
+            .collect();
+        Ok(Table::from_columns(self.name.clone(), columns, rows, Some(lines)))
+    }
+
+    /// Whether the record runs to the end of the input inside an open quote.
+    fn swallowed(&mut self, record: &csv::ByteRecord) -> bool {
+        let mut rest = csv::ByteRecord::new();
+        record.iter().any(|f| f.contains(&b'\n'))
+            && self.reader.read_byte_record(&mut rest).is_ok_and(|more| !more)
+            && self.odd_quotes.get()
+    }
+}
+
+fn text<'a>(name: &str, line: u64, column: &str, field: &'a [u8]) -> Result<&'a str, DataError> {
+    std::str::from_utf8(field).map_err(|e| DataError::NotUtf8 {
+        name: name.to_owned(),
+        line,
+        column: column.to_owned(),
+        byte: e.valid_up_to() + 1,
+    })
+}
+
+fn csv_error(name: &str, error: &csv::Error) -> DataError {
+    let source = match error.kind() {
+        csv::ErrorKind::Io(e) => std::io::Error::new(e.kind(), e.to_string()),
+        _ => std::io::Error::other(error.to_string()),
+    };
+    DataError::Io { name: name.to_owned(), source }
+}
+
+/// The separator that is most frequent in the first line, outside quotes.
+fn sniff_delimiter(start: &[u8], comment: Option<u8>) -> u8 {
+    let is_header = |line: &&[u8]| !line.is_empty() && line.first().copied() != comment;
+    let header = start.split(|&b| b == b'\n' || b == b'\r').find(is_header).unwrap_or_default();
+    let mut quoted = false;
+    let mut counts = [0; 4];
+    for &byte in header {
+        quoted ^= byte == b'"';
+        if let (false, Some(i)) = (quoted, b",;\t|".iter().position(|&d| d == byte)) {
+            counts[i] += 1;
+        }
+    }
+    // The first of the most frequent: a comma if there is none at all.
+    let most = counts.iter().max().copied().unwrap_or(0);
+    counts.iter().position(|&c| c == most).map_or(b',', |i| b",;\t|"[i])
+}

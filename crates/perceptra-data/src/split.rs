@@ -1,0 +1,198 @@
+//! Which rows train, which validate, which test.
+
+use std::path::PathBuf;
+
+use perceptra_random::{Purpose, Stream};
+use serde::{Deserialize, Serialize};
+
+use crate::{DataError, Table};
+
+/// Row numbers of the three parts of a table, each sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Split {
+    /// Rows to fit on.
+    pub train: Vec<u32>,
+    /// Rows to stop on.
+    pub validation: Vec<u32>,
+    /// Rows to judge by.
+    pub test: Vec<u32>,
+}
+
+/// How a table is split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SplitOptions {
+    /// Share of all rows held out for testing, in [0, 1); 0 for none.
+    pub test: f64,
+    /// Share of the other rows held out for validation, in [0, 1); 0 for none.
+    pub validation: f64,
+    /// A table of its own for testing, instead of a share.
+    pub test_file: Option<PathBuf>,
+    /// A table of its own for validation, instead of a share.
+    pub validation_file: Option<PathBuf>,
+    /// Whether each part has the classes in the shares of the whole table.
+    pub stratify: bool,
+}
+
+impl Default for SplitOptions {
+    fn default() -> Self {
+        Self { test: 0.2, validation: 0.15, test_file: None, validation_file: None, stratify: true }
+    }
+}
+
+impl Split {
+    /// Draws a holdout: a `test` share of `rows`, then a `validation` share of the rest.
+    ///
+    /// `classes` (one number a row) makes it stratified: each part has each class in its share, to the nearest row, and
+    /// the classes of the training part include every class.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::TooFewRows`] if a part that was asked for, or the training part, would be empty;
+    /// [`DataError::ClassTooSmall`] (with the class's number) for a class of one row.
+    pub fn holdout(
+        rows: usize,
+        test: f64,
+        validation: f64,
+        classes: Option<&[u32]>,
+        seed: u64,
+    ) -> Result<Self, DataError> {
+        let all: Vec<u32> = (0..rows as u32).collect();
+        let (rest, test_rows) = part(&all, test, classes, Stream::new(seed, Purpose::Split, 0))?;
+        let (train, validation_rows) = part(&rest, validation, classes, Stream::new(seed, Purpose::Split, 1))?;
+        let split = Self { train, validation: validation_rows, test: test_rows };
+        let parts = [
+            ("test", &split.test, test > 0.0),
+            ("validation", &split.validation, validation > 0.0),
+            ("training", &split.train, true),
+        ];
+        for (name, part, wanted) in parts {
+            if wanted && part.is_empty() {
+                return Err(DataError::TooFewRows { rows, part: name, got: 0, needed: 1 });
+            }
+        }
+        Ok(split)
+    }
+
+    /// Reads the split from a column of `train`, `validation` (or `valid`, `val`) and `test`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::SplitValue`] for anything else, [`DataError::TooFewRows`] without training rows.
+    pub fn from_column(table: &Table, column: &str) -> Result<Self, DataError> {
+        let values = table.column(column)?;
+        let mut split = Self::default();
+        for row in 0..table.rows() {
+            let value = values.text(row).unwrap_or_default();
+            let part = match value.to_lowercase().as_str() {
+                "train" | "training" => &mut split.train,
+                "validation" | "valid" | "val" => &mut split.validation,
+                "test" => &mut split.test,
+                _ => {
+                    return Err(DataError::SplitValue {
+                        name: table.name().to_owned(),
+                        line: table.place(row),
+                        column: column.to_owned(),
+                        value: value.into_owned(),
+                    });
+                }
+            };
+            part.push(row as u32);
+        }
+        match split.train.len() {
+            0 => Err(DataError::TooFewRows { rows: table.rows(), part: "training", got: 0, needed: 1 }),
+            _ => Ok(split),
+        }
+    }
+}
+
+/// Divides `rows` into (kept, taken): `share` of them taken at random, by class if there are classes.
+fn part(
+    rows: &[u32],
+    share: f64,
+    classes: Option<&[u32]>,
+    stream: Stream,
+) -> Result<(Vec<u32>, Vec<u32>), DataError> {
+    if share == 0.0 {
+        return Ok((rows.to_vec(), Vec::new()));
+    }
+    let mut shuffled = rows.to_vec();
+    stream.shuffle(&mut shuffled);
+    let mut groups: Vec<Vec<u32>> = match classes {
+        None => vec![shuffled],
+        Some(classes) => {
+            let mut groups = vec![Vec::new(); classes.iter().max().map_or(0, |&c| c as usize + 1)];
+            shuffled.into_iter().for_each(|row| groups[classes[row as usize] as usize].push(row));
+            groups
+        }
+    };
+    // Of each group the whole part of its share, and of the groups with the largest remainders one row more, until the
+    // total is right. Each group keeps a row.
+    let total = (rows.len() as f64 * share).round() as usize;
+    let mut counts: Vec<usize> = groups.iter().map(|g| (g.len() as f64 * share) as usize).collect();
+    let mut by_remainder: Vec<usize> = (0..groups.len()).filter(|&g| counts[g] + 1 < groups[g].len()).collect();
+    let remainder = |g: usize| (groups[g].len() as f64 * share).fract();
+    by_remainder.sort_by(|&a, &b| remainder(b).total_cmp(&remainder(a)).then(a.cmp(&b)));
+    let missing = total.saturating_sub(counts.iter().sum());
+    by_remainder.into_iter().take(missing).for_each(|g| counts[g] += 1);
+    let mut taken = Vec::with_capacity(total);
+    let mut kept = Vec::with_capacity(rows.len() - total);
+    for (group, count) in groups.iter_mut().zip(counts) {
+        kept.extend(group.drain(count..));
+        taken.append(group);
+    }
+    kept.sort_unstable();
+    taken.sort_unstable();
+    Ok((kept, taken))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_row_is_in_one_part(rows in 10usize..300, test in 0.1..0.4, validation in 0.1..0.4, seed in 0u64..9) {
+            let classes: Vec<u32> = (0..rows).map(|r| (r % 3) as u32).collect();
+            for classes in [None, Some(classes.as_slice())] {
+                let split = Split::holdout(rows, test, validation, classes, seed).unwrap();
+                let mut all = [split.train.clone(), split.validation.clone(), split.test.clone()].concat();
+                all.sort_unstable();
+                prop_assert!(all.iter().copied().eq(0..rows as u32));
+                prop_assert_eq!(split.test.len(), (rows as f64 * test).round() as usize);
+                prop_assert_eq!(&Split::holdout(rows, test, validation, classes, seed).unwrap(), &split);
+                prop_assert!(Split::holdout(rows, test, validation, classes, seed + 1).unwrap() != split);
+            }
+        }
+    }
+
+    #[test]
+    fn classes_keep_their_shares() {
+        // 80 of class 0, 15 of class 1, 5 of class 2.
+        let classes: Vec<u32> = (0..100).map(|r| if r < 80 { 0 } else if r < 95 { 1 } else { 2 }).collect();
+        let split = Split::holdout(100, 0.2, 0.25, Some(&classes), 0).unwrap();
+        let count = |rows: &[u32], class| rows.iter().filter(|&&r| classes[r as usize] == class).count();
+        assert_eq!([0, 1, 2].map(|c| count(&split.test, c)), [16, 3, 1]);
+        assert_eq!([0, 1, 2].map(|c| count(&split.validation, c)), [16, 3, 1]);
+        assert_eq!([0, 1, 2].map(|c| count(&split.train, c)), [48, 9, 3]);
+    }
+
+    #[test]
+    fn a_part_without_rows_is_an_error() {
+        let error = Split::holdout(2, 0.2, 0.0, None, 0).unwrap_err();
+        assert!(matches!(error, DataError::TooFewRows { rows: 2, part: "test", .. }), "{error}");
+        let error = Split::holdout(1, 0.0, 0.9, None, 0).unwrap_err();
+        assert!(matches!(error, DataError::TooFewRows { rows: 1, part: "validation", .. }), "{error}");
+    }
+
+    #[test]
+    fn a_column_names_the_parts() {
+        let table = Table::from_csv("t.csv", "a,part\n1,train\n2,Test\n3,val\n4,train\n", &Default::default()).unwrap();
+        let split = Split::from_column(&table, "part").unwrap();
+        assert_eq!(split, Split { train: vec![0, 3], validation: vec![2], test: vec![1] });
+        let table = Table::from_csv("t.csv", "a,part\n1,train\n2,other\n", &Default::default()).unwrap();
+        let error = Split::from_column(&table, "part").unwrap_err();
+        assert_eq!(error.to_string(), "t.csv:3, column \"part\": \"other\" names no part of the data");
+    }
+}

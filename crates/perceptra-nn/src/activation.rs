@@ -1,0 +1,158 @@
+//! Activation functions.
+
+use burn::tensor::{Tensor, activation};
+use serde::{Deserialize, Serialize};
+
+/// An activation function f, applied to each element, but for softmax, which takes a whole row.
+///
+/// In configuration files the names are those of [`Activation::name`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// x
+    #[default]
+    Identity,
+    /// 1 where x ≥ 0, else 0 (McCulloch and Pitts, 1943). Its gradient is 0: gradient descent does not pass it.
+    Step,
+    /// −1, 0 or 1 by the sign of x. Its gradient is 0: gradient descent does not pass it.
+    Sign,
+    /// 1 / (1 + e⁻ˣ)
+    Sigmoid,
+    /// tanh x
+    Tanh,
+    /// max(0, x)
+    Relu,
+    /// x where x ≥ 0, else 0.01·x
+    LeakyRelu,
+    /// x where x ≥ 0, else eˣ − 1 (Clevert, Unterthiner, Hochreiter, 2015)
+    Elu,
+    /// 1.0507·x where x ≥ 0, else 1.0507·1.6733·(eˣ − 1) (Klambauer et al., 2017)
+    Selu,
+    /// x·Φ(x), Φ the normal distribution function (Hendrycks, Gimpel, 2016), by the error function
+    Gelu,
+    /// x·sigmoid(x), also called swish (Elfwing, Uchibe, Doya, 2017)
+    Silu,
+    /// ln(1 + eˣ)
+    Softplus,
+    /// eˣⁱ / Σⱼ eˣʲ over the outputs of a row; only for the output layer
+    Softmax,
+}
+
+impl Activation {
+    /// Every activation, in the order of this page.
+    pub const ALL: [Self; 13] = [
+        Self::Identity,
+        Self::Step,
+        Self::Sign,
+        Self::Sigmoid,
+        Self::Tanh,
+        Self::Relu,
+        Self::LeakyRelu,
+        Self::Elu,
+        Self::Selu,
+        Self::Gelu,
+        Self::Silu,
+        Self::Softplus,
+        Self::Softmax,
+    ];
+
+    /// The name used in files and messages, such as `leaky-relu`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Step => "step",
+            Self::Sign => "sign",
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::Relu => "relu",
+            Self::LeakyRelu => "leaky-relu",
+            Self::Elu => "elu",
+            Self::Selu => "selu",
+            Self::Gelu => "gelu",
+            Self::Silu => "silu",
+            Self::Softplus => "softplus",
+            Self::Softmax => "softmax",
+        }
+    }
+
+    /// Applies the function.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, units]`
+    /// - result: `[batch, units]`
+    pub fn forward(self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Identity => x,
+            Self::Step => x.greater_equal_elem(0.0).float(),
+            Self::Sign => x.sign(),
+            Self::Sigmoid => activation::sigmoid(x),
+            Self::Tanh => activation::tanh(x),
+            Self::Relu => activation::relu(x),
+            Self::LeakyRelu => activation::leaky_relu(x, 0.01),
+            Self::Elu => activation::elu(x, 1.0),
+            Self::Selu => activation::selu(x),
+            Self::Gelu => activation::gelu(x),
+            Self::Silu => activation::silu(x),
+            // ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|) does not overflow.
+            Self::Softplus => x.clone().clamp_min(0.0) + x.abs().neg().exp().log1p(),
+            Self::Softmax => activation::softmax(x, 1),
+        }
+    }
+}
+
+impl std::fmt::Display for Activation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+    use burn::tensor::Device;
+
+    fn apply(f: Activation, x: &[f32]) -> Vec<f32> {
+        let x = Tensor::<1>::from_floats(x, &Device::flex()).unsqueeze::<2>();
+        f.forward(x).into_data().try_into_vec::<f32>().unwrap()
+    }
+
+    // By Python's math module: math.tanh, math.erf, math.exp, math.log1p at -30, -1, 0, 0.5, 2, 30.
+    #[test]
+    fn values_are_those_of_the_formulas() {
+        let x = [-30.0, -1.0, 0.0, 0.5, 2.0, 30.0];
+        let table: [(Activation, [f32; 6]); 12] = [
+            (Activation::Identity, x),
+            (Activation::Step, [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]),
+            (Activation::Sign, [-1.0, -1.0, 0.0, 1.0, 1.0, 1.0]),
+            (Activation::Sigmoid, [9.357_623e-14, 0.268_941_43, 0.5, 0.622_459_35, 0.880_797_1, 1.0]),
+            (Activation::Tanh, [-1.0, -0.761_594_2, 0.0, 0.462_117_16, 0.964_027_6, 1.0]),
+            (Activation::Relu, [0.0, 0.0, 0.0, 0.5, 2.0, 30.0]),
+            (Activation::LeakyRelu, [-0.3, -0.01, 0.0, 0.5, 2.0, 30.0]),
+            (Activation::Elu, [-1.0, -0.632_120_55, 0.0, 0.5, 2.0, 30.0]),
+            (Activation::Selu, [-1.758_099_3, -1.111_330_7, 0.0, 0.525_350_5, 2.101_402, 31.521_029]),
+            (Activation::Gelu, [0.0, -0.158_655_25, 0.0, 0.345_731_23, 1.954_499_7, 30.0]),
+            (Activation::Silu, [-2.807_287e-12, -0.268_941_43, 0.0, 0.311_229_67, 1.761_594_2, 30.0]),
+            (Activation::Softplus, [9.357_623e-14, 0.313_261_69, 0.693_147_2, 0.974_077, 2.126_928, 30.0]),
+        ];
+        for (f, expected) in table {
+            for (got, want) in apply(f, &x).into_iter().zip(expected) {
+                assert_relative_eq!(got, want, max_relative = 2e-5, epsilon = 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn softmax_is_a_distribution_even_for_large_inputs() {
+        let p = apply(Activation::Softmax, &[1000.0, 1000.0, -1000.0]);
+        assert_eq!(p, [0.5, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn names_are_those_of_the_files() {
+        for f in Activation::ALL {
+            assert_eq!(serde_json::to_string(&f).unwrap(), format!("\"{f}\""));
+        }
+    }
+}

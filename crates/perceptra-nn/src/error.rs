@@ -1,0 +1,33 @@
+//! What can be wrong with the description of a network.
+
+/// A network description that cannot be built.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// Inputs, outputs or a hidden layer of width 0.
+    #[error("{what} is 0, a network needs at least 1")]
+    ZeroWidth {
+        /// Which number is 0, such as "hidden layer 2's width".
+        what: String,
+    },
+    /// A dropout rate outside [0, 1).
+    #[error("dropout is {rate}, it must lie in [0, 1)")]
+    Dropout {
+        /// The rate that was asked for.
+        rate: f64,
+    },
+    /// Softmax inside the network, where it squeezes the units of a layer into one distribution.
+    #[error("hidden layer {layer} has the activation softmax, which only an output layer can have")]
+    HiddenSoftmax {
+        /// 1-based index of the hidden layer.
+        layer: usize,
+    },
+    /// More weights than one tensor can address.
+    #[error("the network would have {parameters} parameters, more than the {limit} that fit")]
+    TooLarge {
+        /// Parameters asked for.
+        parameters: u128,
+        /// The most parameters a network may have.
+        limit: u128,
+    },
+}

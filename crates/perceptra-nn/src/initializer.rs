@@ -1,0 +1,108 @@
+//! Initial weights, drawn by [`perceptra_random`] on the host: the same on every backend.
+
+use perceptra_random::Stream;
+use serde::{Deserialize, Serialize};
+
+use crate::Activation;
+
+/// How the weights of a layer are drawn. With n inputs and m outputs of the layer:
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initializer {
+    /// What suits the layer's activation: `KaimingUniform` for the ReLU family, `LecunUniform` for SELU, `XavierUniform`
+    /// for the others.
+    #[default]
+    Auto,
+    /// U(−√(6/n), √(6/n)) (He, Zhang, Ren, Sun, 2015)
+    KaimingUniform,
+    /// N(0, 2/n) (He, Zhang, Ren, Sun, 2015)
+    KaimingNormal,
+    /// U(−√(6/(n+m)), √(6/(n+m))) (Glorot, Bengio, 2010)
+    XavierUniform,
+    /// N(0, 2/(n+m)) (Glorot, Bengio, 2010)
+    XavierNormal,
+    /// U(−√(3/n), √(3/n)) (LeCun, Bottou, Orr, Müller, 1998)
+    LecunUniform,
+    /// U(−√(1/n), √(1/n)), biases too: what PyTorch's `Linear` does
+    Torch,
+    /// All 0: only for networks without a hidden layer, others do not learn from it
+    Zeros,
+}
+
+impl Initializer {
+    /// The weights `[inputs, outputs]`, row by row, and the biases `[outputs]` of a layer.
+    pub(crate) fn draw(
+        self,
+        stream: &Stream,
+        inputs: usize,
+        outputs: usize,
+        activation: Activation,
+    ) -> (Vec<f32>, Vec<f32>) {
+        let (n, m) = (inputs as f64, outputs as f64);
+        let mut weights = vec![0.0; inputs * outputs];
+        let mut biases = vec![0.0; outputs];
+        let uniform = |row: u32, values: &mut [f32], bound: f64| {
+            stream.fill_uniform(row, values);
+            values.iter_mut().for_each(|w| *w = (f64::from(*w).mul_add(2.0, -1.0) * bound) as f32);
+        };
+        let normal = |values: &mut [f32], deviation: f64| {
+            stream.fill_normal(0, values);
+            values.iter_mut().for_each(|w| *w = (f64::from(*w) * deviation) as f32);
+        };
+        match self {
+            Self::Auto => {
+                return Self::suiting(activation).draw(stream, inputs, outputs, activation);
+            }
+            Self::KaimingUniform => uniform(0, &mut weights, (6.0 / n).sqrt()),
+            Self::KaimingNormal => normal(&mut weights, (2.0 / n).sqrt()),
+            Self::XavierUniform => uniform(0, &mut weights, (6.0 / (n + m)).sqrt()),
+            Self::XavierNormal => normal(&mut weights, (2.0 / (n + m)).sqrt()),
+            Self::LecunUniform => uniform(0, &mut weights, (3.0 / n).sqrt()),
+            Self::Torch => {
+                uniform(0, &mut weights, (1.0 / n).sqrt());
+                uniform(1, &mut biases, (1.0 / n).sqrt());
+            }
+            Self::Zeros => {}
+        }
+        (weights, biases)
+    }
+
+    fn suiting(activation: Activation) -> Self {
+        match activation {
+            Activation::Relu | Activation::LeakyRelu | Activation::Elu | Activation::Gelu | Activation::Silu => {
+                Self::KaimingUniform
+            }
+            Activation::Selu => Self::LecunUniform,
+            _ => Self::XavierUniform,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perceptra_random::Purpose;
+
+    #[test]
+    fn spreads_are_those_of_the_formulas() {
+        let (n, m) = (64, 32);
+        let table = [
+            (Initializer::KaimingUniform, 2.0 / 64.0, Some(6f64 / 64.0)),
+            (Initializer::KaimingNormal, 2.0 / 64.0, None),
+            (Initializer::XavierUniform, 2.0 / 96.0, Some(6.0 / 96.0)),
+            (Initializer::XavierNormal, 2.0 / 96.0, None),
+            (Initializer::LecunUniform, 1.0 / 64.0, Some(3.0 / 64.0)),
+            (Initializer::Torch, 1.0 / 192.0, Some(1.0 / 64.0)),
+        ];
+        for (initializer, variance, bound) in table {
+            let stream = Stream::new(1, Purpose::Init(0), 0);
+            let (weights, biases) = initializer.draw(&stream, n, m, Activation::Tanh);
+            let squares: f64 = weights.iter().map(|&w| f64::from(w).powi(2)).sum();
+            approx::assert_relative_eq!(squares / (n * m) as f64, variance, max_relative = 0.1);
+            if let Some(bound) = bound {
+                assert!(weights.iter().all(|&w| f64::from(w).abs() <= bound.sqrt() * 1.000_001));
+            }
+            assert_eq!(biases.iter().all(|&b| b == 0.0), initializer != Initializer::Torch);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Losses: how far outputs are from targets.
+
+use burn::tensor::{Tensor, activation};
+use serde::{Deserialize, Serialize};
+
+/// A loss over a batch.
+///
+/// Every loss is a number per row first ([`Loss::per_row`]), then the weighted mean of the rows, or their weighted
+/// sum for [`Loss::HalfSumSquared`]. With outputs fⱼ, targets yⱼ and J outputs a row:
+///
+/// | loss | of one row |
+/// |---|---|
+/// | `MeanSquared` | 1/J Σⱼ (fⱼ − yⱼ)² |
+/// | `HalfSumSquared` | ½ Σⱼ (fⱼ − yⱼ)² |
+/// | `MeanAbsolute` | 1/J Σⱼ \|fⱼ − yⱼ\| |
+/// | `Huber` | 1/J Σⱼ ½d² where d = \|fⱼ − yⱼ\| ≤ δ, else δ(d − ½δ) (Huber, 1964) |
+/// | `BinaryCrossEntropy` | 1/J Σⱼ max(zⱼ, 0) − zⱼyⱼ + ln(1 + e^−\|zⱼ\|), z the logits |
+/// | `CategoricalCrossEntropy` | −Σⱼ yⱼ log softmax(z)ⱼ, z the logits |
+///
+/// In files and on the command line a loss is its [name](Loss::name): `mse`, `half-sse`, `mae`, `huber` or `huber:1.5`,
+/// `binary-cross-entropy`, `categorical-cross-entropy`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Loss {
+    /// Mean squared error.
+    #[default]
+    MeanSquared,
+    /// Half the sum of squares, R = ½ Σ (y − f)²: summed over rows and outputs, not averaged.
+    HalfSumSquared,
+    /// Mean absolute error.
+    MeanAbsolute,
+    /// Huber's loss: squared near the target, absolute beyond `delta` (in units of the target).
+    Huber {
+        /// Where the parabola ends, above 0.
+        delta: f64,
+    },
+    /// Cross-entropy of independent yes/no outputs, computed from logits. Targets in [0, 1].
+    BinaryCrossEntropy,
+    /// Cross-entropy of one distribution over the outputs, computed from logits. Targets: one-hot or soft labels.
+    CategoricalCrossEntropy,
+}
+
+impl Loss {
+    /// The name used in files and messages, such as `mse`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MeanSquared => "mse",
+            Self::HalfSumSquared => "half-sse",
+            Self::MeanAbsolute => "mae",
+            Self::Huber { .. } => "huber",
+            Self::BinaryCrossEntropy => "binary-cross-entropy",
+            Self::CategoricalCrossEntropy => "categorical-cross-entropy",
+        }
+    }
+
+    /// Whether the loss takes logits, the outputs before sigmoid or softmax.
+    pub fn takes_logits(self) -> bool {
+        matches!(self, Self::BinaryCrossEntropy | Self::CategoricalCrossEntropy)
+    }
+
+    /// Whether rows are summed rather than averaged.
+    pub fn is_sum(self) -> bool {
+        matches!(self, Self::HalfSumSquared)
+    }
+
+    /// The loss of each row.
+    ///
+    /// # Shapes
+    ///
+    /// - outputs, targets: `[batch, outputs]`
+    /// - result: `[batch, 1]`
+    pub fn per_row(self, outputs: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::MeanSquared => {
+                let error = outputs - targets;
+                (error.clone() * error).mean_dim(1)
+            }
+            Self::HalfSumSquared => {
+                let error = outputs - targets;
+                (error.clone() * error).sum_dim(1) * 0.5
+            }
+            Self::MeanAbsolute => (outputs - targets).abs().mean_dim(1),
+            Self::Huber { delta } => {
+                // With c = min(d, δ), both branches are c·(d − ½c).
+                let distance = (outputs - targets).abs();
+                let near = distance.clone().clamp_max(delta);
+                (near.clone() * (distance - near * 0.5)).mean_dim(1)
+            }
+            Self::BinaryCrossEntropy => {
+                let z = outputs;
+                let log_term = z.clone().abs().neg().exp().log1p();
+                (z.clone().clamp_min(0.0) - z * targets + log_term).mean_dim(1)
+            }
+            Self::CategoricalCrossEntropy => (activation::log_softmax(outputs, 1) * targets).sum_dim(1).neg(),
+        }
+    }
+
+    /// The loss of a batch: the rows' losses averaged (summed for [`Loss::HalfSumSquared`]), each times its weight.
+    ///
+    /// A mean with weights is Σ wᵢlᵢ / Σ wᵢ. A row's weight is its row weight times its class's weight.
+    ///
+    /// # Shapes
+    ///
+    /// - outputs, targets: `[batch, outputs]`
+    /// - rows: `[batch, 1]`, weights of 0 or more
+    /// - classes: `[classes]`, weights of 0 or more (see [`class_weights`])
+    /// - result: `[1]`
+    pub fn forward(
+        self,
+        outputs: Tensor<2>,
+        targets: Tensor<2>,
+        rows: Option<Tensor<2>>,
+        classes: Option<Tensor<1>>,
+    ) -> Tensor<1> {
+        let weights = match (rows, classes.map(|w| class_weights(targets.clone(), w))) {
+            (Some(a), Some(b)) => Some(a * b),
+            (a, b) => a.or(b),
+        };
+        self.reduce(self.per_row(outputs, targets), weights)
+    }
+
+    /// Averages (or sums) the rows' losses `[batch, 1]`, weighted by `weights` `[batch, 1]`.
+    pub fn reduce(self, per_row: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        match (weights, self.is_sum()) {
+            (None, true) => per_row.sum(),
+            (None, false) => per_row.mean(),
+            (Some(w), true) => (per_row * w).sum(),
+            // A batch whose weights are all 0 has loss 0, not 0/0.
+            (Some(w), false) => (per_row * w.clone()).sum() / w.sum().clamp_min(f32::MIN_POSITIVE),
+        }
+    }
+}
+
+/// The weight of each row by its class.
+///
+/// # Shapes
+///
+/// - targets: `[batch, classes]` one-hot (or soft), or `[batch, 1]` of 0 and 1
+/// - weights: `[classes]`; for `[batch, 1]` targets `[2]`, of the classes 0 and 1
+/// - result: `[batch, 1]`
+pub fn class_weights(targets: Tensor<2>, weights: Tensor<1>) -> Tensor<2> {
+    let classes = weights.dims()[0];
+    if targets.dims()[1] == 1 && classes == 2 {
+        let zero = weights.clone().slice(0..1).unsqueeze::<2>();
+        let one = weights.slice(1..2).unsqueeze::<2>();
+        targets * (one - zero.clone()) + zero
+    } else {
+        targets.matmul(weights.reshape([classes, 1]))
+    }
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Huber { delta } => write!(f, "huber:{delta}"),
+            other => f.write_str(other.name()),
+        }
+    }
+}
+
+impl std::str::FromStr for Loss {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, argument) = text.split_once(':').map_or((text, None), |(name, x)| (name, Some(x)));
+        let loss = match name {
+            "mse" => Self::MeanSquared,
+            "half-sse" => Self::HalfSumSquared,
+            "mae" => Self::MeanAbsolute,
+            "huber" => {
+                let delta = argument.unwrap_or("1").parse().ok().filter(|d: &f64| *d > 0.0 && d.is_finite());
+                return delta
+                    .map(|delta| Self::Huber { delta })
+                    .ok_or_else(|| format!("`{text}`: the delta of huber is a number above 0, such as huber:1.5"));
+            }
+            "binary-cross-entropy" => Self::BinaryCrossEntropy,
+            "categorical-cross-entropy" => Self::CategoricalCrossEntropy,
+            _ => {
+                return Err(format!(
+                    "`{text}` is no loss; there are mse, half-sse, mae, huber[:delta], binary-cross-entropy and \
+                     categorical-cross-entropy"
+                ));
+            }
+        };
+        match argument {
+            None => Ok(loss),
+            Some(_) => Err(format!("`{text}`: {name} takes no number")),
+        }
+    }
+}
+
+impl TryFrom<String> for Loss {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Loss> for String {
+    fn from(loss: Loss) -> Self {
+        loss.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+    use burn::tensor::Device;
+
+    fn tensor<const R: usize, const C: usize>(x: [[f32; C]; R]) -> Tensor<2> {
+        Tensor::from_floats(x, &Device::flex())
+    }
+
+    fn value(loss: Loss, f: Tensor<2>, y: Tensor<2>, rows: Option<Tensor<2>>, classes: Option<Tensor<1>>) -> f32 {
+        loss.forward(f, y, rows, classes).into_scalar()
+    }
+
+    #[test]
+    fn regression_losses_by_hand() {
+        // errors: 1, -2 | 0, 4
+        let f = || tensor([[1.0, 0.0], [3.0, 5.0]]);
+        let y = || tensor([[0.0, 2.0], [3.0, 1.0]]);
+        let table = [
+            (Loss::MeanSquared, 21.0 / 4.0, 2.5 * 0.25 + 8.0 * 0.75),
+            (Loss::HalfSumSquared, 10.5, 2.5 + 8.0 * 3.0),
+            (Loss::MeanAbsolute, 7.0 / 4.0, 1.5 * 0.25 + 2.0 * 0.75),
+            // delta 1.5: 0.5, 1.5(2-.75)=1.875 | 0, 1.5(4-.75)=4.875
+            (Loss::Huber { delta: 1.5 }, 7.25 / 4.0, 1.1875 * 0.25 + 2.4375 * 0.75),
+        ];
+        for (loss, plain, weighted) in table {
+            assert_relative_eq!(value(loss, f(), y(), None, None), plain, max_relative = 1e-6);
+            let rows = tensor([[1.0], [3.0]]);
+            assert_relative_eq!(value(loss, f(), y(), Some(rows), None), weighted, max_relative = 1e-6);
+        }
+    }
+
+    // torch.nn.functional.binary_cross_entropy_with_logits and cross_entropy give the same numbers.
+    #[test]
+    fn cross_entropies_by_hand_and_at_extreme_logits() {
+        let ln = f32::ln;
+        let z = tensor([[0.0], [2.0], [200.0], [-200.0]]);
+        let y = tensor([[1.0], [0.0], [0.0], [0.0]]);
+        let expected = (ln(2.0) + 2.126_928 + 200.0 + 0.0) / 4.0;
+        assert_relative_eq!(value(Loss::BinaryCrossEntropy, z, y, None, None), expected, max_relative = 1e-6);
+
+        let z = tensor([[0.0, 0.0, 0.0], [1000.0, 0.0, 0.0]]);
+        let y = tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
+        let expected = (ln(3.0) + 1000.0) / 2.0;
+        assert_relative_eq!(value(Loss::CategoricalCrossEntropy, z, y, None, None), expected, max_relative = 1e-6);
+    }
+
+    #[test]
+    fn class_and_row_weights_multiply() {
+        let z = || tensor([[0.0, 0.0], [0.0, 3.0]]);
+        let y = || tensor([[1.0, 0.0], [0.0, 1.0]]);
+        let classes = Tensor::<1>::from_floats([2.0, 0.5], &Device::flex());
+        let rows = tensor([[3.0], [1.0]]);
+        let (a, b) = (2f32.ln(), (-3f32).exp().ln_1p());
+        let expected = (6.0 * a + 0.5 * b) / 6.5;
+        let got = value(Loss::CategoricalCrossEntropy, z(), y(), Some(rows), Some(classes.clone()));
+        assert_relative_eq!(got, expected, max_relative = 1e-6);
+        // One output: the classes are 0 and 1.
+        let one = class_weights(tensor([[0.0], [1.0]]), classes).into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(one, [2.0, 0.5]);
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for loss in [
+            Loss::MeanSquared,
+            Loss::HalfSumSquared,
+            Loss::MeanAbsolute,
+            Loss::Huber { delta: 1.5 },
+            Loss::BinaryCrossEntropy,
+            Loss::CategoricalCrossEntropy,
+        ] {
+            assert_eq!(loss.to_string().parse(), Ok(loss));
+        }
+        assert_eq!("huber".parse(), Ok(Loss::Huber { delta: 1.0 }));
+        for wrong in ["huber:0", "huber:nan", "mse:1", "cross"] {
+            assert!(wrong.parse::<Loss>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_batch_of_weight_zero_has_loss_zero() {
+        let zero = tensor([[0.0], [0.0]]);
+        let (f, y) = (tensor([[1.0], [2.0]]), tensor([[0.0], [0.0]]));
+        assert_eq!(value(Loss::MeanSquared, f, y, Some(zero), None), 0.0);
+    }
+}

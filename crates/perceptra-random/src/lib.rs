@@ -1,0 +1,185 @@
+//! Perceptra's random numbers: one counter-based generator, Philox4x32-10 (Salmon, Moraes, Dror, Shaw:
+//! *Parallel random numbers: as easy as 1, 2, 3*, SC 2011).
+//!
+//! A number is a pure function of `(seed, purpose, epoch, row, block)`: there is no state to advance, save or
+//! share. A network therefore draws the same numbers whether it trains alone, in a batch of networks or resumed
+//! after an interruption, and on every backend.
+//!
+//! ```
+//! use perceptra_random::{Purpose, Stream};
+//!
+//! let shuffle = Stream::new(42, Purpose::Shuffle, 3); // the order of epoch 3
+//! assert_eq!(shuffle.permutation(5), Stream::new(42, Purpose::Shuffle, 3).permutation(5));
+//! ```
+
+/// What a number is drawn for. Numbers of two purposes are independent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Initial weights of the layer with this index.
+    Init(u16),
+    /// The order of the rows in an epoch.
+    Shuffle,
+    /// The dropout mask behind the layer with this index.
+    Dropout(u16),
+    /// The split of a table into parts.
+    Split,
+    /// Synthetic data.
+    Data,
+}
+
+impl Purpose {
+    fn code(self) -> u32 {
+        match self {
+            Self::Init(layer) => 1 << 16 | u32::from(layer),
+            Self::Shuffle => 2 << 16,
+            Self::Dropout(layer) => 3 << 16 | u32::from(layer),
+            Self::Split => 4 << 16,
+            Self::Data => 5 << 16,
+        }
+    }
+}
+
+/// The numbers of one `(seed, purpose, epoch)`, addressed by row and, within a row, by block of four.
+#[derive(Debug, Clone, Copy)]
+pub struct Stream {
+    key: [u32; 2],
+    purpose: u32,
+    epoch: u32,
+}
+
+impl Stream {
+    /// The stream of `purpose` in `epoch` (0 where epochs do not matter) under `seed`.
+    pub fn new(seed: u64, purpose: Purpose, epoch: u32) -> Self {
+        Self { key: [seed as u32, (seed >> 32) as u32], purpose: purpose.code(), epoch }
+    }
+
+    /// Four random words of `row`, `block`.
+    pub fn words(&self, row: u32, block: u32) -> [u32; 4] {
+        philox([row, block, self.epoch, self.purpose], self.key)
+    }
+
+    /// Fills `out` with numbers uniform in [0, 1), 24 random bits each, of `row`.
+    pub fn fill_uniform(&self, row: u32, out: &mut [f32]) {
+        for (block, chunk) in out.chunks_mut(4).enumerate() {
+            for (x, word) in chunk.iter_mut().zip(self.words(row, block as u32)) {
+                *x = unit(word);
+            }
+        }
+    }
+
+    /// Fills `out` with standard normal numbers (Box and Muller, 1958) of `row`.
+    pub fn fill_normal(&self, row: u32, out: &mut [f32]) {
+        for (block, chunk) in out.chunks_mut(4).enumerate() {
+            let [a, b, c, d] = self.words(row, block as u32);
+            let pairs = [(a, b), (c, d)].map(|(u, v)| {
+                // 1 − u lies in (0, 1]: its logarithm is finite.
+                let radius = (-2.0 * f64::from(1.0 - unit(u)).ln()).sqrt();
+                let (sin, cos) = (std::f64::consts::TAU * f64::from(unit(v))).sin_cos();
+                [(radius * cos) as f32, (radius * sin) as f32]
+            });
+            for (x, z) in chunk.iter_mut().zip(pairs.into_iter().flatten()) {
+                *x = z;
+            }
+        }
+    }
+
+    /// A random order of `0..n` (Fisher and Yates; Durstenfeld, 1964), `n` up to 2³².
+    pub fn permutation(&self, n: usize) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..n as u32).collect();
+        self.shuffle(&mut order);
+        order
+    }
+
+    /// Puts `items` into a random order.
+    pub fn shuffle<T>(&self, items: &mut [T]) {
+        let mut words = [0; 4];
+        for i in (1..items.len()).rev() {
+            let (row, half) = ((i / 2) as u32, i % 2);
+            // Counting down, the odd half of a block comes first; the last odd i may lack an even partner.
+            if half == 1 || i + 1 == items.len() {
+                words = self.words(row, 0);
+            }
+            let word = u64::from(words[2 * half]) | u64::from(words[2 * half + 1]) << 32;
+            let j = ((u128::from(word) * (i as u128 + 1)) >> 64) as usize;
+            items.swap(i, j);
+        }
+    }
+}
+
+/// The upper 24 bits of `word` as a number in [0, 1).
+fn unit(word: u32) -> f32 {
+    (word >> 8) as f32 * (1.0 / 16_777_216.0)
+}
+
+/// Philox4x32 with ten rounds.
+fn philox(mut c: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for _ in 0..10 {
+        let low = u64::from(c[0]) * 0xD251_1F53;
+        let high = u64::from(c[2]) * 0xCD9E_8D57;
+        c = [
+            (high >> 32) as u32 ^ c[1] ^ key[0],
+            high as u32,
+            (low >> 32) as u32 ^ c[3] ^ key[1],
+            low as u32,
+        ];
+        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+    }
+    c
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Known answers from the authors' Random123 1.14, file tests/kat_vectors, lines `philox4x32 10`.
+    #[test]
+    fn philox_gives_the_known_answers() {
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        assert_eq!(
+            philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        );
+    }
+
+    #[test]
+    fn a_permutation_holds_every_number_once_and_depends_on_all_keys() {
+        for n in [0, 1, 2, 3, 10, 1001] {
+            let mut order = Stream::new(7, Purpose::Shuffle, 1).permutation(n);
+            order.sort_unstable();
+            assert!(order.iter().copied().eq(0..n as u32));
+        }
+        let base = Stream::new(7, Purpose::Shuffle, 1).permutation(100);
+        for other in
+            [Stream::new(8, Purpose::Shuffle, 1), Stream::new(7, Purpose::Split, 1), Stream::new(7, Purpose::Shuffle, 2)]
+        {
+            assert_ne!(base, other.permutation(100));
+        }
+    }
+
+    #[test]
+    fn every_order_of_three_is_equally_frequent() {
+        let mut seen = std::collections::HashMap::new();
+        for epoch in 0..6000 {
+            *seen.entry(Stream::new(1, Purpose::Shuffle, epoch).permutation(3)).or_insert(0) += 1;
+        }
+        assert_eq!(seen.len(), 6);
+        // Expected 1000 each, standard deviation 29.
+        assert!(seen.values().all(|&n: &i32| (n - 1000).abs() < 150), "{seen:?}");
+    }
+
+    #[test]
+    fn moments_are_those_of_the_distributions() {
+        let stream = Stream::new(3, Purpose::Data, 0);
+        let mut x = vec![0.0; 100_001];
+        let mean = |x: &[f32], f: fn(f64) -> f64| x.iter().map(|&v| f(f64::from(v))).sum::<f64>() / x.len() as f64;
+        stream.fill_uniform(0, &mut x);
+        assert!(x.iter().all(|v| (0.0..1.0).contains(v)));
+        approx::assert_abs_diff_eq!(mean(&x, |v| v), 0.5, epsilon = 0.005);
+        approx::assert_abs_diff_eq!(mean(&x, |v| v * v), 1.0 / 3.0, epsilon = 0.005);
+        stream.fill_normal(1, &mut x);
+        approx::assert_abs_diff_eq!(mean(&x, |v| v), 0.0, epsilon = 0.015);
+        approx::assert_abs_diff_eq!(mean(&x, |v| v * v), 1.0, epsilon = 0.02);
+        approx::assert_abs_diff_eq!(mean(&x, |v| v.powi(4)), 3.0, epsilon = 0.15);
+    }
+}

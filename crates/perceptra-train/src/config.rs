@@ -1,0 +1,289 @@
+//! How a network is trained.
+
+use perceptra_nn::Loss;
+use serde::{Deserialize, Serialize};
+
+use crate::{Metric, TrainError};
+
+/// Rows of a training step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BatchText", into = "BatchText")]
+pub enum Batch {
+    /// Minibatches of this many rows; 1 is one row at a time.
+    Rows(usize),
+    /// The whole training set in one step.
+    Full,
+}
+
+/// A batch as written: a number or `"full"`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum BatchText {
+    Rows(u64),
+    Name(String),
+}
+
+impl TryFrom<BatchText> for Batch {
+    type Error = String;
+
+    fn try_from(text: BatchText) -> Result<Self, String> {
+        match text {
+            BatchText::Rows(rows) => usize::try_from(rows).map(Self::Rows).map_err(|e| e.to_string()),
+            BatchText::Name(name) => name.parse(),
+        }
+    }
+}
+
+impl From<Batch> for BatchText {
+    fn from(batch: Batch) -> Self {
+        match batch {
+            Batch::Rows(rows) => Self::Rows(rows as u64),
+            Batch::Full => Self::Name("full".into()),
+        }
+    }
+}
+
+impl std::str::FromStr for Batch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("full", _) => Ok(Self::Full),
+            (_, Ok(rows)) => Ok(Self::Rows(rows)),
+            _ => Err(format!("`{text}` is neither a number of rows nor `full`")),
+        }
+    }
+}
+
+/// The rule that turns gradients into steps. All are Burn's, with the moments and epsilons of their papers as defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Gradient descent, θ ← θ − ρ∇R, with optional momentum.
+    Sgd,
+    /// Kingma, Ba, 2015.
+    #[default]
+    Adam,
+    /// Adam with decoupled weight decay (Loshchilov, Hutter, 2019).
+    AdamW,
+    /// Hinton, 2012; with optional momentum.
+    RmsProp,
+    /// Duchi, Hazan, Singer, 2011.
+    AdaGrad,
+    /// Xie et al., 2022.
+    Adan,
+    /// Chen et al., 2023.
+    Lion,
+    /// You et al., 2020.
+    Lamb,
+    /// Shazeer, Stern, 2018.
+    Adafactor,
+    /// Jordan et al., 2024, for weights; AdamW for biases and norms.
+    Muon,
+}
+
+impl Optimizer {
+    /// The name used in files and messages, such as `adamw`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Adam => "adam",
+            Self::AdamW => "adamw",
+            Self::RmsProp => "rmsprop",
+            Self::AdaGrad => "adagrad",
+            Self::Adan => "adan",
+            Self::Lion => "lion",
+            Self::Lamb => "lamb",
+            Self::Adafactor => "adafactor",
+            Self::Muon => "muon",
+        }
+    }
+}
+
+/// How the learning rate changes over the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Not at all.
+    #[default]
+    Constant,
+    /// In a straight line to 1% of it at the last epoch.
+    Linear,
+    /// Along half a cosine to 0 at the last epoch (Loshchilov, Hutter, 2017).
+    Cosine,
+    /// By the same factor each step, to 1% of it at the last epoch.
+    Exponential,
+    /// To a tenth after each third of the epochs.
+    Step,
+}
+
+/// How much each class counts.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// All the same.
+    #[default]
+    Equal,
+    /// In inverse proportion to their rows in the training set: n / (classes · nₖ).
+    Balanced,
+    /// As given, in order of the classes.
+    Given(Vec<f32>),
+}
+
+/// How a network is trained. [`TrainConfig::default`] is plain minibatch Adam with early stopping.
+///
+/// | Name | Default | Purpose | Range |
+/// |---|---|---|---|
+/// | `loss` | by the task, else `mse` | what is minimised | |
+/// | `optimizer` | `adam` | the step rule | |
+/// | `learning_rate` | 0.002 | ρ, the size of steps | > 0 |
+/// | `schedule` | `constant` | ρ over the run | |
+/// | `batch` | 128 | rows of a step | ≥ 1 or `full` |
+/// | `drop_last` | false | leave out a last short batch | |
+/// | `momentum` | 0 | of SGD and RMSProp | [0, 1) |
+/// | `nesterov` | false | Nesterov's form of SGD's momentum | |
+/// | `weight_decay` | 0 | of weights, not of biases, by the optimiser's rule | ≥ 0 |
+/// | `l1`, `l2` | 0 | λ of the penalties λΣ\|w\| and ½λΣw² | ≥ 0 |
+/// | `clip_norm` | none | longest gradient, over all parameters | > 0 |
+/// | `clip_value` | none | largest gradient element | > 0 |
+/// | `epochs` | 200 | the most passes over the data | ≥ 1 |
+/// | `patience` | 20 | epochs without progress of `monitor` before stopping | ≥ 1 |
+/// | `min_delta` | 0 | what counts as progress | ≥ 0 |
+/// | `monitor` | `loss` | judged on the validation rows, or the training loss without them | |
+/// | `target` | none | stop when `monitor` reaches this | |
+/// | `no_progress` | none | epochs without a lower training loss before stopping | ≥ 1 |
+/// | `time_limit` | none | seconds after which the run ends | > 0 |
+/// | `class_weights` | `equal` | weight of each class | ≥ 0 |
+/// | `seed` | 0 | of shuffling and dropout | |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// What is minimised; by default what suits the task, which for plain tensors is the mean squared error.
+    pub loss: Option<Loss>,
+    /// The step rule.
+    pub optimizer: Optimizer,
+    /// ρ, the size of steps.
+    pub learning_rate: f64,
+    /// ρ over the run.
+    pub schedule: Schedule,
+    /// Rows of a step.
+    pub batch: Batch,
+    /// Whether a last batch that is short is left out.
+    pub drop_last: bool,
+    /// Momentum of SGD and RMSProp.
+    pub momentum: f64,
+    /// Whether SGD's momentum is Nesterov's.
+    pub nesterov: bool,
+    /// Decay of weights (tensors of two or more dimensions), decoupled in AdamW, Adan, Lion and Lamb, added to the
+    /// gradient in the others. Biases and norms do not decay.
+    pub weight_decay: f64,
+    /// λ of the penalty λΣ|w| over weights.
+    pub l1: f64,
+    /// λ of the penalty ½λΣw² over weights.
+    pub l2: f64,
+    /// The longest the gradient of all parameters together may be.
+    pub clip_norm: Option<f64>,
+    /// The largest an element of the gradient may be.
+    pub clip_value: Option<f64>,
+    /// The most passes over the data.
+    pub epochs: usize,
+    /// Epochs without progress of `monitor` before stopping.
+    pub patience: Option<usize>,
+    /// How much better counts as progress, for `patience` and `no_progress`.
+    pub min_delta: f64,
+    /// What is judged on the validation rows (without them, the training loss is).
+    pub monitor: Metric,
+    /// Stop when `monitor` is this good.
+    pub target: Option<f64>,
+    /// Epochs without a lower training loss before stopping.
+    pub no_progress: Option<usize>,
+    /// Seconds after which the run ends.
+    pub time_limit: Option<f64>,
+    /// Weight of each class.
+    pub class_weights: ClassWeights,
+    /// Seed of shuffling and dropout.
+    pub seed: u64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            loss: None,
+            optimizer: Optimizer::Adam,
+            learning_rate: 0.002,
+            schedule: Schedule::Constant,
+            batch: Batch::Rows(128),
+            drop_last: false,
+            momentum: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            l1: 0.0,
+            l2: 0.0,
+            clip_norm: None,
+            clip_value: None,
+            epochs: 200,
+            patience: Some(20),
+            min_delta: 0.0,
+            monitor: Metric::Loss,
+            target: None,
+            no_progress: None,
+            time_limit: None,
+            class_weights: ClassWeights::Equal,
+            seed: 0,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Settings`] with all that is wrong.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let mut problems = Vec::new();
+        let mut require = |fine: bool, problem: String| {
+            if !fine {
+                problems.push(problem);
+            }
+        };
+        let positive = |x: f64| x > 0.0 && x.is_finite();
+        let not_negative = |x: f64| x >= 0.0 && x.is_finite();
+        let rate = self.learning_rate;
+        require(positive(rate), format!("learning_rate is {rate}, it must be above 0"));
+        require(self.batch != Batch::Rows(0), "batch is 0, it must be at least 1 row, or full".into());
+        require(self.epochs > 0, "epochs is 0, it must be at least 1".into());
+        require(self.patience != Some(0), "patience is 0, it must be at least 1 epoch".into());
+        require(self.no_progress != Some(0), "no_progress is 0, it must be at least 1 epoch".into());
+        let momentum = self.momentum;
+        require((0.0..1.0).contains(&momentum), format!("momentum is {momentum}, it must lie in [0, 1)"));
+        let has_momentum = matches!(self.optimizer, Optimizer::Sgd | Optimizer::RmsProp);
+        let name = self.optimizer.name();
+        require(
+            momentum == 0.0 || has_momentum,
+            format!("momentum is {momentum}, which {name} does not have: only sgd and rmsprop do"),
+        );
+        require(
+            !self.nesterov || (self.optimizer == Optimizer::Sgd && momentum > 0.0),
+            "nesterov is set, which only sgd with a momentum above 0 has".into(),
+        );
+        for (key, value) in
+            [("weight_decay", self.weight_decay), ("l1", self.l1), ("l2", self.l2), ("min_delta", self.min_delta)]
+        {
+            require(not_negative(value), format!("{key} is {value}, it must be 0 or more"));
+        }
+        for (key, value) in
+            [("clip_norm", self.clip_norm), ("clip_value", self.clip_value), ("time_limit", self.time_limit)]
+        {
+            if let Some(value) = value {
+                require(positive(value), format!("{key} is {value}, it must be above 0"));
+            }
+        }
+        require(self.target.is_none_or(f64::is_finite), "target must be a finite number".into());
+        if let ClassWeights::Given(weights) = &self.class_weights {
+            let fine = weights.iter().all(|w| *w >= 0.0 && w.is_finite()) && weights.iter().any(|w| *w > 0.0);
+            require(fine, "class_weights must be 0 or more, and one above 0".into());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(TrainError::Settings(problems)) }
+    }
+}

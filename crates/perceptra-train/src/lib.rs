@@ -1,0 +1,48 @@
+//! The training loop for dense networks on Burn.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use perceptra_nn::{Activation, FeedForwardConfig};
+//! use perceptra_train::{Batch, Dataset, TrainConfig, fit};
+//!
+//! let device = Device::flex();
+//! let xor = Dataset::from_rows(
+//!     vec![0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0],
+//!     vec![0.0, 1.0, 1.0, 0.0],
+//!     (2, 1),
+//!     &device,
+//! )?;
+//! let network = FeedForwardConfig::new(2, 1).with_widths(&[8], Activation::Tanh).init(&device)?;
+//! let config = TrainConfig {
+//!     learning_rate: 0.05,
+//!     batch: Batch::Full,
+//!     epochs: 500,
+//!     target: Some(0.001),
+//!     ..TrainConfig::default()
+//! };
+//! let fitted = fit(network, &xor, None, &config, &mut ())?;
+//! assert!(fitted.history.best().unwrap().train_loss <= 0.001);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`fit`] takes any [`Network`] (a [`FeedForward`](perceptra_nn::FeedForward) is one), a [`Dataset`] on a device, a
+//! [`TrainConfig`] and an [`Observer`], and gives back the best weights with the [`History`] of the run.
+
+mod atomic;
+mod config;
+mod dataset;
+mod error;
+mod fit;
+mod history;
+mod metrics;
+mod network;
+mod optimizer;
+
+pub use atomic::write_atomic;
+pub use config::{Batch, ClassWeights, Optimizer, Schedule, TrainConfig};
+pub use dataset::Dataset;
+pub use error::TrainError;
+pub use fit::{Fitted, evaluate_loss, fit};
+pub use history::{Control, Epoch, Event, History, Observer, StopReason};
+pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, probabilities};
+pub use network::{Network, Pass};

@@ -1,0 +1,413 @@
+//! How good predictions are, computed on the host in 64-bit floats.
+
+use perceptra_nn::Loss;
+use serde::{Deserialize, Serialize};
+
+/// A number that says how good predictions are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// The loss that is trained.
+    #[default]
+    Loss,
+    /// Mean squared error.
+    Mse,
+    /// Root of the mean squared error.
+    Rmse,
+    /// Mean absolute error.
+    Mae,
+    /// Coefficient of determination, 1 − Σ(y−f)² / Σ(y−ȳ)².
+    R2,
+    /// 1 − var(y−f) / var(y).
+    ExplainedVariance,
+    /// Share of rows classified right.
+    Accuracy,
+    /// Mean over the classes of the share of their rows classified right.
+    BalancedAccuracy,
+    /// Share of the rows said to be of a class that are; of class 1 for two classes, the mean over the classes for more.
+    Precision,
+    /// Share of the rows of a class said to be; averaged as precision.
+    Recall,
+    /// Harmonic mean of precision and recall; averaged as precision.
+    F1,
+    /// Area under the receiver operating characteristic; one class against the rest, averaged, for more than two.
+    RocAuc,
+    /// Mean negative logarithm of the probability of the true class.
+    LogLoss,
+}
+
+impl Metric {
+    /// Every metric, in the order of this page.
+    pub const ALL: [Self; 13] = [
+        Self::Loss,
+        Self::Mse,
+        Self::Rmse,
+        Self::Mae,
+        Self::R2,
+        Self::ExplainedVariance,
+        Self::Accuracy,
+        Self::BalancedAccuracy,
+        Self::Precision,
+        Self::Recall,
+        Self::F1,
+        Self::RocAuc,
+        Self::LogLoss,
+    ];
+
+    /// The name used in files and messages, such as `roc-auc`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Mse => "mse",
+            Self::Rmse => "rmse",
+            Self::Mae => "mae",
+            Self::R2 => "r2",
+            Self::ExplainedVariance => "explained-variance",
+            Self::Accuracy => "accuracy",
+            Self::BalancedAccuracy => "balanced-accuracy",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::F1 => "f1",
+            Self::RocAuc => "roc-auc",
+            Self::LogLoss => "log-loss",
+        }
+    }
+
+    /// Whether more is better.
+    pub fn more_is_better(self) -> bool {
+        !matches!(self, Self::Loss | Self::Mse | Self::Rmse | Self::Mae | Self::LogLoss)
+    }
+
+    /// Whether `a` is better than `b` by more than `delta`. NaN is never better; anything else is better than NaN.
+    pub fn better(self, a: f64, b: f64, delta: f64) -> bool {
+        let gain = if self.more_is_better() { a - b } else { b - a };
+        !a.is_nan() && (b.is_nan() || gain > delta)
+    }
+
+    /// Whether the metric is one of classes rather than of numbers.
+    pub fn is_of_classes(self) -> bool {
+        matches!(
+            self,
+            Self::Accuracy
+                | Self::BalancedAccuracy
+                | Self::Precision
+                | Self::Recall
+                | Self::F1
+                | Self::RocAuc
+                | Self::LogLoss
+        )
+    }
+}
+
+impl std::fmt::Display for Metric {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Metrics of numeric predictions; over several targets the mean of each one's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RegressionMetrics {
+    /// [`Metric::Mse`].
+    pub mse: f64,
+    /// [`Metric::Rmse`].
+    pub rmse: f64,
+    /// [`Metric::Mae`].
+    pub mae: f64,
+    /// [`Metric::R2`]; NaN where the target is constant.
+    #[serde(with = "nan_as_null")]
+    pub r2: f64,
+    /// [`Metric::ExplainedVariance`]; NaN where the target is constant.
+    #[serde(with = "nan_as_null")]
+    pub explained_variance: f64,
+}
+
+/// Metrics of class predictions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassificationMetrics {
+    /// [`Metric::Accuracy`].
+    pub accuracy: f64,
+    /// [`Metric::BalancedAccuracy`], over the classes that occur.
+    pub balanced_accuracy: f64,
+    /// [`Metric::Precision`]; a class never predicted counts as 0.
+    pub precision: f64,
+    /// [`Metric::Recall`].
+    pub recall: f64,
+    /// [`Metric::F1`].
+    pub f1: f64,
+    /// [`Metric::RocAuc`]; NaN where a class does not occur or is the only one.
+    #[serde(with = "nan_as_null")]
+    pub roc_auc: f64,
+    /// [`Metric::LogLoss`].
+    pub log_loss: f64,
+    /// `confusion[true class][predicted class]`: sums of row weights, which are counts without weights.
+    pub confusion: Vec<Vec<f64>>,
+}
+
+/// JSON has no NaN.
+mod nan_as_null {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(x: &f64, s: S) -> Result<S::Ok, S::Error> {
+        x.is_finite().then_some(*x).serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+        Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
+    }
+}
+
+impl RegressionMetrics {
+    /// Compares `predictions` with `targets`, both row by row with `outputs` columns, weighted by `weights` (one a row).
+    pub fn of(predictions: &[f32], targets: &[f32], outputs: usize, weights: Option<&[f32]>) -> Self {
+        let rows = targets.len() / outputs.max(1);
+        let weight = |row: usize| weights.map_or(1.0, |w| f64::from(w[row]));
+        let total: f64 = (0..rows).map(weight).sum();
+        let mut sums = [0.0; 5];
+        for j in 0..outputs {
+            let mean = |f: &dyn Fn(f64, f64) -> f64| {
+                (0..rows)
+                    .map(|i| {
+                        weight(i) * f(f64::from(predictions[i * outputs + j]), f64::from(targets[i * outputs + j]))
+                    })
+                    .sum::<f64>()
+                    / total
+            };
+            let mse = mean(&|f, y| (y - f).powi(2));
+            let mean_y = mean(&|_, y| y);
+            let mean_error = mean(&|f, y| y - f);
+            let variance = mean(&|_, y| (y - mean_y).powi(2));
+            let error_variance = mean(&|f, y| (y - f - mean_error).powi(2));
+            let ratio = |x: f64| if variance > 0.0 { 1.0 - x / variance } else { f64::NAN };
+            let values = [mse, mse.sqrt(), mean(&|f, y| (y - f).abs()), ratio(mse), ratio(error_variance)];
+            sums.iter_mut().zip(values).for_each(|(s, v)| *s += v / outputs as f64);
+        }
+        let [mse, rmse, mae, r2, explained_variance] = sums;
+        Self { mse, rmse, mae, r2, explained_variance }
+    }
+
+    /// One of the numbers, if it is one of numbers.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::Mse => Some(self.mse),
+            Metric::Rmse => Some(self.rmse),
+            Metric::Mae => Some(self.mae),
+            Metric::R2 => Some(self.r2),
+            Metric::ExplainedVariance => Some(self.explained_variance),
+            _ => None,
+        }
+    }
+}
+
+impl ClassificationMetrics {
+    /// Compares probabilities with the true classes, weighted by `weights` (one a row).
+    ///
+    /// `probabilities` has `classes` columns, row by row.
+    pub fn of(probabilities: &[f32], truth: &[u32], classes: usize, weights: Option<&[f32]>) -> Self {
+        let weight = |row: usize| weights.map_or(1.0, |w| f64::from(w[row]));
+        let mut confusion = vec![vec![0.0; classes]; classes];
+        let (mut log_loss, mut total) = (0.0, 0.0);
+        for (i, (p, &class)) in probabilities.chunks_exact(classes).zip(truth).enumerate() {
+            let w = weight(i);
+            confusion[class as usize][argmax(p)] += w;
+            // As scikit-learn: a probability of 0 counts as the smallest step above it.
+            log_loss -= w * f64::from(p[class as usize]).max(f64::from(f32::EPSILON)).ln();
+            total += w;
+        }
+        let hits = |c: usize| confusion[c][c];
+        let actual = |c: usize| confusion[c].iter().sum::<f64>();
+        let said = |c: usize| confusion.iter().map(|row| row[c]).sum::<f64>();
+        let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+        let occurring: Vec<usize> = (0..classes).filter(|&c| actual(c) > 0.0).collect();
+        let balanced = occurring.iter().map(|&c| hits(c) / actual(c)).sum::<f64>() / occurring.len().max(1) as f64;
+        // Two classes: of class 1. More: the mean over the classes that occur or are predicted.
+        let averaged: Vec<usize> = match classes {
+            2 => vec![1],
+            _ => (0..classes).filter(|&c| actual(c) > 0.0 || said(c) > 0.0).collect(),
+        };
+        let mean = |f: &dyn Fn(usize) -> f64| averaged.iter().map(|&c| f(c)).sum::<f64>() / averaged.len().max(1) as f64;
+        let roc_auc = match classes {
+            2 => roc_auc(probabilities, truth, 1, classes, &weight),
+            _ => {
+                let all: f64 = (0..classes).map(|c| roc_auc(probabilities, truth, c as u32, classes, &weight)).sum();
+                all / classes as f64
+            }
+        };
+        Self {
+            accuracy: share((0..classes).map(hits).sum(), total),
+            balanced_accuracy: balanced,
+            precision: mean(&|c| share(hits(c), said(c))),
+            recall: mean(&|c| share(hits(c), actual(c))),
+            f1: mean(&|c| share(2.0 * hits(c), said(c) + actual(c))),
+            roc_auc,
+            log_loss: share(log_loss, total),
+            confusion,
+        }
+    }
+
+    /// One of the numbers, if it is one of classes.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::Accuracy => Some(self.accuracy),
+            Metric::BalancedAccuracy => Some(self.balanced_accuracy),
+            Metric::Precision => Some(self.precision),
+            Metric::Recall => Some(self.recall),
+            Metric::F1 => Some(self.f1),
+            Metric::RocAuc => Some(self.roc_auc),
+            Metric::LogLoss => Some(self.log_loss),
+            _ => None,
+        }
+    }
+}
+
+/// The index of the largest value, the first of equals.
+pub fn argmax(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (i, v) in values.iter().enumerate() {
+        if *v > values[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+/// The chance that a row of `class` has a higher probability of it than another row (Mann and Whitney, 1947); ties count
+/// half.
+fn roc_auc(probabilities: &[f32], truth: &[u32], class: u32, classes: usize, weight: &dyn Fn(usize) -> f64) -> f64 {
+    let score = |row: usize| probabilities[row * classes + class as usize];
+    let mut rows: Vec<usize> = (0..truth.len()).collect();
+    rows.sort_by(|&a, &b| score(a).total_cmp(&score(b)));
+    let (mut below, mut wins, mut positives) = (0.0, 0.0, 0.0);
+    for tied in rows.chunk_by(|&a, &b| score(a) == score(b)) {
+        let sum = |positive: bool| {
+            tied.iter().filter(|&&r| (truth[r] == class) == positive).map(|&r| weight(r)).sum::<f64>()
+        };
+        let (p, n) = (sum(true), sum(false));
+        wins += p * (below + 0.5 * n);
+        below += n;
+        positives += p;
+    }
+    if below > 0.0 && positives > 0.0 { wins / (below * positives) } else { f64::NAN }
+}
+
+/// Outputs of a network, as a loss takes them, to probabilities of classes, row by row: two columns for one output.
+pub fn probabilities(outputs: &[f32], columns: usize, loss: Loss) -> Vec<f32> {
+    let sigmoid = |z: f32| 1.0 / (1.0 + (-z).exp());
+    match columns {
+        1 => outputs
+            .iter()
+            .flat_map(|&z| {
+                let p = if loss.takes_logits() { sigmoid(z) } else { z.clamp(0.0, 1.0) };
+                // 1 − p loses digits where p is near 1.
+                [if loss.takes_logits() { sigmoid(-z) } else { 1.0 - p }, p]
+            })
+            .collect(),
+        _ if loss.takes_logits() => {
+            let mut out = outputs.to_vec();
+            for row in out.chunks_exact_mut(columns) {
+                let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                row.iter_mut().for_each(|z| *z = (*z - max).exp());
+                let sum: f32 = row.iter().sum();
+                row.iter_mut().for_each(|p| *p /= sum);
+            }
+            out
+        }
+        _ => {
+            // Outputs of another loss: what is positive of them, as shares.
+            let mut out = outputs.to_vec();
+            for row in out.chunks_exact_mut(columns) {
+                row.iter_mut().for_each(|p| *p = p.max(0.0));
+                let sum: f32 = row.iter().sum();
+                let even = 1.0 / columns as f32;
+                row.iter_mut().for_each(|p| *p = if sum > 0.0 { *p / sum } else { even });
+            }
+            out
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    // sklearn 1.7: mean_squared_error, mean_absolute_error, r2_score, explained_variance_score, also with
+    // sample_weight=[1, 2, 1, 0].
+    #[test]
+    fn regression_metrics_are_scikit_learns() {
+        let (y, f) = ([3.0, -0.5, 2.0, 7.0], [2.5, 0.0, 2.0, 8.0]);
+        let m = RegressionMetrics::of(&f, &y, 1, None);
+        for (got, want) in [
+            (m.mse, 0.375),
+            (m.rmse, 0.612_372_435_695_794_5),
+            (m.mae, 0.5),
+            (m.r2, 0.948_608_137_044_967_9),
+            (m.explained_variance, 0.957_173_447_537_473_2),
+        ] {
+            assert_relative_eq!(got, want, max_relative = 1e-9);
+        }
+        let w = RegressionMetrics::of(&f, &y, 1, Some(&[1.0, 2.0, 1.0, 0.0]));
+        assert_relative_eq!(w.mse, 0.1875, max_relative = 1e-9);
+        assert_relative_eq!(w.r2, 1.0 - 0.1875 / 2.375, max_relative = 1e-9);
+        // Two outputs: the mean of each one's.
+        let two = RegressionMetrics::of(&[2.5, 1.0, 0.0, 1.0], &[3.0, 1.0, -0.5, 2.0], 2, None);
+        assert_relative_eq!(two.mse, (0.25 + 0.5) / 2.0, max_relative = 1e-9);
+        assert!(RegressionMetrics::of(&[1.0, 2.0], &[5.0, 5.0], 1, None).r2.is_nan());
+    }
+
+    // sklearn 1.7: accuracy_score, balanced_accuracy_score, precision_score, recall_score, f1_score, roc_auc_score,
+    // log_loss of p(1) = [.1, .4, .35, .8, .4] against [0, 0, 1, 1, 1].
+    #[test]
+    fn binary_metrics_are_scikit_learns() {
+        let p: Vec<f32> = [0.1, 0.4, 0.35, 0.8, 0.4].iter().flat_map(|&p: &f32| [1.0 - p, p]).collect();
+        let m = ClassificationMetrics::of(&p, &[0, 0, 1, 1, 1], 2, None);
+        assert_eq!(m.confusion, [[2.0, 0.0], [2.0, 1.0]]);
+        for (got, want) in [
+            (m.accuracy, 0.6),
+            (m.balanced_accuracy, 2.0 / 3.0),
+            (m.precision, 1.0),
+            (m.recall, 1.0 / 3.0),
+            (m.f1, 0.5),
+            (m.roc_auc, 0.75),
+            (m.log_loss, (-(0.9f64.ln()) - 0.6f64.ln() - 0.35f64.ln() - 0.8f64.ln() - 0.4f64.ln()) / 5.0),
+        ] {
+            assert_relative_eq!(got, want, max_relative = 1e-6);
+        }
+        let w = ClassificationMetrics::of(&p, &[0, 0, 1, 1, 1], 2, Some(&[1.0, 1.0, 0.0, 3.0, 1.0]));
+        assert_relative_eq!(w.accuracy, 5.0 / 6.0, max_relative = 1e-9);
+        assert_relative_eq!(w.roc_auc, 7.5 / 8.0, max_relative = 1e-9);
+    }
+
+    // The averages are sklearn's average="macro" and multi_class="ovr".
+    #[test]
+    fn multiclass_metrics_by_hand() {
+        let p = [0.7, 0.2, 0.1, 0.5, 0.4, 0.1, 0.1, 0.2, 0.7, 0.6, 0.1, 0.3];
+        let m = ClassificationMetrics::of(&p, &[0, 1, 2, 2], 3, None);
+        assert_eq!(m.confusion, [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 1.0]]);
+        assert_relative_eq!(m.accuracy, 0.5);
+        assert_relative_eq!(m.balanced_accuracy, 0.5, max_relative = 1e-9);
+        assert_relative_eq!(m.precision, (1.0 / 3.0 + 0.0 + 1.0) / 3.0, max_relative = 1e-9);
+        assert_relative_eq!(m.f1, (0.5 + 0.0 + 2.0 / 3.0) / 3.0, max_relative = 1e-9);
+        assert_relative_eq!(m.roc_auc, (1.0 + 1.0 + 1.0) / 3.0, max_relative = 1e-9);
+    }
+
+    #[test]
+    fn nan_is_never_better() {
+        for metric in [Metric::Loss, Metric::R2] {
+            assert!(!metric.better(f64::NAN, 1.0, 0.0));
+            assert!(!metric.better(f64::NAN, f64::NAN, 0.0));
+            assert!(metric.better(1.0, f64::NAN, 0.0));
+            assert!(!metric.better(1.0, 1.0, 0.0));
+        }
+        assert!(Metric::Loss.better(0.8, 1.0, 0.1) && !Metric::Loss.better(0.95, 1.0, 0.1));
+        assert!(Metric::R2.better(1.0, 0.8, 0.1) && !Metric::R2.better(0.8, 1.0, 0.0));
+    }
+
+    #[test]
+    fn outputs_become_probabilities() {
+        assert_eq!(probabilities(&[0.0], 1, Loss::BinaryCrossEntropy), [0.5, 0.5]);
+        assert_eq!(probabilities(&[0.25, 7.0], 1, Loss::MeanSquared), [0.75, 0.25, 0.0, 1.0]);
+        assert_eq!(probabilities(&[5.0, 5.0, -1e30, 5.0], 2, Loss::CategoricalCrossEntropy), [0.5, 0.5, 0.0, 1.0]);
+        assert_eq!(probabilities(&[3.0, 1.0, -1.0, -2.0], 2, Loss::MeanSquared), [0.75, 0.25, 0.5, 0.5]);
+    }
+}
