@@ -374,8 +374,12 @@ impl Encoder {
     }
 }
 
-/// The class number of each row of `target`.
-pub(crate) fn class_numbers(table: &Table, target: &str, labels: &[String]) -> Result<Vec<u32>, DataError> {
+/// The class number of each row of `target`, an index into `labels`.
+///
+/// # Errors
+///
+/// [`DataError::MissingValue`] and [`DataError::UnknownClass`].
+pub fn class_numbers(table: &Table, target: &str, labels: &[String]) -> Result<Vec<u32>, DataError> {
     let numbers: HashMap<&str, u32> = labels.iter().zip(0..).map(|(l, i)| (l.as_str(), i)).collect();
     let column = table.column(target)?;
     check_present(table, target, "target")?;

@@ -26,7 +26,7 @@ mod schema;
 mod split;
 mod table;
 
-pub use encode::{EncodeReport, Encoder, EncoderOptions, Matrix, Scaling, row_weights};
+pub use encode::{EncodeReport, Encoder, EncoderOptions, Matrix, Scaling, class_numbers, row_weights};
 pub use error::{DataError, Place};
 pub use read::{MISSING, ReadOptions, TableReader};
 pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task};

@@ -1,1 +1,34 @@
-//! x
+//! Trained models: made from tables, kept in one file, used on new tables.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use perceptra_data::Table;
+//! use perceptra_model::{Model, RunConfig, Tables, train};
+//!
+//! let rows: String = (0..200).map(|i| format!("{i},{}\n", 3 * i + 1)).collect();
+//! let table = Table::from_csv("line.csv", format!("x,y\n{rows}"), &Default::default())?;
+//! let mut run = RunConfig::default();
+//! run.data.schema.target = vec!["y".into()];
+//! let device = Device::flex();
+//! let tables = Tables { table: table.clone(), validation: None, test: None };
+//! let model = train(&run, &tables, &device, &mut ())?.model;
+//!
+//! let file = model.to_bytes()?;
+//! let again = Model::from_bytes("line.perceptra", &file, &device)?;
+//! assert_eq!(again.predict(&table)?, model.predict(&table)?);
+//! # Ok::<(), perceptra_model::ModelError>(())
+//! ```
+//!
+//! A [`RunConfig`] describes a run; [`train`] takes it through schema, split, encoder and
+//! [`fit`](perceptra_train::fit) to a [`Model`], which predicts and judges tables and lives in one SafeTensors file.
+
+mod error;
+mod file;
+mod model;
+mod run;
+mod train;
+
+pub use error::ModelError;
+pub use model::{MetricValues, Metrics, Model, Predictions};
+pub use run::{DataConfig, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Tables};
+pub use train::{Trained, train};

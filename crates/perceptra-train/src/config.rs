@@ -187,7 +187,8 @@ pub struct TrainConfig {
     pub clip_value: Option<f64>,
     /// The most passes over the data.
     pub epochs: usize,
-    /// Epochs without progress of `monitor` before stopping.
+    /// Epochs without progress of `monitor` before stopping; `"none"` in files switches it off.
+    #[serde(with = "or_none")]
     pub patience: Option<usize>,
     /// How much better counts as progress, for `patience` and `no_progress`.
     pub min_delta: f64,
@@ -203,6 +204,33 @@ pub struct TrainConfig {
     pub class_weights: ClassWeights,
     /// Seed of shuffling and dropout.
     pub seed: u64,
+}
+
+/// `None` written as `"none"`, for settings that are on by default.
+mod or_none {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Text {
+        Number(usize),
+        Name(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<usize>, s: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(n) => n.serialize(s),
+            None => "none".serialize(s),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<usize>, D::Error> {
+        match Text::deserialize(d).map_err(|_| D::Error::custom("expected a number of epochs of 1 or more, or \"none\""))? {
+            Text::Number(n) => Ok(Some(n)),
+            Text::Name(name) if name == "none" => Ok(None),
+            Text::Name(name) => Err(D::Error::custom(format!("`{name}` is neither a number of epochs nor \"none\""))),
+        }
+    }
 }
 
 impl Default for TrainConfig {

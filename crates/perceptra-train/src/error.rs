@@ -38,6 +38,9 @@ pub enum TrainError {
         /// Classes of the targets.
         expected: usize,
     },
+    /// The device failed: out of memory, lost, or a kernel that could not run.
+    #[error("the device failed: {0}")]
+    Device(String),
     /// The training loss became NaN or infinite.
     #[error("the training loss became {loss} in epoch {epoch}{}", last(.last_finite))]
     Diverged {
@@ -68,6 +71,7 @@ impl TrainError {
             Self::Diverged { .. } => Some(
                 "lower the learning rate, standardise the inputs, or clip the gradient with --clip-norm 1".to_owned(),
             ),
+            Self::Device(_) => Some("use a smaller batch, or --device cpu".to_owned()),
             _ => None,
         }
     }

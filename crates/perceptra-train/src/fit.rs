@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use burn::optim::GradientsParams;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use perceptra_nn::{DropoutDraw, Loss, class_weights};
 use perceptra_random::{Purpose, Stream};
 
@@ -81,9 +81,9 @@ pub fn fit<N: Network>(
         let (trained, totals, learning_rate) = stepper.epoch(network, &train, epoch as u32, deadline);
         network = trained;
         let snapshot = network.valid();
-        let judged = validation.as_ref().map(|data| data.judge(&snapshot, loss, monitor));
+        let judged = validation.as_ref().map(|data| data.judge(&snapshot, loss, monitor)).transpose()?;
         // The one place where the host waits for the device.
-        let train_loss = totals.read(loss);
+        let train_loss = totals.read(loss)?;
         if !train_loss.is_finite() {
             return Err(TrainError::Diverged {
                 epoch,
@@ -93,7 +93,7 @@ pub fn fit<N: Network>(
         }
         let (validation_loss, monitored) = match judged {
             None => (None, None),
-            Some((totals, metric)) => (Some(totals.read(loss)), metric),
+            Some((totals, metric)) => (Some(totals.read(loss)?), metric),
         };
         let value = monitored.or(validation_loss).unwrap_or(train_loss);
         let improved = best.1 == 0 || monitor.better(value, best.0, 0.0);
@@ -139,7 +139,7 @@ pub fn fit<N: Network>(
 pub fn evaluate_loss<N: Network>(network: &N, data: &Dataset, loss: Loss) -> Result<f64, TrainError> {
     let config = TrainConfig { loss: Some(loss), ..TrainConfig::default() };
     let data = Weighted::new(data, network, &config, None)?;
-    Ok(data.judge(&network.valid(), loss, Metric::Loss).0.read(loss))
+    data.judge(&network.valid(), loss, Metric::Loss)?.0.read(loss)
 }
 
 /// How long a number has not got better.
@@ -175,6 +175,11 @@ struct Totals {
 }
 
 impl Totals {
+    fn none(device: &Device, weighted: bool) -> Self {
+        let zero = || Tensor::zeros([1], device);
+        Self { loss: zero(), weight: weighted.then(zero), rows: 0 }
+    }
+
     fn add(self, loss: Tensor<1>, weight: Option<Tensor<1>>, rows: usize) -> Self {
         Self {
             loss: self.loss + loss,
@@ -183,30 +188,23 @@ impl Totals {
         }
     }
 
-    fn join(parts: Option<Self>, loss: Tensor<1>, weight: Option<Tensor<1>>, rows: usize) -> Self {
-        match parts {
-            None => Self { loss, weight, rows },
-            Some(total) => total.add(loss, weight, rows),
-        }
-    }
-
     /// The mean (or sum) of the loss: waits for the device.
-    fn read(self, loss: Loss) -> f64 {
+    fn read(self, loss: Loss) -> Result<f64, TrainError> {
         let mut tensors = vec![self.loss];
         tensors.extend(self.weight);
-        let values = read(Tensor::cat(tensors, 0));
+        let values = read(Tensor::cat(tensors, 0))?;
         let total = f64::from(values[0]);
-        match (loss.is_sum(), values.get(1)) {
+        Ok(match (loss.is_sum(), values.get(1)) {
             (true, _) => total,
             (false, Some(w)) if *w > 0.0 => total / f64::from(*w),
             (false, Some(_)) => 0.0,
             (false, None) => total / self.rows as f64,
-        }
+        })
     }
 }
 
-fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().into_vec().unwrap_or_default()
+fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TrainError> {
+    tensor.try_into_vec_as().map_err(|e| TrainError::Device(e.to_string()))
 }
 
 /// A data set whose row weights include its class weights.
@@ -256,8 +254,8 @@ impl Weighted {
     }
 
     /// The loss of a network in evaluation mode, and the metric where it is not the loss.
-    fn judge<N: Network>(&self, network: &N, loss: Loss, metric: Metric) -> (Totals, Option<f64>) {
-        let mut totals = None;
+    fn judge<N: Network>(&self, network: &N, loss: Loss, metric: Metric) -> Result<(Totals, Option<f64>), TrainError> {
+        let mut totals = Totals::none(&self.inputs.device(), self.weights.is_some());
         let mut outputs = Vec::new();
         for start in (0..self.rows).step_by(EVALUATE) {
             let range = start..(start + EVALUATE).min(self.rows);
@@ -272,20 +270,22 @@ impl Weighted {
                 Some(w) => (per_row * w.clone()).sum(),
                 None => per_row.sum(),
             };
-            totals = Some(Totals::join(totals, sum, weights.map(|w| w.sum()), range.len()));
+            totals = totals.add(sum, weights.map(|w| w.sum()), range.len());
             if metric != Metric::Loss {
                 outputs.push(out);
             }
         }
-        let value = (metric != Metric::Loss).then(|| self.metric(read(Tensor::cat(outputs, 0)), loss, metric));
-        // Data sets have rows: there is at least one batch.
-        (totals.unwrap_or_else(|| unreachable!("an empty data set")), value)
+        if metric == Metric::Loss {
+            return Ok((totals, None));
+        }
+        let value = self.metric(read(Tensor::cat(outputs, 0))?, loss, metric)?;
+        Ok((totals, Some(value)))
     }
 
-    fn metric(&self, mut outputs: Vec<f32>, loss: Loss, metric: Metric) -> f64 {
+    fn metric(&self, mut outputs: Vec<f32>, loss: Loss, metric: Metric) -> Result<f64, TrainError> {
         let columns = self.targets.dims()[1];
-        let mut targets = read(self.targets.clone());
-        let weights = self.weights.clone().map(read);
+        let mut targets = read(self.targets.clone())?;
+        let weights = self.weights.clone().map(read).transpose()?;
         if metric.is_of_classes() {
             let truth: Vec<u32> = match columns {
                 1 => targets.iter().map(|&t| u32::from(t > 0.5)).collect(),
@@ -293,14 +293,15 @@ impl Weighted {
             };
             let p = probabilities(&outputs, columns, loss);
             let m = ClassificationMetrics::of(&p, &truth, columns.max(2), weights.as_deref());
-            return m.get(metric).unwrap_or(f64::NAN);
+            return Ok(m.get(metric).unwrap_or(f64::NAN));
         }
         if let Some(units) = &self.units {
             for row in outputs.chunks_exact_mut(columns).chain(targets.chunks_exact_mut(columns)) {
                 row.iter_mut().zip(units).for_each(|(x, unit)| *x *= unit);
             }
         }
-        RegressionMetrics::of(&outputs, &targets, columns, weights.as_deref()).get(metric).unwrap_or(f64::NAN)
+        let m = RegressionMetrics::of(&outputs, &targets, columns, weights.as_deref());
+        Ok(m.get(metric).unwrap_or(f64::NAN))
     }
 }
 
@@ -313,7 +314,7 @@ fn class_weight_tensor(data: &Dataset, weights: &ClassWeights) -> Result<Tensor<
             return Err(TrainError::ClassWeights { found: weights.len(), expected: classes });
         }
         _ => {
-            let mut counts = read(data.targets.clone().sum_dim(0));
+            let mut counts = read(data.targets.clone().sum_dim(0))?;
             let rows = data.rows() as f32;
             if columns == 1 {
                 counts = vec![rows - counts[0], counts[0]];
@@ -350,7 +351,7 @@ impl Stepper<'_> {
         order.truncate(self.used);
         let width = data.inputs.dims()[1] + data.targets.dims()[1];
         let gather = (GATHER / width / self.batch).max(1) * self.batch;
-        let mut totals: Option<Totals> = None;
+        let mut totals = Totals::none(&device, data.weights.is_some());
         let mut rate = self.config.learning_rate;
         'epoch: for chunk in order.chunks(gather) {
             let indices = TensorData::new(chunk.iter().map(|&r| r as i32).collect::<Vec<_>>(), [chunk.len()]);
@@ -383,12 +384,12 @@ impl Stepper<'_> {
                     rate = self.config.learning_rate * schedule.step().base();
                 }
                 network = self.optimizer.step(rate, network, grads);
-                totals = Some(Totals::join(totals, sum.inner(), weight, rows.len()));
+                totals = totals.add(sum.inner(), weight, rows.len());
                 if deadline.is_some_and(|d| Instant::now() >= d) {
                     break 'epoch;
                 }
             }
         }
-        (network, totals.unwrap_or_else(|| unreachable!("an epoch without rows")), rate)
+        (network, totals, rate)
     }
 }

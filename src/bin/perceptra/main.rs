@@ -1,1 +1,205 @@
-fn main(){}
+//! The command-line program: arguments, messages, exit codes. What it does is done by the library crates.
+
+mod devices;
+mod evaluate;
+mod init;
+mod inspect;
+mod predict;
+mod report;
+mod train;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use perceptra::data::{DataError, ReadOptions};
+use perceptra::{DeviceError, Model, ModelError};
+
+/// Dense neural networks for tables of data: train, evaluate, predict.
+#[derive(Debug, Parser)]
+#[command(
+    name = "perceptra",
+    version,
+    max_term_width = 110,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  perceptra train data/penguins.csv --target species
+  perceptra evaluate penguins.perceptra new.csv
+  perceptra predict penguins.perceptra new.csv -o species.csv --proba
+  perceptra inspect penguins.perceptra"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a network on a table and save the model
+    Train(Box<train::TrainArgs>),
+    /// Judge a model by a table that has the targets
+    Evaluate(evaluate::EvaluateArgs),
+    /// Predict the rows of a table
+    Predict(predict::PredictArgs),
+    /// Show the network, the schema and the history of a model
+    Inspect(inspect::InspectArgs),
+    /// List the devices this program can compute on
+    Devices(devices::DevicesArgs),
+    /// Write a commented run file to start from
+    Init(init::InitArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How tables are read.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Reading tables")]
+struct ReadArgs {
+    /// Field separator of CSV files [default: found from the header]
+    #[arg(long, value_name = "CHAR", value_parser = one_character)]
+    delimiter: Option<char>,
+    /// Skip lines that begin with this character
+    #[arg(long, value_name = "CHAR", value_parser = one_character)]
+    comment: Option<char>,
+    /// One more text that means "no value" (repeatable)
+    #[arg(long, value_name = "TEXT")]
+    missing: Vec<String>,
+}
+
+impl ReadArgs {
+    /// The options with what the flags say put in.
+    fn apply(&self, options: &mut ReadOptions) {
+        options.delimiter = self.delimiter.or(options.delimiter);
+        options.comment = self.comment.or(options.comment);
+        for text in &self.missing {
+            if !options.missing.contains(text) {
+                options.missing.push(text.clone());
+            }
+        }
+    }
+}
+
+fn one_character(text: &str) -> Result<char, String> {
+    let mut characters = text.chars();
+    match (text, characters.next(), characters.next()) {
+        ("\\t" | "tab", ..) => Ok('\t'),
+        (_, Some(c), None) if c.is_ascii() => Ok(c),
+        _ => Err("one ASCII character is needed, or `tab`".into()),
+    }
+}
+
+/// Everything that ends the program with an error.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("{path}: cannot be written: {source}")]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("{message}")]
+    Usage { message: String, hint: Option<String> },
+}
+
+impl CliError {
+    fn usage(message: impl Into<String>, hint: &str) -> Self {
+        Self::Usage { message: message.into(), hint: Some(hint.to_owned()) }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Model(e) => e.hint(),
+            Self::Data(e) => e.hint(),
+            Self::Device(e) => e.hint(),
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::Io(_) | Self::Write { .. } => None,
+        }
+    }
+
+    /// The reader of our output has gone: nothing to complain of.
+    fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Io(e) if e.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
+    fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Usage { .. }) { 2 } else { 1 }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // A driver that panics is an error like others; its message is printed below, without a backtrace.
+    std::panic::set_hook(Box::new(|_| {}));
+    let outcome = std::panic::catch_unwind(|| run(cli.command)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Err(CliError::Usage {
+            message: format!("internal error: {message}"),
+            hint: Some("another --device may work; please report this".into()),
+        })
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = format!("error: {error}\n");
+            if let Some(hint) = error.hint() {
+                text += &format!("hint: {hint}\n");
+            }
+            // If standard error is closed there is nobody left to tell.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            let internal = error.to_string().starts_with("internal error");
+            ExitCode::from(if internal { 1 } else { error.exit_code() })
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Train(args) => train::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "perceptra", &mut script);
+            Ok(std::io::stdout().write_all(&script)?)
+        }
+    }
+}
+
+/// Reads a model onto the device that `device` asks for.
+fn load_model(path: &std::path::Path, device: &str) -> Result<Model, CliError> {
+    let choice = perceptra::choose(device)?;
+    Ok(Model::load(path, &choice.device)?)
+}
+
+/// Writes text to standard output.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Writes a note to standard error.
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes a value as JSON to standard output.
+fn print_json(value: &serde_json::Value) -> Result<(), CliError> {
+    print(&format!("{value:#}\n"))
+}

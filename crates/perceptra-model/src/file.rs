@@ -1,0 +1,286 @@
+//! The model file: one SafeTensors file.
+//!
+//! Tensors, all 32-bit floats: `layers.N.weight` [inputs, outputs] and `layers.N.bias` [outputs] of each dense layer; with
+//! batch normalisation also `layers.N.norm.gamma`, `.beta`, `.mean` and `.variance`, with layer normalisation the first
+//! two, each [outputs]. The metadata entry `perceptra` is JSON: `format`, `checksum` (CRC-32 of this JSON with an empty
+//! checksum, then of all tensors' bytes in order of their names), `version` of the program, and what
+//! [`Model`] says of itself. Nothing in it is executed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+
+use burn::module::{Param, RunningState};
+use burn::tensor::{Device, Tensor, TensorData};
+use perceptra_nn::{FeedForward, Initializer};
+use perceptra_train::{TrainError, write_atomic};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::model::About;
+use crate::{Model, ModelError};
+
+/// The format this program writes.
+const FORMAT: u32 = 1;
+/// The name of the metadata entry.
+const ENTRY: &str = "perceptra";
+/// The largest model file that is read, in bytes.
+const MAX_FILE: u64 = 1 << 34;
+
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    format: u32,
+    checksum: String,
+    version: String,
+    #[serde(flatten)]
+    about: About,
+}
+
+/// The part of the metadata that every format has.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+    checksum: String,
+}
+
+impl Model {
+    /// Writes the model to a file, which appears whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Write`].
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        let bytes = self.to_bytes()?;
+        write_atomic(path, |file| file.write_all(&bytes))
+            .map_err(|source| ModelError::Write { path: path.to_owned(), source })
+    }
+
+    /// Reads a model file onto `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Read`], [`ModelError::Foreign`], [`ModelError::Version`], [`ModelError::Damaged`].
+    pub fn load(path: &Path, device: &Device) -> Result<Self, ModelError> {
+        let read = |source| ModelError::Read { path: path.to_owned(), source };
+        let size = std::fs::metadata(path).map_err(read)?.len();
+        if size > MAX_FILE {
+            return Err(ModelError::Foreign {
+                name: path.display().to_string(),
+                reason: format!("it has {size} bytes, models have at most {MAX_FILE}"),
+            });
+        }
+        let bytes = std::fs::read(path).map_err(read)?;
+        Self::from_bytes(&path.display().to_string(), &bytes, device)
+    }
+
+    /// The model as the bytes of its file.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Device`] if the weights cannot be read from their device.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
+        let tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = tensors(&self.network)?
+            .into_iter()
+            .map(|(name, shape, values)| (name, (shape, values.iter().flat_map(|x| x.to_le_bytes()).collect())))
+            .collect();
+        let mut metadata = Metadata {
+            format: FORMAT,
+            checksum: String::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            about: self.about.clone(),
+        };
+        // Plain data with text keys: JSON can write all of it.
+        let json = |metadata: &Metadata| serde_json::to_string(metadata).unwrap_or_default();
+        metadata.checksum = checksum(&json(&metadata), tensors.values().map(|(_, bytes)| bytes.as_slice()));
+        let entry = HashMap::from([(ENTRY.to_owned(), json(&metadata))]);
+        let views = tensors.iter().filter_map(|(name, (shape, bytes))| {
+            // The bytes were made from the shape.
+            Some((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).ok()?))
+        });
+        Ok(safetensors::serialize(views, Some(entry)).unwrap_or_default())
+    }
+
+    /// Reads a model from the bytes of its file; `name` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::load`].
+    pub fn from_bytes(name: &str, bytes: &[u8], device: &Device) -> Result<Self, ModelError> {
+        let damaged = |reason: String| ModelError::Damaged { name: name.to_owned(), reason };
+        let foreign = |reason: &str| ModelError::Foreign { name: name.to_owned(), reason: reason.to_owned() };
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| match looks_like(bytes) {
+            Some(kind) => foreign(kind),
+            None => damaged(e.to_string()),
+        })?;
+        let Some(json) = header.metadata().as_ref().and_then(|m| m.get(ENTRY)) else {
+            return Err(foreign("it is a SafeTensors file without the metadata of this program"));
+        };
+        let head: Head = serde_json::from_str(json).map_err(|e| damaged(format!("its metadata: {e}")))?;
+        if head.format > FORMAT {
+            return Err(ModelError::Version { name: name.to_owned(), found: head.format, known: FORMAT });
+        }
+        let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
+        let tensors: BTreeMap<String, TensorView<'_>> = file.tensors().into_iter().collect();
+        let blank = json.replacen(&format!("\"checksum\":\"{}\"", head.checksum), "\"checksum\":\"\"", 1);
+        if checksum(&blank, tensors.values().map(|view| view.data())) != head.checksum {
+            return Err(damaged("its contents do not match its checksum".into()));
+        }
+        let Metadata { about, .. } =
+            serde_json::from_str(json).map_err(|e| damaged(format!("its metadata: {e}")))?;
+        let network = network(&about, &tensors, device).map_err(damaged)?;
+        Ok(Self { about, network, device: device.clone() })
+    }
+}
+
+/// CRC-32 of the metadata and the tensors, in hexadecimal.
+fn checksum<'a>(json: &str, tensors: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(json.as_bytes());
+    tensors.for_each(|bytes| crc.update(bytes));
+    format!("{:08x}", crc.finalize())
+}
+
+/// What a file that is no SafeTensors file seems to be.
+fn looks_like(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [] => Some("it is empty"),
+        [b'P', b'K', 3, 4, ..] => Some("it looks like a zip archive, as PyTorch and Keras write"),
+        [0x80, 2..=5, ..] => Some("it looks like a Python pickle"),
+        [0x89, b'H', b'D', b'F', ..] => Some("it looks like HDF5, as Keras writes"),
+        [b'P', b'A', b'R', b'1', ..] => Some("it looks like Parquet"),
+        [0x1f, 0x8b, ..] => Some("it looks like a gzip file"),
+        _ if bytes.iter().take(512).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) => {
+            Some("it looks like text")
+        }
+        _ => None,
+    }
+}
+
+/// Name, shape and values of every tensor of a network.
+fn tensors(network: &FeedForward) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>, ModelError> {
+    type Values = Result<(Vec<usize>, Vec<f32>), ModelError>;
+    fn values<const D: usize>(tensor: Tensor<D>) -> Values {
+        let shape = tensor.dims().to_vec();
+        let values = tensor.try_into_vec_as().map_err(|e| TrainError::Device(e.to_string()))?;
+        Ok((shape, values))
+    }
+    let mut all = Vec::new();
+    for (i, layer) in network.layers.iter().enumerate() {
+        let mut push = |name: &str, tensor: Values| -> Result<(), ModelError> {
+            let (shape, values) = tensor?;
+            all.push((format!("layers.{i}.{name}"), shape, values));
+            Ok(())
+        };
+        push("weight", values(layer.linear.weight.val()))?;
+        if let Some(bias) = &layer.linear.bias {
+            push("bias", values(bias.val()))?;
+        }
+        if let Some(norm) = &layer.batch_norm {
+            push("norm.gamma", values(norm.gamma.val()))?;
+            push("norm.beta", values(norm.beta.val()))?;
+            push("norm.mean", values(norm.running_mean.value()))?;
+            push("norm.variance", values(norm.running_var.value()))?;
+        }
+        if let Some(norm) = &layer.layer_norm {
+            push("norm.gamma", values(norm.gamma.val()))?;
+            if let Some(beta) = &norm.beta {
+                push("norm.beta", values(beta.val()))?;
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Builds the network that `about` describes from `tensors`, once these have been found to be exactly its tensors.
+fn network(
+    about: &About,
+    tensors: &BTreeMap<String, TensorView<'_>>,
+    device: &Device,
+) -> Result<FeedForward, String> {
+    let config = &about.network;
+    config.validate().map_err(|e| e.to_string())?;
+    let encoder = &about.encoder;
+    if !encoder.is_sound() || encoder.width() != config.inputs || encoder.outputs() != config.outputs {
+        return Err(format!(
+            "its encoder makes {} inputs and {} outputs, its network has {} and {}",
+            encoder.width(),
+            encoder.outputs(),
+            config.inputs,
+            config.outputs
+        ));
+    }
+    if config.hidden.len() >= tensors.len() {
+        return Err(format!("it has {} tensors for {} hidden layers", tensors.len(), config.hidden.len()));
+    }
+    let expected = expected_shapes(config);
+    for (name, shape) in &expected {
+        let Some(view) = tensors.get(name) else { return Err(format!("the tensor {name} is missing")) };
+        if view.dtype() != Dtype::F32 || view.shape() != shape.as_slice() {
+            return Err(format!(
+                "the tensor {name} is {:?} {:?}, the network needs F32 {shape:?}",
+                view.dtype(),
+                view.shape()
+            ));
+        }
+    }
+    if let Some(extra) = tensors.keys().find(|name| !expected.contains_key(*name)) {
+        return Err(format!("the tensor {extra} has no place in the network"));
+    }
+    let values = |name: &str| -> Result<(Vec<f32>, Vec<usize>), String> {
+        let view = &tensors[name];
+        let values: Vec<f32> = view
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect();
+        match values.iter().all(|x| x.is_finite()) {
+            true => Ok((values, view.shape().to_vec())),
+            false => Err(format!("the tensor {name} holds NaN or infinite values")),
+        }
+    };
+    let data = |name: String| values(&name).map(|(values, shape)| TensorData::new(values, shape));
+    let mut network = config.clone().with_initializer(Initializer::Zeros).init(device).map_err(|e| e.to_string())?;
+    for (i, layer) in network.layers.iter_mut().enumerate() {
+        layer.linear.weight = Param::from_data(data(format!("layers.{i}.weight"))?, device);
+        if layer.linear.bias.is_some() {
+            layer.linear.bias = Some(Param::from_data(data(format!("layers.{i}.bias"))?, device));
+        }
+        if let Some(norm) = &mut layer.batch_norm {
+            norm.gamma = Param::from_data(data(format!("layers.{i}.norm.gamma"))?, device);
+            norm.beta = Param::from_data(data(format!("layers.{i}.norm.beta"))?, device);
+            let state = |name: &str| {
+                Ok::<_, String>(RunningState::new(Tensor::from_data(data(format!("layers.{i}.norm.{name}"))?, device)))
+            };
+            norm.running_mean = state("mean")?;
+            norm.running_var = state("variance")?;
+        }
+        if let Some(norm) = &mut layer.layer_norm {
+            norm.gamma = Param::from_data(data(format!("layers.{i}.norm.gamma"))?, device);
+            norm.beta = Some(Param::from_data(data(format!("layers.{i}.norm.beta"))?, device));
+        }
+    }
+    Ok(burn::module::Module::valid(&network))
+}
+
+/// The tensors of a network and their shapes.
+fn expected_shapes(config: &perceptra_nn::FeedForwardConfig) -> BTreeMap<String, Vec<usize>> {
+    use perceptra_nn::Norm;
+    let mut shapes = BTreeMap::new();
+    for (i, (inputs, outputs)) in config.shapes().into_iter().enumerate() {
+        shapes.insert(format!("layers.{i}.weight"), vec![inputs, outputs]);
+        if config.bias {
+            shapes.insert(format!("layers.{i}.bias"), vec![outputs]);
+        }
+        let parts: &[&str] = match config.norm {
+            _ if i == config.hidden.len() => &[],
+            Norm::None => &[],
+            Norm::Layer => &["gamma", "beta"],
+            Norm::Batch => &["gamma", "beta", "mean", "variance"],
+        };
+        for part in parts {
+            shapes.insert(format!("layers.{i}.norm.{part}"), vec![outputs]);
+        }
+    }
+    shapes
+}

@@ -1,0 +1,204 @@
+//! The trained model: from tables to predictions.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use perceptra_data::{EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task, row_weights};
+use perceptra_nn::{FeedForward, FeedForwardConfig, Loss};
+use perceptra_train::{
+    ClassificationMetrics, History, Network, Pass, RegressionMetrics, TrainConfig, TrainError, argmax, probabilities,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::ModelError;
+
+/// Rows that go through the network at once.
+const CHUNK: usize = 1 << 14;
+
+/// A trained network with all it takes to use it on a table: schema, encoder, history, scores.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub(crate) about: About,
+    pub(crate) network: FeedForward,
+    pub(crate) device: Device,
+}
+
+/// What a model file says besides the weights.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct About {
+    pub(crate) schema: Schema,
+    /// Texts that mean "no value" in the tables the model is for.
+    pub(crate) missing: Vec<String>,
+    pub(crate) encoder: Encoder,
+    pub(crate) network: FeedForwardConfig,
+    pub(crate) training: TrainConfig,
+    pub(crate) loss: Loss,
+    pub(crate) history: History,
+    pub(crate) metrics: Option<Metrics>,
+}
+
+/// How good a model is on some rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Rows that were judged.
+    pub rows: usize,
+    /// The numbers.
+    #[serde(flatten)]
+    pub values: MetricValues,
+}
+
+/// Numbers by kind of task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MetricValues {
+    /// Of numeric targets, in their own units.
+    Regression(RegressionMetrics),
+    /// Of classes.
+    Classification {
+        /// The numbers.
+        #[serde(flatten)]
+        metrics: ClassificationMetrics,
+        /// The classes, in the order of the confusion matrix.
+        labels: Vec<String>,
+    },
+}
+
+/// Predictions, row by row as the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predictions {
+    /// Regression: `[rows, targets]` in the targets' own units. Classes: `[rows, classes]` probabilities.
+    pub values: Matrix,
+    /// Target columns.
+    pub targets: Vec<String>,
+    /// The classes, for classification.
+    pub labels: Option<Vec<String>>,
+    /// Missing values that were filled in and categories that were not known.
+    pub report: EncodeReport,
+}
+
+impl Predictions {
+    /// The most probable class of each row, as an index into `labels`; nothing for regression.
+    pub fn classes(&self) -> Vec<usize> {
+        match self.labels {
+            Some(_) => self.values.values.chunks_exact(self.values.columns).map(argmax).collect(),
+            None => Vec::new(),
+        }
+    }
+}
+
+impl Model {
+    /// What the columns mean.
+    pub fn schema(&self) -> &Schema {
+        &self.about.schema
+    }
+
+    /// How to read the tables the model is for: with the texts for missing values of the table it was trained on.
+    pub fn read_options(&self) -> ReadOptions {
+        ReadOptions { missing: self.about.missing.clone(), ..ReadOptions::default() }
+    }
+
+    /// Features to inputs, outputs to targets.
+    pub fn encoder(&self) -> &Encoder {
+        &self.about.encoder
+    }
+
+    /// The network.
+    pub fn network(&self) -> &FeedForward {
+        &self.network
+    }
+
+    /// The network's description.
+    pub fn network_config(&self) -> &FeedForwardConfig {
+        &self.about.network
+    }
+
+    /// How it was trained.
+    pub fn training(&self) -> &TrainConfig {
+        &self.about.training
+    }
+
+    /// The loss it was trained with.
+    pub fn loss(&self) -> Loss {
+        self.about.loss
+    }
+
+    /// The epochs of its training.
+    pub fn history(&self) -> &History {
+        &self.about.history
+    }
+
+    /// How good it was on the held-out rows, if there were any.
+    pub fn metrics(&self) -> Option<&Metrics> {
+        self.about.metrics.as_ref()
+    }
+
+    /// Predicts every row of `table`. Columns are found by name; others than the features are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Missing columns, and values that do not fit their column.
+    pub fn predict(&self, table: &Table) -> Result<Predictions, ModelError> {
+        let encoder = &self.about.encoder;
+        let (inputs, report) = encoder.inputs(table)?;
+        let columns = encoder.outputs();
+        let mut outputs = Vec::with_capacity(inputs.rows * columns);
+        for rows in inputs.values.chunks(CHUNK * inputs.columns) {
+            let data = TensorData::new(rows.to_vec(), [rows.len() / inputs.columns, inputs.columns]);
+            let pass = Pass { logits: self.about.loss.takes_logits(), dropout: None };
+            let out = Network::forward(&self.network, Tensor::from_data(data, &self.device), pass);
+            outputs.extend(out.try_into_vec_as::<f32>().map_err(|e| TrainError::Device(e.to_string()))?);
+        }
+        let labels = encoder.labels().map(<[String]>::to_vec);
+        let values = match &labels {
+            Some(labels) => Matrix {
+                rows: inputs.rows,
+                columns: labels.len(),
+                values: probabilities(&outputs, columns, self.about.loss),
+            },
+            None => {
+                let mut values = Matrix { rows: inputs.rows, columns, values: outputs };
+                encoder.decode(&mut values);
+                values
+            }
+        };
+        let targets = encoder.targets().into_iter().map(str::to_owned).collect();
+        Ok(Predictions { values, targets, labels, report })
+    }
+
+    /// Judges the model by the rows of `table`, which has the targets too, with row weights if the model was trained with
+    /// them and the table has that column.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::predict`], and missing or unknown targets.
+    pub fn evaluate(&self, table: &Table) -> Result<Metrics, ModelError> {
+        let encoder = &self.about.encoder;
+        let mut targets = encoder.outputs_of(table)?;
+        let predictions = self.predict(table)?;
+        let weights = match &self.about.schema.weights {
+            Some(column) if table.has(column) => Some(row_weights(table, column)?),
+            _ => None,
+        };
+        let p = &predictions.values;
+        let values = match predictions.labels {
+            None => {
+                encoder.decode(&mut targets);
+                MetricValues::Regression(RegressionMetrics::of(
+                    &p.values,
+                    &targets.values,
+                    p.columns,
+                    weights.as_deref(),
+                ))
+            }
+            Some(labels) => {
+                let truth = encoder.class_numbers(table)?;
+                let metrics = ClassificationMetrics::of(&p.values, &truth, labels.len(), weights.as_deref());
+                MetricValues::Classification { metrics, labels }
+            }
+        };
+        Ok(Metrics { rows: table.rows(), values })
+    }
+
+    /// What the model learned to do.
+    pub fn task(&self) -> Task {
+        self.about.schema.task
+    }
+}

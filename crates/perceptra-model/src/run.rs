@@ -1,0 +1,350 @@
+//! The description of a run: one TOML file.
+
+use std::path::{Path, PathBuf};
+
+use perceptra_data::{EncoderOptions, ReadOptions, SchemaOptions, SplitOptions, Table, nearest};
+use perceptra_nn::{Activation, FeedForwardConfig, Hidden, Initializer, Norm};
+use perceptra_train::TrainConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::ModelError;
+
+/// A run, completely: data, encoder, network, training, device, output.
+///
+/// ```
+/// use perceptra_model::RunConfig;
+///
+/// let run = RunConfig::from_toml(
+///     "example",
+///     r#"
+///     [data]
+///     table = "data/penguins.csv"
+///     target = ["species"]
+///
+///     [network]
+///     hidden = [64, 32]
+///     "#,
+/// )?;
+/// assert_eq!(run.network.hidden, [64, 32]);
+/// assert_eq!(run.split.test, 0.2);
+/// # Ok::<(), perceptra_model::ModelError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Version of the program that wrote the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The table and the meaning of its columns.
+    pub data: DataConfig,
+    /// Parts of the table.
+    pub split: SplitOptions,
+    /// Features to numbers.
+    pub encoder: EncoderOptions,
+    /// Shape of the network.
+    pub network: NetworkConfig,
+    /// How it is trained; `train.seed` is also the seed of the split and of the initial weights.
+    pub train: TrainConfig,
+    /// Where it runs and what is written.
+    pub output: OutputConfig,
+}
+
+/// The table and the meaning of its columns.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DataConfig {
+    /// The file, or `-` for standard input.
+    pub table: PathBuf,
+    /// What the columns mean.
+    #[serde(flatten)]
+    pub schema: SchemaOptions,
+    /// How the file is read.
+    #[serde(flatten)]
+    pub read: ReadOptions,
+}
+
+/// Shape of the network; its inputs and outputs follow from the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Widths of the hidden layers; none for a single neuron per output.
+    pub hidden: Vec<usize>,
+    /// Activations of the hidden layers: one for all, or one for each.
+    pub activation: OneOrMany,
+    /// Activation of the output; by default none for numbers, sigmoid or softmax for classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_activation: Option<Activation>,
+    /// How weights are drawn.
+    pub initializer: Initializer,
+    /// Whether layers have biases.
+    pub bias: bool,
+    /// Share of hidden units dropped in training.
+    pub dropout: f64,
+    /// Normalisation of hidden layers.
+    pub norm: Norm,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            hidden: vec![128, 64],
+            activation: OneOrMany::One(Activation::Relu),
+            output_activation: None,
+            initializer: Initializer::Auto,
+            bias: true,
+            dropout: 0.0,
+            norm: Norm::None,
+        }
+    }
+}
+
+/// One activation for all layers, or a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// For all.
+    One(Activation),
+    /// One a layer.
+    Many(Vec<Activation>),
+}
+
+/// Where a run runs and what it writes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutputConfig {
+    /// `auto`, `cpu`, `ndarray`, `flex`, `wgpu[:N]`, `cuda[:N]`...
+    pub device: String,
+    /// The model file; by default named after the table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self { device: "auto".into(), model: None }
+    }
+}
+
+/// The tables of a run.
+#[derive(Debug, Clone)]
+pub struct Tables {
+    /// The table to train on, and to split.
+    pub table: Table,
+    /// A validation table of its own.
+    pub validation: Option<Table>,
+    /// A test table of its own.
+    pub test: Option<Table>,
+}
+
+impl RunConfig {
+    /// Reads a run from TOML; `name` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::RunFile`] with the line, and the nearest known key to an unknown one.
+    pub fn from_toml(name: &str, text: &str) -> Result<Self, ModelError> {
+        check_data_keys(name, text)?;
+        let run: Self = toml::from_str(text).map_err(|e| run_file_error(name, &e))?;
+        if let Some(version) = &run.version
+            && is_later(version, env!("CARGO_PKG_VERSION"))
+        {
+            return Err(ModelError::RunFile {
+                name: name.to_owned(),
+                message: format!("made by perceptra {version}, this is {}", env!("CARGO_PKG_VERSION")),
+                nearest: None,
+            });
+        }
+        Ok(run)
+    }
+
+    /// Reads a run from a TOML file.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Read`] and as [`RunConfig::from_toml`].
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
+        Self::from_toml(&path.display().to_string(), &text)
+    }
+
+    /// The run as TOML: running that again gives the same model.
+    pub fn to_toml(&self) -> String {
+        let mut run = self.clone();
+        run.version = Some(env!("CARGO_PKG_VERSION").to_owned());
+        // Maps with text keys, numbers and lists: TOML can write all of it.
+        toml::to_string(&run).unwrap_or_default()
+    }
+
+    /// Checks every setting that can be checked without data.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Settings`] with all that is wrong.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        let mut problems = Vec::new();
+        if let Err(perceptra_train::TrainError::Settings(found)) = self.train.validate() {
+            problems = found;
+        }
+        for (key, share) in [("test", self.split.test), ("validation", self.split.validation)] {
+            if !(0.0..1.0).contains(&share) {
+                problems.push(format!("{key} is {share}, it must lie in [0, 1)"));
+            }
+        }
+        match self.feed_forward(1, 1, Activation::Identity) {
+            Ok(network) => {
+                if let Err(e) = network.validate() {
+                    problems.push(e.to_string());
+                }
+            }
+            Err(problem) => problems.push(problem),
+        }
+        if self.encoder.max_categories == 0 {
+            problems.push("max_categories is 0, it must be at least 1".into());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ModelError::Settings(problems)) }
+    }
+
+    /// The network's description for so many inputs and outputs; `output` is its output activation unless the run says
+    /// otherwise.
+    pub(crate) fn feed_forward(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        output: Activation,
+    ) -> Result<FeedForwardConfig, String> {
+        let network = &self.network;
+        let layers = network.hidden.len();
+        let activations = match &network.activation {
+            OneOrMany::One(f) => vec![*f; layers],
+            OneOrMany::Many(list) if list.len() == layers => list.clone(),
+            OneOrMany::Many(list) => {
+                return Err(format!("activation lists {} activations for {layers} hidden layers", list.len()));
+            }
+        };
+        let hidden =
+            network.hidden.iter().zip(activations).map(|(&width, activation)| Hidden { width, activation }).collect();
+        Ok(FeedForwardConfig::new(inputs, outputs)
+            .with_hidden(hidden)
+            .with_output_activation(network.output_activation.unwrap_or(output))
+            .with_initializer(network.initializer)
+            .with_bias(network.bias)
+            .with_dropout(network.dropout)
+            .with_norm(network.norm)
+            .with_seed(self.train.seed))
+    }
+
+    /// Reads the run's tables.
+    ///
+    /// # Errors
+    ///
+    /// What [`Table::read`] finds.
+    pub fn tables(&self) -> Result<Tables, ModelError> {
+        let read = |path: &PathBuf| Table::read(path, &self.data.read);
+        Ok(Tables {
+            table: read(&self.data.table)?,
+            validation: self.split.validation_file.as_ref().map(read).transpose()?,
+            test: self.split.test_file.as_ref().map(read).transpose()?,
+        })
+    }
+}
+
+/// `[data]` joins two groups of keys, which serde cannot check for unknown ones.
+fn check_data_keys(name: &str, text: &str) -> Result<(), ModelError> {
+    let Ok(document) = text.parse::<toml::Table>() else { return Ok(()) };
+    let Some(toml::Value::Table(data)) = document.get("data") else { return Ok(()) };
+    let known = data_keys();
+    match data.keys().find(|key| !known.contains(key)) {
+        None => Ok(()),
+        Some(key) => {
+            let line = text.lines().position(|l| l.trim_start().starts_with(key.as_str())).map_or(0, |i| i + 1);
+            Err(ModelError::RunFile {
+                name: format!("{name}:{line}"),
+                message: format!("unknown key `{key}` in [data]; there are {}", known.join(", ")),
+                nearest: nearest(key, &known),
+            })
+        }
+    }
+}
+
+/// The keys of `[data]`.
+fn data_keys() -> Vec<String> {
+    ["table", "target", "task", "numeric", "categorical", "ignore", "weights", "split", "delimiter", "comment", "missing"]
+        .map(String::from)
+        .to_vec()
+}
+
+fn run_file_error(name: &str, error: &toml::de::Error) -> ModelError {
+    let message = error.to_string();
+    // serde: unknown field `lr`, expected one of `loss`, `optimizer`, ...
+    let nearest_key = message.split_once("unknown field `").and_then(|(_, rest)| {
+        let names: Vec<String> = rest.split('`').step_by(2).map(str::to_owned).collect();
+        let (unknown, known) = names.split_first()?;
+        nearest(unknown, known)
+    });
+    ModelError::RunFile { name: name.to_owned(), message: message.trim_end().to_owned(), nearest: nearest_key }
+}
+
+/// Whether version `a` comes after version `b`, by their numbers.
+fn is_later(a: &str, b: &str) -> bool {
+    let numbers = |v: &str| v.split(['.', '-', '+']).map_while(|n| n.parse::<u64>().ok()).collect::<Vec<_>>();
+    numbers(a) > numbers(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perceptra_nn::Loss;
+    use perceptra_train::{Batch, ClassWeights, Metric, Optimizer, Schedule};
+
+    #[test]
+    fn a_run_is_read_back_as_written() {
+        let mut run = RunConfig::default();
+        assert_eq!(RunConfig::from_toml("t", "").unwrap(), run);
+        run.data.table = "a b.csv".into();
+        run.data.schema.target = vec!["y \"1\"".into()];
+        run.data.read.delimiter = Some(';');
+        run.split.test_file = Some("test.csv".into());
+        run.network.activation = OneOrMany::Many(vec![Activation::Tanh, Activation::LeakyRelu]);
+        run.network.output_activation = Some(Activation::Softplus);
+        run.train = TrainConfig {
+            loss: Some(Loss::Huber { delta: 0.5 }),
+            optimizer: Optimizer::AdamW,
+            schedule: Schedule::Cosine,
+            batch: Batch::Full,
+            clip_norm: Some(1.0),
+            patience: None,
+            monitor: Metric::R2,
+            class_weights: ClassWeights::Given(vec![1.0, 2.5]),
+            ..run.train
+        };
+        let mut back = RunConfig::from_toml("t", &run.to_toml()).unwrap();
+        assert_eq!(back.version.take().as_deref(), Some(env!("CARGO_PKG_VERSION")));
+        // TOML has no null: a setting switched off must be read back as off.
+        assert_eq!(back, run, "{}", run.to_toml());
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest() {
+        for (text, key, line) in [
+            ("[train]\nlearning_rat = 1.0\n", "learning_rate", "line 2"),
+            ("[data]\ntargte = ['y']\n", "target", "t:2"),
+            ("[netwrok]\n", "network", "line 1"),
+        ] {
+            let error = RunConfig::from_toml("t", text).unwrap_err();
+            assert_eq!(error.hint(), Some(format!("did you mean `{key}`?")), "{error}");
+            assert!(error.to_string().contains(line), "{error}");
+        }
+        let error = RunConfig::from_toml("t", "version = '99.0.0'").unwrap_err();
+        assert!(error.to_string().contains("made by perceptra 99.0.0"), "{error}");
+    }
+
+    #[test]
+    fn all_wrong_settings_are_listed_at_once() {
+        let text = "[train]\nlearning_rate = -1.0\nbatch = 0\npatience = 0\n[split]\ntest = 1.0\n[network]\nhidden = [0]";
+        let error = RunConfig::from_toml("t", text).unwrap().validate().unwrap_err().to_string();
+        for part in ["learning_rate is -1", "batch is 0", "patience is 0", "test is 1", "hidden layer 1 is 0"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

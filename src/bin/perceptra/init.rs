@@ -1,0 +1,73 @@
+//! `perceptra init`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use perceptra::train::write_atomic;
+
+use crate::{CliError, print};
+
+/// The run file with every key at its default, explained.
+const TEMPLATE: &str = include_str!("run.toml");
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  perceptra init penguins.toml --table data/penguins.csv --target species
+  perceptra train --config penguins.toml")]
+pub(crate) struct InitArgs {
+    /// Where it goes, or - for standard output
+    #[arg(default_value = "perceptra.toml")]
+    path: PathBuf,
+    /// The table to put in
+    #[arg(long)]
+    table: Option<PathBuf>,
+    /// The target columns to put in
+    #[arg(long, value_delimiter = ',')]
+    target: Vec<String>,
+    /// Overwrite the file if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &InitArgs) -> Result<(), CliError> {
+    let quote = |text: &str| serde_json::Value::from(text).to_string();
+    let mut text = TEMPLATE.to_owned();
+    if let Some(table) = &args.table {
+        text = text.replace("table = \"\"", &format!("table = {}", quote(&table.to_string_lossy())));
+    }
+    if !args.target.is_empty() {
+        let targets: Vec<String> = args.target.iter().map(|t| quote(t)).collect();
+        text = text.replace("target = []", &format!("target = [{}]", targets.join(", ")));
+    }
+    if args.path.as_os_str() == "-" {
+        return print(&text);
+    }
+    if args.path.exists() && !args.force {
+        return Err(CliError::Write {
+            path: args.path.clone(),
+            source: std::io::Error::other("the file exists; --force overwrites it"),
+        });
+    }
+    write_atomic(&args.path, |file| file.write_all(text.as_bytes()))
+        .map_err(|source| CliError::Write { path: args.path.clone(), source })?;
+    print(&format!("{}: edit it, then perceptra train --config {}\n", args.path.display(), args.path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use perceptra::RunConfig;
+
+    #[test]
+    fn the_template_is_the_defaults_and_names_every_key() {
+        let run = RunConfig::from_toml("run.toml", super::TEMPLATE).unwrap();
+        assert_eq!(run, RunConfig::default());
+        // Also the keys that are commented out because they have no default.
+        let uncommented: String = super::TEMPLATE.lines().map(|l| format!("{}\n", l.strip_prefix("# > ").unwrap_or(l))).collect();
+        let full = RunConfig::from_toml("run.toml", &uncommented).unwrap();
+        let text = full.to_toml();
+        for key in text.lines().filter_map(|l| l.split_once(" = ")).map(|(key, _)| key) {
+            assert!(key == "version" || uncommented.contains(&format!("\n{key} = ")), "{key} is not in the template");
+        }
+    }
+}

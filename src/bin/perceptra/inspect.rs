@@ -1,0 +1,123 @@
+//! `perceptra inspect`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use perceptra::Model;
+use perceptra::nn::Norm;
+use serde_json::json;
+
+use crate::{CliError, load_model, print, print_json, report};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  perceptra inspect penguins.perceptra")]
+pub(crate) struct InspectArgs {
+    /// The model file
+    model: PathBuf,
+    /// Print all of it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
+    let model = load_model(&args.model, "cpu").or_else(|e| match e {
+        // Without a CPU backend any device will do.
+        CliError::Device(_) => load_model(&args.model, "auto"),
+        other => Err(other),
+    })?;
+    if args.json {
+        return print_json(&json!({
+            "task": model.task(),
+            "network": model.network().to_string(),
+            "config": model.network_config(),
+            "schema": model.schema(),
+            "inputs": model.encoder().input_names(),
+            "classes": model.encoder().labels(),
+            "training": model.training(),
+            "test": model.metrics(),
+            "history": model.history(),
+        }));
+    }
+    print(&text(&model))
+}
+
+fn text(model: &Model) -> String {
+    let config = model.network_config();
+    let shapes = config.shapes();
+    let rows = shapes
+        .iter()
+        .enumerate()
+        .map(|(i, (inputs, outputs))| {
+            let hidden = config.hidden.get(i);
+            let activation = hidden.map_or(config.output_activation, |h| h.activation);
+            let norm = if hidden.is_some() && config.norm != Norm::None { 2 } else { 0 };
+            let parameters = (inputs + usize::from(config.bias) + norm) * outputs;
+            vec![
+                if hidden.is_some() { format!("hidden {}", i + 1) } else { "output".to_owned() },
+                inputs.to_string(),
+                outputs.to_string(),
+                activation.to_string(),
+                report::thousands(parameters as u64),
+            ]
+        })
+        .collect();
+    let mut text = format!("{}\n\n", model.network());
+    text += &report::table(&["layer", "inputs", "units", "activation", "parameters"], rows);
+    text += &format!("\nlearns {} of {}", model.task(), model.schema().targets.join(", "));
+    if let Some(labels) = model.encoder().labels() {
+        text += &format!(": {}", labels.join(", "));
+    }
+    text += "\n\n";
+    let rows = model
+        .encoder()
+        .features()
+        .map(|(name, kind, width)| vec![name.to_owned(), kind.name().to_owned(), width.to_string()])
+        .collect();
+    text += &report::table(&["feature", "kind", "inputs"], rows);
+    for (name, reason) in &model.schema().dropped {
+        text += &format!("{name} is left out: {reason}\n");
+    }
+    let history = model.history();
+    text += &format!(
+        "\ntrained with {} and {}, batch {}, learning rate {}, seed {}\n{} epochs, {}; best epoch {}\n\n",
+        model.loss(),
+        model.training().optimizer.name(),
+        match model.training().batch {
+            perceptra::train::Batch::Rows(n) => n.to_string(),
+            perceptra::train::Batch::Full => "full".to_owned(),
+        },
+        model.training().learning_rate,
+        model.training().seed,
+        history.epochs.len(),
+        history.stop,
+        history.best_epoch
+    );
+    // The first, the best, the last, and about ten between.
+    let n = history.epochs.len();
+    let shown: Vec<usize> = (0..n).filter(|i| i % n.div_ceil(10) == 0 || i + 1 == n || i + 1 == history.best_epoch).collect();
+    let rows = shown
+        .into_iter()
+        .map(|i| {
+            let e = &history.epochs[i];
+            let mark = if e.epoch == history.best_epoch { " *" } else { "" };
+            let mut row = vec![
+                format!("{}{mark}", e.epoch),
+                report::number(e.train_loss),
+                e.validation_loss.map_or_else(String::new, report::number),
+            ];
+            row.extend(e.monitored.map(report::number));
+            row
+        })
+        .collect();
+    let mut header = vec!["epoch", "training loss", "validation loss"];
+    if history.epochs.iter().any(|e| e.monitored.is_some()) {
+        header.push(history.monitor.name());
+    }
+    text += &report::table(&header, rows);
+    if let Some(metrics) = model.metrics() {
+        text += "\n";
+        text += &report::metrics_table(&[("test", metrics)]);
+    }
+    text
+}

@@ -1,0 +1,244 @@
+//! `perceptra predict`
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use clap::Args;
+use parquet::arrow::ArrowWriter;
+use perceptra::data::{EncodeReport, TableReader};
+use perceptra::train::write_atomic;
+use perceptra::{Model, Predictions};
+
+use crate::{CliError, ReadArgs, load_model, note};
+
+/// Rows in memory at once.
+const CHUNK: usize = 1 << 14;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  perceptra predict penguins.perceptra new.csv
+  perceptra predict penguins.perceptra new.parquet -o species.parquet --proba
+  cat new.csv | perceptra predict penguins.perceptra - | head")]
+pub(crate) struct PredictArgs {
+    /// The model file
+    model: PathBuf,
+    /// The table, or - for standard input; columns are found by name, others ignored
+    table: PathBuf,
+    /// Where predictions go; the name's ending says the format: .csv, .tsv, .parquet, .jsonl [default: CSV to standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Add the probability of each class as proba_CLASS
+    #[arg(long)]
+    proba: bool,
+    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// No notes
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Separated(u8),
+    JsonLines,
+    Parquet,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, CliError> {
+        match path.extension().and_then(|e| e.to_str()).unwrap_or_default() {
+            "csv" => Ok(Self::Separated(b',')),
+            "tsv" | "tab" => Ok(Self::Separated(b'\t')),
+            "jsonl" | "ndjson" => Ok(Self::JsonLines),
+            "parquet" => Ok(Self::Parquet),
+            _ => Err(CliError::usage(
+                format!("{}: the name does not say a format", path.display()),
+                "end it in .csv, .tsv, .jsonl or .parquet",
+            )),
+        }
+    }
+}
+
+pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
+    let format = args.output.as_deref().map_or(Ok(Format::Separated(b',')), Format::of)?;
+    if let Some(output) = &args.output {
+        let same = |a: &Path, b: &Path| a == b || (a.exists() && a.canonicalize().ok() == b.canonicalize().ok());
+        if same(output, &args.table) || same(output, &args.model) {
+            return Err(CliError::usage("the predictions would overwrite their own input", "choose another --output"));
+        }
+    }
+    let model = load_model(&args.model, &args.device)?;
+    let mut options = model.read_options();
+    args.read.apply(&mut options);
+    let reader = TableReader::open(&args.table, &options, CHUNK)?;
+    model.encoder().check_columns(&args.table.display().to_string(), reader.columns())?;
+    let mut job = Job { model: &model, proba: args.proba, report: EncodeReport::default() };
+    match &args.output {
+        None => {
+            let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout());
+            job.write(reader, format, out)?;
+        }
+        Some(path) => write_atomic(path, |file| job.write(reader, format, file)).map_err(|e| match e {
+            CliError::Io(source) => CliError::Write { path: path.clone(), source },
+            other => other,
+        })?,
+    }
+    if !args.quiet {
+        for (column, n) in &job.report.missing {
+            note(&format!("note: column {column:?}: {n} missing values were filled in"));
+        }
+        for (column, n) in &job.report.unseen {
+            note(&format!("note: column {column:?}: {n} values are not among the categories known from training"));
+        }
+    }
+    Ok(())
+}
+
+struct Job<'a> {
+    model: &'a Model,
+    proba: bool,
+    report: EncodeReport,
+}
+
+impl Job<'_> {
+    /// Predicts piece by piece and writes each at once.
+    fn write(&mut self, reader: TableReader, format: Format, out: impl Write + Send) -> Result<(), CliError> {
+        let schema = Arc::new(Schema::new(self.fields()));
+        match format {
+            Format::Separated(separator) => {
+                let mut writer = csv::WriterBuilder::new().delimiter(separator).from_writer(out);
+                writer.write_record(schema.fields().iter().map(|f| f.name())).map_err(csv_error)?;
+                let mut cell = String::new();
+                self.each(reader, |predictions, proba| {
+                    for row in 0..predictions.values.rows {
+                        for value in cells(predictions, row, proba) {
+                            cell.clear();
+                            value.write_to(&mut cell);
+                            writer.write_field(&cell).map_err(csv_error)?;
+                        }
+                        writer.write_record(None::<&[u8]>).map_err(csv_error)?;
+                    }
+                    Ok(())
+                })?;
+                Ok(writer.flush()?)
+            }
+            Format::JsonLines => {
+                let mut out = out;
+                self.each(reader, |predictions, proba| {
+                    for row in 0..predictions.values.rows {
+                        let object: serde_json::Map<String, serde_json::Value> = schema
+                            .fields()
+                            .iter()
+                            .zip(cells(predictions, row, proba))
+                            .map(|(field, value)| (field.name().clone(), value.json()))
+                            .collect();
+                        serde_json::to_writer(&mut out, &object).map_err(std::io::Error::from)?;
+                        out.write_all(b"\n")?;
+                    }
+                    Ok(())
+                })?;
+                Ok(out.flush()?)
+            }
+            Format::Parquet => {
+                let parquet = |e: parquet::errors::ParquetError| CliError::Io(std::io::Error::other(e));
+                let mut writer = ArrowWriter::try_new(out, schema.clone(), None).map_err(parquet)?;
+                self.each(reader, |predictions, proba| {
+                    let batch = RecordBatch::try_new(schema.clone(), columns(predictions, proba))
+                        .map_err(|e| CliError::Io(std::io::Error::other(e)))?;
+                    writer.write(&batch).map_err(parquet)
+                })?;
+                writer.close().map_err(parquet).map(|_| ())
+            }
+        }
+    }
+
+    fn each(
+        &mut self,
+        reader: TableReader,
+        mut write: impl FnMut(&Predictions, bool) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        for table in reader {
+            let predictions = self.model.predict(&table?)?;
+            self.report.add(&predictions.report);
+            write(&predictions, self.proba)?;
+        }
+        Ok(())
+    }
+
+    /// The columns of the output: `prediction`, or one for each of several targets, then the probabilities.
+    fn fields(&self) -> Vec<Field> {
+        let encoder = self.model.encoder();
+        match (encoder.labels(), encoder.targets().as_slice()) {
+            (Some(labels), _) => {
+                let proba = labels.iter().filter(|_| self.proba).map(|l| format!("proba_{l}"));
+                std::iter::once(Field::new("prediction", DataType::Utf8, false))
+                    .chain(proba.map(|name| Field::new(name, DataType::Float32, false)))
+                    .collect()
+            }
+            (None, [_]) => vec![Field::new("prediction", DataType::Float32, false)],
+            (None, targets) => {
+                targets.iter().map(|t| Field::new(format!("prediction_{t}"), DataType::Float32, false)).collect()
+            }
+        }
+    }
+}
+
+enum Cell<'a> {
+    Number(f32),
+    Label(&'a str),
+}
+
+impl Cell<'_> {
+    fn write_to(&self, text: &mut String) {
+        use std::fmt::Write;
+        // Writing to a string does not fail.
+        let _ = match self {
+            Self::Number(x) => write!(text, "{x}"),
+            Self::Label(label) => write!(text, "{label}"),
+        };
+    }
+
+    fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Number(x) => serde_json::Number::from_f64(f64::from(*x)).map_or(serde_json::Value::Null, Into::into),
+            Self::Label(label) => (*label).into(),
+        }
+    }
+}
+
+fn cells(predictions: &Predictions, row: usize, proba: bool) -> impl Iterator<Item = Cell<'_>> {
+    let columns = predictions.values.columns;
+    let values = &predictions.values.values[row * columns..(row + 1) * columns];
+    let label = predictions.labels.as_ref().map(|labels| Cell::Label(&labels[perceptra::train::argmax(values)]));
+    let numbers = if label.is_none() || proba { values } else { &[] };
+    label.into_iter().chain(numbers.iter().map(|x| Cell::Number(*x)))
+}
+
+fn columns(predictions: &Predictions, proba: bool) -> Vec<ArrayRef> {
+    let matrix = &predictions.values;
+    let number = |j: usize| -> ArrayRef {
+        Arc::new(matrix.values.iter().skip(j).step_by(matrix.columns).copied().collect::<Float32Array>())
+    };
+    match &predictions.labels {
+        None => (0..matrix.columns).map(number).collect(),
+        Some(labels) => {
+            let classes: StringArray = predictions.classes().into_iter().map(|c| Some(labels[c].as_str())).collect();
+            let count = if proba { labels.len() } else { 0 };
+            std::iter::once(Arc::new(classes) as ArrayRef).chain((0..count).map(number)).collect()
+        }
+    }
+}
+
+fn csv_error(error: csv::Error) -> CliError {
+    let text = error.to_string();
+    match error.into_kind() {
+        csv::ErrorKind::Io(e) => CliError::Io(e),
+        _ => CliError::Io(std::io::Error::other(text)),
+    }
+}
