@@ -12,7 +12,7 @@ use crate::{ColumnKind, DataError, Schema, Table, Task};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scaling {
-    /// (x − mean) / standard deviation.
+    /// (x − mean) / standard deviation, no further than 6 from 0: a network extrapolates wildly from a far outlier.
     #[default]
     Standard,
     /// (x − min) / (max − min), the training rows in [0, 1].
@@ -111,6 +111,7 @@ enum Code {
 #[serde(rename_all = "kebab-case")]
 enum Scale {
     Linear { offset: f64, factor: f64 },
+    Clipped { offset: f64, factor: f64 },
     Squash { offset: f64, factor: f64 },
     Quantile { knots: Vec<f64> },
 }
@@ -124,6 +125,8 @@ enum Target {
 
 /// The most numbers an encoded table may have: 16 GiB of them.
 const MAX_NUMBERS: usize = 1 << 32;
+/// Standardised numbers end here.
+const CLIP: f64 = 6.0;
 /// Quantile knots of a column at most.
 const MAX_KNOTS: usize = 1000;
 
@@ -360,7 +363,7 @@ impl Encoder {
             Code::Number { scale, fill, .. } => {
                 fill.is_finite()
                     && match scale {
-                        Scale::Linear { offset, factor } | Scale::Squash { offset, factor } => {
+                        Scale::Linear { offset, factor } | Scale::Clipped { offset, factor } | Scale::Squash { offset, factor } => {
                             offset.is_finite() && factor.is_finite()
                         }
                         Scale::Quantile { knots } => {
@@ -415,7 +418,12 @@ pub fn row_weights(table: &Table, weights: &str) -> Result<Vec<f32>, DataError> 
     Ok(numbers.into_iter().flatten().map(|w| w as f32).collect())
 }
 
-fn target_numbers(table: &Table, name: &str) -> Result<Vec<f64>, DataError> {
+/// The numbers in the target column `name`.
+///
+/// # Errors
+///
+/// Missing values and values that are not numbers, with their place.
+pub fn target_numbers(table: &Table, name: &str) -> Result<Vec<f64>, DataError> {
     check_present(table, name, "target")?;
     Ok(number_column(table, name)?.into_iter().flatten().collect())
 }
@@ -466,7 +474,7 @@ fn fit_scale(mut values: Vec<f64>, scaling: Scaling) -> Option<(Scale, f64)> {
     Some(match scaling {
         Scaling::Standard => {
             let (mean, deviation) = mean_and_deviation(&values);
-            (Scale::Linear { offset: mean, factor: inverse(deviation) }, 0.0)
+            (Scale::Clipped { offset: mean, factor: inverse(deviation) }, 0.0)
         }
         Scaling::MinMax => {
             let scale = Scale::Linear { offset: min, factor: inverse(max - min) };
@@ -497,6 +505,7 @@ impl Scale {
     fn apply(&self, x: f64) -> f64 {
         match self {
             Self::Linear { offset, factor } => (x - offset) * factor,
+            Self::Clipped { offset, factor } => ((x - offset) * factor).clamp(-CLIP, CLIP),
             Self::Squash { offset, factor } => {
                 let z = (x - offset) * factor;
                 z / (1.0 + (z / 3.0).powi(2)).sqrt()

@@ -26,9 +26,9 @@ mod schema;
 mod split;
 mod table;
 
-pub use encode::{EncodeReport, Encoder, EncoderOptions, Matrix, Scaling, class_numbers, row_weights};
+pub use encode::{EncodeReport, Encoder, EncoderOptions, Matrix, Scaling, class_numbers, row_weights, target_numbers};
 pub use error::{DataError, Place};
 pub use read::{MISSING, ReadOptions, TableReader};
 pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task};
-pub use split::{Split, SplitOptions};
+pub use split::{Split, SplitOptions, strata};
 pub use table::{Table, nearest};

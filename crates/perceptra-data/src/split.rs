@@ -30,7 +30,7 @@ pub struct SplitOptions {
     pub test_file: Option<PathBuf>,
     /// A table of its own for validation, instead of a share.
     pub validation_file: Option<PathBuf>,
-    /// Whether each part has the classes in the shares of the whole table.
+    /// Whether each part has the classes in the shares of the whole table, and a numeric target in the same distribution.
     pub stratify: bool,
 }
 
@@ -106,6 +106,15 @@ impl Split {
     }
 }
 
+/// Puts rows with similar numbers into groups of ten, so that a stratified split gives each part the same distribution.
+pub fn strata(numbers: &[f64]) -> Vec<u32> {
+    let mut order: Vec<usize> = (0..numbers.len()).collect();
+    order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]));
+    let mut groups = vec![0; numbers.len()];
+    order.into_iter().enumerate().for_each(|(rank, row)| groups[row] = (rank / 10) as u32);
+    groups
+}
+
 /// Divides `rows` into (kept, taken): `share` of them taken at random, by class if there are classes.
 fn part(
     rows: &[u32],
@@ -176,6 +185,16 @@ mod tests {
         assert_eq!([0, 1, 2].map(|c| count(&split.test, c)), [16, 3, 1]);
         assert_eq!([0, 1, 2].map(|c| count(&split.validation, c)), [16, 3, 1]);
         assert_eq!([0, 1, 2].map(|c| count(&split.train, c)), [48, 9, 3]);
+    }
+
+    #[test]
+    fn strata_give_both_parts_the_same_range() {
+        let numbers: Vec<f64> = (0..200).map(|i| f64::from(i * 7919 % 200)).collect();
+        let split = Split::holdout(200, 0.2, 0.0, Some(&strata(&numbers)), 3).unwrap();
+        // Two rows of every ten neighbours.
+        let mut tens: Vec<usize> = split.test.iter().map(|&r| numbers[r as usize] as usize / 10).collect();
+        tens.sort_unstable();
+        assert!(tens.chunks(2).enumerate().all(|(i, pair)| pair == [i, i]), "{tens:?}");
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Default for NetworkConfig {
             output_activation: None,
             initializer: Initializer::Auto,
             bias: true,
-            dropout: 0.0,
+            dropout: 0.1,
             norm: Norm::None,
         }
     }

@@ -1,7 +1,7 @@
 //! From a table to a model.
 
 use burn::tensor::Device;
-use perceptra_data::{DataError, Encoder, EncodeReport, Schema, Split, Table, Task, row_weights};
+use perceptra_data::{DataError, Encoder, EncodeReport, Schema, Split, Table, Task, row_weights, strata, target_numbers};
 use perceptra_nn::{Activation, Loss};
 use perceptra_train::{Dataset, Metric, Observer, fit};
 
@@ -105,7 +105,8 @@ fn parts(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<[Option<Ta
     let test = if tables.test.is_some() { 0.0 } else { options.test };
     let validation = if tables.validation.is_some() { 0.0 } else { options.validation };
     let classes = match (options.stratify, schema.task, schema.targets.first()) {
-        (false, ..) | (_, Task::Regression, _) | (.., None) => None,
+        (false, ..) | (.., None) => None,
+        (true, Task::Regression, Some(target)) => Some(strata(&target_numbers(table, target)?)),
         (true, _, Some(target)) => Some(stratified_classes(table, schema, target, test + validation > 0.0)?),
     };
     let split = Split::holdout(table.rows(), test, validation, classes.as_deref(), run.train.seed)?;

@@ -28,3 +28,6 @@ pub use error::NetworkError;
 pub use feed_forward::{DropoutDraw, FeedForward, FeedForwardConfig, Hidden, Layer, Norm};
 pub use initializer::Initializer;
 pub use loss::{Loss, class_weights};
+
+#[cfg(test)]
+mod gradient_tests;

@@ -9,13 +9,26 @@ use crate::{Metric, TrainError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BatchText", into = "BatchText")]
 pub enum Batch {
+    /// Minibatches of a size that suits the number of rows n: n/256 as a power of two, in 32..=256.
+    Auto,
     /// Minibatches of this many rows; 1 is one row at a time.
     Rows(usize),
     /// The whole training set in one step.
     Full,
 }
 
-/// A batch as written: a number or `"full"`.
+impl Batch {
+    /// Rows of a step, of `rows` in all.
+    pub fn size(self, rows: usize) -> usize {
+        match self {
+            Self::Auto => (rows / 256).next_power_of_two().clamp(32, 256).min(rows),
+            Self::Rows(n) => n.min(rows),
+            Self::Full => rows,
+        }
+    }
+}
+
+/// A batch as written: a number, `"auto"` or `"full"`.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum BatchText {
@@ -39,6 +52,7 @@ impl From<Batch> for BatchText {
         match batch {
             Batch::Rows(rows) => Self::Rows(rows as u64),
             Batch::Full => Self::Name("full".into()),
+            Batch::Auto => Self::Name("auto".into()),
         }
     }
 }
@@ -48,9 +62,10 @@ impl std::str::FromStr for Batch {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match (text, text.parse()) {
+            ("auto", _) => Ok(Self::Auto),
             ("full", _) => Ok(Self::Full),
             (_, Ok(rows)) => Ok(Self::Rows(rows)),
-            _ => Err(format!("`{text}` is neither a number of rows nor `full`")),
+            _ => Err(format!("`{text}` is neither a number of rows nor `auto` or `full`")),
         }
     }
 }
@@ -138,7 +153,7 @@ pub enum ClassWeights {
 /// | `optimizer` | `adam` | the step rule | |
 /// | `learning_rate` | 0.002 | ρ, the size of steps | > 0 |
 /// | `schedule` | `constant` | ρ over the run | |
-/// | `batch` | 128 | rows of a step | ≥ 1 or `full` |
+/// | `batch` | `auto` | rows of a step | ≥ 1, `auto` or `full` |
 /// | `drop_last` | false | leave out a last short batch | |
 /// | `momentum` | 0 | of SGD and RMSProp | [0, 1) |
 /// | `nesterov` | false | Nesterov's form of SGD's momentum | |
@@ -240,7 +255,7 @@ impl Default for TrainConfig {
             optimizer: Optimizer::Adam,
             learning_rate: 0.002,
             schedule: Schedule::Constant,
-            batch: Batch::Rows(128),
+            batch: Batch::Auto,
             drop_last: false,
             momentum: 0.0,
             nesterov: false,
@@ -279,7 +294,7 @@ impl TrainConfig {
         let not_negative = |x: f64| x >= 0.0 && x.is_finite();
         let rate = self.learning_rate;
         require(positive(rate), format!("learning_rate is {rate}, it must be above 0"));
-        require(self.batch != Batch::Rows(0), "batch is 0, it must be at least 1 row, or full".into());
+        require(self.batch != Batch::Rows(0), "batch is 0, it must be at least 1 row, or auto or full".into());
         require(self.epochs > 0, "epochs is 0, it must be at least 1".into());
         require(self.patience != Some(0), "patience is 0, it must be at least 1 epoch".into());
         require(self.no_progress != Some(0), "no_progress is 0, it must be at least 1 epoch".into());
@@ -313,5 +328,47 @@ impl TrainConfig {
             require(fine, "class_weights must be 0 or more, and one above 0".into());
         }
         if problems.is_empty() { Ok(()) } else { Err(TrainError::Settings(problems)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_automatic_batch_grows_with_the_rows() {
+        for (rows, batch) in [(1, 1), (20, 20), (500, 32), (10_000, 64), (30_000, 128), (1_000_000, 256)] {
+            assert_eq!(Batch::Auto.size(rows), batch, "{rows}");
+        }
+        assert_eq!(Batch::Rows(50).size(20), 20);
+        assert_eq!(Batch::Full.size(20), 20);
+    }
+
+    #[test]
+    fn each_wrong_setting_is_named() {
+        let good = TrainConfig::default;
+        assert_eq!(good().validate(), Ok(()));
+        let table: [(TrainConfig, &str); 16] = [
+            (TrainConfig { learning_rate: 0.0, ..good() }, "learning_rate is 0"),
+            (TrainConfig { learning_rate: f64::NAN, ..good() }, "learning_rate is NaN"),
+            (TrainConfig { batch: Batch::Rows(0), ..good() }, "batch is 0"),
+            (TrainConfig { epochs: 0, ..good() }, "epochs is 0"),
+            (TrainConfig { patience: Some(0), ..good() }, "patience is 0"),
+            (TrainConfig { no_progress: Some(0), ..good() }, "no_progress is 0"),
+            (TrainConfig { optimizer: Optimizer::Sgd, momentum: 1.0, ..good() }, "momentum is 1"),
+            (TrainConfig { momentum: 0.9, ..good() }, "adam does not have"),
+            (TrainConfig { optimizer: Optimizer::Sgd, nesterov: true, ..good() }, "nesterov is set"),
+            (TrainConfig { weight_decay: -1.0, ..good() }, "weight_decay is -1"),
+            (TrainConfig { l1: f64::INFINITY, ..good() }, "l1 is inf"),
+            (TrainConfig { clip_norm: Some(0.0), ..good() }, "clip_norm is 0"),
+            (TrainConfig { clip_value: Some(-1.0), ..good() }, "clip_value is -1"),
+            (TrainConfig { time_limit: Some(0.0), ..good() }, "time_limit is 0"),
+            (TrainConfig { target: Some(f64::NAN), ..good() }, "target must be"),
+            (TrainConfig { class_weights: ClassWeights::Given(vec![0.0, 0.0]), ..good() }, "class_weights must be"),
+        ];
+        for (config, part) in table {
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use perceptra_random::{Purpose, Stream};
 
 use crate::optimizer::{edit_gradients, optimizer, schedule};
 use crate::{
-    Batch, ClassWeights, ClassificationMetrics, Control, Dataset, Epoch, Event, History, Metric, Network, Observer, Pass,
+    ClassWeights, ClassificationMetrics, Control, Dataset, Epoch, Event, History, Metric, Network, Observer, Pass,
     RegressionMetrics, StopReason, TrainConfig, TrainError, argmax, probabilities,
 };
 
@@ -52,10 +52,7 @@ pub fn fit<N: Network>(
         None => None,
     };
     let rows = train.rows;
-    let batch = match config.batch {
-        Batch::Rows(n) => n.min(rows),
-        Batch::Full => rows,
-    };
+    let batch = config.batch.size(rows);
     let steps = if config.drop_last { rows / batch } else { rows.div_ceil(batch) };
     let monitor = if validation.is_some() { config.monitor } else { Metric::Loss };
 

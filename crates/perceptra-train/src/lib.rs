@@ -46,3 +46,6 @@ pub use fit::{Fitted, evaluate_loss, fit};
 pub use history::{Control, Epoch, Event, History, Observer, StopReason};
 pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, probabilities};
 pub use network::{Network, Pass};
+
+#[cfg(test)]
+mod fit_tests;

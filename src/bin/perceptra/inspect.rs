@@ -86,6 +86,7 @@ fn text(model: &Model) -> String {
         match model.training().batch {
             perceptra::train::Batch::Rows(n) => n.to_string(),
             perceptra::train::Batch::Full => "full".to_owned(),
+            perceptra::train::Batch::Auto => "auto".to_owned(),
         },
         model.training().learning_rate,
         model.training().seed,

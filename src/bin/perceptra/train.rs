@@ -78,7 +78,7 @@ pub(crate) struct TrainArgs {
     /// A table of its own to stop by
     #[arg(long, value_name = "FILE", conflicts_with = "validation", help_heading = "Parts of the data")]
     validation_file: Option<PathBuf>,
-    /// Do not keep the shares of the classes in the parts
+    /// Do not keep the shares of the classes, or the distribution of a numeric target, in the parts
     #[arg(long, help_heading = "Parts of the data")]
     no_stratify: bool,
 
@@ -95,7 +95,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", help_heading = "Encoding")]
     max_categories: Option<usize>,
 
-    /// Widths of the hidden layers, such as 128,64; `none` for a single neuron per output
+    /// Widths of the hidden layers, such as 128,64; `none` for a single neuron per output [default: 128,64]
     #[arg(long, value_name = "WIDTHS", value_parser = widths, help_heading = "Network")]
     hidden: Option<Widths>,
     /// Activation of the hidden layers, or a list with one for each: identity, step, sign, sigmoid, tanh, relu, leaky-relu,
@@ -108,7 +108,7 @@ pub(crate) struct TrainArgs {
     /// auto, kaiming-uniform, kaiming-normal, xavier-uniform, xavier-normal, lecun-uniform, torch, zeros [default: auto]
     #[arg(long, value_name = "NAME", value_parser = named::<Initializer>, help_heading = "Network")]
     initializer: Option<Initializer>,
-    /// Share of hidden units dropped in training
+    /// Share of hidden units dropped in training [default: 0.1]
     #[arg(long, value_name = "SHARE", help_heading = "Network")]
     dropout: Option<f64>,
     /// Normalisation of hidden layers: none, batch, layer
@@ -124,13 +124,13 @@ pub(crate) struct TrainArgs {
     /// sgd, adam, adamw, rmsprop, adagrad, adan, lion, lamb, adafactor, muon [default: adam]
     #[arg(long, value_name = "NAME", value_parser = named::<Optimizer>, help_heading = "Training")]
     optimizer: Option<Optimizer>,
-    /// Size of steps
+    /// Size of steps [default: 0.002]
     #[arg(long, alias = "lr", value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
     learning_rate: Option<f64>,
     /// constant, linear, cosine, exponential, step [default: constant]
     #[arg(long, value_name = "NAME", value_parser = named::<Schedule>, help_heading = "Training")]
     schedule: Option<Schedule>,
-    /// Rows of a step, or full
+    /// Rows of a step, auto (by the number of rows) or full [default: auto]
     #[arg(long, value_name = "ROWS", help_heading = "Training")]
     batch: Option<Batch>,
     /// Leave out a last batch that is short
@@ -161,10 +161,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "WEIGHTS", value_parser = class_weights, help_heading = "Training")]
     class_weights: Option<ClassWeights>,
 
-    /// The most passes over the data
+    /// The most passes over the data [default: 200]
     #[arg(long, help_heading = "Stopping")]
     epochs: Option<usize>,
-    /// Epochs without progress before stopping, or none
+    /// Epochs without progress before stopping, or none [default: 20]
     #[arg(long, value_name = "EPOCHS", value_parser = or_none, help_heading = "Stopping")]
     patience: Option<OrNone>,
     /// What counts as progress [default: 0]

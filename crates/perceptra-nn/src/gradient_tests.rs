@@ -1,0 +1,190 @@
+//! Burn's gradients of our networks and losses against central differences of a plain 64-bit implementation.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use perceptra_random::{Purpose, Stream};
+use proptest::prelude::*;
+
+use crate::{Activation, FeedForwardConfig, Loss};
+
+/// Layers of (weights by input and output, biases), for one row after another.
+struct Reference {
+    layers: Vec<(Vec<Vec<f64>>, Vec<f64>)>,
+    hidden: Activation,
+}
+
+fn activate(f: Activation, x: f64) -> f64 {
+    match f {
+        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::Tanh => x.tanh(),
+        Activation::Elu => if x >= 0.0 { x } else { x.exp_m1() },
+        Activation::Selu => {
+            1.050_700_987_355_480_5 * if x >= 0.0 { x } else { 1.673_263_242_354_377_2 * x.exp_m1() }
+        }
+        Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::Softplus => x.exp().ln_1p(),
+        Activation::Identity => x,
+        other => unreachable!("{other} is not smooth enough for differences"),
+    }
+}
+
+impl Reference {
+    fn outputs(&self, x: &[f64]) -> Vec<f64> {
+        let mut x = x.to_vec();
+        for (i, (weights, biases)) in self.layers.iter().enumerate() {
+            x = biases
+                .iter()
+                .enumerate()
+                .map(|(j, b)| {
+                    let z = b + x.iter().zip(weights).map(|(x, row)| x * row[j]).sum::<f64>();
+                    if i + 1 < self.layers.len() { activate(self.hidden, z) } else { z }
+                })
+                .collect();
+        }
+        x
+    }
+
+    fn loss(&self, loss: Loss, inputs: &[Vec<f64>], targets: &[Vec<f64>]) -> f64 {
+        let rows: Vec<f64> = inputs
+            .iter()
+            .zip(targets)
+            .map(|(x, y)| {
+                let f = self.outputs(x);
+                let n = f.len() as f64;
+                let pairs = || f.iter().zip(y);
+                match loss {
+                    Loss::MeanSquared => pairs().map(|(f, y)| (f - y).powi(2)).sum::<f64>() / n,
+                    Loss::HalfSumSquared => pairs().map(|(f, y)| (f - y).powi(2)).sum::<f64>() / 2.0,
+                    Loss::MeanAbsolute => pairs().map(|(f, y)| (f - y).abs()).sum::<f64>() / n,
+                    Loss::Huber { delta } => {
+                        let one = |d: f64| if d <= delta { d * d / 2.0 } else { delta * (d - delta / 2.0) };
+                        pairs().map(|(f, y)| one((f - y).abs())).sum::<f64>() / n
+                    }
+                    Loss::BinaryCrossEntropy => {
+                        pairs().map(|(z, y)| (1.0 + z.exp()).ln() - z * y).sum::<f64>() / n
+                    }
+                    Loss::CategoricalCrossEntropy => {
+                        let log_sum = f.iter().map(|z| z.exp()).sum::<f64>().ln();
+                        pairs().map(|(z, y)| y * (log_sum - z)).sum()
+                    }
+                }
+            })
+            .collect();
+        let sum: f64 = rows.iter().sum();
+        if loss.is_sum() { sum } else { sum / rows.len() as f64 }
+    }
+}
+
+fn table(rows: usize, columns: usize, seed: u64) -> Vec<Vec<f64>> {
+    let stream = Stream::new(seed, Purpose::Data, 0);
+    (0..rows)
+        .map(|r| {
+            let mut row = vec![0.0; columns];
+            stream.fill_normal(r as u32, &mut row);
+            row.into_iter().map(f64::from).collect()
+        })
+        .collect()
+}
+
+fn tensor(rows: &[Vec<f64>], device: &Device) -> Tensor<2> {
+    let values: Vec<f32> = rows.iter().flatten().map(|&x| x as f32).collect();
+    Tensor::from_data(TensorData::new(values, [rows.len(), rows[0].len()]), device)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn gradients_are_the_central_differences(
+        inputs in 1usize..4,
+        hidden in prop::collection::vec(1usize..5, 0..3),
+        outputs in 1usize..4,
+        rows in 1usize..6,
+        activation in prop::sample::select(vec![
+            Activation::Sigmoid, Activation::Tanh, Activation::Elu, Activation::Selu, Activation::Silu,
+            Activation::Softplus, Activation::Identity,
+        ]),
+        loss in prop::sample::select(vec![
+            Loss::MeanSquared, Loss::HalfSumSquared, Loss::MeanAbsolute, Loss::Huber { delta: 0.7 },
+            Loss::BinaryCrossEntropy, Loss::CategoricalCrossEntropy,
+        ]),
+        seed in 0u64..1000,
+    ) {
+        let device = Device::flex();
+        let mut network = FeedForwardConfig::new(inputs, outputs)
+            .with_widths(&hidden, activation)
+            .with_initializer(crate::Initializer::Torch)
+            .with_seed(seed)
+            .init(&device)
+            .unwrap()
+            .train();
+        // Weights that both sides have exactly.
+        for layer in &mut network.layers {
+            layer.linear.weight = layer.linear.weight.clone().map(|w| w.detach().require_grad());
+        }
+        let read = |t: Tensor<2>| t.into_data().try_into_vec::<f32>().unwrap();
+        let layers = network.layers.iter().map(|l| {
+            let [_, m] = l.linear.weight.dims();
+            let weights = read(l.linear.weight.val()).chunks(m).map(|r| r.iter().map(|&w| f64::from(w)).collect()).collect();
+            let biases = l.linear.bias.as_ref().unwrap().val().into_data().try_into_vec::<f32>().unwrap();
+            (weights, biases.into_iter().map(f64::from).collect())
+        }).collect();
+        let mut reference = Reference { layers, hidden: activation };
+        let x = table(rows, inputs, seed + 1);
+        let y: Vec<Vec<f64>> = table(rows, outputs, seed + 2).into_iter().map(|row| match loss {
+            Loss::BinaryCrossEntropy => row.into_iter().map(|v| if v > 0.0 { 1.0 } else { 0.0 }).collect(),
+            Loss::CategoricalCrossEntropy => {
+                let class = row.len() / 2;
+                (0..row.len()).map(|j| if j == class { 1.0 } else { 0.0 }).collect()
+            }
+            _ => row,
+        }).collect();
+        // The rows as both sides see them.
+        let round = |t: Vec<Vec<f64>>| -> Vec<Vec<f64>> {
+            t.into_iter().map(|r| r.into_iter().map(|v| f64::from(v as f32)).collect()).collect()
+        };
+        let (x, y) = (round(x), round(y));
+
+        let value = loss.forward(network.forward(tensor(&x, &device)), tensor(&y, &device), None, None);
+        let expected = reference.loss(loss, &x, &y);
+        let got = f64::from(value.clone().into_scalar::<f32>());
+        prop_assert!((got - expected).abs() <= 1e-5 * expected.abs().max(1.0), "loss {got}, expected {expected}");
+
+        let grads = value.backward();
+        let step = 1e-6;
+        for i in 0..reference.layers.len() {
+            let weight = read(network.layers[i].linear.weight.val().grad(&grads).unwrap());
+            let [n, m] = network.layers[i].linear.weight.dims();
+            for (a, b) in (0..n).flat_map(|a| (0..m).map(move |b| (a, b))) {
+                let mut at = |d: f64| {
+                    reference.layers[i].0[a][b] += d;
+                    let l = reference.loss(loss, &x, &y);
+                    reference.layers[i].0[a][b] -= d;
+                    l
+                };
+                let difference = (at(step) - at(-step)) / (2.0 * step);
+                let got = f64::from(weight[a * m + b]);
+                prop_assert!(
+                    (got - difference).abs() <= 1e-3 * difference.abs().max(0.1),
+                    "layer {i} weight {a},{b}: {got}, difference {difference}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_of_gradient_descent_by_hand() {
+    // y = w·x + b with w = 2, b = 1, one row x = 3, target 4: f = 7, R = ½(7−4)² = 4.5, ∂R/∂w = 9, ∂R/∂b = 3.
+    let device = Device::flex();
+    let mut network = FeedForwardConfig::new(1, 1).init(&device).unwrap();
+    network.layers[0].linear.weight = Param::from_data(TensorData::from([[2.0f32]]), &device);
+    network.layers[0].linear.bias = Some(Param::from_data(TensorData::from([1.0f32]), &device));
+    let network = network.train();
+    let out = network.forward(Tensor::from_floats([[3.0]], &device));
+    let loss = Loss::HalfSumSquared.forward(out, Tensor::from_floats([[4.0]], &device), None, None);
+    assert_eq!(loss.clone().into_scalar::<f32>(), 4.5);
+    let grads = loss.backward();
+    assert_eq!(network.layers[0].linear.weight.val().grad(&grads).unwrap().into_scalar::<f32>(), 9.0);
+    assert_eq!(network.layers[0].linear.bias.as_ref().unwrap().val().grad(&grads).unwrap().into_scalar::<f32>(), 3.0);
+}

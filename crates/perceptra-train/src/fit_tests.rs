@@ -1,0 +1,425 @@
+//! The training loop against closed forms and its own promises.
+
+use approx::{assert_abs_diff_eq, assert_relative_eq};
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Initializer, Loss, Norm};
+use perceptra_random::{Purpose, Stream};
+
+use crate::*;
+
+fn device() -> Device {
+    Device::flex()
+}
+
+/// y = 2x₁ − 3x₂ + 1 + noise, and its least-squares solution by the normal equations.
+fn line(rows: usize, noise: f32) -> (Vec<f32>, Vec<f32>, [f64; 3]) {
+    let stream = Stream::new(5, Purpose::Data, 0);
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    let mut normal = [[0.0f64; 4]; 3];
+    for row in 0..rows {
+        let mut v = [0.0; 3];
+        stream.fill_normal(row as u32, &mut v);
+        let target = 2.0 * v[0] - 3.0 * v[1] + 1.0 + noise * v[2];
+        let a = [f64::from(v[0]), f64::from(v[1]), 1.0, f64::from(target)];
+        for i in 0..3 {
+            for j in 0..4 {
+                normal[i][j] += a[i] * a[j];
+            }
+        }
+        x.extend(&v[..2]);
+        y.push(target);
+    }
+    // Gauss and Jordan.
+    for i in 0..3 {
+        let pivot = normal[i][i];
+        normal[i].iter_mut().for_each(|v| *v /= pivot);
+        for k in (0..3).filter(|&k| k != i) {
+            let (factor, row) = (normal[k][i], normal[i]);
+            normal[k].iter_mut().zip(row).for_each(|(v, r)| *v -= factor * r);
+        }
+    }
+    (x, y, [normal[0][3], normal[1][3], normal[2][3]])
+}
+
+fn neuron(inputs: usize) -> FeedForward {
+    FeedForwardConfig::new(inputs, 1).with_initializer(Initializer::Zeros).init(&device()).unwrap()
+}
+
+fn weights(network: &FeedForward) -> Vec<f64> {
+    let linear = &network.layers[0].linear;
+    let mut w: Vec<f32> = linear.weight.val().try_into_vec_as().unwrap();
+    w.extend(linear.bias.as_ref().unwrap().val().try_into_vec_as::<f32>().unwrap());
+    w.into_iter().map(f64::from).collect()
+}
+
+fn sgd(rate: f64, batch: Batch, epochs: usize) -> TrainConfig {
+    TrainConfig {
+        optimizer: Optimizer::Sgd,
+        learning_rate: rate,
+        batch,
+        epochs,
+        patience: None,
+        ..TrainConfig::default()
+    }
+}
+
+#[test]
+fn full_batch_descent_reaches_least_squares() {
+    let (x, y, solution) = line(200, 0.5);
+    let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
+    let fitted = fit(neuron(2), &data, None, &sgd(0.3, Batch::Full, 200), &mut ()).unwrap();
+    for (got, want) in weights(&fitted.network).into_iter().zip(solution) {
+        assert_abs_diff_eq!(got, want, epsilon = 1e-4);
+    }
+}
+
+#[test]
+fn row_weights_reach_weighted_least_squares() {
+    // Rows of weight 0 with wild targets change nothing; weight 2 is the row twice.
+    let (mut x, mut y, _) = line(50, 0.5);
+    let twice = Dataset::from_rows([x.clone(), x[..40].to_vec()].concat(), [y.clone(), y[..20].to_vec()].concat(), (2, 1), &device());
+    let mut w: Vec<f32> = (0..50).map(|i| if i < 20 { 2.0 } else { 1.0 }).collect();
+    x.extend([3.0, 3.0]);
+    y.push(1e3);
+    w.push(0.0);
+    let weighted = Dataset::from_rows(x, y, (2, 1), &device()).unwrap().with_weights(w).unwrap();
+    let config = sgd(0.3, Batch::Full, 300);
+    let a = fit(neuron(2), &twice.unwrap(), None, &config, &mut ()).unwrap();
+    let b = fit(neuron(2), &weighted, None, &config, &mut ()).unwrap();
+    for (a, b) in weights(&a.network).into_iter().zip(weights(&b.network)) {
+        assert_abs_diff_eq!(a, b, epsilon = 1e-4);
+    }
+    assert_relative_eq!(
+        a.history.best().unwrap().train_loss,
+        b.history.best().unwrap().train_loss,
+        max_relative = 1e-4
+    );
+}
+
+#[test]
+fn one_row_at_a_time_is_the_hand_computed_walk() {
+    // ½(y−f)², one weight without bias: w ← w − ρ(wx − y)x for each row of the epoch's order.
+    let (x, y) = ([1.0f32, 2.0, -1.0], [1.0f32, 3.0, 0.5]);
+    let data = Dataset::from_rows(x.to_vec(), y.to_vec(), (1, 1), &device()).unwrap();
+    let network =
+        FeedForwardConfig::new(1, 1).with_bias(false).with_initializer(Initializer::Zeros).init(&device()).unwrap();
+    let config = TrainConfig { loss: Some(Loss::HalfSumSquared), seed: 3, ..sgd(0.1, Batch::Rows(1), 2) };
+    let mut losses = Vec::new();
+    let mut w = 0.0f32;
+    for epoch in 1..=2 {
+        let mut total = 0.0;
+        for row in Stream::new(3, Purpose::Shuffle, epoch).permutation(3) {
+            let (x, y) = (x[row as usize], y[row as usize]);
+            total += 0.5 * (w * x - y).powi(2);
+            w -= 0.1 * (w * x - y) * x;
+        }
+        losses.push(f64::from(total));
+    }
+    let fitted = fit(network, &data, None, &config, &mut ()).unwrap();
+    for (epoch, loss) in fitted.history.epochs.iter().zip(losses) {
+        assert_relative_eq!(epoch.train_loss, loss, max_relative = 1e-5);
+    }
+    let got = f64::from(fitted.network.layers[0].linear.weight.val().into_scalar::<f32>());
+    assert_relative_eq!(got, f64::from(w), max_relative = 1e-5);
+}
+
+#[test]
+fn the_short_last_batch_is_trained_unless_dropped() {
+    let steps = |drop_last| {
+        let (x, y, _) = line(10, 0.1);
+        let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
+        let config = TrainConfig { drop_last, ..sgd(0.01, Batch::Rows(4), 1) };
+        let mut seen = 0;
+        let mut observer = |event: &Event<'_>| {
+            if let Event::Started { steps, .. } = event {
+                seen = *steps;
+            }
+            Control::Continue
+        };
+        let fitted = fit(neuron(2), &data, None, &config, &mut observer).unwrap();
+        (seen, weights(&fitted.network))
+    };
+    let (all, with_last) = steps(false);
+    let (whole, without_last) = steps(true);
+    assert_eq!((all, whole), (3, 2));
+    assert_ne!(with_last, without_last);
+}
+
+fn xor() -> Dataset {
+    Dataset::from_rows(vec![0., 0., 0., 1., 1., 0., 1., 1.], vec![0., 1., 1., 0.], (2, 1), &device()).unwrap()
+}
+
+#[test]
+fn every_optimiser_learns_xor() {
+    let table = [
+        (Optimizer::Sgd, 0.5, 0.9),
+        (Optimizer::Adam, 0.05, 0.0),
+        (Optimizer::AdamW, 0.05, 0.0),
+        (Optimizer::RmsProp, 0.01, 0.5),
+        (Optimizer::AdaGrad, 0.3, 0.0),
+        (Optimizer::Adan, 0.05, 0.0),
+        (Optimizer::Lion, 0.01, 0.0),
+        (Optimizer::Lamb, 0.05, 0.0),
+        (Optimizer::Adafactor, 0.05, 0.0),
+        (Optimizer::Muon, 0.05, 0.0),
+    ];
+    for (optimizer, rate, momentum) in table {
+        let network = FeedForwardConfig::new(2, 1)
+            .with_widths(&[8], Activation::Tanh)
+            .with_output_activation(Activation::Sigmoid)
+            .with_seed(1)
+            .init(&device())
+            .unwrap();
+        let config = TrainConfig {
+            loss: Some(Loss::BinaryCrossEntropy),
+            optimizer,
+            momentum,
+            nesterov: optimizer == Optimizer::Sgd,
+            target: Some(0.05),
+            ..sgd(rate, Batch::Full, 2000)
+        };
+        let fitted = fit(network, &xor(), None, &config, &mut ()).unwrap();
+        assert_eq!(fitted.history.stop, StopReason::Target, "{optimizer:?}: {:?}", fitted.history.best());
+        let out: Vec<f32> = fitted.network.forward(xor().inputs).try_into_vec_as().unwrap();
+        assert!(out.iter().zip([0.0, 1.0, 1.0, 0.0]).all(|(p, y)| (p - y).abs() < 0.2), "{optimizer:?}: {out:?}");
+    }
+}
+
+#[test]
+fn schedules_end_where_they_say() {
+    let rates = |schedule| -> Vec<f64> {
+        let config = TrainConfig { schedule, ..sgd(2.0, Batch::Full, 10) };
+        // Targets of 0 and weights of 0: any rate will do.
+        let data = Dataset::from_rows(vec![1.0; 4], vec![0.0; 4], (1, 1), &device()).unwrap();
+        let history = fit(neuron(1), &data, None, &config, &mut ()).unwrap().history;
+        history.epochs.iter().map(|e| e.learning_rate).collect()
+    };
+    assert!(rates(Schedule::Constant).iter().all(|r| *r == 2.0));
+    for (schedule, last) in [(Schedule::Linear, 0.02), (Schedule::Exponential, 0.02), (Schedule::Cosine, 0.0)] {
+        let rates = rates(schedule);
+        assert!(rates.is_sorted_by(|a, b| a > b), "{schedule:?} {rates:?}");
+        // The last step uses the value before or at the end of the curve.
+        assert!((rates[9] - last).abs() < 0.25 && rates[0] > 1.2, "{schedule:?} {rates:?}");
+    }
+    let steps = rates(Schedule::Step);
+    assert_relative_eq!(steps[0], 2.0);
+    assert_relative_eq!(steps[5], 0.2, max_relative = 1e-9);
+    assert_relative_eq!(steps[9], 0.02, max_relative = 1e-9);
+}
+
+#[test]
+fn the_best_weights_come_back_whatever_ends_the_run() {
+    // A rate so large that the loss rises: the best epoch is the first.
+    let (x, y, _) = line(64, 0.1);
+    let data = Dataset::from_rows(x.clone(), y.clone(), (2, 1), &device()).unwrap();
+    let validation = Dataset::from_rows(x[..40].to_vec(), y[..20].to_vec(), (2, 1), &device()).unwrap();
+    let base = sgd(1.02, Batch::Full, 12);
+    let asked = |event: &Event<'_>| match event {
+        Event::Epoch { epoch, .. } if epoch.epoch == 5 => Control::Stop,
+        _ => Control::Continue,
+    };
+    let runs = [
+        (base.clone(), StopReason::Epochs, 12),
+        (TrainConfig { patience: Some(3), ..base.clone() }, StopReason::Patience, 4),
+        (TrainConfig { no_progress: Some(2), ..base.clone() }, StopReason::NoProgress, 3),
+        (TrainConfig { time_limit: Some(1e-9), ..base.clone() }, StopReason::TimeLimit, 1),
+    ];
+    for (config, stop, epochs) in runs {
+        let fitted = fit(neuron(2), &data, Some(&validation), &config, &mut ()).unwrap();
+        check(&fitted, &validation, stop, epochs);
+    }
+    let mut asked = asked;
+    let fitted = fit(neuron(2), &data, Some(&validation), &base, &mut asked).unwrap();
+    check(&fitted, &validation, StopReason::Asked, 5);
+
+    fn check(fitted: &Fitted<FeedForward>, validation: &Dataset, stop: StopReason, epochs: usize) {
+        let history = &fitted.history;
+        assert_eq!((history.stop, history.epochs.len()), (stop, epochs), "{history:?}");
+        let losses: Vec<f64> = history.epochs.iter().filter_map(|e| e.validation_loss).collect();
+        let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+        assert_eq!(losses[history.best_epoch - 1], best);
+        let now = evaluate_loss(&fitted.network, validation, Loss::MeanSquared).unwrap();
+        assert_relative_eq!(now, best, max_relative = 1e-6);
+    }
+}
+
+#[test]
+fn min_delta_decides_what_counts_as_progress() {
+    let (x, y, _) = line(64, 0.1);
+    let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
+    let epochs = |min_delta| {
+        let config = TrainConfig { patience: Some(3), min_delta, ..sgd(0.05, Batch::Full, 100) };
+        fit(neuron(2), &data, None, &config, &mut ()).unwrap().history.epochs.len()
+    };
+    assert!(epochs(0.1) < epochs(0.0), "{} {}", epochs(0.1), epochs(0.0));
+}
+
+#[test]
+fn the_monitored_metric_is_in_the_targets_units_and_decides() {
+    let (x, y, _) = line(100, 0.5);
+    let standardised: Vec<f32> = y.iter().map(|y| y / 4.0).collect();
+    let data = || Dataset::from_rows(x.clone(), standardised.clone(), (2, 1), &device()).unwrap().with_units(vec![4.0]);
+    let config = TrainConfig { monitor: Metric::Rmse, target: Some(0.7), ..sgd(0.1, Batch::Full, 300) };
+    let fitted = fit(neuron(2), &data(), Some(&data()), &config, &mut ()).unwrap();
+    let last = fitted.history.epochs.last().unwrap();
+    assert_eq!(fitted.history.stop, StopReason::Target);
+    assert_relative_eq!(last.monitored.unwrap(), 4.0 * last.validation_loss.unwrap().sqrt(), max_relative = 1e-5);
+    assert!(last.monitored.unwrap() <= 0.7);
+}
+
+#[test]
+fn class_weights_count_in_training_and_validation() {
+    // 90 rows of class 0, 10 of class 1, no input that tells them: a bias alone. With balanced weights p = ½.
+    let targets: Vec<f32> = (0..100).map(|i| if i < 90 { 0.0 } else { 1.0 }).collect();
+    let data = Dataset::from_rows(vec![0.0; 100], targets, (1, 1), &device()).unwrap();
+    let p = |class_weights| {
+        let network = FeedForwardConfig::new(1, 1)
+            .with_output_activation(Activation::Sigmoid)
+            .with_initializer(Initializer::Zeros)
+            .init(&device())
+            .unwrap();
+        let loss = Some(Loss::BinaryCrossEntropy);
+        let config = TrainConfig { loss, class_weights, ..sgd(1.0, Batch::Full, 200) };
+        let fitted = fit(network, &data, Some(&data), &config, &mut ()).unwrap();
+        let last = fitted.history.epochs.last().unwrap();
+        let p = fitted.network.forward(Tensor::zeros([1, 1], &device())).into_scalar::<f32>();
+        (p, last.train_loss, last.validation_loss.unwrap())
+    };
+    let (plain, ..) = p(ClassWeights::Equal);
+    assert_abs_diff_eq!(plain, 0.1, epsilon = 1e-3);
+    let (balanced, train, validation) = p(ClassWeights::Balanced);
+    assert_abs_diff_eq!(balanced, 0.5, epsilon = 1e-3);
+    assert_relative_eq!(train, std::f64::consts::LN_2, max_relative = 1e-4);
+    assert_relative_eq!(validation, std::f64::consts::LN_2, max_relative = 1e-4);
+    let (given, ..) = p(ClassWeights::Given(vec![1.0, 27.0]));
+    assert_abs_diff_eq!(given, 0.75, epsilon = 1e-2);
+    let error = class_weight_error(&data);
+    assert_eq!(error, TrainError::ClassWeights { found: 3, expected: 2 });
+}
+
+fn class_weight_error(data: &Dataset) -> TrainError {
+    let config = TrainConfig { class_weights: ClassWeights::Given(vec![1.0; 3]), ..TrainConfig::default() };
+    fit(neuron(1), data, None, &config, &mut ()).unwrap_err()
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run_with_its_epoch() {
+    let (x, y, _) = line(64, 0.1);
+    let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
+    let error = fit(neuron(2), &data, None, &sgd(1e10, Batch::Full, 50), &mut ()).unwrap_err();
+    let TrainError::Diverged { epoch, last_finite, .. } = &error else { panic!("{error}") };
+    assert!((2..10).contains(epoch) && last_finite.is_some(), "{error}");
+    assert!(error.hint().unwrap().contains("learning rate"));
+}
+
+#[test]
+fn a_validation_loss_of_nan_is_never_best() {
+    // The validation rows hold an input that overflows once the weight has grown.
+    let (x, y, _) = line(32, 0.1);
+    let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
+    let validation = Dataset::from_rows(vec![f32::NAN, 1.0], vec![0.0], (2, 1), &device()).unwrap();
+    let config = TrainConfig { patience: Some(4), ..sgd(0.1, Batch::Full, 50) };
+    let fitted = fit(neuron(2), &data, Some(&validation), &config, &mut ()).unwrap();
+    assert_eq!(fitted.history.stop, StopReason::Patience);
+    assert_eq!((fitted.history.best_epoch, fitted.history.epochs.len()), (1, 4));
+}
+
+#[test]
+fn weight_decay_spares_biases() {
+    // Targets and inputs of 0: only decay moves anything.
+    for optimizer in [Optimizer::Sgd, Optimizer::AdamW] {
+        let mut network = neuron(1);
+        network.layers[0].linear.weight = Param::from_data(TensorData::from([[1.0f32]]), &device());
+        let data = Dataset::from_rows(vec![0.0; 4], vec![0.0; 4], (1, 1), &device()).unwrap();
+        let config = TrainConfig { optimizer, weight_decay: 0.5, ..sgd(0.1, Batch::Full, 3) };
+        let mut last = Vec::new();
+        let mut network = network;
+        network.layers[0].linear.bias = Some(Param::from_data(TensorData::from([0.0f32]), &device()));
+        let fitted = fit(network, &data, None, &TrainConfig { epochs: 1, ..config }, &mut ()).unwrap();
+        last.extend(weights(&fitted.network));
+        assert_relative_eq!(last[0], 0.95, max_relative = 1e-6);
+        assert_eq!(last[1], 0.0);
+    }
+}
+
+#[test]
+fn penalties_and_clipping_change_the_step_as_computed_by_hand() {
+    // w = 2, b = 0, one row x = 1, y = 0: R = ½·2² = 2, ∂R/∂w = 2, ∂R/∂b = 2. Steps of size 1.
+    let step = |config: TrainConfig| {
+        let mut network = neuron(1);
+        network.layers[0].linear.weight = Param::from_data(TensorData::from([[2.0f32]]), &device());
+        let data = Dataset::from_rows(vec![1.0], vec![0.0], (1, 1), &device()).unwrap();
+        let config = TrainConfig { loss: Some(Loss::HalfSumSquared), ..config };
+        weights(&fit(network, &data, None, &config, &mut ()).unwrap().network)
+    };
+    let base = || sgd(1.0, Batch::Full, 1);
+    let table = [
+        (base(), [0.0, -2.0]),
+        (TrainConfig { l2: 0.25, ..base() }, [-0.5, -2.0]),
+        (TrainConfig { l1: 0.25, ..base() }, [-0.25, -2.0]),
+        (TrainConfig { clip_value: Some(0.5), ..base() }, [1.5, -0.5]),
+        // ‖(2, 2)‖ = √8, clipped to 1: each is 1/√2.
+        (TrainConfig { clip_norm: Some(1.0), ..base() }, [2.0 - 0.5f64.sqrt(), -(0.5f64.sqrt())]),
+        (TrainConfig { clip_norm: Some(100.0), ..base() }, [0.0, -2.0]),
+    ];
+    for (config, expected) in table {
+        for (got, want) in step(config).into_iter().zip(expected) {
+            assert_abs_diff_eq!(got, want, epsilon = 1e-5);
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_does_not() {
+    #[allow(deprecated)] // ndarray is kept because it was asked for.
+    let devices = [Device::flex(), Device::ndarray()];
+    for device in devices {
+        let run = |seed| {
+            let (x, y, _) = line(100, 0.5);
+            let data = Dataset::from_rows(x, y, (2, 1), &device).unwrap();
+            let network =
+                FeedForwardConfig::new(2, 1).with_widths(&[8, 4], Activation::Relu).with_dropout(0.2).init(&device).unwrap();
+            let config = TrainConfig { batch: Batch::Rows(16), epochs: 5, seed, ..TrainConfig::default() };
+            let fitted = fit(network, &data, None, &config, &mut ()).unwrap();
+            let w: Vec<f32> = fitted.network.layers[0].linear.weight.val().try_into_vec_as().unwrap();
+            (w.into_iter().map(f32::to_bits).collect::<Vec<_>>(), fitted.history.epochs[4].train_loss)
+        };
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1).0, run(2).0);
+    }
+}
+
+#[test]
+fn normalised_networks_train_and_evaluate_with_running_averages() {
+    for norm in [Norm::Batch, Norm::Layer] {
+        let (x, y, _) = line(256, 0.1);
+        let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
+        let network =
+            FeedForwardConfig::new(2, 1).with_widths(&[16], Activation::Relu).with_norm(norm).init(&device()).unwrap();
+        let config = TrainConfig { epochs: 60, learning_rate: 0.02, ..TrainConfig::default() };
+        let fitted = fit(network, &data, Some(&data), &config, &mut ()).unwrap();
+        let best = fitted.history.best().unwrap().validation_loss.unwrap();
+        assert!(best < 0.6, "{norm:?}: {best}");
+        // The state of the best epoch, not of the last.
+        let again = evaluate_loss(&fitted.network, &data, Loss::MeanSquared).unwrap();
+        assert_relative_eq!(again, best, max_relative = 1e-6);
+        assert!(!fitted.network.devices().iter().any(Device::is_autodiff));
+    }
+}
+
+#[test]
+fn data_and_networks_that_do_not_fit_are_errors() {
+    let tensor = |r, c| Tensor::<2>::zeros([r, c], &device());
+    let error = Dataset::new(tensor(3, 2), tensor(4, 1)).unwrap_err();
+    assert_eq!(error, TrainError::Rows { what: "targets", found: 4, expected: 3 });
+    assert_eq!(Dataset::new(tensor(0, 2), tensor(0, 1)).unwrap_err(), TrainError::Empty("data"));
+    let data = Dataset::new(tensor(3, 2), tensor(3, 1)).unwrap();
+    let error = data.clone().with_weights(vec![1.0]).unwrap_err();
+    assert_eq!(error, TrainError::Rows { what: "weights", found: 1, expected: 3 });
+    let error = fit(neuron(5), &data, None, &TrainConfig::default(), &mut ()).unwrap_err();
+    assert_eq!(error, TrainError::Width { what: "inputs", network: 5, data: 2 });
+    let two = FeedForwardConfig::new(2, 2).init(&device()).unwrap();
+    let error = fit(two, &data, None, &TrainConfig::default(), &mut ()).unwrap_err();
+    assert_eq!(error, TrainError::Width { what: "outputs", network: 2, data: 1 });
+}
