@@ -32,3 +32,6 @@ pub use read::{MISSING, ReadOptions, TableReader};
 pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task};
 pub use split::{Split, SplitOptions, strata};
 pub use table::{Table, nearest};
+
+#[cfg(test)]
+mod tests;

@@ -296,6 +296,8 @@ struct CsvPieces {
     columns: Vec<String>,
     missing: HashSet<String>,
     rows: usize,
+    /// The line of the last row, if a line break stands in one of its fields.
+    last_with_break: Option<u64>,
     done: bool,
 }
 
@@ -338,7 +340,7 @@ impl CsvPieces {
         }
         check_names(&name, columns.iter().map(String::as_str))?;
         let missing = options.missing.iter().map(|m| m.trim().to_owned()).collect();
-        Ok(Self { name, reader, odd_quotes, columns, missing, rows, done: false })
+        Ok(Self { name, reader, odd_quotes, columns, missing, rows, last_with_break: None, done: false })
     }
 
     fn next(&mut self) -> Option<Result<Table, DataError>> {
@@ -363,14 +365,18 @@ impl CsvPieces {
         let mut record = csv::ByteRecord::new();
         while lines.len() < self.rows {
             if !self.reader.read_byte_record(&mut record).map_err(|e| csv_error(&self.name, &e))? {
-                break;
+                // A quote that never closes swallows the rest of the file.
+                match self.last_with_break {
+                    Some(line) if self.odd_quotes.get() => {
+                        return Err(DataError::UnclosedQuote { name: self.name.clone(), line });
+                    }
+                    _ => break,
+                }
             }
             let line = record.position().map_or(0, csv::Position::line);
-            let at_end = self.reader.is_done();
-            let unclosed = || at_end && self.odd_quotes.get() && record.iter().any(|f| f.contains(&b'\n'));
+            self.last_with_break = record.iter().any(|f| f.contains(&b'\n')).then_some(line);
             if record.len() != self.columns.len() || record.as_slice().len() > MAX_ROW {
-                // A quote that never closes swallows the rest of the file.
-                if self.swallowed(&record) {
+                if self.swallowed() {
                     return Err(DataError::UnclosedQuote { name: self.name.clone(), line });
                 }
                 return Err(DataError::Ragged {
@@ -379,9 +385,6 @@ impl CsvPieces {
                     found: record.len(),
                     expected: self.columns.len(),
                 });
-            }
-            if unclosed() {
-                return Err(DataError::UnclosedQuote { name: self.name.clone(), line });
             }
             for ((field, builder), column) in record.iter().zip(&mut builders).zip(&self.columns) {
                 let value = match std::str::from_utf8(field) {
@@ -407,10 +410,10 @@ impl CsvPieces {
         Ok(Table::from_columns(self.name.clone(), columns, rows, Some(lines)))
     }
 
-    /// Whether the record runs to the end of the input inside an open quote.
-    fn swallowed(&mut self, record: &csv::ByteRecord) -> bool {
+    /// Whether the record just read runs to the end of the input inside an open quote.
+    fn swallowed(&mut self) -> bool {
         let mut rest = csv::ByteRecord::new();
-        record.iter().any(|f| f.contains(&b'\n'))
+        self.last_with_break.is_some()
             && self.reader.read_byte_record(&mut rest).is_ok_and(|more| !more)
             && self.odd_quotes.get()
     }

@@ -163,11 +163,15 @@ impl Column<'_> {
         }
     }
 
-    /// The value of `row` as text, trimmed; a number in its shortest form.
+    /// The value of `row` as text, trimmed; a number in its shortest form, a truth value in small letters.
     pub(crate) fn text(&self, row: usize) -> Option<std::borrow::Cow<'_, str>> {
         use std::borrow::Cow;
         (!self.is_null(row)).then(|| match self {
-            Self::Text(a) => Cow::Borrowed(a.value(row).trim()),
+            Self::Text(a) => Cow::Borrowed(match a.value(row).trim() {
+                text if text.eq_ignore_ascii_case("true") => "true",
+                text if text.eq_ignore_ascii_case("false") => "false",
+                text => text,
+            }),
             Self::Number(a) => Cow::Owned(a.value(row).to_string()),
             Self::Boolean(a) => Cow::Borrowed(if a.value(row) { "true" } else { "false" }),
         })

@@ -1,0 +1,354 @@
+//! Reading, understanding and encoding tables, good and bad.
+
+use std::io::Write;
+
+use approx::assert_abs_diff_eq;
+use proptest::prelude::*;
+
+use crate::*;
+
+fn csv(text: &str) -> Result<Table, DataError> {
+    Table::from_csv("t.csv", text, &ReadOptions::default())
+}
+
+fn target(name: &str) -> SchemaOptions {
+    SchemaOptions { target: vec![name.into()], ..Default::default() }
+}
+
+fn schema_error(text: &str, options: &SchemaOptions) -> String {
+    match csv(text).and_then(|t| Schema::infer(&t, options)) {
+        Ok(schema) => panic!("no error: {schema:?}"),
+        Err(e) => match e.hint() {
+            Some(hint) => format!("{e} | {hint}"),
+            None => e.to_string(),
+        },
+    }
+}
+
+fn encode(text: &str, options: &SchemaOptions, encoding: &EncoderOptions) -> (Encoder, Matrix) {
+    let table = csv(text).unwrap();
+    let schema = Schema::infer(&table, options).unwrap();
+    let labels = Encoder::labels_of(&table, &schema).unwrap();
+    let encoder = Encoder::fit(&table, &schema, labels, encoding).unwrap();
+    let inputs = encoder.inputs(&table).unwrap().0;
+    (encoder, inputs)
+}
+
+fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::File::create_new(&path).unwrap().write_all(bytes).unwrap();
+    (folder, path)
+}
+
+fn read_error(bytes: &[u8]) -> String {
+    let (folder, path) = file("t.csv", bytes);
+    let error = Table::read(&path, &ReadOptions::default()).unwrap_err();
+    error.to_string().replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[test]
+fn each_file_that_is_no_table_has_its_message() {
+    let table: [(&[u8], &str); 12] = [
+        (b"", "t.csv: the file is empty"),
+        (b"a,b\n", "t.csv: there is a header but no row of data"),
+        (b"a,b", "t.csv: there is a header but no row of data"),
+        (b"a,b\n1,2\n1,2,3\n", "t.csv:3: 3 fields, the header has 2"),
+        (b"a,b\n\"x\ny\",2\n1\n", "t.csv:4: 1 fields, the header has 2"),
+        (b"a,b\n1,\"open\n2,3\n4,5\n", "t.csv:2: the quote opened in this row never closes"),
+        (b"a,b,a\n1,2,3\n", "t.csv: columns 1 and 3 are both named \"a\""),
+        (b"a,b\n1,2\n3,caf\xe9\n", "t.csv:3, column \"b\": byte 4 of the field is not UTF-8"),
+        (b"\xff\xfea\0,\0b\0", "t.csv: this looks like UTF-16 text, not like a table this program reads"),
+        (b"PK\x03\x04rest", "t.csv: this looks like a zip archive or an Excel workbook, not like a table this program reads"),
+        (b"<!DOCTYPE html>\n<p>", "t.csv: this looks like a web page, not like a table this program reads"),
+        (b"a\0,b\n1,2\n", "t.csv: this looks like binary data, not like a table this program reads"),
+    ];
+    for (bytes, message) in table {
+        assert_eq!(read_error(bytes), message);
+    }
+    assert!(read_error(b"PAR1 and then nothing").starts_with("t.csv: the Parquet file is damaged"));
+    assert!(read_error(b"ARROW1 and then nothing").starts_with("t.csv: the Arrow IPC file is damaged"));
+    let folder = tempfile::tempdir().unwrap();
+    let none = Table::read(&folder.path().join("none.csv"), &ReadOptions::default()).unwrap_err();
+    assert!(matches!(none, DataError::NotFound { .. }), "{none}");
+    let is_folder = Table::read(folder.path(), &ReadOptions::default()).unwrap_err();
+    assert!(matches!(is_folder, DataError::IsFolder { .. }), "{is_folder}");
+}
+
+#[test]
+fn dialects_are_one_table() {
+    let expected = csv("a,b\n1,x\n2,y z\n").unwrap();
+    let dialects: [&[u8]; 6] = [
+        b"\xef\xbb\xbfa,b\r\n1,x\r\n2,y z\r\n",
+        b"a;b\n1;x\n2;\"y z\"",
+        b"a\tb\n1\tx\n2\ty z\n\n\n",
+        b"a|b\n1|x\n2|y z\n",
+        b"a,b\r1,x\r2,y z\r",
+        b"\"a\",\"b\"\n\n\"1\",\"x\"\n2,y z\n",
+    ];
+    for bytes in dialects {
+        let (_folder, path) = file("t.csv", bytes);
+        let table = Table::read(&path, &ReadOptions::default()).unwrap();
+        assert_eq!(table.batch(), expected.batch(), "{:?}", String::from_utf8_lossy(bytes));
+    }
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(b"a,b\n1,x\n2,y z\n").unwrap();
+    let (_folder, path) = file("t.csv.gz", &gz.finish().unwrap());
+    assert_eq!(Table::read(&path, &ReadOptions::default()).unwrap().batch(), expected.batch());
+    let options = ReadOptions { comment: Some('#'), delimiter: Some(' '), ..Default::default() };
+    let table = Table::from_csv("t", "# first\na b\n1 x\n# 9 9\n2 \"y z\"\n", &options).unwrap();
+    assert_eq!(table.batch(), expected.batch());
+}
+
+#[test]
+fn arrow_files_give_the_same_encoding_as_csv() {
+    use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
+    use std::sync::Arc;
+    let batch = RecordBatch::try_from_iter([
+        ("n", Arc::new(Int64Array::from(vec![Some(1), None, Some(4), Some(7)])) as ArrayRef),
+        ("c", Arc::new(StringArray::from(vec!["u", "v", "u", "v"])).clone()),
+        ("d", Arc::new(arrow::compute::cast(&StringArray::from(vec!["p", "q", "p", "q"]), &arrow::datatypes::DataType::Dictionary(
+            Box::new(arrow::datatypes::DataType::Int8), Box::new(arrow::datatypes::DataType::Utf8))).unwrap()).clone()),
+        ("t", Arc::new(BooleanArray::from(vec![true, false, false, true]))),
+        ("when", Arc::new(Date32Array::from(vec![0, 1, 365, 20_000]))),
+        ("y", Arc::new(arrow::array::Float32Array::from(vec![1.5, f32::NAN, 2.5, 4.0]))),
+    ])
+    .unwrap();
+    let mut parquet_bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut parquet_bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let mut ipc_bytes = Vec::new();
+    let mut writer = arrow::ipc::writer::FileWriter::try_new(&mut ipc_bytes, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let text = "n,c,d,t,when,y\n1,u,p,true,1970-01-01,1.5\n,v,q,FALSE,1970-01-02,NaN\n4,u,p,false,1971-01-01,2.5\n7,v,q,True,\
+                2024-10-04,4\n";
+    let options = target("t");
+    let (encoder, expected) = encode(text, &options, &EncoderOptions::default());
+    for bytes in [parquet_bytes, ipc_bytes] {
+        let (_folder, path) = file("table", &bytes);
+        let table = Table::read(&path, &ReadOptions::default()).unwrap();
+        assert_eq!(encoder.inputs(&table).unwrap().0, expected);
+        assert_eq!(encoder.class_numbers(&table).unwrap(), [1, 0, 0, 1]);
+        let schema = Schema::infer(&table, &options).unwrap();
+        assert_eq!(schema, Schema {
+            features: schema.features.iter().map(|f| match f.name.as_str() {
+                // Arrow's dates arrive as numbers of days.
+                "when" => ColumnSpec { kind: ColumnKind::Numeric, ..f.clone() },
+                _ => f.clone(),
+            }).collect(),
+            ..Schema::infer(&csv(text).unwrap(), &options).unwrap()
+        });
+    }
+}
+
+#[test]
+fn parquet_cut_off_anywhere_is_an_error() {
+    use arrow::array::{ArrayRef, Int32Array, RecordBatch};
+    let batch = RecordBatch::try_from_iter([("a", std::sync::Arc::new(Int32Array::from(vec![1, 2, 3])) as ArrayRef)]).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    for length in 4..bytes.len() {
+        let (_folder, path) = file("t.parquet", &bytes[..length]);
+        assert!(Table::read(&path, &ReadOptions::default()).is_err(), "{length} bytes");
+    }
+}
+
+#[test]
+fn kinds_and_tasks_are_inferred_and_can_be_forced() {
+    let text = "id,n,b,c,d,k\nu1,1,true,x,2024-01-01,3\nu2,2.5,false,y,2024-01-02,3\nu3,-1e3,true,x,2024-01-03,3\n";
+    let table = csv(text).unwrap();
+    let kinds = |schema: &Schema| schema.features.iter().map(|f| (f.name.clone(), f.kind)).collect::<Vec<_>>();
+    let schema = Schema::infer(&table, &target("n")).unwrap();
+    assert_eq!(schema.task, Task::Regression);
+    let kind = |name: &str, kind| (name.to_owned(), kind);
+    assert_eq!(
+        kinds(&schema),
+        [
+            kind("id", ColumnKind::Categorical),
+            kind("b", ColumnKind::Boolean),
+            kind("c", ColumnKind::Categorical),
+            kind("d", ColumnKind::Date)
+        ]
+    );
+    assert_eq!(schema.dropped, [("k".to_owned(), "it has one value only".to_owned())]);
+    assert_eq!(Schema::infer(&table, &target("b")).unwrap().task, Task::Binary);
+    assert_eq!(Schema::infer(&table, &target("id")).unwrap().task, Task::Multiclass);
+    let forced = SchemaOptions { categorical: vec!["n".into()], ignore: vec!["id".into()], ..target("c") };
+    assert_eq!(kinds(&Schema::infer(&table, &forced).unwrap())[0], kind("n", ColumnKind::Categorical));
+
+    // Whole numbers: few are classes, many are numbers, and the task can be forced.
+    let few: String = (0..60).map(|i| format!("{i},{}\n", i % 3)).collect();
+    let table = csv(&format!("x,y\n{few}")).unwrap();
+    assert_eq!(Schema::infer(&table, &target("y")).unwrap().task, Task::Multiclass);
+    let forced = SchemaOptions { task: Some(Task::Regression), ..target("y") };
+    assert_eq!(Schema::infer(&table, &forced).unwrap().task, Task::Regression);
+    assert_eq!(Schema::infer(&table, &target("x")).unwrap().task, Task::Regression);
+    // Texts that identify rows are left out unless they are asked for.
+    let names: String = (0..60).map(|i| format!("name {i},{i}.5\n")).collect();
+    let text = format!("x,y\n{names}");
+    assert!(schema_error(&text, &target("y")).contains("identify rows"));
+    let keep = SchemaOptions { categorical: vec!["x".into()], ..target("y") };
+    assert_eq!(Schema::infer(&csv(&text).unwrap(), &keep).unwrap().features.len(), 1);
+}
+
+#[test]
+fn each_wrong_column_has_its_message() {
+    let numbers: String = (0..40).map(|i| format!("{i},{}\n", i * 2)).collect();
+    let with = |row: &str| format!("age,y\n{numbers}{row}\n");
+    let table: Vec<(String, SchemaOptions, &str)> = vec![
+        ("a,income\n1,2\n".into(), target("incone"), "t.csv: there is no column \"incone\" | did you mean \"income\"?"),
+        ("a,y\n1,5\n2,5\n".into(), target("y"), "the target \"y\" is 5 in every row: there is nothing to learn"),
+        ("a,y\n1,5\n2,\n3,?\n".into(), target("y"), "t.csv:3, column \"y\": the target is missing (2 such values in the column) | remove the rows without a target"),
+        ("a,y\n1,5\n2,1e400\n".into(), SchemaOptions { task: Some(Task::Regression), ..target("y") }, "t.csv:3, column \"y\": 1e400 is not finite in 32-bit floats | remove or replace the value, or leave it empty to have it imputed"),
+        (with("abc,1"), target("y"), "t.csv:42, column \"age\": \"abc\" is not a number | --missing \"abc\" reads it as a missing value, --categorical \"age\" the column as categories, --ignore \"age\" leaves it out"),
+        ("a,y\nx,1\ny,2\n".into(), SchemaOptions { numeric: vec!["y".into(), "nope".into()], ..target("a") }, "t.csv: there is no column \"nope\""),
+        ("a,y\n,1\n,2\n".into(), target("y"), "column \"a\" has no value at all | leave it out with --ignore \"a\""),
+        ("a,y\n1,1\n1,2\n".into(), target("y"), "no usable feature column is left: \"a\": it has one value only"),
+        ("y\n1\n2\n".into(), target("y"), "no usable feature column is left: the table has no column besides those with another role"),
+        ("a,y\n1,1\n2,2\n".into(), SchemaOptions { ignore: vec!["y".into()], ..target("y") }, "column \"y\" cannot be the target and ignored at once"),
+        ("a,y\n1,x\n2,z\n".into(), SchemaOptions { task: Some(Task::Regression), ..target("y") }, "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column) | --missing \"x\" reads it as a missing value, --categorical \"y\" the column as categories, --ignore \"y\" leaves it out"),
+        ("a,y\n1,x\n2,z\n3,w\n".into(), SchemaOptions { task: Some(Task::Binary), ..target("y") }, "the target \"y\" does not fit the task binary: it has 3 different values | choose another --task: regression, binary, multiclass, or auto"),
+        ("a,y,z\n1,x,1\n2,z,2\n3,w,3\n".into(), SchemaOptions { target: vec!["y".into(), "z".into()], ..Default::default() }, "the target \"y\" does not fit the task regression: several targets must all be numbers | choose another --task: regression, binary, multiclass, or auto"),
+        ("a,y\n31/12/2024,1\n01/02/2024,2\n".into(), target("y"), "column \"a\" looks like dates that are not ISO 8601: \"31/12/2024\" | write the dates as 2024-12-31, or leave the column out with --ignore \"a\", or take them as categories with --categorical \"a\""),
+    ];
+    for (text, options, message) in table {
+        assert_eq!(schema_error(&text, &options), message);
+    }
+}
+
+#[test]
+fn values_that_do_not_fit_are_found_with_their_place() {
+    let (encoder, _) = encode("n,c,y\n1,u,0.5\n2,v,1.5\n3,u,2.5\n", &target("y"), &EncoderOptions::default());
+    let inputs = |text: &str| encoder.inputs(&csv(text).unwrap());
+    assert_eq!(inputs("c,n\nu,1\nv,\"2\n\"\nu,x\n").unwrap_err().to_string(), "t.csv:5, column \"n\": \"x\" is not a number");
+    assert_eq!(inputs("c,n\nu,inf\n").unwrap_err().to_string(), "t.csv:2, column \"n\": inf is not finite in 32-bit floats");
+    let error = inputs("N,extra\n1,2\n").unwrap_err();
+    assert_eq!(error.to_string(), "t.csv: 2 columns that the model needs are missing: \"n\", \"c\"");
+    assert_eq!(error.hint().unwrap(), "did you mean \"N\"?");
+    let weights = |text: &str| row_weights(&csv(text).unwrap(), "w").unwrap_err().to_string();
+    assert_eq!(weights("a,w\n1,1\n1,-2\n"), "t.csv:3, column \"w\": the weight -2 is below 0");
+    assert_eq!(weights("a,w\n1,1\n1,\n"), "t.csv:3, column \"w\": the weight is missing");
+    let (classes, _) = encode("n,y\n1,u\n2,v\n", &target("y"), &EncoderOptions::default());
+    let error = classes.class_numbers(&csv("n,y\n1,w\n").unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "t.csv:2, column \"y\": the class \"w\" did not occur in training");
+}
+
+#[test]
+fn columns_are_encoded_as_documented() {
+    let text = "n,b,c,y\n1,true,red,1\n,false,red,2\n3,,blue,3\n5,true,,4\n3,true,rare,5\n";
+    let options = EncoderOptions { min_category_rows: 1, ..Default::default() };
+    let (encoder, x) = encode(text, &target("y"), &options);
+    assert_eq!(encoder.input_names(), ["n", "n (missing)", "b", "c=blue", "c=rare", "c=red", "c (missing)"]);
+    // n: mean 3, standard deviation √2 of 1, 3, 5, 3.
+    let s = 2f32.sqrt();
+    let expected = [
+        [-s, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0],
+        [0.0, 1.0, -1.0, 0.0, 0.0, 1.0, 0.0],
+        [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0],
+        [s, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        [0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0],
+    ];
+    for (got, want) in x.values.iter().zip(expected.as_flattened()) {
+        assert_abs_diff_eq!(*got, *want, epsilon = 1e-6);
+    }
+    // Rare ones share an input, which unseen ones take too; both are counted.
+    let options = EncoderOptions { min_category_rows: 2, ..options };
+    let (encoder, _) = encode(text, &target("y"), &options);
+    assert_eq!(encoder.input_names()[3..], ["c=red", "c (other)", "c (missing)"]);
+    let (x, report) = encoder.inputs(&csv("c,b,n\ngreen,true,1\n,,\n").unwrap()).unwrap();
+    assert_eq!(x.values[3..7], [0.0, 1.0, 0.0, -s].map(|v| if v == -s { x.values[6] } else { v }));
+    assert_eq!(report.unseen, [("c".to_owned(), 1)]);
+    assert_eq!(report.missing, ["n", "b", "c"].map(|c| (c.to_owned(), 1)));
+}
+
+#[test]
+fn scalings_by_hand() {
+    let values = |scaling, test: &str| {
+        let text = "n,y\n0,1\n1,2\n2,3\n3,4\n4,5\n";
+        let options = EncoderOptions { scaling, ..Default::default() };
+        let (encoder, _) = encode(text, &target("y"), &options);
+        encoder.inputs(&csv(&format!("n\n{test}\n")).unwrap()).unwrap().0.values
+    };
+    let close = |got: Vec<f32>, want: &[f64]| {
+        assert_eq!(got.len(), want.len());
+        for (g, w) in got.into_iter().zip(want) {
+            assert_abs_diff_eq!(f64::from(g), *w, epsilon = 1e-5);
+        }
+    };
+    close(values(Scaling::Standard, "2\n4\n1000\n-1000"), &[0.0, 2f64.sqrt(), 6.0, -6.0]);
+    close(values(Scaling::MinMax, "0\n1\n6"), &[0.0, 0.25, 1.5]);
+    // Median 2, quartiles 1 and 3: z = 1 at 4, then 1/√(1+1/9).
+    close(values(Scaling::Robust, "2\n4\n1e9"), &[0.0, (10.0f64 / 9.0).powf(-0.5), 3.0]);
+    // Quantile ½ at 2, ¾ at 3, between them by line: Φ⁻¹ by scipy.stats.norm.ppf.
+    close(values(Scaling::Quantile, "2\n3\n2.5\n-9\n9"), &[0.0, 0.674_490, 0.318_639, -5.199_338, 5.199_338]);
+    close(values(Scaling::None, "2\n-7.5"), &[2.0, -7.5]);
+}
+
+#[test]
+fn targets_round_trip_in_their_own_units() {
+    let options = SchemaOptions { target: vec!["y".into(), "z".into()], ..Default::default() };
+    let text = "x,y,z\n1,1000,0.001\n2,3000,0.002\n3,2000,0.006\n";
+    let (encoder, _) = encode(text, &options, &EncoderOptions::default());
+    let table = csv(text).unwrap();
+    let mut y = encoder.outputs_of(&table).unwrap();
+    assert_eq!((y.rows, y.columns, encoder.outputs()), (3, 2, 2));
+    let first: f32 = y.values.iter().step_by(2).sum();
+    assert_abs_diff_eq!(first, 0.0, epsilon = 1e-6);
+    encoder.decode(&mut y);
+    for (got, want) in y.values.iter().zip([1000.0, 0.001, 3000.0, 0.002, 2000.0, 0.006]) {
+        assert_abs_diff_eq!(*got, want, epsilon = want * 1e-5);
+    }
+    // Two classes are one output; numbers are ordered as numbers.
+    let (binary, _) = encode("x,y\n1,no\n2,yes\n3,no\n", &target("y"), &EncoderOptions::default());
+    assert_eq!((binary.outputs(), binary.labels().unwrap()), (1, &["no".to_owned(), "yes".to_owned()][..]));
+    let (three, _) = encode("x,y\n1,10\n2,9\n3,2\n", &target("y"), &EncoderOptions::default());
+    assert_eq!((three.outputs(), three.labels().unwrap().join(",")), (3, "2,9,10".to_owned()));
+    assert_eq!(three.outputs_of(&csv("x,y\n1,9\n").unwrap()).unwrap().values, [0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn extreme_scales_encode_to_finite_numbers() {
+    for scaling in [Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Quantile] {
+        for scale in ["e-30", "e30", "e-38", "e37"] {
+            let rows: String = (1..20).map(|i| format!("{i}{scale},{i}\n")).collect();
+            let options = EncoderOptions { scaling, ..Default::default() };
+            let (_, x) = encode(&format!("n,y\n{rows}"), &target("y"), &options);
+            assert!(x.values.iter().all(|v| v.is_finite()), "{scaling:?} {scale}");
+            let spread = x.values.iter().copied().fold(f32::MIN, f32::max) - x.values.iter().copied().fold(f32::MAX, f32::min);
+            assert!((0.9..12.0).contains(&spread), "{scaling:?} {scale}: {spread}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_table_or_an_error(text in "[a-c,;\"\n\r 0-9.#-]{0,80}") {
+        let _ = csv(&text).map(|table| Schema::infer(&table, &target("a")).map(|schema| {
+            let labels = Encoder::labels_of(&table, &schema).unwrap();
+            let encoder = Encoder::fit(&table, &schema, labels, &EncoderOptions::default());
+            if let Ok(encoder) = encoder {
+                let (inputs, _) = encoder.inputs(&table).unwrap();
+                assert!(inputs.values.iter().all(|v| v.is_finite()));
+            }
+        }));
+    }
+
+    #[test]
+    fn fields_round_trip_through_quotes(cells in prop::collection::vec("[ -~äß\n]{0,8}", 4..=4)) {
+        let mut writer = ::csv::Writer::from_writer(Vec::new());
+        writer.write_record(["a", "b"]).unwrap();
+        writer.write_record(&cells[..2]).unwrap();
+        writer.write_record(&cells[2..]).unwrap();
+        let options = ReadOptions { missing: Vec::new(), ..Default::default() };
+        let table = Table::from_csv("t", writer.into_inner().unwrap(), &options).unwrap();
+        for (i, cell) in cells.iter().enumerate() {
+            let column: &arrow::array::StringArray = arrow::array::AsArray::as_string(table.batch().column(i % 2));
+            let read = arrow::array::Array::is_valid(column, i / 2).then(|| column.value(i / 2));
+            prop_assert_eq!(read.unwrap_or_default(), if cell.trim().is_empty() { "" } else { cell });
+        }
+    }
+}
