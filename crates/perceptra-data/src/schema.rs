@@ -153,6 +153,10 @@ impl Schema {
             if distinct.present == 0 {
                 return Err(DataError::AllMissing { column: name });
             }
+            if kind == ColumnKind::Numeric {
+                // Wrong values are named here, of all rows, before the table is split.
+                number_column(table, &name)?;
+            }
             let has_missing = distinct.present < column.len();
             if distinct.values.len() == 1 && !has_missing {
                 dropped.push((name, "it has one value only".to_owned()));

@@ -1,0 +1,125 @@
+//! The same suite on every device of every backend that is compiled in.
+
+use burn::tensor::{Device, Tensor};
+use perceptra::model::{RunConfig, train};
+use perceptra::nn::{Activation, FeedForwardConfig, Loss, Norm};
+use perceptra::train::{Batch, Optimizer, TrainConfig};
+use perceptra::{Dataset, Model, fit};
+
+use crate::data;
+
+/// Devices to test, the reference first.
+fn devices() -> Vec<(String, Device)> {
+    perceptra::device::list().into_iter().map(|d| (d.flag, d.device)).collect()
+}
+
+fn values(tensor: Tensor<2>) -> Vec<f32> {
+    tensor.try_into_vec_as().unwrap()
+}
+
+/// |a − b| ≤ tolerance · max(1, |b|), element by element.
+fn close(name: &str, a: &[f32], b: &[f32], tolerance: f32) {
+    assert_eq!(a.len(), b.len(), "{name}");
+    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{name}, element {i}: {a} and {b}");
+    }
+}
+
+#[test]
+fn forward_passes_agree() {
+    let mut reference: Option<Vec<Vec<f32>>> = None;
+    for (name, device) in devices() {
+        let rows: Vec<f32> = (0..40).map(|i| (i as f32 * 0.37).sin() * 3.0).collect();
+        let x = Tensor::<1>::from_floats(rows.as_slice(), &device).reshape([10, 4]);
+        let outputs: Vec<Vec<f32>> = Activation::ALL
+            .into_iter()
+            .filter(|f| *f != Activation::Softmax)
+            .map(|activation| {
+                let norm = [Norm::None, Norm::Batch, Norm::Layer][activation as usize % 3];
+                let network = FeedForwardConfig::new(4, 3)
+                    .with_widths(&[7, 5], activation)
+                    .with_norm(norm)
+                    .with_output_activation(Activation::Softmax)
+                    .init(&device)
+                    .unwrap();
+                values(network.forward(x.clone()))
+            })
+            .collect();
+        match &reference {
+            None => reference = Some(outputs),
+            Some(expected) => {
+                for (a, b) in outputs.iter().zip(expected) {
+                    close(&name, a, b, 1e-5);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn training_steps_agree_for_every_loss() {
+    let losses = [
+        Loss::MeanSquared,
+        Loss::HalfSumSquared,
+        Loss::MeanAbsolute,
+        Loss::Huber { delta: 0.5 },
+        Loss::BinaryCrossEntropy,
+        Loss::CategoricalCrossEntropy,
+    ];
+    let mut reference: Option<Vec<Vec<f32>>> = None;
+    for (name, device) in devices() {
+        let all: Vec<Vec<f32>> = losses
+            .into_iter()
+            .map(|loss| {
+                let x: Vec<f32> = (0..60).map(|i| (i as f32 * 0.61).cos()).collect();
+                let y: Vec<f32> = (0..40).map(|i| if i % 2 == i / 2 % 2 { 1.0 } else { 0.0 }).collect();
+                let weights: Vec<f32> = (0..20).map(|i| 0.5 + (i % 3) as f32).collect();
+                let data = Dataset::from_rows(x, y, (3, 2), &device).unwrap().with_weights(weights).unwrap();
+                let network =
+                    FeedForwardConfig::new(3, 2).with_widths(&[6], Activation::Tanh).with_dropout(0.2).init(&device).unwrap();
+                let config = TrainConfig {
+                    loss: Some(loss),
+                    optimizer: Optimizer::Sgd,
+                    momentum: 0.9,
+                    learning_rate: 0.01,
+                    batch: Batch::Rows(8),
+                    epochs: 3,
+                    l2: 0.01,
+                    clip_norm: Some(5.0),
+                    ..TrainConfig::default()
+                };
+                let fitted = fit(network, &data, Some(&data), &config, &mut ()).unwrap();
+                let mut numbers = values(fitted.network.layers[0].linear.weight.val());
+                numbers.extend(fitted.history.epochs.iter().map(|e| e.train_loss as f32));
+                numbers.extend(fitted.history.epochs.iter().filter_map(|e| e.validation_loss).map(|l| l as f32));
+                numbers
+            })
+            .collect();
+        match &reference {
+            None => reference = Some(all),
+            Some(expected) => all.iter().zip(expected).for_each(|(a, b)| close(&name, a, b, 1e-3)),
+        }
+    }
+}
+
+#[test]
+fn models_move_between_devices() {
+    let text = format!(
+        "[data]\ntable = {:?}\ntarget = ['species']\n[network]\nhidden = [8]\n[train]\nepochs = 2\nbatch = 64\n",
+        data("penguins.csv")
+    );
+    let run = RunConfig::from_toml("t", &text).unwrap();
+    let tables = run.tables().unwrap();
+    let all = devices();
+    for (name, device) in &all {
+        let model = train(&run, &tables, device, &mut ()).unwrap().model;
+        let bytes = model.to_bytes().unwrap();
+        let predictions = model.predict(&tables.table).unwrap();
+        let same = Model::from_bytes("m", &bytes, device).unwrap();
+        assert_eq!(same.predict(&tables.table).unwrap(), predictions, "{name}");
+        for (other, device) in &all {
+            let moved = Model::from_bytes("m", &bytes, device).unwrap().predict(&tables.table).unwrap();
+            close(&format!("{name} to {other}"), &moved.values.values, &predictions.values.values, 1e-4);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Bad input: one clear error, exit code 1 (2 for usage), nothing written.
+
+use crate::{Folder, data};
+
+/// Runs `train` and gives its exit code and messages; checks that no file has come or changed.
+fn fail(folder: &Folder, args: &[&str]) -> (i32, String) {
+    let before: Vec<_> = folder.names().into_iter().map(|n| (std::fs::read(folder.path(&n)).ok(), n)).collect();
+    let out = folder.run(&[&["train"], args, &["--device", "cpu", "--epochs", "2"]].concat());
+    let after: Vec<_> = folder.names().into_iter().map(|n| (std::fs::read(folder.path(&n)).ok(), n)).collect();
+    assert_eq!(before, after, "{args:?} touched a file");
+    assert_eq!(out.stdout, "", "{args:?}");
+    assert!(!out.stderr.contains("panicked") && !out.stderr.contains("internal error"), "{}", out.stderr);
+    (out.code.unwrap(), out.stderr)
+}
+
+#[test]
+fn each_bad_table_or_setting_has_its_message() {
+    let folder = Folder::new();
+    let rows: String = (0..40).map(|i| format!("{i},{},{}\n", i * i, ["u", "v"][i % 2])).collect();
+    let good = format!("x,y,c\n{rows}");
+    folder.write("good.csv", &good);
+    folder.write("empty.csv", "");
+    folder.write("header.csv", "x,y,c\n");
+    folder.write("ragged.csv", good.replacen("3,9,v\n", "3,9\n", 1));
+    folder.write("constant.csv", "x,y\n1,2\n2,2\n3,2\n");
+    folder.write("single.csv", format!("{good}50,1,w\n"));
+    folder.write("text.csv", format!("{good}fifty,1,u\n"));
+    folder.write("inf.csv", format!("{good}50,inf,u\n"));
+    folder.write("nan.csv", format!("{good}50,nan,u\n"));
+    folder.write("void.csv", good.replace('\n', ",\n").replacen("c,", "c,void", 1));
+    folder.write("twice.csv", good.replacen("x,y,c", "x,y,x", 1));
+    folder.write("run.toml", "[data]\ntable = \"good.csv\"\ntarget = [\"y\"]\n\n[train]\nlerning_rate = 0.1\n");
+    folder.write("late.toml", "version = \"999.0.0\"\n");
+    std::fs::create_dir(folder.path("sub")).unwrap();
+
+    let table: [(&[&str], i32, &str); 33] = [
+        (&["none.csv", "--target", "y"], 1, "error: none.csv: no such file\n"),
+        (&["sub", "--target", "y"], 1, "error: sub: is a folder, not a table\n"),
+        (&["empty.csv", "--target", "y"], 1, "error: empty.csv: the file is empty\n"),
+        (&["header.csv", "--target", "y"], 1, "error: header.csv: there is a header but no row of data\n"),
+        (&["ragged.csv", "--target", "y"], 1, "error: ragged.csv:5: 2 fields, the header has 3\nhint: "),
+        (&["good.csv", "--target", "Y"], 1, "error: good.csv: there is no column \"Y\"\nhint: did you mean \"y\"?\n"),
+        (&["good.csv"], 2, "error: no target column is named\nhint: name it with --target COLUMN\n"),
+        (&["--target", "y"], 2, "error: no table is named\nhint: "),
+        (&["constant.csv", "--target", "y"], 1, "error: the target \"y\" is 2 in every row: there is nothing to learn\n"),
+        (&["single.csv", "--target", "c"], 1, "error: the class \"w\" has 1 row only, a stratified split needs at least 2 of each class\nhint: "),
+        (&["text.csv", "--target", "y", "--numeric", "x"], 1, "error: text.csv:42, column \"x\": \"fifty\" is not a number\nhint: --missing \"fifty\""),
+        (&["good.csv", "--target", "y", "--numeric", "c"], 1, "error: good.csv:2, column \"c\": \"u\" is not a number (40 such values in the column)\nhint: "),
+        (&["inf.csv", "--target", "y"], 1, "error: inf.csv:42, column \"y\": inf is not finite in 32-bit floats\nhint: "),
+        (&["nan.csv", "--target", "y"], 1, "error: nan.csv:42, column \"y\": the target is missing\nhint: remove the rows"),
+        (&["void.csv", "--target", "y"], 1, "error: column \"void\" has no value at all\nhint: leave it out with --ignore \"void\"\n"),
+        (&["twice.csv", "--target", "y"], 1, "error: twice.csv: columns 1 and 3 are both named \"x\"\nhint: "),
+        (&["good.csv", "--target", "y", "--ignore", "x,c"], 1, "error: no usable feature column is left: "),
+        (&["good.csv", "--target", "y", "--batch", "0"], 1, "error: batch is 0, it must be at least 1 row, or auto or full\n"),
+        (&["good.csv", "--target", "y", "--lr", "-1"], 1, "error: learning_rate is -1, it must be above 0\n"),
+        (&["good.csv", "--target", "y", "--patience", "0"], 1, "error: patience is 0, it must be at least 1 epoch\n"),
+        (&["good.csv", "--target", "y", "--batch", "0", "--patience", "0"], 1, "error: batch is 0, it must be at least 1 row, or auto or full; patience is 0, it must be at least 1 epoch\n"),
+        (&["good.csv", "--target", "y", "--hidden", "0"], 1, "error: the width of hidden layer 1 is 0, a network needs at least 1\n"),
+        (&["good.csv", "--target", "y", "--hidden", "1000000000"], 1, "error: the network would have "),
+        (&["good.csv", "--target", "y", "--test", "1.5"], 1, "error: test is 1.5, it must lie in [0, 1)\n"),
+        (&["good.csv", "--target", "y", "--loss", "categorical-cross-entropy"], 1, "error: the loss categorical-cross-entropy does not fit the task regression\nhint: "),
+        (&["good.csv", "--target", "y", "--monitor", "accuracy"], 1, "error: the metric accuracy cannot be monitored for the task regression\nhint: "),
+        (&["--config", "run.toml"], 1, "error: run.toml: TOML parse error at line 6, column 1\n"),
+        (&["--config", "late.toml"], 1, "error: late.toml: made by perceptra 999.0.0, this is "),
+        (&["good.csv", "--target", "y", "-o", "none/m.perceptra"], 1, "error: none/m.perceptra: cannot be written: "),
+        (&["good.csv", "--target", "y", "-o", "sub"], 1, "error: sub: cannot be written: it is a folder\n"),
+        (&["good.csv", "--target", "y", "-o", "good.csv"], 2, "error: the model would overwrite the table\n"),
+        (&["good.csv", "--target", "y", "--optimizer", "adma"], 2, "error: invalid value 'adma' for '--optimizer <NAME>': expected one of `sgd`, `adam`"),
+        (&["good.csv", "--target", "y", "--test-file", "none.csv"], 1, "error: none.csv: no such file\n"),
+    ];
+    for (args, code, start) in table {
+        let (got, message) = fail(&folder, args);
+        assert_eq!(got, code, "{args:?}: {message}");
+        assert!(message.starts_with(start), "{args:?}:\n{message}\nshould begin with\n{start}");
+    }
+    let (_, message) = fail(&folder, &["--config", "run.toml"]);
+    assert!(message.contains("6 | lerning_rate = 0.1") && message.ends_with("hint: did you mean `learning_rate`?\n"), "{message}");
+}
+
+#[test]
+fn a_loss_that_diverges_says_when_and_what_to_try() {
+    let folder = Folder::new();
+    let out = folder.run(&[
+        "train", &data("concrete.csv"), "--target", "compressive_strength", "--device", "cpu", "--optimizer", "sgd", "--lr", "1e20",
+    ]);
+    assert_eq!(out.code, Some(1));
+    assert!(out.stderr.starts_with("error: the training loss became "), "{}", out.stderr);
+    assert!(out.stderr.contains(" in epoch 1") && out.stderr.contains("hint: lower the learning rate"), "{}", out.stderr);
+    assert_eq!(folder.names(), [""; 0]);
+}
+
+#[test]
+fn prediction_refuses_what_does_not_fit() {
+    let folder = Folder::new();
+    folder.ok(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--epochs", "2", "-o", "m.perceptra"]);
+    folder.write("lacks.csv", "island,bill_length,bill_depth_mm,flipper_length_mm,body_mass_g,year\nBiscoe,1,1,1,1,1\n");
+    folder.write("text.csv", "island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\nBiscoe,1,1,1,1,male,1\nBiscoe,1,1,long,1,male,1\n");
+    folder.write("old.csv", "precious");
+    let table: [(&[&str], i32, &str); 6] = [
+        (&["m.perceptra", "lacks.csv"], 1, "error: lacks.csv: 2 columns that the model needs are missing: \"bill_length_mm\", \"sex\"\nhint: did you mean \"bill_length\"?\n"),
+        (&["m.perceptra", "text.csv", "-o", "old.csv"], 1, "error: text.csv:3, column \"flipper_length_mm\": \"long\" is not a number\n"),
+        (&["m.perceptra", "text.csv", "-o", "text.csv"], 2, "error: the predictions would overwrite their own input\n"),
+        (&["m.perceptra", "text.csv", "-o", "out.xyz"], 2, "error: out.xyz: the name does not say a format\n"),
+        (&["text.csv", "text.csv"], 1, "error: text.csv: not a perceptra model: it looks like text\n"),
+        (&["none.perceptra", "text.csv"], 1, "error: none.perceptra: cannot be read: "),
+    ];
+    for (args, code, start) in table {
+        let out = folder.run(&[&["predict", "--device", "cpu"], args].concat());
+        assert_eq!(out.code, Some(code), "{args:?}: {}", out.stderr);
+        assert!(out.stderr.starts_with(start), "{args:?}:\n{}\nshould begin with\n{start}", out.stderr);
+    }
+    assert_eq!(folder.read("old.csv"), "precious");
+    assert_eq!(folder.names(), ["lacks.csv", "m.perceptra", "m.toml", "old.csv", "text.csv"]);
+}
+
+#[test]
+fn devices_that_are_not_there_are_named() {
+    let folder = Folder::new();
+    let train = |device: &str| {
+        let out = folder.run(&["train", &data("penguins.csv"), "--target", "species", "--device", device]);
+        assert_eq!(out.code, Some(1), "{}", out.stderr);
+        out.stderr
+    };
+    assert!(train("gpu").starts_with("error: there is no device \"gpu\"\nhint: there are auto, cpu and flex, "));
+    assert!(train("flex:4").starts_with("error: there is no device flex:4: flex has 1, numbered from 0\n"));
+    if cfg!(not(feature = "cuda")) {
+        let message = train("cuda");
+        assert!(message.contains("not compiled into this program") && message.contains("--features cuda"), "{message}");
+    }
+}

@@ -1,0 +1,207 @@
+//! Train, evaluate, predict, inspect.
+
+use crate::{Folder, data};
+
+/// Numbers with a point, which differ in their last digits between processors, as `#`.
+fn without_numbers(text: &str) -> String {
+    let number = |c: char| c.is_ascii_digit() || c == '.';
+    let words = text.lines().map(|line| {
+        let words = line.split(' ').map(|word| match word.contains('.') && word.chars().all(number) {
+            true => "#",
+            false => word,
+        });
+        words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ")
+    });
+    words.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_main_job_from_the_readme() {
+    let folder = Folder::new();
+    let out = folder.run(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--epochs", "30"]);
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    let text = without_numbers(&out.stdout.replace(&data(""), ""));
+    let (head, rest) = text.split_once("\n\n").unwrap();
+    assert_eq!(
+        head.lines().take(3).collect::<Vec<_>>(),
+        [
+            "penguins.csv: multiclass of species, 3 classes",
+            "234 training, 41 validation and 69 test rows, 7 features as 15 inputs, on flex (CPU)",
+            "FeedForward 15-128-64-3 (relu, softmax), 10499 parameters",
+        ]
+    );
+    for part in ["validation test", "balanced accuracy # #", "log loss # #", "true \\ said Adelie Chinstrap Gentoo"] {
+        assert!(rest.contains(part), "{part} in {rest}");
+    }
+    assert!(rest.ends_with("model: penguins.perceptra\nrun file: penguins.toml"), "{rest}");
+    assert_eq!(folder.names(), ["penguins.perceptra", "penguins.toml"]);
+    assert!(out.stderr.contains("column \"sex\": 7 missing values") || out.stderr.contains("missing values"));
+}
+
+#[test]
+fn held_out_accuracy_is_what_it_should_be() {
+    let folder = Folder::new();
+    let report = folder.json(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--json"]);
+    let accuracy = report["test"]["accuracy"].as_f64().unwrap();
+    assert!(accuracy >= 0.97, "{accuracy}");
+    let report = folder.json(&["train", &data("concrete.csv"), "--target", "compressive_strength", "--device", "cpu", "--json"]);
+    let rmse = report["test"]["rmse"].as_f64().unwrap();
+    // The standard deviation of the target is 16.7.
+    assert!(rmse < 5.6, "{rmse}");
+    assert_eq!(report["task"], "regression");
+}
+
+#[test]
+fn a_saved_model_predicts_and_is_judged_as_it_was() {
+    let folder = Folder::new();
+    let penguins = data("penguins.csv");
+    // Every row marked: the test rows are the last 60.
+    let text = std::fs::read_to_string(&penguins).unwrap();
+    let mut lines = text.lines();
+    let header = lines.next().unwrap();
+    let rows: Vec<&str> = lines.collect();
+    let marked = |i: usize| match i % 6 {
+        0 => "test",
+        1 => "validation",
+        _ => "train",
+    };
+    let table: String = rows.iter().enumerate().map(|(i, row)| format!("{row},{}\n", marked(i))).collect();
+    folder.write("all.csv", format!("{header},part\n{table}"));
+    let test: Vec<&str> = rows.iter().enumerate().filter(|(i, _)| i % 6 == 0).map(|(_, row)| *row).collect();
+    folder.write("test.csv", format!("{header}\n{}\n", test.join("\n")));
+    let report = folder.json(&[
+        "train", "all.csv", "--target", "species", "--split", "part", "--device", "cpu", "--epochs", "20", "--json", "-o", "m.perceptra",
+    ]);
+    assert_eq!(report["rows"]["test"], test.len());
+    let judged = folder.json(&["evaluate", "m.perceptra", "test.csv", "--device", "cpu", "--json"]);
+    assert_eq!(judged, report["test"]);
+
+    // Predictions: rows in order, columns in any order, extra ones ignored, every format the same.
+    let csv = folder.ok(&["predict", "m.perceptra", "test.csv", "--device", "cpu", "--proba"]);
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("prediction,proba_Adelie,proba_Chinstrap,proba_Gentoo"));
+    assert_eq!(lines.clone().count(), test.len());
+    let right = lines.zip(&test).filter(|(p, row)| p.split(',').next() == row.split(',').next()).count();
+    assert_eq!(right as f64 / test.len() as f64, judged["accuracy"].as_f64().unwrap());
+    let reversed = |line: &str| line.split(',').rev().collect::<Vec<_>>().join(",");
+    let shuffled: String = std::iter::once(header).chain(test.iter().copied()).map(|l| format!("{},9\n", reversed(l))).collect();
+    folder.write("shuffled.csv", shuffled.replacen(",9\n", ",extra\n", 1));
+    assert_eq!(folder.ok(&["predict", "m.perceptra", "shuffled.csv", "--device", "cpu", "--proba"]), csv);
+    for format in ["csv", "tsv", "jsonl", "parquet"] {
+        let name = format!("out.{format}");
+        folder.ok(&["predict", "m.perceptra", "test.csv", "--device", "cpu", "--proba", "-o", &name]);
+        let back = match format {
+            "jsonl" => {
+                let rows = folder.read(&name).lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()).map(|o| {
+                    let p = |c: &str| (o[format!("proba_{c}")].as_f64().unwrap() as f32).to_string();
+                    format!("{},{},{},{}\n", o["prediction"].as_str().unwrap(), p("Adelie"), p("Chinstrap"), p("Gentoo"))
+                }).collect::<String>();
+                format!("prediction,proba_Adelie,proba_Chinstrap,proba_Gentoo\n{rows}")
+            }
+            "parquet" => {
+                let table = perceptra::Table::read(&folder.path(&name), &Default::default()).unwrap();
+                assert_eq!(table.columns().join(","), csv.lines().next().unwrap());
+                assert_eq!(table.rows(), test.len());
+                continue;
+            }
+            _ => folder.read(&name).replace('\t', ","),
+        };
+        assert_eq!(back, csv, "{format}");
+    }
+}
+
+#[test]
+fn unseen_categories_and_missing_values_are_counted_and_predicted() {
+    let folder = Folder::new();
+    folder.ok(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--epochs", "3", "-o", "m.perceptra"]);
+    let new = "island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\nMars,39,18,NA,3700,male,2007\n\
+               Pluto,39,18,181,3700,,2007\n";
+    folder.write("new.csv", new);
+    let out = folder.run(&["predict", "m.perceptra", "new.csv", "--device", "cpu"]);
+    assert_eq!(out.stdout.lines().count(), 3);
+    for part in ["\"island\": 2 values are not among", "\"flipper_length_mm\": 1 missing", "\"sex\": 1 missing"] {
+        assert!(out.stderr.contains(part), "{}", out.stderr);
+    }
+    // Standard input, and a table with a header and no rows.
+    let piped = folder.run_with(&["predict", "m.perceptra", "-", "--device", "cpu", "-q"], new.as_bytes());
+    assert_eq!((piped.stdout, piped.stderr.as_str()), (out.stdout, ""));
+    folder.write("empty.csv", new.lines().next().unwrap());
+    let none = folder.run(&["predict", "m.perceptra", "empty.csv", "--device", "cpu"]);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), "prediction\n"), "{}", none.stderr);
+}
+
+#[test]
+fn the_run_file_gives_the_same_model_and_so_does_the_library() {
+    let folder = Folder::new();
+    let concrete = data("concrete.csv");
+    folder.ok(&[
+        "train", &concrete, "--target", "compressive_strength,age", "--device", "cpu", "--epochs", "4", "--seed", "7", "--hidden",
+        "16x8", "--activation", "tanh,silu", "--dropout", "0.2", "--optimizer", "adamw", "--weight-decay", "0.01", "--schedule",
+        "cosine", "--batch", "50", "--monitor", "rmse", "--patience", "none", "--scaling", "quantile", "-o", "a.perceptra",
+    ]);
+    folder.ok(&["train", "--config", "a.toml", "-o", "b.perceptra"]);
+    let bytes = |name: &str| std::fs::read(folder.path(name)).unwrap();
+    assert!(bytes("a.perceptra") == bytes("b.perceptra"), "the run file does not give the same model");
+    assert_eq!(folder.read("a.toml"), folder.read("b.toml").replace("b.perceptra", "a.perceptra"));
+
+    let run = perceptra::RunConfig::read(&folder.path("a.toml")).unwrap();
+    let device = perceptra::choose("cpu").unwrap().device;
+    let trained = perceptra::model::train(&run, &run.tables().unwrap(), &device, &mut ()).unwrap();
+    assert!(trained.model.to_bytes().unwrap() == bytes("a.perceptra"), "the library does not give the same model");
+    assert_eq!(folder.ok(&["predict", "a.perceptra", &concrete, "--device", "cpu"]).lines().next(), Some("prediction_compressive_strength,prediction_age"));
+}
+
+#[test]
+fn init_writes_a_run_file_that_runs() {
+    let folder = Folder::new();
+    folder.ok(&["init", "run.toml", "--table", &data("penguins.csv"), "--target", "species"]);
+    let report = folder.json(&["train", "--config", "run.toml", "--device", "cpu", "--epochs", "2", "--json"]);
+    assert_eq!(report["history"]["epochs"].as_array().unwrap().len(), 2);
+    let again = folder.run(&["init", "run.toml"]);
+    assert_eq!(again.code, Some(1));
+    assert_eq!(again.stderr, "error: run.toml: cannot be written: the file exists; --force overwrites it\n");
+}
+
+#[test]
+fn inspect_devices_and_completions_print() {
+    let folder = Folder::new();
+    folder.ok(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--epochs", "2", "-o", "m.perceptra"]);
+    let text = folder.ok(&["inspect", "m.perceptra"]);
+    let text = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
+    for line in [
+        "FeedForward 15-128-64-3 (relu, softmax), 10499 parameters",
+        "hidden 1 15 128 relu 2 048",
+        "output 64 3 softmax 195",
+        "learns multiclass of species: Adelie, Chinstrap, Gentoo",
+        "island categorical 3",
+        "epoch training loss validation loss",
+    ] {
+        assert!(text.iter().any(|l| l == line), "{line} in {text:#?}");
+    }
+    let json = folder.json(&["inspect", "m.perceptra", "--json"]);
+    assert_eq!(json["inputs"].as_array().unwrap().len(), 15);
+    let devices = folder.json(&["devices", "--json"]);
+    assert_eq!(devices["devices"][0]["flag"], "flex");
+    assert!(folder.ok(&["devices"]).contains("auto takes"));
+    assert!(folder.ok(&["completions", "bash"]).contains("complete"));
+    assert!(folder.ok(&["train", "--help"]).contains("--learning-rate"));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let folder = Folder::new();
+    folder.ok(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--epochs", "2", "-o", "m.perceptra"]);
+    let mut big = String::from("island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n");
+    big.extend(std::iter::repeat_n("Biscoe,39,18,181,3700,male,2007\n", 60_000));
+    folder.write("big.csv", big);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_perceptra"))
+        .args(["predict", "m.perceptra", "big.csv", "--device", "cpu"])
+        .current_dir(folder.0.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{}", String::from_utf8_lossy(&output.stderr));
+}
