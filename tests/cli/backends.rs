@@ -8,9 +8,15 @@ use perceptra::{Dataset, Model, fit};
 
 use crate::data;
 
-/// Devices to test, the reference first.
+/// Devices to test, the reference first. `PERCEPTRA_EXPECT` names a backend that must be among them, so that a missing
+/// driver is not taken for success.
 fn devices() -> Vec<(String, Device)> {
-    perceptra::device::list().into_iter().map(|d| (d.flag, d.device)).collect()
+    let devices: Vec<_> = perceptra::device::list().into_iter().map(|d| (d.flag, d.device)).collect();
+    if let Ok(backend) = std::env::var("PERCEPTRA_EXPECT") {
+        let names: Vec<&String> = devices.iter().map(|(name, _)| name).collect();
+        assert!(names.iter().any(|n| n.starts_with(&backend)), "{backend} is not among {names:?}");
+    }
+    devices
 }
 
 fn values(tensor: Tensor<2>) -> Vec<f32> {
