@@ -2,6 +2,8 @@
 //!
 //! cargo run --release --example embed
 
+#![allow(clippy::print_stdout)] // A program that shows its result.
+
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::Tensor;

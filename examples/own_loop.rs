@@ -2,6 +2,8 @@
 //!
 //! cargo run --release --example own_loop
 
+#![allow(clippy::print_stdout)] // A program that shows its result.
+
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::Tensor;

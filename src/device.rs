@@ -151,9 +151,7 @@ pub fn choose(flag: &str) -> Result<Choice, DeviceError> {
             let any = list().into_iter().next().ok_or(DeviceError::NoBackend)?;
             Ok(take(any, "there is no other".into()))
         }
-        "cpu" => cpu()
-            .map(|d| take(d, "it is the CPU".into()))
-            .ok_or(DeviceError::NotCompiled { backend: "flex" }),
+        "cpu" => cpu().map(|d| take(d, "it is the CPU".into())).ok_or(DeviceError::NotCompiled { backend: "flex" }),
         _ => {
             let (name, index) = flag.split_once(':').map_or((flag, None), |(b, i)| (b, Some(i)));
             let unknown = || DeviceError::Unknown { flag: flag.to_owned() };

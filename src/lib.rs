@@ -11,4 +11,6 @@ pub use device::{Choice, DeviceError, choose};
 pub use perceptra_data::{Encoder, Schema, Split, Table};
 pub use perceptra_model::{Metrics, Model, ModelError, Predictions, RunConfig, Tables};
 pub use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Loss};
-pub use perceptra_train::{Control, Dataset, Event, Fitted, History, Metric, Network, Observer, Pass, TrainConfig, fit};
+pub use perceptra_train::{
+    Control, Dataset, Event, Fitted, History, Metric, Network, Observer, Pass, TrainConfig, fit,
+};

@@ -81,8 +81,11 @@ fn training_steps_agree_for_every_loss() {
                 let y: Vec<f32> = (0..40).map(|i| if i % 2 == i / 2 % 2 { 1.0 } else { 0.0 }).collect();
                 let weights: Vec<f32> = (0..20).map(|i| 0.5 + (i % 3) as f32).collect();
                 let data = Dataset::from_rows(x, y, (3, 2), &device).unwrap().with_weights(weights).unwrap();
-                let network =
-                    FeedForwardConfig::new(3, 2).with_widths(&[6], Activation::Tanh).with_dropout(0.2).init(&device).unwrap();
+                let network = FeedForwardConfig::new(3, 2)
+                    .with_widths(&[6], Activation::Tanh)
+                    .with_dropout(0.2)
+                    .init(&device)
+                    .unwrap();
                 let config = TrainConfig {
                     loss: Some(loss),
                     optimizer: Optimizer::Sgd,

@@ -42,30 +42,82 @@ fn each_bad_table_or_setting_has_its_message() {
         (&["good.csv", "--target", "Y"], 1, "error: good.csv: there is no column \"Y\"\nhint: did you mean \"y\"?\n"),
         (&["good.csv"], 2, "error: no target column is named\nhint: name it with --target COLUMN\n"),
         (&["--target", "y"], 2, "error: no table is named\nhint: "),
-        (&["constant.csv", "--target", "y"], 1, "error: the target \"y\" is 2 in every row: there is nothing to learn\n"),
-        (&["single.csv", "--target", "c"], 1, "error: the class \"w\" has 1 row only, a stratified split needs at least 2 of each class\nhint: "),
-        (&["text.csv", "--target", "y", "--numeric", "x"], 1, "error: text.csv:42, column \"x\": \"fifty\" is not a number\nhint: --missing \"fifty\""),
-        (&["good.csv", "--target", "y", "--numeric", "c"], 1, "error: good.csv:2, column \"c\": \"u\" is not a number (40 such values in the column)\nhint: "),
-        (&["inf.csv", "--target", "y"], 1, "error: inf.csv:42, column \"y\": inf is not finite in 32-bit floats\nhint: "),
-        (&["nan.csv", "--target", "y"], 1, "error: nan.csv:42, column \"y\": the target is missing\nhint: remove the rows"),
-        (&["void.csv", "--target", "y"], 1, "error: column \"void\" has no value at all\nhint: leave it out with --ignore \"void\"\n"),
+        (
+            &["constant.csv", "--target", "y"],
+            1,
+            "error: the target \"y\" is 2 in every row: there is nothing to learn\n",
+        ),
+        (
+            &["single.csv", "--target", "c"],
+            1,
+            "error: the class \"w\" has 1 row only, a stratified split needs at least 2 of each class\nhint: ",
+        ),
+        (
+            &["text.csv", "--target", "y", "--numeric", "x"],
+            1,
+            "error: text.csv:42, column \"x\": \"fifty\" is not a number\nhint: --missing \"fifty\"",
+        ),
+        (
+            &["good.csv", "--target", "y", "--numeric", "c"],
+            1,
+            "error: good.csv:2, column \"c\": \"u\" is not a number (40 such values in the column)\nhint: ",
+        ),
+        (
+            &["inf.csv", "--target", "y"],
+            1,
+            "error: inf.csv:42, column \"y\": inf is not finite in 32-bit floats\nhint: ",
+        ),
+        (
+            &["nan.csv", "--target", "y"],
+            1,
+            "error: nan.csv:42, column \"y\": the target is missing\nhint: remove the rows",
+        ),
+        (
+            &["void.csv", "--target", "y"],
+            1,
+            "error: column \"void\" has no value at all\nhint: leave it out with --ignore \"void\"\n",
+        ),
         (&["twice.csv", "--target", "y"], 1, "error: twice.csv: columns 1 and 3 are both named \"x\"\nhint: "),
         (&["good.csv", "--target", "y", "--ignore", "x,c"], 1, "error: no usable feature column is left: "),
-        (&["good.csv", "--target", "y", "--batch", "0"], 1, "error: batch is 0, it must be at least 1 row, or auto or full\n"),
+        (
+            &["good.csv", "--target", "y", "--batch", "0"],
+            1,
+            "error: batch is 0, it must be at least 1 row, or auto or full\n",
+        ),
         (&["good.csv", "--target", "y", "--lr", "-1"], 1, "error: learning_rate is -1, it must be above 0\n"),
         (&["good.csv", "--target", "y", "--patience", "0"], 1, "error: patience is 0, it must be at least 1 epoch\n"),
-        (&["good.csv", "--target", "y", "--batch", "0", "--patience", "0"], 1, "error: batch is 0, it must be at least 1 row, or auto or full; patience is 0, it must be at least 1 epoch\n"),
-        (&["good.csv", "--target", "y", "--hidden", "0"], 1, "error: the width of hidden layer 1 is 0, a network needs at least 1\n"),
+        (
+            &["good.csv", "--target", "y", "--batch", "0", "--patience", "0"],
+            1,
+            "error: batch is 0, it must be at least 1 row, or auto or full; patience is 0, it must be at least 1 epoch\n",
+        ),
+        (
+            &["good.csv", "--target", "y", "--hidden", "0"],
+            1,
+            "error: the width of hidden layer 1 is 0, a network needs at least 1\n",
+        ),
         (&["good.csv", "--target", "y", "--hidden", "1000000000"], 1, "error: the network would have "),
         (&["good.csv", "--target", "y", "--test", "1.5"], 1, "error: test is 1.5, it must lie in [0, 1)\n"),
-        (&["good.csv", "--target", "y", "--loss", "categorical-cross-entropy"], 1, "error: the loss categorical-cross-entropy does not fit the task regression\nhint: "),
-        (&["good.csv", "--target", "y", "--monitor", "accuracy"], 1, "error: the metric accuracy cannot be monitored for the task regression\nhint: "),
+        (
+            &["good.csv", "--target", "y", "--loss", "categorical-cross-entropy"],
+            1,
+            "error: the loss categorical-cross-entropy does not fit the task regression\nhint: ",
+        ),
+        (
+            &["good.csv", "--target", "y", "--monitor", "accuracy"],
+            1,
+            "error: the metric accuracy cannot be monitored for the task regression\nhint: ",
+        ),
         (&["--config", "run.toml"], 1, "error: run.toml: TOML parse error at line 6, column 1\n"),
         (&["--config", "late.toml"], 1, "error: late.toml: made by perceptra 999.0.0, this is "),
         (&["good.csv", "--target", "y", "-o", "none/m.perceptra"], 1, "error: none/m.perceptra: cannot be written: "),
         (&["good.csv", "--target", "y", "-o", "sub"], 1, "error: sub: cannot be written: it is a folder\n"),
         (&["good.csv", "--target", "y", "-o", "good.csv"], 2, "error: the model would overwrite the table\n"),
-        (&["good.csv", "--target", "y", "--optimizer", "adma"], 2, "error: invalid value 'adma' for '--optimizer <NAME>': expected one of `sgd`, `adam`"),
+        (
+            &["good.csv", "--target", "y", "--optimizer", "adma"],
+            2,
+            "error: invalid value 'adma' for '--optimizer <NAME>': expected one of `sgd`, `adam`",
+        ),
         (&["good.csv", "--target", "y", "--test-file", "none.csv"], 1, "error: none.csv: no such file\n"),
     ];
     for (args, code, start) in table {
@@ -74,31 +126,67 @@ fn each_bad_table_or_setting_has_its_message() {
         assert!(message.starts_with(start), "{args:?}:\n{message}\nshould begin with\n{start}");
     }
     let (_, message) = fail(&folder, &["--config", "run.toml"]);
-    assert!(message.contains("6 | lerning_rate = 0.1") && message.ends_with("hint: did you mean `learning_rate`?\n"), "{message}");
+    assert!(
+        message.contains("6 | lerning_rate = 0.1") && message.ends_with("hint: did you mean `learning_rate`?\n"),
+        "{message}"
+    );
 }
 
 #[test]
 fn a_loss_that_diverges_says_when_and_what_to_try() {
     let folder = Folder::new();
     let out = folder.run(&[
-        "train", &data("concrete.csv"), "--target", "compressive_strength", "--device", "cpu", "--optimizer", "sgd", "--lr", "1e20",
+        "train",
+        &data("concrete.csv"),
+        "--target",
+        "compressive_strength",
+        "--device",
+        "cpu",
+        "--optimizer",
+        "sgd",
+        "--lr",
+        "1e20",
     ]);
     assert_eq!(out.code, Some(1));
     assert!(out.stderr.starts_with("error: the training loss became "), "{}", out.stderr);
-    assert!(out.stderr.contains(" in epoch 1") && out.stderr.contains("hint: lower the learning rate"), "{}", out.stderr);
+    assert!(
+        out.stderr.contains(" in epoch 1") && out.stderr.contains("hint: lower the learning rate"),
+        "{}",
+        out.stderr
+    );
     assert_eq!(folder.names(), [""; 0]);
 }
 
 #[test]
 fn prediction_refuses_what_does_not_fit() {
     let folder = Folder::new();
-    folder.ok(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--epochs", "2", "-o", "m.perceptra"]);
-    folder.write("lacks.csv", "island,bill_length,bill_depth_mm,flipper_length_mm,body_mass_g,year\nBiscoe,1,1,1,1,1\n");
+    folder.ok(&[
+        "train",
+        &data("penguins.csv"),
+        "--target",
+        "species",
+        "--device",
+        "cpu",
+        "--epochs",
+        "2",
+        "-o",
+        "m.perceptra",
+    ]);
+    folder
+        .write("lacks.csv", "island,bill_length,bill_depth_mm,flipper_length_mm,body_mass_g,year\nBiscoe,1,1,1,1,1\n");
     folder.write("text.csv", "island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\nBiscoe,1,1,1,1,male,1\nBiscoe,1,1,long,1,male,1\n");
     folder.write("old.csv", "precious");
     let table: [(&[&str], i32, &str); 6] = [
-        (&["m.perceptra", "lacks.csv"], 1, "error: lacks.csv: 2 columns that the model needs are missing: \"bill_length_mm\", \"sex\"\nhint: did you mean \"bill_length\"?\n"),
-        (&["m.perceptra", "text.csv", "-o", "old.csv"], 1, "error: text.csv:3, column \"flipper_length_mm\": \"long\" is not a number\n"),
+        (
+            &["m.perceptra", "lacks.csv"],
+            1,
+            "error: lacks.csv: 2 columns that the model needs are missing: \"bill_length_mm\", \"sex\"\nhint: did you mean \"bill_length\"?\n",
+        ),
+        (
+            &["m.perceptra", "text.csv", "-o", "old.csv"],
+            1,
+            "error: text.csv:3, column \"flipper_length_mm\": \"long\" is not a number\n",
+        ),
         (&["m.perceptra", "text.csv", "-o", "text.csv"], 2, "error: the predictions would overwrite their own input\n"),
         (&["m.perceptra", "text.csv", "-o", "out.xyz"], 2, "error: out.xyz: the name does not say a format\n"),
         (&["text.csv", "text.csv"], 1, "error: text.csv: not a perceptra model: it looks like text\n"),

@@ -44,7 +44,8 @@ fn held_out_accuracy_is_what_it_should_be() {
     let report = folder.json(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--json"]);
     let accuracy = report["test"]["accuracy"].as_f64().unwrap();
     assert!(accuracy >= 0.97, "{accuracy}");
-    let report = folder.json(&["train", &data("concrete.csv"), "--target", "compressive_strength", "--device", "cpu", "--json"]);
+    let report =
+        folder.json(&["train", &data("concrete.csv"), "--target", "compressive_strength", "--device", "cpu", "--json"]);
     let rmse = report["test"]["rmse"].as_f64().unwrap();
     // The standard deviation of the target is 16.7.
     assert!(rmse < 5.6, "{rmse}");
@@ -70,7 +71,19 @@ fn a_saved_model_predicts_and_is_judged_as_it_was() {
     let test: Vec<&str> = rows.iter().enumerate().filter(|(i, _)| i % 6 == 0).map(|(_, row)| *row).collect();
     folder.write("test.csv", format!("{header}\n{}\n", test.join("\n")));
     let report = folder.json(&[
-        "train", "all.csv", "--target", "species", "--split", "part", "--device", "cpu", "--epochs", "20", "--json", "-o", "m.perceptra",
+        "train",
+        "all.csv",
+        "--target",
+        "species",
+        "--split",
+        "part",
+        "--device",
+        "cpu",
+        "--epochs",
+        "20",
+        "--json",
+        "-o",
+        "m.perceptra",
     ]);
     assert_eq!(report["rows"]["test"], test.len());
     let judged = folder.json(&["evaluate", "m.perceptra", "test.csv", "--device", "cpu", "--json"]);
@@ -84,7 +97,8 @@ fn a_saved_model_predicts_and_is_judged_as_it_was() {
     let right = lines.zip(&test).filter(|(p, row)| p.split(',').next() == row.split(',').next()).count();
     assert_eq!(right as f64 / test.len() as f64, judged["accuracy"].as_f64().unwrap());
     let reversed = |line: &str| line.split(',').rev().collect::<Vec<_>>().join(",");
-    let shuffled: String = std::iter::once(header).chain(test.iter().copied()).map(|l| format!("{},9\n", reversed(l))).collect();
+    let shuffled: String =
+        std::iter::once(header).chain(test.iter().copied()).map(|l| format!("{},9\n", reversed(l))).collect();
     folder.write("shuffled.csv", shuffled.replacen(",9\n", ",extra\n", 1));
     assert_eq!(folder.ok(&["predict", "m.perceptra", "shuffled.csv", "--device", "cpu", "--proba"]), csv);
     for format in ["csv", "tsv", "jsonl", "parquet"] {
@@ -92,10 +106,21 @@ fn a_saved_model_predicts_and_is_judged_as_it_was() {
         folder.ok(&["predict", "m.perceptra", "test.csv", "--device", "cpu", "--proba", "-o", &name]);
         let back = match format {
             "jsonl" => {
-                let rows = folder.read(&name).lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()).map(|o| {
-                    let p = |c: &str| (o[format!("proba_{c}")].as_f64().unwrap() as f32).to_string();
-                    format!("{},{},{},{}\n", o["prediction"].as_str().unwrap(), p("Adelie"), p("Chinstrap"), p("Gentoo"))
-                }).collect::<String>();
+                let rows = folder
+                    .read(&name)
+                    .lines()
+                    .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap())
+                    .map(|o| {
+                        let p = |c: &str| (o[format!("proba_{c}")].as_f64().unwrap() as f32).to_string();
+                        format!(
+                            "{},{},{},{}\n",
+                            o["prediction"].as_str().unwrap(),
+                            p("Adelie"),
+                            p("Chinstrap"),
+                            p("Gentoo")
+                        )
+                    })
+                    .collect::<String>();
                 format!("prediction,proba_Adelie,proba_Chinstrap,proba_Gentoo\n{rows}")
             }
             "parquet" => {
@@ -113,7 +138,18 @@ fn a_saved_model_predicts_and_is_judged_as_it_was() {
 #[test]
 fn unseen_categories_and_missing_values_are_counted_and_predicted() {
     let folder = Folder::new();
-    folder.ok(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--epochs", "3", "-o", "m.perceptra"]);
+    folder.ok(&[
+        "train",
+        &data("penguins.csv"),
+        "--target",
+        "species",
+        "--device",
+        "cpu",
+        "--epochs",
+        "3",
+        "-o",
+        "m.perceptra",
+    ]);
     let new = "island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\nMars,39,18,NA,3700,male,2007\n\
                Pluto,39,18,181,3700,,2007\n";
     folder.write("new.csv", new);
@@ -135,9 +171,38 @@ fn the_run_file_gives_the_same_model_and_so_does_the_library() {
     let folder = Folder::new();
     let concrete = data("concrete.csv");
     folder.ok(&[
-        "train", &concrete, "--target", "compressive_strength,age", "--device", "cpu", "--epochs", "4", "--seed", "7", "--hidden",
-        "16x8", "--activation", "tanh,silu", "--dropout", "0.2", "--optimizer", "adamw", "--weight-decay", "0.01", "--schedule",
-        "cosine", "--batch", "50", "--monitor", "rmse", "--patience", "none", "--scaling", "quantile", "-o", "a.perceptra",
+        "train",
+        &concrete,
+        "--target",
+        "compressive_strength,age",
+        "--device",
+        "cpu",
+        "--epochs",
+        "4",
+        "--seed",
+        "7",
+        "--hidden",
+        "16x8",
+        "--activation",
+        "tanh,silu",
+        "--dropout",
+        "0.2",
+        "--optimizer",
+        "adamw",
+        "--weight-decay",
+        "0.01",
+        "--schedule",
+        "cosine",
+        "--batch",
+        "50",
+        "--monitor",
+        "rmse",
+        "--patience",
+        "none",
+        "--scaling",
+        "quantile",
+        "-o",
+        "a.perceptra",
     ]);
     folder.ok(&["train", "--config", "a.toml", "-o", "b.perceptra"]);
     let bytes = |name: &str| std::fs::read(folder.path(name)).unwrap();
@@ -148,7 +213,10 @@ fn the_run_file_gives_the_same_model_and_so_does_the_library() {
     let device = perceptra::choose("cpu").unwrap().device;
     let trained = perceptra::model::train(&run, &run.tables().unwrap(), &device, &mut ()).unwrap();
     assert!(trained.model.to_bytes().unwrap() == bytes("a.perceptra"), "the library does not give the same model");
-    assert_eq!(folder.ok(&["predict", "a.perceptra", &concrete, "--device", "cpu"]).lines().next(), Some("prediction_compressive_strength,prediction_age"));
+    assert_eq!(
+        folder.ok(&["predict", "a.perceptra", &concrete, "--device", "cpu"]).lines().next(),
+        Some("prediction_compressive_strength,prediction_age")
+    );
 }
 
 #[test]
@@ -165,7 +233,18 @@ fn init_writes_a_run_file_that_runs() {
 #[test]
 fn inspect_devices_and_completions_print() {
     let folder = Folder::new();
-    folder.ok(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--epochs", "2", "-o", "m.perceptra"]);
+    folder.ok(&[
+        "train",
+        &data("penguins.csv"),
+        "--target",
+        "species",
+        "--device",
+        "cpu",
+        "--epochs",
+        "2",
+        "-o",
+        "m.perceptra",
+    ]);
     let text = folder.ok(&["inspect", "m.perceptra"]);
     let text = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
     for line in [
@@ -190,7 +269,18 @@ fn inspect_devices_and_completions_print() {
 #[test]
 fn a_reader_that_leaves_is_no_error() {
     let folder = Folder::new();
-    folder.ok(&["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--epochs", "2", "-o", "m.perceptra"]);
+    folder.ok(&[
+        "train",
+        &data("penguins.csv"),
+        "--target",
+        "species",
+        "--device",
+        "cpu",
+        "--epochs",
+        "2",
+        "-o",
+        "m.perceptra",
+    ]);
     let mut big = String::from("island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n");
     big.extend(std::iter::repeat_n("Biscoe,39,18,181,3700,male,2007\n", 60_000));
     folder.write("big.csv", big);
@@ -203,5 +293,10 @@ fn a_reader_that_leaves_is_no_error() {
         .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        (output.status.code(), output.stderr.len()),
+        (Some(0), 0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

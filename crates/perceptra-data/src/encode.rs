@@ -363,9 +363,9 @@ impl Encoder {
             Code::Number { scale, fill, .. } => {
                 fill.is_finite()
                     && match scale {
-                        Scale::Linear { offset, factor } | Scale::Clipped { offset, factor } | Scale::Squash { offset, factor } => {
-                            offset.is_finite() && factor.is_finite()
-                        }
+                        Scale::Linear { offset, factor }
+                        | Scale::Clipped { offset, factor }
+                        | Scale::Squash { offset, factor } => offset.is_finite() && factor.is_finite(),
                         Scale::Quantile { knots } => {
                             !knots.is_empty() && knots.iter().all(|x| x.is_finite()) && knots.is_sorted()
                         }
@@ -524,11 +524,7 @@ impl Scale {
                     }
                 };
                 let (lower, upper) = (knots.partition_point(|k| *k < x), knots.partition_point(|k| *k <= x));
-                let q = if upper > lower {
-                    (lower + upper - 1) as f64 / 2.0
-                } else {
-                    rank(lower)
-                } / last.max(1) as f64;
+                let q = if upper > lower { (lower + upper - 1) as f64 / 2.0 } else { rank(lower) } / last.max(1) as f64;
                 normal_quantile(q.clamp(1e-7, 1.0 - 1e-7))
             }
         }
@@ -538,20 +534,31 @@ impl Scale {
 /// Φ⁻¹(p), by Acklam's rational approximation (2003), relative error below 1.2e-9.
 fn normal_quantile(p: f64) -> f64 {
     const A: [f64; 6] = [
-        -3.969_683_028_665_376e1, 2.209_460_984_245_205e2, -2.759_285_104_469_687e2,
-        1.383_577_518_672_69e2, -3.066_479_806_614_716e1, 2.506_628_277_459_239,
+        -3.969_683_028_665_376e1,
+        2.209_460_984_245_205e2,
+        -2.759_285_104_469_687e2,
+        1.383_577_518_672_69e2,
+        -3.066_479_806_614_716e1,
+        2.506_628_277_459_239,
     ];
     const B: [f64; 6] = [
-        -5.447_609_879_822_406e1, 1.615_858_368_580_409e2, -1.556_989_798_598_866e2,
-        6.680_131_188_771_972e1, -1.328_068_155_288_572e1, 1.0,
+        -5.447_609_879_822_406e1,
+        1.615_858_368_580_409e2,
+        -1.556_989_798_598_866e2,
+        6.680_131_188_771_972e1,
+        -1.328_068_155_288_572e1,
+        1.0,
     ];
     const C: [f64; 6] = [
-        -7.784_894_002_430_293e-3, -3.223_964_580_411_365e-1, -2.400_758_277_161_838,
-        -2.549_732_539_343_734, 4.374_664_141_464_968, 2.938_163_982_698_783,
+        -7.784_894_002_430_293e-3,
+        -3.223_964_580_411_365e-1,
+        -2.400_758_277_161_838,
+        -2.549_732_539_343_734,
+        4.374_664_141_464_968,
+        2.938_163_982_698_783,
     ];
-    const D: [f64; 5] = [
-        7.784_695_709_041_462e-3, 3.224_671_290_700_398e-1, 2.445_134_137_142_996, 3.754_408_661_907_416, 1.0,
-    ];
+    const D: [f64; 5] =
+        [7.784_695_709_041_462e-3, 3.224_671_290_700_398e-1, 2.445_134_137_142_996, 3.754_408_661_907_416, 1.0];
     let poly = |c: &[f64], x: f64| c.iter().fold(0.0, |sum, c| sum * x + c);
     let tail = |p: f64| {
         let q = (-2.0 * p.ln()).sqrt();

@@ -26,8 +26,7 @@ pub struct ReadOptions {
 }
 
 /// Fields that mean "no value" by default.
-pub const MISSING: [&str; 12] =
-    ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "null", "NULL", "None", "?"];
+pub const MISSING: [&str; 12] = ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "null", "NULL", "None", "?"];
 
 /// The longest row of a CSV file, in bytes.
 const MAX_ROW: usize = 64 << 20;
@@ -266,7 +265,9 @@ impl Kind {
             [b'P', b'K', 3, 4, ..] => Self::Zip,
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Self::Utf16,
             [_, _, _, _, _, 0, 0, 0, ..] => Self::Model,
-            _ if start.to_ascii_lowercase().starts_with(b"<!doc") || start.to_ascii_lowercase().starts_with(b"<html") => {
+            _ if start.to_ascii_lowercase().starts_with(b"<!doc")
+                || start.to_ascii_lowercase().starts_with(b"<html") =>
+            {
                 Self::Html
             }
             _ => Self::Text,

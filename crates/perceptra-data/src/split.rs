@@ -116,12 +116,7 @@ pub fn strata(numbers: &[f64]) -> Vec<u32> {
 }
 
 /// Divides `rows` into (kept, taken): `share` of them taken at random, by class if there are classes.
-fn part(
-    rows: &[u32],
-    share: f64,
-    classes: Option<&[u32]>,
-    stream: Stream,
-) -> Result<(Vec<u32>, Vec<u32>), DataError> {
+fn part(rows: &[u32], share: f64, classes: Option<&[u32]>, stream: Stream) -> Result<(Vec<u32>, Vec<u32>), DataError> {
     if share == 0.0 {
         return Ok((rows.to_vec(), Vec::new()));
     }
@@ -179,7 +174,17 @@ mod tests {
     #[test]
     fn classes_keep_their_shares() {
         // 80 of class 0, 15 of class 1, 5 of class 2.
-        let classes: Vec<u32> = (0..100).map(|r| if r < 80 { 0 } else if r < 95 { 1 } else { 2 }).collect();
+        let classes: Vec<u32> = (0..100)
+            .map(|r| {
+                if r < 80 {
+                    0
+                } else if r < 95 {
+                    1
+                } else {
+                    2
+                }
+            })
+            .collect();
         let split = Split::holdout(100, 0.2, 0.25, Some(&classes), 0).unwrap();
         let count = |rows: &[u32], class| rows.iter().filter(|&&r| classes[r as usize] == class).count();
         assert_eq!([0, 1, 2].map(|c| count(&split.test, c)), [16, 3, 1]);

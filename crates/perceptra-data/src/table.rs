@@ -6,8 +6,8 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordB
 use arrow::compute;
 use arrow::datatypes::{DataType, Field, Float64Type};
 
-use crate::error::Place;
 use crate::DataError;
+use crate::error::Place;
 
 /// A table: an Arrow record batch whose columns are text (`Utf8`), numbers (`Float64`) or booleans (`Boolean`),
 /// nulls for missing values, with the name of its source and, for CSV, the line of each row.
@@ -99,7 +99,9 @@ impl Table {
             .fields()
             .iter()
             .zip(self.batch.columns())
-            .map(|(f, c)| (f.name().clone(), compute::take(c, &indices, None).expect("row numbers below the row count")))
+            .map(|(f, c)| {
+                (f.name().clone(), compute::take(c, &indices, None).expect("row numbers below the row count"))
+            })
             .collect();
         let lines = self.lines.as_ref().map(|lines| rows.iter().map(|&r| lines[r as usize]).collect());
         Self::from_columns(self.name.clone(), columns, rows.len(), lines)

@@ -59,7 +59,10 @@ fn each_file_that_is_no_table_has_its_message() {
         (b"a,b,a\n1,2,3\n", "t.csv: columns 1 and 3 are both named \"a\""),
         (b"a,b\n1,2\n3,caf\xe9\n", "t.csv:3, column \"b\": byte 4 of the field is not UTF-8"),
         (b"\xff\xfea\0,\0b\0", "t.csv: this looks like UTF-16 text, not like a table this program reads"),
-        (b"PK\x03\x04rest", "t.csv: this looks like a zip archive or an Excel workbook, not like a table this program reads"),
+        (
+            b"PK\x03\x04rest",
+            "t.csv: this looks like a zip archive or an Excel workbook, not like a table this program reads",
+        ),
         (b"<!DOCTYPE html>\n<p>", "t.csv: this looks like a web page, not like a table this program reads"),
         (b"a\0,b\n1,2\n", "t.csv: this looks like binary data, not like a table this program reads"),
     ];
@@ -107,8 +110,20 @@ fn arrow_files_give_the_same_encoding_as_csv() {
     let batch = RecordBatch::try_from_iter([
         ("n", Arc::new(Int64Array::from(vec![Some(1), None, Some(4), Some(7)])) as ArrayRef),
         ("c", Arc::new(StringArray::from(vec!["u", "v", "u", "v"])).clone()),
-        ("d", Arc::new(arrow::compute::cast(&StringArray::from(vec!["p", "q", "p", "q"]), &arrow::datatypes::DataType::Dictionary(
-            Box::new(arrow::datatypes::DataType::Int8), Box::new(arrow::datatypes::DataType::Utf8))).unwrap()).clone()),
+        (
+            "d",
+            Arc::new(
+                arrow::compute::cast(
+                    &StringArray::from(vec!["p", "q", "p", "q"]),
+                    &arrow::datatypes::DataType::Dictionary(
+                        Box::new(arrow::datatypes::DataType::Int8),
+                        Box::new(arrow::datatypes::DataType::Utf8),
+                    ),
+                )
+                .unwrap(),
+            )
+            .clone(),
+        ),
         ("t", Arc::new(BooleanArray::from(vec![true, false, false, true]))),
         ("when", Arc::new(Date32Array::from(vec![0, 1, 365, 20_000]))),
         ("y", Arc::new(arrow::array::Float32Array::from(vec![1.5, f32::NAN, 2.5, 4.0]))),
@@ -132,21 +147,29 @@ fn arrow_files_give_the_same_encoding_as_csv() {
         assert_eq!(encoder.inputs(&table).unwrap().0, expected);
         assert_eq!(encoder.class_numbers(&table).unwrap(), [1, 0, 0, 1]);
         let schema = Schema::infer(&table, &options).unwrap();
-        assert_eq!(schema, Schema {
-            features: schema.features.iter().map(|f| match f.name.as_str() {
-                // Arrow's dates arrive as numbers of days.
-                "when" => ColumnSpec { kind: ColumnKind::Numeric, ..f.clone() },
-                _ => f.clone(),
-            }).collect(),
-            ..Schema::infer(&csv(text).unwrap(), &options).unwrap()
-        });
+        assert_eq!(
+            schema,
+            Schema {
+                features: schema
+                    .features
+                    .iter()
+                    .map(|f| match f.name.as_str() {
+                        // Arrow's dates arrive as numbers of days.
+                        "when" => ColumnSpec { kind: ColumnKind::Numeric, ..f.clone() },
+                        _ => f.clone(),
+                    })
+                    .collect(),
+                ..Schema::infer(&csv(text).unwrap(), &options).unwrap()
+            }
+        );
     }
 }
 
 #[test]
 fn parquet_cut_off_anywhere_is_an_error() {
     use arrow::array::{ArrayRef, Int32Array, RecordBatch};
-    let batch = RecordBatch::try_from_iter([("a", std::sync::Arc::new(Int32Array::from(vec![1, 2, 3])) as ArrayRef)]).unwrap();
+    let batch =
+        RecordBatch::try_from_iter([("a", std::sync::Arc::new(Int32Array::from(vec![1, 2, 3])) as ArrayRef)]).unwrap();
     let mut bytes = Vec::new();
     let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
@@ -202,18 +225,58 @@ fn each_wrong_column_has_its_message() {
     let table: Vec<(String, SchemaOptions, &str)> = vec![
         ("a,income\n1,2\n".into(), target("incone"), "t.csv: there is no column \"incone\" | did you mean \"income\"?"),
         ("a,y\n1,5\n2,5\n".into(), target("y"), "the target \"y\" is 5 in every row: there is nothing to learn"),
-        ("a,y\n1,5\n2,\n3,?\n".into(), target("y"), "t.csv:3, column \"y\": the target is missing (2 such values in the column) | remove the rows without a target"),
-        ("a,y\n1,5\n2,1e400\n".into(), SchemaOptions { task: Some(Task::Regression), ..target("y") }, "t.csv:3, column \"y\": 1e400 is not finite in 32-bit floats | remove or replace the value, or leave it empty to have it imputed"),
-        (with("abc,1"), target("y"), "t.csv:42, column \"age\": \"abc\" is not a number | --missing \"abc\" reads it as a missing value, --categorical \"age\" the column as categories, --ignore \"age\" leaves it out"),
-        ("a,y\nx,1\ny,2\n".into(), SchemaOptions { numeric: vec!["y".into(), "nope".into()], ..target("a") }, "t.csv: there is no column \"nope\""),
+        (
+            "a,y\n1,5\n2,\n3,?\n".into(),
+            target("y"),
+            "t.csv:3, column \"y\": the target is missing (2 such values in the column) | remove the rows without a target",
+        ),
+        (
+            "a,y\n1,5\n2,1e400\n".into(),
+            SchemaOptions { task: Some(Task::Regression), ..target("y") },
+            "t.csv:3, column \"y\": 1e400 is not finite in 32-bit floats | remove or replace the value, or leave it empty to have it imputed",
+        ),
+        (
+            with("abc,1"),
+            target("y"),
+            "t.csv:42, column \"age\": \"abc\" is not a number | --missing \"abc\" reads it as a missing value, --categorical \"age\" the column as categories, --ignore \"age\" leaves it out",
+        ),
+        (
+            "a,y\nx,1\ny,2\n".into(),
+            SchemaOptions { numeric: vec!["y".into(), "nope".into()], ..target("a") },
+            "t.csv: there is no column \"nope\"",
+        ),
         ("a,y\n,1\n,2\n".into(), target("y"), "column \"a\" has no value at all | leave it out with --ignore \"a\""),
         ("a,y\n1,1\n1,2\n".into(), target("y"), "no usable feature column is left: \"a\": it has one value only"),
-        ("y\n1\n2\n".into(), target("y"), "no usable feature column is left: the table has no column besides those with another role"),
-        ("a,y\n1,1\n2,2\n".into(), SchemaOptions { ignore: vec!["y".into()], ..target("y") }, "column \"y\" cannot be the target and ignored at once"),
-        ("a,y\n1,x\n2,z\n".into(), SchemaOptions { task: Some(Task::Regression), ..target("y") }, "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column) | --missing \"x\" reads it as a missing value, --categorical \"y\" the column as categories, --ignore \"y\" leaves it out"),
-        ("a,y\n1,x\n2,z\n3,w\n".into(), SchemaOptions { task: Some(Task::Binary), ..target("y") }, "the target \"y\" does not fit the task binary: it has 3 different values | choose another --task: regression, binary, multiclass, or auto"),
-        ("a,y,z\n1,x,1\n2,z,2\n3,w,3\n".into(), SchemaOptions { target: vec!["y".into(), "z".into()], ..Default::default() }, "the target \"y\" does not fit the task regression: several targets must all be numbers | choose another --task: regression, binary, multiclass, or auto"),
-        ("a,y\n31/12/2024,1\n01/02/2024,2\n".into(), target("y"), "column \"a\" looks like dates that are not ISO 8601: \"31/12/2024\" | write the dates as 2024-12-31, or leave the column out with --ignore \"a\", or take them as categories with --categorical \"a\""),
+        (
+            "y\n1\n2\n".into(),
+            target("y"),
+            "no usable feature column is left: the table has no column besides those with another role",
+        ),
+        (
+            "a,y\n1,1\n2,2\n".into(),
+            SchemaOptions { ignore: vec!["y".into()], ..target("y") },
+            "column \"y\" cannot be the target and ignored at once",
+        ),
+        (
+            "a,y\n1,x\n2,z\n".into(),
+            SchemaOptions { task: Some(Task::Regression), ..target("y") },
+            "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column) | --missing \"x\" reads it as a missing value, --categorical \"y\" the column as categories, --ignore \"y\" leaves it out",
+        ),
+        (
+            "a,y\n1,x\n2,z\n3,w\n".into(),
+            SchemaOptions { task: Some(Task::Binary), ..target("y") },
+            "the target \"y\" does not fit the task binary: it has 3 different values | choose another --task: regression, binary, multiclass, or auto",
+        ),
+        (
+            "a,y,z\n1,x,1\n2,z,2\n3,w,3\n".into(),
+            SchemaOptions { target: vec!["y".into(), "z".into()], ..Default::default() },
+            "the target \"y\" does not fit the task regression: several targets must all be numbers | choose another --task: regression, binary, multiclass, or auto",
+        ),
+        (
+            "a,y\n31/12/2024,1\n01/02/2024,2\n".into(),
+            target("y"),
+            "column \"a\" looks like dates that are not ISO 8601: \"31/12/2024\" | write the dates as 2024-12-31, or leave the column out with --ignore \"a\", or take them as categories with --categorical \"a\"",
+        ),
     ];
     for (text, options, message) in table {
         assert_eq!(schema_error(&text, &options), message);
@@ -224,8 +287,14 @@ fn each_wrong_column_has_its_message() {
 fn values_that_do_not_fit_are_found_with_their_place() {
     let (encoder, _) = encode("n,c,y\n1,u,0.5\n2,v,1.5\n3,u,2.5\n", &target("y"), &EncoderOptions::default());
     let inputs = |text: &str| encoder.inputs(&csv(text).unwrap());
-    assert_eq!(inputs("c,n\nu,1\nv,\"2\n\"\nu,x\n").unwrap_err().to_string(), "t.csv:5, column \"n\": \"x\" is not a number");
-    assert_eq!(inputs("c,n\nu,inf\n").unwrap_err().to_string(), "t.csv:2, column \"n\": inf is not finite in 32-bit floats");
+    assert_eq!(
+        inputs("c,n\nu,1\nv,\"2\n\"\nu,x\n").unwrap_err().to_string(),
+        "t.csv:5, column \"n\": \"x\" is not a number"
+    );
+    assert_eq!(
+        inputs("c,n\nu,inf\n").unwrap_err().to_string(),
+        "t.csv:2, column \"n\": inf is not finite in 32-bit floats"
+    );
     let error = inputs("N,extra\n1,2\n").unwrap_err();
     assert_eq!(error.to_string(), "t.csv: 2 columns that the model needs are missing: \"n\", \"c\"");
     assert_eq!(error.hint().unwrap(), "did you mean \"N\"?");
@@ -318,7 +387,8 @@ fn extreme_scales_encode_to_finite_numbers() {
             let options = EncoderOptions { scaling, ..Default::default() };
             let (_, x) = encode(&format!("n,y\n{rows}"), &target("y"), &options);
             assert!(x.values.iter().all(|v| v.is_finite()), "{scaling:?} {scale}");
-            let spread = x.values.iter().copied().fold(f32::MIN, f32::max) - x.values.iter().copied().fold(f32::MAX, f32::min);
+            let spread =
+                x.values.iter().copied().fold(f32::MIN, f32::max) - x.values.iter().copied().fold(f32::MAX, f32::min);
             assert!((0.9..12.0).contains(&spread), "{scaling:?} {scale}: {spread}");
         }
     }

@@ -82,7 +82,7 @@ impl Model {
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
         let tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = tensors(&self.network)?
             .into_iter()
-            .map(|(name, shape, values)| (name, (shape, values.iter().flat_map(|x| x.to_le_bytes()).collect())))
+            .map(|(name, (shape, values))| (name, (shape, values.iter().flat_map(|x| x.to_le_bytes()).collect())))
             .collect();
         let mut metadata = Metadata {
             format: FORMAT,
@@ -126,8 +126,7 @@ impl Model {
         if checksum(&blank, tensors.values().map(|view| view.data())) != head.checksum {
             return Err(damaged("its contents do not match its checksum".into()));
         }
-        let Metadata { about, .. } =
-            serde_json::from_str(json).map_err(|e| damaged(format!("its metadata: {e}")))?;
+        let Metadata { about, .. } = serde_json::from_str(json).map_err(|e| damaged(format!("its metadata: {e}")))?;
         let network = network(&about, &tensors, device).map_err(damaged)?;
         Ok(Self { about, network, device: device.clone() })
     }
@@ -157,19 +156,20 @@ fn looks_like(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Name, shape and values of every tensor of a network.
-fn tensors(network: &FeedForward) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>, ModelError> {
-    type Values = Result<(Vec<usize>, Vec<f32>), ModelError>;
-    fn values<const D: usize>(tensor: Tensor<D>) -> Values {
+/// Shape and values of a tensor.
+type Values = (Vec<usize>, Vec<f32>);
+
+/// Every tensor of a network by name.
+fn tensors(network: &FeedForward) -> Result<Vec<(String, Values)>, ModelError> {
+    fn values<const D: usize>(tensor: Tensor<D>) -> Result<Values, ModelError> {
         let shape = tensor.dims().to_vec();
         let values = tensor.try_into_vec_as().map_err(|e| TrainError::Device(e.to_string()))?;
         Ok((shape, values))
     }
     let mut all = Vec::new();
     for (i, layer) in network.layers.iter().enumerate() {
-        let mut push = |name: &str, tensor: Values| -> Result<(), ModelError> {
-            let (shape, values) = tensor?;
-            all.push((format!("layers.{i}.{name}"), shape, values));
+        let mut push = |name: &str, tensor: Result<Values, ModelError>| -> Result<(), ModelError> {
+            all.push((format!("layers.{i}.{name}"), tensor?));
             Ok(())
         };
         push("weight", values(layer.linear.weight.val()))?;
@@ -193,11 +193,7 @@ fn tensors(network: &FeedForward) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>,
 }
 
 /// Builds the network that `about` describes from `tensors`, once these have been found to be exactly its tensors.
-fn network(
-    about: &About,
-    tensors: &BTreeMap<String, TensorView<'_>>,
-    device: &Device,
-) -> Result<FeedForward, String> {
+fn network(about: &About, tensors: &BTreeMap<String, TensorView<'_>>, device: &Device) -> Result<FeedForward, String> {
     let config = &about.network;
     config.validate().map_err(|e| e.to_string())?;
     let encoder = &about.encoder;
@@ -229,11 +225,8 @@ fn network(
     }
     let values = |name: &str| -> Result<(Vec<f32>, Vec<usize>), String> {
         let view = &tensors[name];
-        let values: Vec<f32> = view
-            .data()
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
+        let values: Vec<f32> =
+            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         match values.iter().all(|x| x.is_finite()) {
             true => Ok((values, view.shape().to_vec())),
             false => Err(format!("the tensor {name} holds NaN or infinite values")),

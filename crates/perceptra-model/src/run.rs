@@ -269,9 +269,21 @@ fn check_data_keys(name: &str, text: &str) -> Result<(), ModelError> {
 
 /// The keys of `[data]`.
 fn data_keys() -> Vec<String> {
-    ["table", "target", "task", "numeric", "categorical", "ignore", "weights", "split", "delimiter", "comment", "missing"]
-        .map(String::from)
-        .to_vec()
+    [
+        "table",
+        "target",
+        "task",
+        "numeric",
+        "categorical",
+        "ignore",
+        "weights",
+        "split",
+        "delimiter",
+        "comment",
+        "missing",
+    ]
+    .map(String::from)
+    .to_vec()
 }
 
 fn run_file_error(name: &str, error: &toml::de::Error) -> ModelError {
@@ -341,7 +353,8 @@ mod tests {
 
     #[test]
     fn all_wrong_settings_are_listed_at_once() {
-        let text = "[train]\nlearning_rate = -1.0\nbatch = 0\npatience = 0\n[split]\ntest = 1.0\n[network]\nhidden = [0]";
+        let text =
+            "[train]\nlearning_rate = -1.0\nbatch = 0\npatience = 0\n[split]\ntest = 1.0\n[network]\nhidden = [0]";
         let error = RunConfig::from_toml("t", text).unwrap().validate().unwrap_err().to_string();
         for part in ["learning_rate is -1", "batch is 0", "patience is 0", "test is 1", "hidden layer 1 is 0"] {
             assert!(error.contains(part), "{error}");

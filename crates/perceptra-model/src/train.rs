@@ -1,7 +1,9 @@
 //! From a table to a model.
 
 use burn::tensor::Device;
-use perceptra_data::{DataError, Encoder, EncodeReport, Schema, Split, Table, Task, row_weights, strata, target_numbers};
+use perceptra_data::{
+    DataError, EncodeReport, Encoder, Schema, Split, Table, Task, row_weights, strata, target_numbers,
+};
 use perceptra_nn::{Activation, Loss};
 use perceptra_train::{Dataset, Metric, Observer, fit};
 

@@ -151,9 +151,7 @@ impl FeedForwardConfig {
             return Err(NetworkError::HiddenSoftmax { layer: i + 1 });
         }
         match self.parameters() {
-            n if n > Self::MAX_PARAMETERS => {
-                Err(NetworkError::TooLarge { parameters: n, limit: Self::MAX_PARAMETERS })
-            }
+            n if n > Self::MAX_PARAMETERS => Err(NetworkError::TooLarge { parameters: n, limit: Self::MAX_PARAMETERS }),
             _ => Ok(()),
         }
     }
@@ -296,7 +294,11 @@ impl burn::module::ModuleDisplay for FeedForward {
 
 impl FeedForward {
     fn sentence(&self) -> String {
-        let widths: Vec<String> = self.layers.first().map(|l| l.linear.weight.lazy_shape()[0]).into_iter()
+        let widths: Vec<String> = self
+            .layers
+            .first()
+            .map(|l| l.linear.weight.lazy_shape()[0])
+            .into_iter()
             .chain(self.layers.iter().map(|l| l.linear.weight.lazy_shape()[1]))
             .map(|w| w.to_string())
             .collect();
@@ -374,8 +376,11 @@ mod tests {
     #[test]
     fn dropout_drops_its_share_and_keeps_the_mean() {
         let device = Device::flex();
-        let network =
-            FeedForwardConfig::new(1, 1).with_widths(&[1000], Activation::Identity).with_dropout(0.3).init(&device).unwrap();
+        let network = FeedForwardConfig::new(1, 1)
+            .with_widths(&[1000], Activation::Identity)
+            .with_dropout(0.3)
+            .init(&device)
+            .unwrap();
         let draw = DropoutDraw { seed: 1, epoch: 1, rows: &[3, 9] };
         let mask = values(network.mask(draw, 0, 1000, &device));
         let kept = mask.iter().filter(|&&m| m != 0.0).count() as f32 / 2000.0;

@@ -17,10 +17,14 @@ fn activate(f: Activation, x: f64) -> f64 {
     match f {
         Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         Activation::Tanh => x.tanh(),
-        Activation::Elu => if x >= 0.0 { x } else { x.exp_m1() },
-        Activation::Selu => {
-            1.050_700_987_355_480_5 * if x >= 0.0 { x } else { 1.673_263_242_354_377_2 * x.exp_m1() }
+        Activation::Elu => {
+            if x >= 0.0 {
+                x
+            } else {
+                x.exp_m1()
+            }
         }
+        Activation::Selu => 1.050_700_987_355_480_5 * if x >= 0.0 { x } else { 1.673_263_242_354_377_2 * x.exp_m1() },
         Activation::Silu => x / (1.0 + (-x).exp()),
         Activation::Softplus => x.exp().ln_1p(),
         Activation::Identity => x,
@@ -60,9 +64,7 @@ impl Reference {
                         let one = |d: f64| if d <= delta { d * d / 2.0 } else { delta * (d - delta / 2.0) };
                         pairs().map(|(f, y)| one((f - y).abs())).sum::<f64>() / n
                     }
-                    Loss::BinaryCrossEntropy => {
-                        pairs().map(|(z, y)| (1.0 + z.exp()).ln() - z * y).sum::<f64>() / n
-                    }
+                    Loss::BinaryCrossEntropy => pairs().map(|(z, y)| (1.0 + z.exp()).ln() - z * y).sum::<f64>() / n,
                     Loss::CategoricalCrossEntropy => {
                         let log_sum = f.iter().map(|z| z.exp()).sum::<f64>().ln();
                         pairs().map(|(z, y)| y * (log_sum - z)).sum()

@@ -116,12 +116,7 @@ fn philox(mut c: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
         let low = u64::from(c[0]) * 0xD251_1F53;
         let high = u64::from(c[2]) * 0xCD9E_8D57;
-        c = [
-            (high >> 32) as u32 ^ c[1] ^ key[0],
-            high as u32,
-            (low >> 32) as u32 ^ c[3] ^ key[1],
-            low as u32,
-        ];
+        c = [(high >> 32) as u32 ^ c[1] ^ key[0], high as u32, (low >> 32) as u32 ^ c[3] ^ key[1], low as u32];
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
     c
@@ -150,9 +145,11 @@ mod tests {
             assert!(order.iter().copied().eq(0..n as u32));
         }
         let base = Stream::new(7, Purpose::Shuffle, 1).permutation(100);
-        for other in
-            [Stream::new(8, Purpose::Shuffle, 1), Stream::new(7, Purpose::Split, 1), Stream::new(7, Purpose::Shuffle, 2)]
-        {
+        for other in [
+            Stream::new(8, Purpose::Shuffle, 1),
+            Stream::new(7, Purpose::Split, 1),
+            Stream::new(7, Purpose::Shuffle, 2),
+        ] {
             assert_ne!(base, other.permutation(100));
         }
     }

@@ -240,7 +240,9 @@ mod or_none {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<usize>, D::Error> {
-        match Text::deserialize(d).map_err(|_| D::Error::custom("expected a number of epochs of 1 or more, or \"none\""))? {
+        match Text::deserialize(d)
+            .map_err(|_| D::Error::custom("expected a number of epochs of 1 or more, or \"none\""))?
+        {
             Text::Number(n) => Ok(Some(n)),
             Text::Name(name) if name == "none" => Ok(None),
             Text::Name(name) => Err(D::Error::custom(format!("`{name}` is neither a number of epochs nor \"none\""))),

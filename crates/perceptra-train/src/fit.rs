@@ -178,11 +178,7 @@ impl Totals {
     }
 
     fn add(self, loss: Tensor<1>, weight: Option<Tensor<1>>, rows: usize) -> Self {
-        Self {
-            loss: self.loss + loss,
-            weight: self.weight.zip(weight).map(|(a, b)| a + b),
-            rows: self.rows + rows,
-        }
+        Self { loss: self.loss + loss, weight: self.weight.zip(weight).map(|(a, b)| a + b), rows: self.rows + rows }
     }
 
     /// The mean (or sum) of the loss: waits for the device.
@@ -257,10 +253,7 @@ impl Weighted {
         for start in (0..self.rows).step_by(EVALUATE) {
             let range = start..(start + EVALUATE).min(self.rows);
             let slice = |t: &Tensor<2>| t.clone().slice(range.clone());
-            let out = network.forward(
-                slice(&self.inputs),
-                Pass { logits: loss.takes_logits(), dropout: None },
-            );
+            let out = network.forward(slice(&self.inputs), Pass { logits: loss.takes_logits(), dropout: None });
             let per_row = loss.per_row(out.clone(), slice(&self.targets));
             let weights = self.weights.as_ref().map(slice);
             let sum = match &weights {

@@ -78,7 +78,12 @@ fn full_batch_descent_reaches_least_squares() {
 fn row_weights_reach_weighted_least_squares() {
     // Rows of weight 0 with wild targets change nothing; weight 2 is the row twice.
     let (mut x, mut y, _) = line(50, 0.5);
-    let twice = Dataset::from_rows([x.clone(), x[..40].to_vec()].concat(), [y.clone(), y[..20].to_vec()].concat(), (2, 1), &device());
+    let twice = Dataset::from_rows(
+        [x.clone(), x[..40].to_vec()].concat(),
+        [y.clone(), y[..20].to_vec()].concat(),
+        (2, 1),
+        &device(),
+    );
     let mut w: Vec<f32> = (0..50).map(|i| if i < 20 { 2.0 } else { 1.0 }).collect();
     x.extend([3.0, 3.0]);
     y.push(1e3);
@@ -378,8 +383,11 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
         let run = |seed| {
             let (x, y, _) = line(100, 0.5);
             let data = Dataset::from_rows(x, y, (2, 1), &device).unwrap();
-            let network =
-                FeedForwardConfig::new(2, 1).with_widths(&[8, 4], Activation::Relu).with_dropout(0.2).init(&device).unwrap();
+            let network = FeedForwardConfig::new(2, 1)
+                .with_widths(&[8, 4], Activation::Relu)
+                .with_dropout(0.2)
+                .init(&device)
+                .unwrap();
             let config = TrainConfig { batch: Batch::Rows(16), epochs: 5, seed, ..TrainConfig::default() };
             let fitted = fit(network, &data, None, &config, &mut ()).unwrap();
             let w: Vec<f32> = fitted.network.layers[0].linear.weight.val().try_into_vec_as().unwrap();

@@ -225,7 +225,8 @@ impl ClassificationMetrics {
             2 => vec![1],
             _ => (0..classes).filter(|&c| actual(c) > 0.0 || said(c) > 0.0).collect(),
         };
-        let mean = |f: &dyn Fn(usize) -> f64| averaged.iter().map(|&c| f(c)).sum::<f64>() / averaged.len().max(1) as f64;
+        let mean =
+            |f: &dyn Fn(usize) -> f64| averaged.iter().map(|&c| f(c)).sum::<f64>() / averaged.len().max(1) as f64;
         let roc_auc = match classes {
             2 => roc_auc(probabilities, truth, 1, classes, &weight),
             _ => {
@@ -279,9 +280,8 @@ fn roc_auc(probabilities: &[f32], truth: &[u32], class: u32, classes: usize, wei
     rows.sort_by(|&a, &b| score(a).total_cmp(&score(b)));
     let (mut below, mut wins, mut positives) = (0.0, 0.0, 0.0);
     for tied in rows.chunk_by(|&a, &b| score(a) == score(b)) {
-        let sum = |positive: bool| {
-            tied.iter().filter(|&&r| (truth[r] == class) == positive).map(|&r| weight(r)).sum::<f64>()
-        };
+        let sum =
+            |positive: bool| tied.iter().filter(|&&r| (truth[r] == class) == positive).map(|&r| weight(r)).sum::<f64>();
         let (p, n) = (sum(true), sum(false));
         wins += p * (below + 0.5 * n);
         below += n;

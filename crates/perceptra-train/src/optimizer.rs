@@ -2,8 +2,8 @@
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::lr_scheduler::{
-    cosine::CosineAnnealingLrSchedulerConfig, exponential::ExponentialLrSchedulerConfig, linear::LinearLrSchedulerConfig,
-    step::StepLrSchedulerConfig,
+    cosine::CosineAnnealingLrSchedulerConfig, exponential::ExponentialLrSchedulerConfig,
+    linear::LinearLrSchedulerConfig, step::StepLrSchedulerConfig,
 };
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
@@ -61,9 +61,7 @@ pub(crate) fn optimizer<M: Module>(config: &TrainConfig, module: &M) -> ModuleOp
         Optimizer::Adan => pair(|d| AdanConfig::new().with_weight_decay(d).build(), decay, vectors),
         Optimizer::Lion => pair(|d| LionConfig::new().with_weight_decay(d).build(), decay, vectors),
         Optimizer::Lamb => pair(|d| LambConfig::new().with_weight_decay(d).build(), decay, vectors),
-        Optimizer::Adafactor => {
-            pair(|d| AdafactorConfig::new().with_weight_decay(d).build(), decay, vectors)
-        }
+        Optimizer::Adafactor => pair(|d| AdafactorConfig::new().with_weight_decay(d).build(), decay, vectors),
         Optimizer::Muon => ModuleOptimizer::from(MuonConfig::new().with_weight_decay(coupled).build()).with_group(
             vectors,
             AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.0).build(),

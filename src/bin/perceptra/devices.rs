@@ -16,7 +16,9 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<(), CliError> {
     let found = perceptra::device::list();
     let auto = perceptra::choose("auto");
     if args.json {
-        let auto = auto.as_ref().map_or_else(|e| json!({ "error": e.to_string() }), |c| json!({ "name": c.name, "why": c.why }));
+        let auto = auto
+            .as_ref()
+            .map_or_else(|e| json!({ "error": e.to_string() }), |c| json!({ "name": c.name, "why": c.why }));
         let devices: Vec<_> =
             found.iter().map(|d| json!({ "flag": d.flag, "name": d.name, "is_gpu": d.is_gpu })).collect();
         return print_json(&json!({ "devices": devices, "auto": auto }));

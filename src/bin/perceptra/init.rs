@@ -63,7 +63,8 @@ mod tests {
         let run = RunConfig::from_toml("run.toml", super::TEMPLATE).unwrap();
         assert_eq!(run, RunConfig::default());
         // Also the keys that are commented out because they have no default.
-        let uncommented: String = super::TEMPLATE.lines().map(|l| format!("{}\n", l.strip_prefix("# > ").unwrap_or(l))).collect();
+        let uncommented: String =
+            super::TEMPLATE.lines().map(|l| format!("{}\n", l.strip_prefix("# > ").unwrap_or(l))).collect();
         let full = RunConfig::from_toml("run.toml", &uncommented).unwrap();
         let text = full.to_toml();
         for key in text.lines().filter_map(|l| l.split_once(" = ")).map(|(key, _)| key) {

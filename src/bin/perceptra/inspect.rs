@@ -96,7 +96,8 @@ fn text(model: &Model) -> String {
     );
     // The first, the best, the last, and about ten between.
     let n = history.epochs.len();
-    let shown: Vec<usize> = (0..n).filter(|i| i % n.div_ceil(10) == 0 || i + 1 == n || i + 1 == history.best_epoch).collect();
+    let shown: Vec<usize> =
+        (0..n).filter(|i| i % n.div_ceil(10) == 0 || i + 1 == n || i + 1 == history.best_epoch).collect();
     let rows = shown
         .into_iter()
         .map(|i| {

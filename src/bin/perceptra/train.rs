@@ -432,7 +432,10 @@ fn check_writable(path: &Path) -> Result<(), CliError> {
     // What is written at the end is written beside the model first: try just that.
     match tempfile::Builder::new().prefix(".perceptra-").suffix(".tmp").tempfile_in(folder) {
         Ok(_) => Ok(()),
-        Err(e) => fail(std::io::Error::new(e.kind(), format!("the folder {} does not take files: {}", folder.display(), e.kind()))),
+        Err(e) => fail(std::io::Error::new(
+            e.kind(),
+            format!("the folder {} does not take files: {}", folder.display(), e.kind()),
+        )),
     }
 }
 
@@ -462,7 +465,8 @@ impl Observer for Progress {
             Event::Started { epochs, rows, .. } => {
                 self.rows = *rows;
                 self.bar.set_length(*epochs as u64);
-                if let Ok(style) = ProgressStyle::with_template("epoch {pos}/{len} {bar:24} {msg}  at most {eta} left") {
+                if let Ok(style) = ProgressStyle::with_template("epoch {pos}/{len} {bar:24} {msg}  at most {eta} left")
+                {
                     self.bar.set_style(style);
                 }
                 self.bar.enable_steady_tick(Duration::from_millis(250));
