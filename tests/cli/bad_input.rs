@@ -160,18 +160,7 @@ fn a_loss_that_diverges_says_when_and_what_to_try() {
 #[test]
 fn prediction_refuses_what_does_not_fit() {
     let folder = Folder::new();
-    folder.ok(&[
-        "train",
-        &data("penguins.csv"),
-        "--target",
-        "species",
-        "--device",
-        "cpu",
-        "--epochs",
-        "2",
-        "-o",
-        "m.perceptra",
-    ]);
+    folder.train_penguins();
     folder
         .write("lacks.csv", "island,bill_length,bill_depth_mm,flipper_length_mm,body_mass_g,year\nBiscoe,1,1,1,1,1\n");
     folder.write("text.csv", "island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\nBiscoe,1,1,1,1,male,1\nBiscoe,1,1,long,1,male,1\n");

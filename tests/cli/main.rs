@@ -76,6 +76,22 @@ impl Folder {
         outcome.stdout
     }
 
+    /// Trains a model of the penguins, a little, into `m.perceptra`.
+    fn train_penguins(&self) {
+        self.ok(&[
+            "train",
+            &data("penguins.csv"),
+            "--target",
+            "species",
+            "--device",
+            "cpu",
+            "--epochs",
+            "3",
+            "-o",
+            "m.perceptra",
+        ]);
+    }
+
     /// Runs, expects success and reads the JSON on standard output.
     fn json(&self, args: &[&str]) -> serde_json::Value {
         serde_json::from_str(&self.ok(args)).unwrap()

@@ -138,18 +138,7 @@ fn a_saved_model_predicts_and_is_judged_as_it_was() {
 #[test]
 fn unseen_categories_and_missing_values_are_counted_and_predicted() {
     let folder = Folder::new();
-    folder.ok(&[
-        "train",
-        &data("penguins.csv"),
-        "--target",
-        "species",
-        "--device",
-        "cpu",
-        "--epochs",
-        "3",
-        "-o",
-        "m.perceptra",
-    ]);
+    folder.train_penguins();
     let new = "island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\nMars,39,18,NA,3700,male,2007\n\
                Pluto,39,18,181,3700,,2007\n";
     folder.write("new.csv", new);
@@ -233,18 +222,7 @@ fn init_writes_a_run_file_that_runs() {
 #[test]
 fn inspect_devices_and_completions_print() {
     let folder = Folder::new();
-    folder.ok(&[
-        "train",
-        &data("penguins.csv"),
-        "--target",
-        "species",
-        "--device",
-        "cpu",
-        "--epochs",
-        "2",
-        "-o",
-        "m.perceptra",
-    ]);
+    folder.train_penguins();
     let text = folder.ok(&["inspect", "m.perceptra"]);
     let text = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
     for line in [
@@ -269,18 +247,7 @@ fn inspect_devices_and_completions_print() {
 #[test]
 fn a_reader_that_leaves_is_no_error() {
     let folder = Folder::new();
-    folder.ok(&[
-        "train",
-        &data("penguins.csv"),
-        "--target",
-        "species",
-        "--device",
-        "cpu",
-        "--epochs",
-        "2",
-        "-o",
-        "m.perceptra",
-    ]);
+    folder.train_penguins();
     let mut big = String::from("island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n");
     big.extend(std::iter::repeat_n("Biscoe,39,18,181,3700,male,2007\n", 60_000));
     folder.write("big.csv", big);

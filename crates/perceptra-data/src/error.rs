@@ -275,6 +275,14 @@ pub enum DataError {
         /// What stands there.
         value: String,
     },
+    /// A table that does not fit into memory as one.
+    #[error("{name}: the table is too large to be held at once: {reason}")]
+    TooLarge {
+        /// File or stream.
+        name: String,
+        /// What overflowed.
+        reason: String,
+    },
     /// More encoded numbers than memory should hold.
     #[error("{rows} rows of {width} encoded columns are more than the {limit} numbers that one table may have")]
     TooWide {

@@ -58,7 +58,7 @@ impl Table {
     pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
         let mut reader = TableReader::open(path, options, 65_536)?;
         let tables = reader.by_ref().collect::<Result<Vec<_>, _>>()?;
-        let table = Self::concat(tables).filter(|t| t.rows() > 0);
+        let table = Self::concat(tables)?.filter(|t| t.rows() > 0);
         table.ok_or_else(|| DataError::NoRows { name: display_name(path) })
     }
 
@@ -71,7 +71,7 @@ impl Table {
         let input = Box::new(Cursor::new(text.into()));
         let reader = TableReader::from_stream(name.to_owned(), input, false, options, 65_536)?;
         let tables = reader.collect::<Result<Vec<_>, _>>()?;
-        Self::concat(tables).ok_or_else(|| DataError::NoRows { name: name.to_owned() })
+        Self::concat(tables)?.ok_or_else(|| DataError::NoRows { name: name.to_owned() })
     }
 }
 

@@ -107,16 +107,18 @@ impl Table {
         Self::from_columns(self.name.clone(), columns, rows.len(), lines)
     }
 
-    /// The tables one below the other. They have the same columns.
-    pub(crate) fn concat(tables: Vec<Self>) -> Option<Self> {
+    /// The tables one below the other; none of none. They have the same columns.
+    pub(crate) fn concat(tables: Vec<Self>) -> Result<Option<Self>, DataError> {
+        let Some(first) = tables.first() else { return Ok(None) };
         if tables.len() == 1 {
-            return tables.into_iter().next();
+            return Ok(tables.into_iter().next());
         }
-        let first = tables.first()?;
         let schema = first.batch.schema();
-        let batch = compute::concat_batches(&schema, tables.iter().map(|t| &t.batch)).expect("one schema");
+        // Arrow refuses more than 2 GiB of text in a column.
+        let batch = compute::concat_batches(&schema, tables.iter().map(|t| &t.batch))
+            .map_err(|e| DataError::TooLarge { name: first.name.clone(), reason: e.to_string() })?;
         let lines = tables.iter().map(|t| t.lines.as_deref()).collect::<Option<Vec<_>>>().map(|l| l.concat());
-        Some(Self { name: first.name.clone(), batch, lines, first_row: first.first_row })
+        Ok(Some(Self { name: first.name.clone(), batch, lines, first_row: first.first_row }))
     }
 
     pub(crate) fn column(&self, column: &str) -> Result<Column<'_>, DataError> {
