@@ -90,7 +90,7 @@ impl Default for NetworkConfig {
             hidden: vec![128, 64],
             activation: OneOrMany::One(Activation::Relu),
             output_activation: None,
-            initializer: Initializer::Auto,
+            initializer: Initializer::Torch,
             bias: true,
             dropout: 0.1,
             norm: Norm::None,

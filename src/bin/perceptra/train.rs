@@ -105,7 +105,7 @@ pub(crate) struct TrainArgs {
     /// Activation of the output [default: none for numbers, sigmoid or softmax for classes]
     #[arg(long, value_name = "NAME", value_parser = named::<Activation>, help_heading = "Network")]
     output_activation: Option<Activation>,
-    /// auto, kaiming-uniform, kaiming-normal, xavier-uniform, xavier-normal, lecun-uniform, torch, zeros [default: auto]
+    /// auto, kaiming-uniform, kaiming-normal, xavier-uniform, xavier-normal, lecun-uniform, torch, zeros [default: torch]
     #[arg(long, value_name = "NAME", value_parser = named::<Initializer>, help_heading = "Network")]
     initializer: Option<Initializer>,
     /// Share of hidden units dropped in training [default: 0.1]
