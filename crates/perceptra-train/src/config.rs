@@ -162,7 +162,7 @@ pub enum ClassWeights {
 /// | `clip_norm` | none | longest gradient, over all parameters | > 0 |
 /// | `clip_value` | none | largest gradient element | > 0 |
 /// | `epochs` | 200 | the most passes over the data | ≥ 1 |
-/// | `patience` | 20 | epochs without progress of `monitor` before stopping | ≥ 1 |
+/// | `patience` | 30 | epochs without progress of `monitor` before stopping | ≥ 1 |
 /// | `min_delta` | 0 | what counts as progress | ≥ 0 |
 /// | `monitor` | `loss` | judged on the validation rows, or the training loss without them | |
 /// | `target` | none | stop when `monitor` reaches this | |
@@ -267,7 +267,7 @@ impl Default for TrainConfig {
             clip_norm: None,
             clip_value: None,
             epochs: 200,
-            patience: Some(20),
+            patience: Some(30),
             min_delta: 0.0,
             monitor: Metric::Loss,
             target: None,

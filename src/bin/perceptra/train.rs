@@ -164,7 +164,7 @@ pub(crate) struct TrainArgs {
     /// The most passes over the data [default: 200]
     #[arg(long, help_heading = "Stopping")]
     epochs: Option<usize>,
-    /// Epochs without progress before stopping, or none [default: 20]
+    /// Epochs without progress before stopping, or none [default: 30]
     #[arg(long, value_name = "EPOCHS", value_parser = or_none, help_heading = "Stopping")]
     patience: Option<OrNone>,
     /// What counts as progress [default: 0]
