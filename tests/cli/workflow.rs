@@ -267,3 +267,55 @@ fn a_reader_that_leaves_is_no_error() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+#[test]
+fn weights_files_of_their_own_and_standard_input_are_taken() {
+    let folder = Folder::new();
+    // Rows of weight 0 say the opposite of the others, and change nothing.
+    let row = |i: usize, y: usize, w: usize| format!("{},{y},{w}\n", i as f64 / 50.0 - 1.0);
+    let right: String = (0..100).map(|i| row(i, 3 * i, 1)).collect();
+    let wrong: String = (0..100).map(|i| row(i, 1000 - 3 * i, 0)).collect();
+    folder.write("all.csv", format!("x,y,w\n{right}{wrong}"));
+    folder.write("right.csv", format!("x,y,w\n{right}"));
+    let run = |table: &str, stdin: &str, device: &str| {
+        let out = folder.run_with(
+            &[
+                "train",
+                table,
+                "--target",
+                "y",
+                "--weights",
+                "w",
+                "--test-file",
+                "right.csv",
+                "--validation-file",
+                "right.csv",
+                "--hidden",
+                "none",
+                "--dropout",
+                "0",
+                "--lr",
+                "0.05",
+                "--epochs",
+                "60",
+                "--device",
+                device,
+                "--json",
+            ],
+            stdin.as_bytes(),
+        );
+        assert_eq!(out.code, Some(0), "{}", out.stderr);
+        let report: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
+        assert_eq!(report["rows"]["train"], 200);
+        assert_eq!(report["rows"]["validation"], 100);
+        report["test"]["rmse"].as_f64().unwrap()
+    };
+    // The spread of the target is 87; without the weights the line would be flat.
+    let rmse = run("all.csv", "", "flex");
+    assert!(rmse < 5.0, "{rmse}");
+    assert_eq!(run("-", &folder.read("all.csv"), "flex"), rmse);
+    if cfg!(feature = "ndarray") {
+        assert!((run("all.csv", "", "ndarray") - rmse).abs() < 0.05 * rmse.max(1.0));
+    }
+    assert!(folder.names().contains(&"model.perceptra".to_owned()), "{:?}", folder.names());
+}
