@@ -33,7 +33,7 @@ fn each_bad_table_or_setting_has_its_message() {
     folder.write("late.toml", "version = \"999.0.0\"\n");
     std::fs::create_dir(folder.path("sub")).unwrap();
 
-    let table: [(&[&str], i32, &str); 33] = [
+    let table: [(&[&str], i32, &str); 35] = [
         (&["none.csv", "--target", "y"], 1, "error: none.csv: no such file\n"),
         (&["sub", "--target", "y"], 1, "error: sub: is a folder, not a table\n"),
         (&["empty.csv", "--target", "y"], 1, "error: empty.csv: the file is empty\n"),
@@ -119,6 +119,8 @@ fn each_bad_table_or_setting_has_its_message() {
             "error: invalid value 'adma' for '--optimizer <NAME>': expected one of `sgd`, `adam`",
         ),
         (&["good.csv", "--target", "y", "--test-file", "none.csv"], 1, "error: none.csv: no such file\n"),
+        (&["good.csv", "--target", "y", "-o", "./good.csv"], 2, "error: the model would overwrite the table\n"),
+        (&["good.csv", "--target", "y", "-o", "m.toml"], 2, "error: the model and its run file would be one file\n"),
     ];
     for (args, code, start) in table {
         let (got, message) = fail(&folder, args);

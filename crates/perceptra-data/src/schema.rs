@@ -364,7 +364,6 @@ pub(crate) fn classes(table: &Table, target: &str) -> Result<Vec<String>, DataEr
 /// separators between digits, no decimal comma.
 pub(crate) fn parse_number(text: &str) -> Option<f64> {
     let text = text.trim();
-    // Names that Rust reads as numbers and people do not write as such.
     text.parse().ok().filter(|x: &f64| !x.is_nan())
 }
 

@@ -308,7 +308,10 @@ impl FeedForward {
         }
         names.dedup();
         let activations = if names.is_empty() { String::from("linear") } else { names.join(", ") };
-        format!("FeedForward {} ({activations}), {} parameters", widths.join("-"), self.num_params())
+        // The running averages of batch normalisation are not trained.
+        let norms = self.layers.iter().filter_map(|l| l.batch_norm.as_ref());
+        let running: usize = norms.map(|n| 2 * n.gamma.lazy_shape()[0]).sum();
+        format!("FeedForward {} ({activations}), {} parameters", widths.join("-"), self.num_params() - running)
     }
 }
 
@@ -353,7 +356,10 @@ mod tests {
             for bias in [false, true] {
                 let config =
                     FeedForwardConfig::new(3, 2).with_widths(&[5, 4], Activation::Gelu).with_norm(norm).with_bias(bias);
-                let built = config.init(&device).unwrap().num_params() as u128;
+                let network = config.init(&device).unwrap();
+                let built = network.num_params() as u128;
+                let sentence = network.to_string();
+                assert!(sentence.ends_with(&format!(", {} parameters", config.parameters())), "{sentence}");
                 // Batch normalisation keeps two running averages, which Burn counts and which are not trained.
                 let running = if norm == Norm::Batch { 2 * (5 + 4) } else { 0 };
                 assert_eq!(built - running, config.parameters(), "{norm:?} {bias}");

@@ -44,13 +44,11 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), CliError> {
         return print(&text);
     }
     if args.path.exists() && !args.force {
-        return Err(CliError::Write {
-            path: args.path.clone(),
-            source: std::io::Error::other("the file exists; --force overwrites it"),
-        });
+        let source = std::io::Error::other("the file exists; --force overwrites it");
+        return Err(CliError::write(&args.path, source));
     }
     write_atomic(&args.path, |file| file.write_all(text.as_bytes()))
-        .map_err(|source| CliError::Write { path: args.path.clone(), source })?;
+        .map_err(|source| CliError::write(&args.path, source))?;
     print(&format!("{}: edit it, then perceptra train --config {}\n", args.path.display(), args.path.display()))
 }
 

@@ -9,7 +9,7 @@ mod report;
 mod train;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -103,8 +103,8 @@ enum CliError {
     Device(#[from] DeviceError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    #[error("{path}: cannot be written: {source}")]
-    Write { path: PathBuf, source: std::io::Error },
+    #[error("internal error: {0}")]
+    Internal(String),
     #[error("{message}")]
     Usage { message: String, hint: Option<String> },
 }
@@ -114,13 +114,18 @@ impl CliError {
         Self::Usage { message: message.into(), hint: Some(hint.to_owned()) }
     }
 
+    fn write(path: &Path, source: std::io::Error) -> Self {
+        ModelError::Write { path: path.to_owned(), source }.into()
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Model(e) => e.hint(),
             Self::Data(e) => e.hint(),
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Io(_) | Self::Write { .. } => None,
+            Self::Internal(_) => Some("another --device may work; please report this".into()),
+            Self::Io(_) => None,
         }
     }
 
@@ -144,10 +149,7 @@ fn main() -> ExitCode {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no message");
-        Err(CliError::Usage {
-            message: format!("internal error: {message}"),
-            hint: Some("another --device may work; please report this".into()),
-        })
+        Err(CliError::Internal(message.to_owned()))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -159,8 +161,7 @@ fn main() -> ExitCode {
             }
             // If standard error is closed there is nobody left to tell.
             let _ = std::io::stderr().write_all(text.as_bytes());
-            let internal = error.to_string().starts_with("internal error");
-            ExitCode::from(if internal { 1 } else { error.exit_code() })
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -182,9 +183,14 @@ fn run(command: Command) -> Result<(), CliError> {
 }
 
 /// Reads a model onto the device that `device` asks for.
-fn load_model(path: &std::path::Path, device: &str) -> Result<Model, CliError> {
+fn load_model(path: &Path, device: &str) -> Result<Model, CliError> {
     let choice = perceptra::choose(device)?;
     Ok(Model::load(path, &choice.device)?)
+}
+
+/// Whether two paths are one file.
+fn same_file(a: &Path, b: &Path) -> bool {
+    a == b || (a.exists() && a.canonicalize().ok() == b.canonicalize().ok())
 }
 
 /// Writes text to standard output.

@@ -12,7 +12,7 @@ use perceptra::data::{EncodeReport, TableReader};
 use perceptra::train::write_atomic;
 use perceptra::{Model, Predictions};
 
-use crate::{CliError, ReadArgs, load_model, note};
+use crate::{CliError, ReadArgs, load_model, note, same_file};
 
 /// Rows in memory at once.
 const CHUNK: usize = 1 << 14;
@@ -68,8 +68,7 @@ impl Format {
 pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let format = args.output.as_deref().map_or(Ok(Format::Separated(b',')), Format::of)?;
     if let Some(output) = &args.output {
-        let same = |a: &Path, b: &Path| a == b || (a.exists() && a.canonicalize().ok() == b.canonicalize().ok());
-        if same(output, &args.table) || same(output, &args.model) {
+        if same_file(output, &args.table) || same_file(output, &args.model) {
             return Err(CliError::usage("the predictions would overwrite their own input", "choose another --output"));
         }
     }
@@ -85,7 +84,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
             job.write(reader, format, out)?;
         }
         Some(path) => write_atomic(path, |file| job.write(reader, format, file)).map_err(|e| match e {
-            CliError::Io(source) => CliError::Write { path: path.clone(), source },
+            CliError::Io(source) => CliError::write(path, source),
             other => other,
         })?,
     }

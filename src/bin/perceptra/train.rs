@@ -13,7 +13,7 @@ use perceptra::train::{Batch, ClassWeights, Optimizer, Schedule, write_atomic};
 use perceptra::{Activation, Control, Event, Metric, Observer, RunConfig, choose};
 use serde_json::json;
 
-use crate::{CliError, ReadArgs, note, print, print_json, report};
+use crate::{CliError, ReadArgs, note, print, print_json, report, same_file};
 
 /// Every flag overrides one key of the run file (or of the defaults).
 #[derive(Debug, Args)]
@@ -346,8 +346,14 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     run.output.model = Some(model_path.clone());
     let run_path = model_path.with_extension("toml");
     let inputs = [Some(&run.data.table), run.split.test_file.as_ref(), run.split.validation_file.as_ref()];
-    if inputs.contains(&Some(&model_path)) {
+    if inputs.into_iter().flatten().any(|input| same_file(input, &model_path) || same_file(input, &run_path)) {
         return Err(CliError::usage("the model would overwrite the table", "choose another --output"));
+    }
+    if run_path == model_path || args.config.as_deref().is_some_and(|config| same_file(config, &model_path)) {
+        return Err(CliError::usage(
+            "the model and its run file would be one file",
+            "give --output another ending than .toml",
+        ));
     }
     check_writable(&model_path)?;
     let choice = choose(&run.output.device)?;
@@ -358,11 +364,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     progress.finish();
     trained.model.save(&model_path)?;
     // The run file is ours to write, but not over the user's own.
-    let same = |a: &Path, b: &Path| a == b || (a.exists() && a.canonicalize().ok() == b.canonicalize().ok());
-    let own_file = args.config.as_deref().is_some_and(|config| same(config, &run_path));
+    let own_file = args.config.as_deref().is_some_and(|config| same_file(config, &run_path));
     if !own_file {
         write_atomic(&run_path, |file| std::io::Write::write_all(file, run.to_toml().as_bytes()))
-            .map_err(|source| CliError::Write { path: run_path.clone(), source })?;
+            .map_err(|source| CliError::write(&run_path, source))?;
     }
 
     if args.json {
@@ -421,7 +426,7 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
 
 /// Finds out before the training whether the model can be written after it.
 fn check_writable(path: &Path) -> Result<(), CliError> {
-    let fail = |source| Err(CliError::Write { path: path.to_owned(), source });
+    let fail = |source| Err(CliError::write(path, source));
     if path.is_dir() {
         return fail(std::io::Error::other("it is a folder"));
     }
