@@ -67,10 +67,10 @@ impl Format {
 
 pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let format = args.output.as_deref().map_or(Ok(Format::Separated(b',')), Format::of)?;
-    if let Some(output) = &args.output {
-        if same_file(output, &args.table) || same_file(output, &args.model) {
-            return Err(CliError::usage("the predictions would overwrite their own input", "choose another --output"));
-        }
+    if let Some(output) = &args.output
+        && (same_file(output, &args.table) || same_file(output, &args.model))
+    {
+        return Err(CliError::usage("the predictions would overwrite their own input", "choose another --output"));
     }
     let model = load_model(&args.model, &args.device)?;
     let mut options = model.read_options();
