@@ -60,8 +60,14 @@ impl Stream {
 
     /// Fills `out` with numbers uniform in [0, 1), 24 random bits each, of `row`.
     pub fn fill_uniform(&self, row: u32, out: &mut [f32]) {
+        self.fill_uniform_from(row, 0, out);
+    }
+
+    /// As [`Stream::fill_uniform`], from block `first` on, which holds numbers `4 · first` to `4 · first + 3`.
+    #[inline]
+    pub fn fill_uniform_from(&self, row: u32, first: u32, out: &mut [f32]) {
         for (block, chunk) in out.chunks_mut(4).enumerate() {
-            for (x, word) in chunk.iter_mut().zip(self.words(row, block as u32)) {
+            for (x, word) in chunk.iter_mut().zip(self.words(row, first + block as u32)) {
                 *x = unit(word);
             }
         }

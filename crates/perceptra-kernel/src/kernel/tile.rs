@@ -1,0 +1,252 @@
+//! The matrix kernel: C += A·B on a few rows of C at a time, which stay in registers while A and B stream by.
+//!
+//! B is a panel, row by row: its rows are loaded as vectors. A's numbers are taken one by one and multiplied with a whole
+//! row of B. Each element of C is summed in order of k, one fused multiplication and addition after another, whatever the
+//! block it is in: the way the work is cut does not change a bit of it.
+
+use pulp::Simd;
+
+use super::buffer::{Buffer, PANEL, Panels};
+
+/// Rows of a block.
+pub(super) const ROWS: usize = 6;
+
+/// Numbers of a block of C.
+pub(super) const BLOCK: usize = ROWS * PANEL;
+
+/// Vectors of a block's row: rows × vectors accumulators leave registers for B and A.
+const fn vectors<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
+}
+
+/// Where A's numbers lie.
+#[derive(Clone, Copy)]
+pub(super) enum Left<'a> {
+    /// A is `rows × k`, rows from `row` on, of a matrix in panels; k are its columns from panel `panels.start` to its end.
+    Rows { matrix: &'a Buffer, shape: Panels, row: usize, panels: (usize, usize) },
+    /// A is the transpose of `k × rows`, rows of width `stride`, of which A's rows are columns.
+    Columns { matrix: &'a [f32], stride: usize, k: usize },
+}
+
+/// Where the sums of a block begin, and what becomes of them.
+pub(super) trait Sums<S: Simd> {
+    /// What is added to, for the vector at `place` in a block of `rows × width` numbers, row by row; `column` of its row.
+    fn start(&self, place: usize, column: usize) -> S::f32s;
+
+    /// Takes the vector of sums at `place`.
+    fn finish(&mut self, place: usize, sum: S::f32s);
+}
+
+/// A·B, block by block, in [`Sums`] of `rows × width` numbers. B is `k × width`, row by row.
+///
+/// `rows` is from 1 to 6, `width` is 16, 32, 48 or 64: these and the bounds of A and B are asserted.
+///
+/// # Safety
+///
+/// Nobody writes these rows of A meanwhile.
+#[inline(always)]
+pub(super) unsafe fn multiply<S: Simd>(
+    simd: S,
+    rows: usize,
+    width: usize,
+    a: Left<'_>,
+    b: &[f32],
+    mut sums: impl Sums<S>,
+) {
+    assert!((1..=ROWS).contains(&rows) && width % 16 == 0 && (16..=PANEL).contains(&width));
+    match a {
+        Left::Rows { matrix, shape, row, panels } => {
+            let k = shape.columns.min(panels.1 * PANEL) - panels.0 * PANEL;
+            assert!(row + rows <= shape.rows && matrix.len() >= shape.len() && panels.1 <= shape.count());
+            assert!(b.len() >= k * width);
+        }
+        Left::Columns { matrix, stride, k } => {
+            assert!(k > 0 && stride >= rows && matrix.len() >= (k - 1) * stride + rows && b.len() >= k * width);
+        }
+    }
+    let lanes = S::F32_LANES;
+    let mut column = 0;
+    while column < width {
+        let group = vectors::<S>().min((width - column) / lanes);
+        macro_rules! block {
+            ($($rows:literal)*; $vectors:literal) => {
+                match rows {
+                    // SAFETY: the bounds are asserted above; a group's vectors lie within the width.
+                    $($rows => unsafe { block::<S, $rows, $vectors>(simd, width, a, b, column, &mut sums) },)*
+                    _ => unreachable!(),
+                }
+            };
+        }
+        match group {
+            1 => block!(1 2 3 4 5 6; 1),
+            2 => block!(1 2 3 4 5 6; 2),
+            3 => block!(1 2 3 4 5 6; 3),
+            _ => block!(1 2 3 4 5 6; 4),
+        }
+        column += group * lanes;
+    }
+}
+
+/// # Safety
+///
+/// The assertions and promises of [`multiply`] hold for M rows, and `column + N·lanes ≤ width`.
+#[inline(always)]
+unsafe fn block<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    width: usize,
+    a: Left<'_>,
+    b: &[f32],
+    column: usize,
+    to: &mut impl Sums<S>,
+) {
+    // SAFETY: column < width ≤ b.len(), or there is no k.
+    let b = unsafe { b.as_ptr().add(column) };
+    match a {
+        Left::Columns { matrix, stride, k } => {
+            // SAFETY: k rows, of which M ≤ stride columns are read; B has k rows.
+            unsafe { inner::<S, M, N>(simd, k, (matrix.as_ptr(), 1, stride), (b, width), column, to) };
+        }
+        Left::Rows { matrix, shape, row, panels } => {
+            let place = |p: usize| {
+                let (start, stride) = (shape.range(p, row..row).start, shape.width(p));
+                // SAFETY: rows row..row + M of the panel, of which `used` ≤ stride columns are read.
+                (unsafe { matrix.as_ptr().add(start) }, stride, 1)
+            };
+            // Between one panel of A and the next the sums are in memory.
+            let mut between = [[simd.splat_f32s(0.0); N]; M];
+            for (i, row) in between.iter_mut().enumerate() {
+                for (v, sum) in row.iter_mut().enumerate() {
+                    let column = column + v * S::F32_LANES;
+                    *sum = to.start(i * width + column, column);
+                }
+            }
+            let mut done = 0;
+            for p in panels.0..panels.1 {
+                // SAFETY: B has a row for each column that is read.
+                unsafe { onward(simd, shape.used(p), place(p), (b.add(done * width), width), &mut between) };
+                done += shape.used(p);
+            }
+            for (i, row) in between.iter().enumerate() {
+                for (v, sum) in row.iter().enumerate() {
+                    to.finish(i * width + column + v * S::F32_LANES, *sum);
+                }
+            }
+        }
+    }
+}
+
+/// A block on the stack.
+#[repr(align(64))]
+pub(super) struct Aligned(pub(super) [f32; BLOCK]);
+
+/// # Safety
+///
+/// `a.0 + i·a.1 + p·a.2` can be read for i < M and p < k, and N vectors at `b.0 + p·b.1`.
+#[inline(always)]
+unsafe fn inner<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    k: usize,
+    a: (*const f32, usize, usize),
+    b: (*const f32, usize),
+    column: usize,
+    to: &mut impl Sums<S>,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); N]; M];
+    for (i, row) in sums.iter_mut().enumerate() {
+        for (v, sum) in row.iter_mut().enumerate() {
+            let column = column + v * S::F32_LANES;
+            *sum = to.start(i * b.1 + column, column);
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { onward(simd, k, a, b, &mut sums) };
+    for (i, row) in sums.iter().enumerate() {
+        for (v, sum) in row.iter().enumerate() {
+            to.finish(i * b.1 + column + v * S::F32_LANES, *sum);
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`inner`].
+#[inline(always)]
+unsafe fn onward<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    k: usize,
+    a: (*const f32, usize, usize),
+    b: (*const f32, usize),
+    sums: &mut [[S::f32s; N]; M],
+) {
+    // In a variable of their own the sums stay in registers.
+    let mut acc = *sums;
+    for p in 0..k {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let b = b.0.add(p * b.1).cast::<S::f32s>();
+            let mut vectors = [simd.splat_f32s(0.0); N];
+            for (v, vector) in vectors.iter_mut().enumerate() {
+                *vector = b.add(v).read_unaligned();
+            }
+            for (i, row) in acc.iter_mut().enumerate() {
+                let x = simd.splat_f32s(*a.0.add(i * a.1 + p * a.2));
+                for (sum, vector) in row.iter_mut().zip(vectors) {
+                    *sum = simd.mul_add_e_f32s(x, vector, *sum);
+                }
+            }
+        }
+    }
+    *sums = acc;
+}
+
+/// The vector at `place`.
+#[inline(always)]
+pub(super) fn load<S: Simd>(from: &[f32], place: usize) -> S::f32s {
+    let from = &from[place..place + S::F32_LANES];
+    // SAFETY: the slice is as long as a vector, which is plain numbers.
+    unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() }
+}
+
+/// Writes the vector at `place`.
+#[inline(always)]
+pub(super) fn store<S: Simd>(to: &mut [f32], place: usize, vector: S::f32s) {
+    let to = &mut to[place..place + S::F32_LANES];
+    // SAFETY: as in `load`.
+    unsafe { to.as_mut_ptr().cast::<S::f32s>().write_unaligned(vector) }
+}
+
+/// The dot products of rows `row..row + rows` of a matrix in panels with row `j` of another one, `c[i]`.
+///
+/// # Safety
+///
+/// Nobody writes these rows of the first matrix meanwhile.
+#[inline(always)]
+pub(super) unsafe fn dots<S: Simd>(
+    simd: S,
+    (x, shape): (&Buffer, Panels),
+    row: usize,
+    rows: usize,
+    (v, weights): (&[f32], Panels),
+    j: usize,
+    c: &mut [f32; ROWS],
+) {
+    assert!(rows <= ROWS && row + rows <= shape.rows && x.len() >= shape.len());
+    assert!(j < weights.rows && v.len() >= weights.len() && weights.columns == shape.columns);
+    let mut sums = [simd.splat_f32s(0.0); ROWS];
+    for p in 0..shape.count() {
+        let width = shape.width(p);
+        let v = &v[weights.range(p, j..j + 1)];
+        let v = S::as_simd_f32s(v).0;
+        for (i, sum) in sums.iter_mut().enumerate().take(rows) {
+            // SAFETY: the caller's promise.
+            let x = S::as_simd_f32s(unsafe { x.read(shape.range(p, row + i..row + i + 1)) }).0;
+            debug_assert_eq!(x.len() * S::F32_LANES, width);
+            for (x, v) in x.iter().zip(v) {
+                *sum = simd.mul_add_e_f32s(*x, *v, *sum);
+            }
+        }
+    }
+    for (c, sum) in c.iter_mut().zip(sums) {
+        *c = simd.reduce_sum_f32s(sum);
+    }
+}

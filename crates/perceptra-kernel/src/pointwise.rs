@@ -1,0 +1,304 @@
+//! What is done to one number at a time: activations with their derivatives, losses with theirs, the step rules.
+//!
+//! Everything here is inlined into code that is compiled for the instruction set found at run time.
+
+#![allow(clippy::inline_always)]
+
+use crate::math::{erf, exp, log1p, sigmoid, tanh};
+
+/// An activation function of one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as in perceptra_nn::Activation, which has the formulas")]
+pub enum Activation {
+    Identity,
+    Step,
+    Sign,
+    Sigmoid,
+    Tanh,
+    Relu,
+    LeakyRelu,
+    Elu,
+    Selu,
+    Gelu,
+    Silu,
+    Softplus,
+}
+
+const SELU: (f32, f32) = (1.050_701, 1.673_263_2);
+
+impl Activation {
+    /// a = f(z) and d = f′(z).
+    #[inline(always)]
+    pub(crate) fn apply(self, z: &[f32], a: &mut [f32], d: &mut [f32]) {
+        match self {
+            Self::Identity => {
+                a.copy_from_slice(z);
+                d.fill(1.0);
+            }
+            Self::Step => each(z, a, d, |z| (if z >= 0.0 { 1.0 } else { 0.0 }, 0.0)),
+            Self::Sign => each(z, a, d, |z| (if z > 0.0 { 1.0 } else { 0.0 } - if z < 0.0 { 1.0 } else { 0.0 }, 0.0)),
+            Self::Sigmoid => each(z, a, d, |z| {
+                let s = sigmoid(z);
+                (s, s * (1.0 - s))
+            }),
+            Self::Tanh => each(z, a, d, |z| {
+                let t = tanh(z);
+                (t, 1.0 - t * t)
+            }),
+            // The comparisons are so written that NaN stays NaN.
+            Self::Relu => each(z, a, d, |z| (if z <= 0.0 { 0.0 } else { z }, if z > 0.0 { 1.0 } else { 0.0 })),
+            Self::LeakyRelu => each(z, a, d, |z| if z < 0.0 { (0.01 * z, 0.01) } else { (z, 1.0) }),
+            Self::Elu => each(z, a, d, |z| {
+                let e = exp(z.min(0.0));
+                if z > 0.0 { (z, 1.0) } else { (e - 1.0, e) }
+            }),
+            Self::Selu => each(z, a, d, |z| {
+                let e = exp(z.min(0.0)) * SELU.1;
+                if z > 0.0 { (SELU.0 * z, SELU.0) } else { (SELU.0 * (e - SELU.1), SELU.0 * e) }
+            }),
+            Self::Gelu => each(z, a, d, |z| {
+                let phi = 0.5 * (1.0 + erf(z * std::f32::consts::FRAC_1_SQRT_2));
+                let density = exp(-0.5 * z * z) * 0.398_942_3;
+                (z * phi, phi + z * density)
+            }),
+            Self::Silu => each(z, a, d, |z| {
+                let s = sigmoid(z);
+                (z * s, s * (1.0 + z * (1.0 - s)))
+            }),
+            Self::Softplus => each(z, a, d, |z| (z.max(0.0) + log1p(exp(-z.abs())), sigmoid(z))),
+        }
+    }
+
+    /// Whether f(0) ≠ 0.
+    pub(crate) fn moves_zero(self) -> bool {
+        matches!(self, Self::Step | Self::Sigmoid | Self::Softplus)
+    }
+}
+
+#[inline(always)]
+fn each(z: &[f32], a: &mut [f32], d: &mut [f32], f: impl Fn(f32) -> (f32, f32)) {
+    for ((z, a), d) in z.iter().zip(a).zip(d) {
+        (*a, *d) = f(*z);
+    }
+}
+
+/// What is minimised; a number per output, averaged (or summed) over the outputs of a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Loss {
+    /// (f − y)², the mean over outputs and rows.
+    MeanSquared,
+    /// ½(f − y)², summed over outputs and rows.
+    HalfSumSquared,
+    /// |f − y|, the mean over outputs and rows.
+    MeanAbsolute,
+    /// Huber's loss with this δ, the mean over outputs and rows.
+    Huber(f32),
+    /// Of logits; the mean over outputs and rows.
+    BinaryCrossEntropy,
+    /// Of logits; one distribution a row, the mean over rows.
+    CategoricalCrossEntropy,
+}
+
+impl Loss {
+    /// Whether rows are summed rather than averaged.
+    pub fn is_sum(self) -> bool {
+        self == Self::HalfSumSquared
+    }
+
+    /// The loss of each row, and its derivative by each output. `f`, `y` and `slope` are `[rows, outputs]`, `f` is
+    /// overwritten; `loss` is `[rows]`.
+    #[inline(always)]
+    pub(crate) fn apply(self, outputs: usize, f: &mut [f32], y: &[f32], slope: &mut [f32], loss: &mut [f32]) {
+        let mean = 1.0 / outputs as f32;
+        match self {
+            Self::MeanSquared => each_loss(f, y, slope, |f, y| (mean * (f - y) * (f - y), 2.0 * mean * (f - y))),
+            Self::HalfSumSquared => each_loss(f, y, slope, |f, y| (0.5 * (f - y) * (f - y), f - y)),
+            Self::MeanAbsolute => each_loss(f, y, slope, |f, y| {
+                let e = f - y;
+                (mean * e.abs(), mean * (if e > 0.0 { 1.0 } else { 0.0 } - if e < 0.0 { 1.0 } else { 0.0 }))
+            }),
+            Self::Huber(delta) => each_loss(f, y, slope, |f, y| {
+                let e = f - y;
+                let near = if e.abs() > delta { delta } else { e.abs() };
+                (mean * near * (e.abs() - 0.5 * near), mean * near.copysign(e))
+            }),
+            Self::BinaryCrossEntropy => each_loss(f, y, slope, |z, y| {
+                let positive = if z <= 0.0 { 0.0 } else { z };
+                (mean * (positive - z * y + log1p(exp(-z.abs()))), mean * (sigmoid(z) - y))
+            }),
+            Self::CategoricalCrossEntropy => {
+                let rows = f.chunks_exact_mut(outputs).zip(y.chunks_exact(outputs)).zip(slope.chunks_exact_mut(outputs));
+                for (((z, y), slope), loss) in rows.zip(loss) {
+                    let max = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    for (e, z) in slope.iter_mut().zip(&*z) {
+                        *e = exp(z - max);
+                    }
+                    let sum: f32 = slope.iter().sum();
+                    let log_sum = max + sum.ln();
+                    let total: f32 = y.iter().sum();
+                    let factor = total / sum;
+                    *loss = z.iter().zip(y).map(|(z, y)| y * (log_sum - z)).sum();
+                    slope.iter_mut().zip(y).for_each(|(e, y)| *e = *e * factor - y);
+                }
+                return;
+            }
+        }
+        // `f` now holds the losses of single outputs.
+        if outputs == 1 {
+            loss.copy_from_slice(f);
+        } else {
+            for (loss, row) in loss.iter_mut().zip(f.chunks_exact(outputs)) {
+                *loss = row.iter().sum();
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn each_loss(f: &mut [f32], y: &[f32], slope: &mut [f32], rule: impl Fn(f32, f32) -> (f32, f32)) {
+    for ((f, y), slope) in f.iter_mut().zip(y).zip(slope) {
+        (*f, *slope) = rule(*f, *y);
+    }
+}
+
+/// How gradients become steps. The formulas, and the order of their operations, are those of Burn's optimisers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    /// Gradient descent.
+    Sgd {
+        /// Share of the last step's velocity that is kept.
+        momentum: f32,
+        /// Whether the momentum is Nesterov's.
+        nesterov: bool,
+    },
+    /// Adam; β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+    Adam,
+    /// Adam with decoupled decay.
+    AdamW,
+    /// RMSProp; α = 0.99, ε = 1e-8.
+    RmsProp {
+        /// Share of the last step that is kept.
+        momentum: f32,
+    },
+    /// AdaGrad; ε = 1e-8.
+    AdaGrad,
+    /// Lion; β₁ = 0.9, β₂ = 0.99, decoupled decay.
+    Lion,
+}
+
+/// One step of a rule.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    rate: f64,
+    first: bool,
+    /// 1 − β₁ᵗ and 1 − β₂ᵗ of Adam.
+    corrections: (f32, f32),
+}
+
+const BETA: (f32, f32) = (0.9, 0.999);
+const EPSILON: f32 = 1e-8;
+
+impl Rule {
+    /// Step `step`, from 1, with learning rate `rate`.
+    pub(crate) fn at(self, step: i32, rate: f64) -> Moment {
+        let corrections = match self {
+            Self::Adam | Self::AdamW => (1.0 - BETA.0.powi(step), 1.0 - BETA.1.powi(step)),
+            _ => (1.0, 1.0),
+        };
+        Moment { rate, first: step == 1, corrections }
+    }
+
+    /// How many numbers are remembered for each weight.
+    pub(crate) fn states(self) -> usize {
+        match self {
+            Self::Sgd { momentum, .. } => usize::from(momentum > 0.0),
+            Self::AdaGrad | Self::Lion => 1,
+            Self::RmsProp { momentum } => 1 + usize::from(momentum > 0.0),
+            Self::Adam | Self::AdamW => 2,
+        }
+    }
+
+    /// Whether decay shrinks weights rather than joining the gradient.
+    pub(crate) fn decay_is_decoupled(self) -> bool {
+        matches!(self, Self::AdamW | Self::Lion)
+    }
+
+    /// Moves the weights `w` by their gradients `g`; `s` and `t` are what the rule remembers.
+    #[inline(always)]
+    pub(crate) fn apply(self, now: Moment, decay: f32, w: &mut [f32], g: &[f32], s: &mut [f32], t: &mut [f32]) {
+        let rate = now.rate as f32;
+        let decay_coupled = if self.decay_is_decoupled() { 0.0 } else { decay };
+        let keep = (1.0 - now.rate * f64::from(decay)) as f32;
+        let gradient = |w: f32, g: f32| w * decay_coupled + g;
+        match self {
+            Self::Sgd { momentum: 0.0, .. } if decay_coupled == 0.0 => {
+                for (w, g) in w.iter_mut().zip(g) {
+                    *w -= g * rate;
+                }
+            }
+            Self::Sgd { momentum: 0.0, .. } => {
+                for (w, g) in w.iter_mut().zip(g) {
+                    *w -= gradient(*w, *g) * rate;
+                }
+            }
+            Self::Sgd { momentum, nesterov } => {
+                for ((w, g), v) in w.iter_mut().zip(g).zip(s) {
+                    let g = gradient(*w, *g);
+                    *v = g + *v * momentum;
+                    *w -= if nesterov { *v * momentum + g } else { *v } * rate;
+                }
+            }
+            Self::Adam => {
+                let correct = now.corrections.1.sqrt();
+                let factor = correct / now.corrections.0;
+                let epsilon = EPSILON * correct;
+                for (((w, g), m), v) in w.iter_mut().zip(g).zip(s).zip(t) {
+                    let g = gradient(*w, *g);
+                    *m = *m * BETA.0 + g * (1.0 - BETA.0);
+                    *v = *v * BETA.1 + g * g * (1.0 - BETA.1);
+                    *w -= *m * factor / (v.sqrt() + epsilon) * rate;
+                }
+            }
+            Self::AdamW => {
+                let corrections = now.corrections;
+                for (((w, g), m), v) in w.iter_mut().zip(g).zip(s).zip(t) {
+                    *m = *m * BETA.0 + g * (1.0 - BETA.0);
+                    *v = *v * BETA.1 + g * g * (1.0 - BETA.1);
+                    let step = *m / corrections.0 / ((*v / corrections.1).sqrt() + EPSILON);
+                    *w = *w * keep - step * rate;
+                }
+            }
+            Self::RmsProp { momentum: 0.0 } => {
+                for ((w, g), v) in w.iter_mut().zip(g).zip(s) {
+                    let g = gradient(*w, *g);
+                    *v = *v * 0.99 + g * g * (1.0 - 0.99);
+                    *w -= g / (v.sqrt() + EPSILON) * rate;
+                }
+            }
+            Self::RmsProp { momentum } => {
+                for (((w, g), v), b) in w.iter_mut().zip(g).zip(s).zip(t) {
+                    let g = gradient(*w, *g);
+                    *v = *v * 0.99 + g * g * (1.0 - 0.99);
+                    let step = g / (v.sqrt() + EPSILON);
+                    *b = if now.first { step } else { *b * momentum + step };
+                    *w -= *b * rate;
+                }
+            }
+            Self::AdaGrad => {
+                for ((w, g), v) in w.iter_mut().zip(g).zip(s) {
+                    let g = gradient(*w, *g);
+                    *v += g * g;
+                    *w -= g / (v.sqrt() + EPSILON) * rate;
+                }
+            }
+            Self::Lion => {
+                for ((w, g), m) in w.iter_mut().zip(g).zip(s) {
+                    let u = *m * 0.9 + g * (1.0 - 0.9);
+                    *m = *m * 0.99 + g * (1.0 - 0.99);
+                    let sign = if u > 0.0 { 1.0 } else { 0.0 } - if u < 0.0 { 1.0 } else { 0.0 };
+                    *w = *w * keep - sign * rate;
+                }
+            }
+        }
+    }
+}
