@@ -12,7 +12,7 @@ use pulp::{Simd, WithSimd};
 
 use super::buffer::{Buffer, PANEL, Panels};
 use super::step::{Data, Layer, Settings};
-use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, load, multiply, store};
+use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, load, multiply, store, transposed};
 use crate::pointwise::{Activation, Moment};
 
 /// Panels of a sum over k that stay in cache.
@@ -118,8 +118,16 @@ impl Net {
 
     /// Copies a row into panels.
     #[inline(always)]
-    pub(super) fn put_row<S: Simd>(&self, simd: S, r: usize, row: &[f32]) {
-        for (p, part) in row.chunks(PANEL).enumerate() {
+    pub(super) fn put_row<S: Simd>(&self, simd: S, r: usize, inputs: &[f32], row: usize) {
+        let n = self.x_shape.columns;
+        if n < S::F32_LANES && !self.layers[0].narrow && (row + 1) * n + S::F32_LANES <= inputs.len() {
+            // One vector that reads into the next rows: only the dot products of narrow layers look beyond the columns.
+            // SAFETY: the row is this thread's.
+            let to = unsafe { self.x.write(self.x_shape.range(0, r..r + 1)) };
+            store::<S>(to, 0, load::<S>(inputs, row * n));
+            return;
+        }
+        for (p, part) in inputs[row * n..(row + 1) * n].chunks(PANEL).enumerate() {
             // SAFETY: the row is this thread's.
             let to = unsafe { self.x.write(self.x_shape.range(p, r..r + 1)) };
             // Widths are multiples of 16, and what lies beyond the row is 0.
@@ -171,11 +179,10 @@ impl WithSimd for Gather<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { net, data, ids, rows, targets } = self;
-        let (n, m) = net.shape();
+        let m = net.shape().1;
         targets.resize(rows.len() * m, 0.0);
         for r in rows.clone() {
-            let id = ids[r] as usize;
-            net.put_row(simd, r, &data.inputs[id * n..(id + 1) * n]);
+            net.put_row(simd, r, data.inputs, ids[r] as usize);
         }
         if m == 1 {
             targets.iter_mut().zip(&ids[rows]).for_each(|(y, id)| *y = data.targets[*id as usize]);
@@ -354,7 +361,7 @@ impl Dense {
     pub(super) fn flip_all(&mut self) {
         let rows = 0..self.layer.inputs;
         // SAFETY: `&mut self` excludes every other thread.
-        unsafe { self.flip(rows) };
+        unsafe { self.flip::<pulp::Scalar>(rows) };
     }
 
     /// Copies rows of the weights, from a multiple of 16 on, to columns of the transposed ones, if there are such.
@@ -363,7 +370,7 @@ impl Dense {
     ///
     /// Nobody else writes these rows or uses these columns meanwhile.
     #[inline(always)]
-    unsafe fn flip(&self, rows: Range<usize>) {
+    unsafe fn flip<S: Simd>(&self, rows: Range<usize>) {
         if self.flipped.is_empty() {
             return;
         }
@@ -379,7 +386,7 @@ impl Dense {
                     for (line, row) in block.iter_mut().zip(source.chunks_exact(width)) {
                         line.copy_from_slice(&row[c..c + 16]);
                     }
-                    let block = transposed(&block);
+                    let block = transposed::<S>(&block);
                     let first = p * PANEL + c;
                     for (k, line) in block.iter().enumerate().take(self.layer.outputs - first) {
                         let start = to.range(i / PANEL, first + k..first + k).start + i % PANEL;
@@ -390,18 +397,6 @@ impl Dense {
             }
         }
     }
-}
-
-/// Rows become columns.
-#[inline(always)]
-fn transposed(block: &[[f32; 16]; 16]) -> [[f32; 16]; 16] {
-    let mut to = [[0.0; 16]; 16];
-    for (r, row) in block.iter().enumerate() {
-        for (c, x) in row.iter().enumerate() {
-            to[c][r] = *x;
-        }
-    }
-    to
 }
 
 /// A thread's own memory.
@@ -636,7 +631,7 @@ impl WithSimd for Gradient<'_> {
                 }
                 if matches!(then, Then::Use(_)) {
                     // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
-                    unsafe { dense.flip(range.clone()) };
+                    unsafe { dense.flip::<S>(range.clone()) };
                 }
             }
         }
@@ -729,11 +724,12 @@ impl Net {
 /// What is done to kept gradients.
 #[derive(Clone, Copy)]
 pub(super) enum Settle {
-    /// Those of the second half of the batch are added to those of the first, if there are such, then penalties, and each
-    /// is clipped by its value.
-    Edit,
+    /// They are made whole: those of both halves of the batch are added, with penalties, and clipped by value.
+    Whole,
     /// They are used, times a factor.
     Use(f32, Moment),
+    /// Both at once.
+    WholeUse(Moment),
 }
 
 /// Kept gradients of some weights.
@@ -762,9 +758,9 @@ impl WithSimd for Kept<'_> {
                 for p in 0..dense.shape.count() {
                     net.settle(settle, &dense.weight, true, dense.shape.range(p, range.clone()));
                 }
-                if matches!(settle, Settle::Use(..)) {
+                if !matches!(settle, Settle::Whole) {
                     // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
-                    unsafe { dense.flip(range.clone()) };
+                    unsafe { dense.flip::<S>(range.clone()) };
                 }
             }
         }
@@ -780,19 +776,19 @@ impl Net {
             let kept = param.at + place.start..param.at + place.end;
             // SAFETY: the gradients of these weights are this thread's in this phase.
             let g = unsafe { first.write(kept.clone()) };
-            match settle {
-                Settle::Edit => {
-                    if !second.is_empty() {
-                        // SAFETY: as above.
-                        let h = unsafe { second.read(kept) };
-                        g.iter_mut().zip(h).for_each(|(g, h)| *g += h);
-                    }
-                    self.edit(param, is_weight, place, g);
+            if !matches!(settle, Settle::Use(..)) {
+                if !second.is_empty() {
+                    // SAFETY: as above.
+                    let h = unsafe { second.read(kept) };
+                    g.iter_mut().zip(h).for_each(|(g, h)| *g += h);
                 }
+                self.edit(param, is_weight, place.clone(), g);
+            }
+            match settle {
+                Settle::Whole => {}
+                Settle::WholeUse(now) => self.update(param, is_weight, place, g, now),
                 Settle::Use(factor, now) => {
-                    if factor != 1.0 {
-                        g.iter_mut().for_each(|g| *g *= factor);
-                    }
+                    g.iter_mut().for_each(|g| *g *= factor);
                     self.update(param, is_weight, place, g, now);
                 }
             }

@@ -457,15 +457,7 @@ impl Part<'_> {
             }
         }
         if keep {
-            plan.iter().for_each(|unit| simd.vectorize(Kept { net, unit, settle: Settle::Edit }));
-            // The length of the gradient is that of all threads' parts.
-            self.barrier.wait();
-            let factor = clip(net);
-            let settle = Settle::Use(factor, batch.now);
-            if net.settings.clip_norm.is_some() {
-                self.barrier.wait();
-            }
-            plan.iter().for_each(|unit| simd.vectorize(Kept { net, unit, settle }));
+            self.settle(simd, net, plan, batch.now);
         }
         self.barrier.wait();
     }
@@ -514,15 +506,26 @@ impl Part<'_> {
             // SAFETY: as above.
             unsafe { trainer.mail[other][number % 2].receive(other_grads) };
         }
-        plan.iter().for_each(|unit| simd.vectorize(Kept { net, unit, settle: Settle::Edit }));
-        let settle = Settle::Use(clip(net), batch.now);
-        plan.iter().for_each(|unit| simd.vectorize(Kept { net, unit, settle }));
+        self.settle(simd, net, plan, batch.now);
     }
-}
 
-/// The factor that clips the gradient to its greatest length.
-fn clip(net: &Net) -> f32 {
-    net.settings.clip_norm.map_or(1.0, |limit| (limit / (net.norm() + 1e-6)).min(1.0) as f32)
+    /// Uses kept gradients. Networks that are shared wait for each other's parts, as the length of the gradient is that of
+    /// all parts.
+    #[inline(always)]
+    fn settle<S: Simd>(&self, simd: S, net: &Net, plan: &[Unit], now: Moment) {
+        let shared = self.run.trainer.halves == 1;
+        let all = |settle| plan.iter().for_each(|unit| simd.vectorize(Kept { net, unit, settle }));
+        let Some(limit) = net.settings.clip_norm else { return all(Settle::WholeUse(now)) };
+        all(Settle::Whole);
+        if shared {
+            self.barrier.wait();
+        }
+        let factor = (limit / (net.norm() + 1e-6)).min(1.0) as f32;
+        if shared {
+            self.barrier.wait();
+        }
+        all(Settle::Use(factor, now));
+    }
 }
 
 /// Numbers on their way from one thread to another.
@@ -601,8 +604,8 @@ impl WithSimd for Outputs<'_> {
         let partial = &mut lock(&trainer.scratch[thread]).partial;
         for (inputs, outputs) in inputs.chunks(own.len() * n).zip(outputs.chunks_mut(own.len() * m)) {
             let rows = own.start..own.start + inputs.len() / n;
-            for (r, row) in rows.clone().zip(inputs.chunks_exact(n)) {
-                net.put_row(simd, r, row);
+            for (row, r) in rows.clone().enumerate() {
+                net.put_row(simd, r, inputs, row);
             }
             for l in 0..net.layers.len() {
                 simd.vectorize(Forward { net, l, rows: rows.clone(), drop: None, partial });

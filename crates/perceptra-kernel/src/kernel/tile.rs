@@ -250,3 +250,98 @@ pub(super) unsafe fn dots<S: Simd>(
         *c = simd.reduce_sum_f32s(sum);
     }
 }
+
+/// Rows become columns.
+#[inline(always)]
+pub(super) fn transposed<S: Simd>(block: &[[f32; 16]; 16]) -> [[f32; 16]; 16] {
+    #[cfg(target_arch = "x86_64")]
+    if std::any::TypeId::of::<S>() == std::any::TypeId::of::<pulp::x86::V4>() {
+        // SAFETY: a `V4` exists only where the processor has AVX-512.
+        return unsafe { transposed_avx512(block) };
+    }
+    let mut to = [[0.0; 16]; 16];
+    for (r, row) in block.iter().enumerate() {
+        for (c, x) in row.iter().enumerate() {
+            to[c][r] = *x;
+        }
+    }
+    to
+}
+
+/// # Safety
+///
+/// The processor has AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn transposed_avx512(block: &[[f32; 16]; 16]) -> [[f32; 16]; 16] {
+    use std::arch::x86_64::*;
+    // SAFETY: a row is one vector.
+    let row = |i: usize| unsafe { _mm512_loadu_ps(block[i].as_ptr()) };
+    let zero = _mm512_setzero_ps();
+    // Pairs of rows interleaved by ones, then by twos; then fours of 128 bits are collected.
+    let mut ones = [zero; 16];
+    for i in 0..8 {
+        ones[2 * i] = _mm512_unpacklo_ps(row(2 * i), row(2 * i + 1));
+        ones[2 * i + 1] = _mm512_unpackhi_ps(row(2 * i), row(2 * i + 1));
+    }
+    let twos = |a, b| (_mm512_castps_pd(a), _mm512_castps_pd(b));
+    let low = |a, b| {
+        let (a, b) = twos(a, b);
+        _mm512_castpd_ps(_mm512_unpacklo_pd(a, b))
+    };
+    let high = |a, b| {
+        let (a, b) = twos(a, b);
+        _mm512_castpd_ps(_mm512_unpackhi_pd(a, b))
+    };
+    let mut fours = [zero; 16];
+    for i in 0..4 {
+        let [a, b, c, d] = [ones[4 * i], ones[4 * i + 1], ones[4 * i + 2], ones[4 * i + 3]];
+        fours[4 * i] = low(a, c);
+        fours[4 * i + 1] = high(a, c);
+        fours[4 * i + 2] = low(b, d);
+        fours[4 * i + 3] = high(b, d);
+    }
+    let mut to = [[0.0; 16]; 16];
+    for c in 0..4 {
+        let [p, q, r, s] = [fours[c], fours[4 + c], fours[8 + c], fours[12 + c]];
+        let (even, odd) = (_mm512_shuffle_f32x4::<0x88>(p, q), _mm512_shuffle_f32x4::<0xDD>(p, q));
+        let (even_2, odd_2) = (_mm512_shuffle_f32x4::<0x88>(r, s), _mm512_shuffle_f32x4::<0xDD>(r, s));
+        let columns = [
+            _mm512_shuffle_f32x4::<0x88>(even, even_2),
+            _mm512_shuffle_f32x4::<0x88>(odd, odd_2),
+            _mm512_shuffle_f32x4::<0xDD>(even, even_2),
+            _mm512_shuffle_f32x4::<0xDD>(odd, odd_2),
+        ];
+        for (i, column) in columns.into_iter().enumerate() {
+            // SAFETY: a row is one vector.
+            unsafe { _mm512_storeu_ps(to[4 * i + c].as_mut_ptr(), column) };
+        }
+    }
+    to
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposition_swaps_rows_and_columns_on_every_instruction_set() {
+        struct Check;
+        impl pulp::WithSimd for Check {
+            type Output = ();
+
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, _: S) {
+                let block: [[f32; 16]; 16] = std::array::from_fn(|r| std::array::from_fn(|c| (16 * r + c) as f32));
+                let to = transposed::<S>(&block);
+                for (r, row) in block.iter().enumerate() {
+                    for (c, x) in row.iter().enumerate() {
+                        assert_eq!(to[c][r], *x);
+                    }
+                }
+            }
+        }
+        pulp::Arch::new().dispatch(Check);
+        pulp::WithSimd::with_simd(Check, pulp::Scalar);
+    }
+}
