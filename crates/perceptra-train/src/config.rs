@@ -3,7 +3,7 @@
 use perceptra_nn::Loss;
 use serde::{Deserialize, Serialize};
 
-use crate::{Metric, TrainError};
+use crate::{Engine, Metric, TrainError};
 
 /// Rows of a training step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +170,7 @@ pub enum ClassWeights {
 /// | `time_limit` | none | seconds after which the run ends | > 0 |
 /// | `class_weights` | `equal` | weight of each class | ≥ 0 |
 /// | `seed` | 0 | of shuffling and dropout | |
+/// | `engine` | `auto` | what trains | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
@@ -219,6 +220,8 @@ pub struct TrainConfig {
     pub class_weights: ClassWeights,
     /// Seed of shuffling and dropout.
     pub seed: u64,
+    /// What trains: the faster engine by default.
+    pub engine: Engine,
 }
 
 /// `None` written as `"none"`, for settings that are on by default.
@@ -275,6 +278,7 @@ impl Default for TrainConfig {
             time_limit: None,
             class_weights: ClassWeights::Equal,
             seed: 0,
+            engine: Engine::Auto,
         }
     }
 }

@@ -38,6 +38,12 @@ pub enum TrainError {
         /// Classes of the targets.
         expected: usize,
     },
+    /// The fused engine was asked for and cannot do what is asked of it.
+    #[error("the fused engine cannot train this: {obstacle}")]
+    Engine {
+        /// What stands in the way.
+        obstacle: String,
+    },
     /// The device failed: out of memory, lost, or a kernel that could not run.
     #[error("the device failed: {0}")]
     Device(String),
@@ -71,6 +77,7 @@ impl TrainError {
             Self::Diverged { .. } => Some(
                 "lower the learning rate, standardise the inputs, or clip the gradient with --clip-norm 1".to_owned(),
             ),
+            Self::Engine { .. } => Some("leave the engine at auto, or use autodiff, which can train everything".to_owned()),
             Self::Device(_) => Some("use a smaller batch, or --device cpu".to_owned()),
             _ => None,
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Metric;
+use crate::{Engine, Metric};
 
 /// One epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +85,10 @@ pub enum Event<'a> {
         rows: usize,
         /// Training steps an epoch.
         steps: usize,
+        /// What trains.
+        engine: Engine,
+        /// Why that is not the fused engine, if it would have been taken.
+        obstacle: Option<&'a str>,
     },
     /// An epoch has ended.
     Epoch {

@@ -29,10 +29,13 @@
 //! [`TrainConfig`] and an [`Observer`], and gives back the best weights with the [`History`] of the run.
 
 mod atomic;
+mod autodiff;
 mod config;
 mod dataset;
+mod engine;
 mod error;
 mod fit;
+mod fused;
 mod history;
 mod metrics;
 mod network;
@@ -41,6 +44,7 @@ mod optimizer;
 pub use atomic::write_atomic;
 pub use config::{Batch, ClassWeights, Optimizer, Schedule, TrainConfig};
 pub use dataset::Dataset;
+pub use engine::Engine;
 pub use error::TrainError;
 pub use fit::{Fitted, evaluate_loss, fit};
 pub use history::{Control, Epoch, Event, History, Observer, StopReason};

@@ -32,6 +32,17 @@ pub trait Network: Module {
     /// - result: `[batch, outputs]`
     fn forward(&self, inputs: Tensor<2>, pass: Pass<'_>) -> Tensor<2>;
 
+    /// The [`FeedForward`] that this network is, if its [`forward`](Network::forward) does nothing else: then the fused
+    /// engine can train it.
+    fn as_feed_forward(&self) -> Option<&FeedForward> {
+        None
+    }
+
+    /// As [`Network::as_feed_forward`], to put trained weights back.
+    fn as_feed_forward_mut(&mut self) -> Option<&mut FeedForward> {
+        None
+    }
+
     /// (inputs, outputs), if the network knows them: then they are checked against the data before training.
     fn shape(&self) -> Option<(usize, usize)> {
         None
@@ -57,6 +68,14 @@ impl Network for FeedForward {
             Activation::Sigmoid | Activation::Softmax if pass.logits => z,
             g => g.forward(z),
         }
+    }
+
+    fn as_feed_forward(&self) -> Option<&FeedForward> {
+        Some(self)
+    }
+
+    fn as_feed_forward_mut(&mut self) -> Option<&mut FeedForward> {
+        Some(self)
     }
 
     fn shape(&self) -> Option<(usize, usize)> {

@@ -1,0 +1,259 @@
+//! The engine for dense networks on the CPU: the formulas of backpropagation in fused kernels.
+
+use std::time::Instant;
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::module::Param;
+use burn::tensor::{DType, Tensor, TensorData};
+use perceptra_kernel as kernel;
+use perceptra_nn::{Activation, FeedForward, Loss};
+use perceptra_random::{Purpose, Stream};
+
+use crate::autodiff::{Weighted, read};
+use crate::engine::{Judged, Plan, Running, monitored};
+use crate::optimizer::schedule;
+use crate::{Metric, Network, Optimizer, TrainConfig, TrainError};
+
+/// A dense network in training on the CPU.
+pub(crate) struct Fused<'a, N> {
+    network: N,
+    trainer: kernel::DenseTrainer,
+    config: &'a TrainConfig,
+    loss: Loss,
+    monitor: Metric,
+    schedule: Option<ModuleLrScheduler>,
+    train: Rows,
+    validation: Option<Rows>,
+    steps: usize,
+    batch: usize,
+    totals: kernel::Totals,
+    outputs: Vec<f32>,
+    best: Vec<f32>,
+}
+
+/// Rows in the host's memory, their weights those of the rows and of their classes.
+struct Rows {
+    rows: usize,
+    inputs: Vec<f32>,
+    targets: Vec<f32>,
+    weights: Option<Vec<f32>>,
+    units: Option<Vec<f32>>,
+}
+
+impl Rows {
+    fn new(data: &Weighted) -> Result<Self, TrainError> {
+        Ok(Self {
+            rows: data.rows,
+            inputs: read(data.inputs.clone())?,
+            targets: read(data.targets.clone())?,
+            weights: data.weights.clone().map(read).transpose()?,
+            units: data.units.clone(),
+        })
+    }
+
+    fn data(&self) -> kernel::Data<'_> {
+        kernel::Data { inputs: &self.inputs, targets: &self.targets, weights: self.weights.as_deref() }
+    }
+}
+
+/// The same activation in the kernel; none for softmax, which is not of one number.
+fn activation(f: Activation) -> Option<kernel::Activation> {
+    Some(match f {
+        Activation::Identity => kernel::Activation::Identity,
+        Activation::Step => kernel::Activation::Step,
+        Activation::Sign => kernel::Activation::Sign,
+        Activation::Sigmoid => kernel::Activation::Sigmoid,
+        Activation::Tanh => kernel::Activation::Tanh,
+        Activation::Relu => kernel::Activation::Relu,
+        Activation::LeakyRelu => kernel::Activation::LeakyRelu,
+        Activation::Elu => kernel::Activation::Elu,
+        Activation::Selu => kernel::Activation::Selu,
+        Activation::Gelu => kernel::Activation::Gelu,
+        Activation::Silu => kernel::Activation::Silu,
+        Activation::Softplus => kernel::Activation::Softplus,
+        Activation::Softmax => return None,
+    })
+}
+
+/// The activation of each layer as the loss sees it: without a sigmoid or softmax where it takes logits.
+fn activations(network: &FeedForward, loss: Loss) -> Option<Vec<kernel::Activation>> {
+    let last = network.layers.len().checked_sub(1)?;
+    let of = |(i, f): (usize, Activation)| match f {
+        Activation::Sigmoid | Activation::Softmax if i == last && loss.takes_logits() => {
+            Some(kernel::Activation::Identity)
+        }
+        f => activation(f),
+    };
+    network.layers.iter().map(|layer| layer.activation).enumerate().map(of).collect()
+}
+
+fn rule(config: &TrainConfig) -> Option<kernel::Rule> {
+    let momentum = config.momentum as f32;
+    Some(match config.optimizer {
+        Optimizer::Sgd => kernel::Rule::Sgd { momentum, nesterov: config.nesterov },
+        Optimizer::Adam => kernel::Rule::Adam,
+        Optimizer::AdamW => kernel::Rule::AdamW,
+        Optimizer::RmsProp => kernel::Rule::RmsProp { momentum },
+        Optimizer::AdaGrad => kernel::Rule::AdaGrad,
+        Optimizer::Lion => kernel::Rule::Lion,
+        Optimizer::Adan | Optimizer::Lamb | Optimizer::Adafactor | Optimizer::Muon => return None,
+    })
+}
+
+fn loss_of(loss: Loss) -> kernel::Loss {
+    match loss {
+        Loss::MeanSquared => kernel::Loss::MeanSquared,
+        Loss::HalfSumSquared => kernel::Loss::HalfSumSquared,
+        Loss::MeanAbsolute => kernel::Loss::MeanAbsolute,
+        Loss::Huber { delta } => kernel::Loss::Huber(delta as f32),
+        Loss::BinaryCrossEntropy => kernel::Loss::BinaryCrossEntropy,
+        Loss::CategoricalCrossEntropy => kernel::Loss::CategoricalCrossEntropy,
+    }
+}
+
+/// Threads to compute with: `RAYON_NUM_THREADS`, which Burn's CPU backends obey too, or as many as there are.
+fn threads() -> usize {
+    let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+impl<'a, N: Network> Fused<'a, N> {
+    /// Why this engine cannot train `network` so, if it cannot.
+    pub(crate) fn obstacle(network: &N, plan: &Plan<'_>) -> Option<String> {
+        let Some(dense) = network.as_feed_forward() else {
+            return Some("the network is not a FeedForward".to_owned());
+        };
+        // Devices with memory of their own report it.
+        if plan.train.inputs.device().memory_pool_usage().is_some() {
+            return Some("the device is not the CPU".to_owned());
+        }
+        if dense.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some()) {
+            return Some("it has no normalisation layers".to_owned());
+        }
+        let params = dense.layers.iter().flat_map(|l| {
+            let bias = l.linear.bias.as_ref().map(|b| (b.is_require_grad(), b.dtype()));
+            std::iter::once((l.linear.weight.is_require_grad(), l.linear.weight.dtype())).chain(bias)
+        });
+        for (trained, dtype) in params {
+            if !trained || dtype != DType::F32 {
+                return Some("it trains all weights, as 32-bit numbers".to_owned());
+            }
+        }
+        if activations(dense, plan.loss).is_none() {
+            return Some(format!("it has no softmax under the loss {}", plan.loss));
+        }
+        rule(plan.config).is_none().then(|| format!("it has no optimiser {}", plan.config.optimizer.name()))
+    }
+
+    /// Takes over a network without [`Fused::obstacle`]s.
+    pub(crate) fn new(network: N, plan: &Plan<'a>) -> Result<Self, TrainError> {
+        let config = plan.config;
+        let impossible = || TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() };
+        let dense = network.as_feed_forward().ok_or_else(impossible)?;
+        let activations = activations(dense, plan.loss).ok_or_else(impossible)?;
+        let layers: Vec<kernel::Layer> = dense
+            .layers
+            .iter()
+            .zip(activations)
+            .map(|(layer, activation)| {
+                let [inputs, outputs] = layer.linear.weight.dims();
+                kernel::Layer { inputs, outputs, bias: layer.linear.bias.is_some(), activation }
+            })
+            .collect();
+        let settings = kernel::Settings {
+            loss: loss_of(plan.loss),
+            rule: rule(config).ok_or_else(impossible)?,
+            batch: plan.batch,
+            dropout: dense.dropout,
+            seed: config.seed,
+            decay: config.weight_decay,
+            l1: config.l1,
+            l2: config.l2,
+            clip_value: config.clip_value,
+            clip_norm: config.clip_norm,
+        };
+        let mut trainer = kernel::DenseTrainer::new(&layers, settings, threads());
+        for (i, layer) in dense.layers.iter().enumerate() {
+            let bias = layer.linear.bias.as_ref().map(|b| read(b.val().inner())).transpose()?;
+            trainer.set_layer(i, &read(layer.linear.weight.val().inner())?, &bias.unwrap_or_default());
+        }
+        let mut best = Vec::new();
+        trainer.save(&mut best);
+        Ok(Self {
+            trainer,
+            config,
+            loss: plan.loss,
+            monitor: plan.monitor,
+            schedule: schedule(config, plan.steps * config.epochs),
+            train: Rows::new(plan.train)?,
+            validation: plan.validation.map(Rows::new).transpose()?,
+            steps: plan.steps,
+            batch: plan.batch,
+            totals: kernel::Totals::default(),
+            outputs: Vec::new(),
+            best,
+            network,
+        })
+    }
+}
+
+/// The loss of summed rows.
+fn mean(totals: kernel::Totals, loss: Loss) -> f64 {
+    match totals.weight {
+        _ if loss.is_sum() => totals.loss,
+        weight if weight > 0.0 => totals.loss / weight,
+        _ => 0.0,
+    }
+}
+
+impl<N: Network> Running<N> for Fused<'_, N> {
+    fn epoch(&mut self, epoch: u32, deadline: Option<Instant>) -> f64 {
+        let mut order = Stream::new(self.config.seed, Purpose::Shuffle, epoch).permutation(self.train.rows);
+        order.truncate(self.steps * self.batch);
+        let base = self.config.learning_rate;
+        let rates: Vec<f64> = match &mut self.schedule {
+            None => Vec::new(),
+            Some(schedule) => (0..self.steps).map(|_| base * schedule.step().base()).collect(),
+        };
+        let rate = |step: usize| rates.get(step).copied().unwrap_or(base);
+        self.totals = self.trainer.epoch(&self.train.data(), &order, epoch, &rate, deadline);
+        rate(self.totals.steps.saturating_sub(1))
+    }
+
+    fn judge(&mut self) -> Result<Judged, TrainError> {
+        let train_loss = mean(self.totals, self.loss);
+        let Some(data) = &self.validation else {
+            return Ok(Judged { train_loss, validation_loss: None, monitored: None });
+        };
+        let totals = self.trainer.evaluate(&data.data(), &mut self.outputs);
+        let value = (self.monitor != Metric::Loss).then(|| {
+            let (outputs, columns) = (self.outputs.clone(), data.targets.len() / data.rows);
+            let (weights, units) = (data.weights.as_deref(), data.units.as_deref());
+            monitored(outputs, &data.targets, columns, weights, units, self.loss, self.monitor)
+        });
+        Ok(Judged { train_loss, validation_loss: Some(mean(totals, self.loss)), monitored: value })
+    }
+
+    fn keep(&mut self) {
+        self.trainer.save(&mut self.best);
+    }
+
+    fn best(mut self: Box<Self>) -> N {
+        self.trainer.restore(&self.best);
+        let mut network = self.network.valid();
+        if let Some(dense) = network.as_feed_forward_mut() {
+            for (i, layer) in dense.layers.iter_mut().enumerate() {
+                let (weight, bias) = self.trainer.layer(i);
+                layer.linear.weight = replaced(&layer.linear.weight, weight);
+                layer.linear.bias = layer.linear.bias.as_ref().map(|b| replaced(b, bias));
+            }
+        }
+        network
+    }
+}
+
+/// The parameter with other numbers.
+fn replaced<const D: usize>(param: &Param<Tensor<D>>, values: Vec<f32>) -> Param<Tensor<D>> {
+    let (shape, device) = (param.dims(), param.val().device());
+    Param::initialized(param.id, Tensor::from_data(TensorData::new(values, shape), &device))
+}
