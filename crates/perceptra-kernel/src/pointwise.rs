@@ -50,11 +50,11 @@ impl Activation {
             Self::LeakyRelu => each(z, a, d, |z| if z < 0.0 { (0.01 * z, 0.01) } else { (z, 1.0) }),
             Self::Elu => each(z, a, d, |z| {
                 let e = exp(z.min(0.0));
-                if z > 0.0 { (z, 1.0) } else { (e - 1.0, e) }
+                if z <= 0.0 { (e - 1.0, e) } else { (z, 1.0) }
             }),
             Self::Selu => each(z, a, d, |z| {
                 let e = exp(z.min(0.0)) * SELU.1;
-                if z > 0.0 { (SELU.0 * z, SELU.0) } else { (SELU.0 * (e - SELU.1), SELU.0 * e) }
+                if z <= 0.0 { (SELU.0 * (e - SELU.1), SELU.0 * e) } else { (SELU.0 * z, SELU.0) }
             }),
             Self::Gelu => each(z, a, d, |z| {
                 let phi = 0.5 * (1.0 + erf(z * std::f32::consts::FRAC_1_SQRT_2));

@@ -273,7 +273,11 @@ impl Stepper<'_> {
                     // A batch whose weights are all 0 changes nothing.
                     (false, Some(w)) => sum.clone() / w.clone().clamp_min(f32::MIN_POSITIVE),
                 };
-                let grads = GradientsParams::from_grads(objective.backward(), &network);
+                // Where no weight is trained there is nothing to go back through.
+                let grads = match objective.is_tracked() {
+                    true => GradientsParams::from_grads(objective.backward(), &network),
+                    false => GradientsParams::new(),
+                };
                 let grads = edit_gradients(self.config, &network, grads);
                 if let Some(schedule) = &mut self.schedule {
                     rate = self.config.learning_rate * schedule.step().base();

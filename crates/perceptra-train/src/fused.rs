@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::module::Param;
+use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use perceptra_kernel as kernel;
 use perceptra_nn::{Activation, FeedForward, Loss};
@@ -130,14 +130,21 @@ impl<'a, N: Network> Fused<'a, N> {
         if dense.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some()) {
             return Some("it has no normalisation layers".to_owned());
         }
-        let params = dense.layers.iter().flat_map(|l| {
-            let bias = l.linear.bias.as_ref().map(|b| (b.is_require_grad(), b.dtype()));
-            std::iter::once((l.linear.weight.is_require_grad(), l.linear.weight.dtype())).chain(bias)
-        });
-        for (trained, dtype) in params {
-            if !trained || dtype != DType::F32 {
+        // What is trained shows on the network in training; adapters show as more parameters than weights.
+        let active = dense.clone().train();
+        let mut weights = 0;
+        for layer in &active.layers {
+            let [inputs, outputs] = layer.linear.weight.dims();
+            let (weight, bias) = (&layer.linear.weight, layer.linear.bias.as_ref());
+            weights += inputs * outputs + bias.map_or(0, |_| outputs);
+            let trained = weight.is_require_grad() && bias.is_none_or(|b| b.is_require_grad());
+            let dtypes = weight.dtype() == DType::F32 && bias.is_none_or(|b| b.dtype() == DType::F32);
+            if !(trained && dtypes) {
                 return Some("it trains all weights, as 32-bit numbers".to_owned());
             }
+        }
+        if active.num_params() != weights {
+            return Some("the network has parameters besides its weights and biases".to_owned());
         }
         if activations(dense, plan.loss).is_none() {
             return Some(format!("it has no softmax under the loss {}", plan.loss));
@@ -252,8 +259,7 @@ impl<N: Network> Running<N> for Fused<'_, N> {
     }
 }
 
-/// The parameter with other numbers.
+/// The parameter with other numbers; whether it is trained stays as it is.
 fn replaced<const D: usize>(param: &Param<Tensor<D>>, values: Vec<f32>) -> Param<Tensor<D>> {
-    let (shape, device) = (param.dims(), param.val().device());
-    Param::initialized(param.id, Tensor::from_data(TensorData::new(values, shape), &device))
+    param.clone().map(|old| Tensor::from_data(TensorData::new(values, old.dims()), &old.device()))
 }

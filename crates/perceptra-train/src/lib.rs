@@ -52,4 +52,6 @@ pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, prob
 pub use network::{Network, Pass};
 
 #[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
 mod fit_tests;

@@ -10,6 +10,8 @@ mod buffer;
 mod net;
 mod step;
 mod team;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 pub use step::{Data, DenseTrainer, Layer, Settings, Totals};

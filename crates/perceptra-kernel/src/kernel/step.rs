@@ -106,7 +106,7 @@ pub struct DenseTrainer {
     scratch: Vec<Mutex<Scratch>>,
     chunk: usize,
     team: Team,
-    arch: Arch,
+    pub(super) arch: Arch,
     step: i32,
 }
 
