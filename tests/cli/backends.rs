@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use perceptra::model::{RunConfig, train};
 use perceptra::nn::{Activation, FeedForwardConfig, Loss, Norm};
-use perceptra::train::{Batch, Optimizer, TrainConfig};
+use perceptra::train::{Batch, Engine, Optimizer, TrainConfig};
 use perceptra::{Dataset, Model, fit};
 
 use crate::data;
@@ -73,18 +73,20 @@ fn training_steps_agree_for_every_loss() {
         Loss::CategoricalCrossEntropy,
     ];
     let mut reference: Option<Vec<Vec<f32>>> = None;
-    for (name, device) in devices() {
+    let engines = [Engine::Autodiff, Engine::Auto];
+    let all_devices = devices();
+    for ((name, device), engine) in all_devices.iter().flat_map(|d| engines.map(|engine| (d, engine))) {
         let all: Vec<Vec<f32>> = losses
             .into_iter()
             .map(|loss| {
                 let x: Vec<f32> = (0..60).map(|i| (i as f32 * 0.61).cos()).collect();
                 let y: Vec<f32> = (0..40).map(|i| if i % 2 == i / 2 % 2 { 1.0 } else { 0.0 }).collect();
                 let weights: Vec<f32> = (0..20).map(|i| 0.5 + (i % 3) as f32).collect();
-                let data = Dataset::from_rows(x, y, (3, 2), &device).unwrap().with_weights(weights).unwrap();
+                let data = Dataset::from_rows(x, y, (3, 2), device).unwrap().with_weights(weights).unwrap();
                 let network = FeedForwardConfig::new(3, 2)
                     .with_widths(&[6], Activation::Tanh)
                     .with_dropout(0.2)
-                    .init(&device)
+                    .init(device)
                     .unwrap();
                 let config = TrainConfig {
                     loss: Some(loss),
@@ -95,6 +97,7 @@ fn training_steps_agree_for_every_loss() {
                     epochs: 3,
                     l2: 0.01,
                     clip_norm: Some(5.0),
+                    engine,
                     ..TrainConfig::default()
                 };
                 let fitted = fit(network, &data, Some(&data), &config, &mut ()).unwrap();
@@ -106,7 +109,7 @@ fn training_steps_agree_for_every_loss() {
             .collect();
         match &reference {
             None => reference = Some(all),
-            Some(expected) => all.iter().zip(expected).for_each(|(a, b)| close(&name, a, b, 1e-3)),
+            Some(expected) => all.iter().zip(expected).for_each(|(a, b)| close(name, a, b, 1e-3)),
         }
     }
 }

@@ -319,3 +319,53 @@ fn weights_files_of_their_own_and_standard_input_are_taken() {
     }
     assert!(folder.names().contains(&"model.perceptra".to_owned()), "{:?}", folder.names());
 }
+
+#[test]
+fn both_engines_train_and_the_fused_one_is_taken_where_it_can() {
+    let folder = Folder::new();
+    let concrete = data("concrete.csv");
+    let train = |more: &[&str]| {
+        let args = ["train", &concrete, "--target", "compressive_strength", "--device", "cpu", "--epochs", "20", "-v"];
+        folder.run(&[&args, more].concat())
+    };
+    let rmse = |engine: &str| {
+        let out = train(&["--engine", engine, "--json"]);
+        assert_eq!(out.code, Some(0), "{}", out.stderr);
+        let report: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
+        (report["test"]["rmse"].as_f64().unwrap(), report["engine"].clone(), out.stderr)
+    };
+    let (autodiff, engine, notes) = rmse("autodiff");
+    assert_eq!(engine, "autodiff");
+    assert!(notes.contains("note: 22 steps an epoch by the autodiff engine\n"), "{notes}");
+    let (fused, engine, notes) = rmse("auto");
+    assert_eq!(engine, "fused");
+    assert!(notes.contains("by the fused engine\n"), "{notes}");
+    assert!((autodiff - fused).abs() < 0.02 * autodiff, "{autodiff} {fused}");
+    // What the fused engine cannot do falls back, with a note; asked for by name it is an error that says what to do.
+    let out = train(&["--norm", "batch"]);
+    assert_eq!(out.code, Some(0));
+    let why = "by the autodiff engine, not by the fused one: it has no normalisation layers";
+    assert!(out.stderr.contains(why), "{}", out.stderr);
+    let out = train(&["--norm", "batch", "--engine", "fused"]);
+    assert_eq!(out.code, Some(1));
+    assert!(out.stderr.contains("error: the fused engine cannot train this"), "{}", out.stderr);
+    assert!(out.stderr.contains("hint: leave the engine at auto"), "{}", out.stderr);
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let model = |threads: &str| {
+        let folder = Folder::new();
+        let status = std::process::Command::new(env!("CARGO_BIN_EXE_perceptra"))
+            .args(["train", &data("concrete.csv"), "--target", "compressive_strength", "--device", "cpu"])
+            .args(["--epochs", "5", "--batch", "256", "--engine", "fused", "-o", "m.perceptra", "--quiet"])
+            .env("RAYON_NUM_THREADS", threads)
+            .current_dir(folder.path(""))
+            .output()
+            .unwrap()
+            .status;
+        assert!(status.success());
+        std::fs::read(folder.path("m.perceptra")).unwrap()
+    };
+    assert!(model("1") == model("2"));
+}

@@ -127,7 +127,8 @@ impl Loss {
                 (mean * (positive - z * y + log1p(exp(-z.abs()))), mean * (sigmoid(z) - y))
             }),
             Self::CategoricalCrossEntropy => {
-                let rows = f.chunks_exact_mut(outputs).zip(y.chunks_exact(outputs)).zip(slope.chunks_exact_mut(outputs));
+                let rows =
+                    f.chunks_exact_mut(outputs).zip(y.chunks_exact(outputs)).zip(slope.chunks_exact_mut(outputs));
                 for (((z, y), slope), loss) in rows.zip(loss) {
                     let max = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                     for (e, z) in slope.iter_mut().zip(&*z) {

@@ -128,7 +128,7 @@ impl Model {
         }
         let Metadata { about, .. } = serde_json::from_str(json).map_err(|e| damaged(format!("its metadata: {e}")))?;
         let network = network(&about, &tensors, device).map_err(damaged)?;
-        Ok(Self { about, network, device: device.clone() })
+        Ok(Self { about, network })
     }
 }
 

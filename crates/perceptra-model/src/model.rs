@@ -1,24 +1,17 @@
 //! The trained model: from tables to predictions.
 
-use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_data::{EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task, row_weights};
 use perceptra_nn::{FeedForward, FeedForwardConfig, Loss};
-use perceptra_train::{
-    ClassificationMetrics, History, Network, Pass, RegressionMetrics, TrainConfig, TrainError, argmax, probabilities,
-};
+use perceptra_train::{ClassificationMetrics, History, RegressionMetrics, TrainConfig, argmax, outputs, probabilities};
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
-
-/// Rows that go through the network at once.
-const CHUNK: usize = 1 << 14;
 
 /// A trained network with all it takes to use it on a table: schema, encoder, history, scores.
 #[derive(Debug, Clone)]
 pub struct Model {
     pub(crate) about: About,
     pub(crate) network: FeedForward,
-    pub(crate) device: Device,
 }
 
 /// What a model file says besides the weights.
@@ -139,13 +132,7 @@ impl Model {
         let encoder = &self.about.encoder;
         let (inputs, report) = encoder.inputs(table)?;
         let columns = encoder.outputs();
-        let mut outputs = Vec::with_capacity(inputs.rows * columns);
-        for rows in inputs.values.chunks(CHUNK * inputs.columns) {
-            let data = TensorData::new(rows.to_vec(), [rows.len() / inputs.columns, inputs.columns]);
-            let pass = Pass { logits: self.about.loss.takes_logits(), dropout: None };
-            let out = Network::forward(&self.network, Tensor::from_data(data, &self.device), pass);
-            outputs.extend(out.try_into_vec_as::<f32>().map_err(|e| TrainError::Device(e.to_string()))?);
-        }
+        let outputs = outputs(&self.network, &inputs.values, self.about.loss)?;
         let labels = encoder.labels().map(<[String]>::to_vec);
         let values = match &labels {
             Some(labels) => Matrix {

@@ -84,7 +84,7 @@ pub fn train(
         history: fitted.history,
         metrics: None,
     };
-    let mut model = Model { about, network: fitted.network, device: device.clone() };
+    let mut model = Model { about, network: fitted.network };
     model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
     let validation = validation.map(|t| model.evaluate(&t)).transpose()?;
     Ok(Trained { model, rows, validation, report })

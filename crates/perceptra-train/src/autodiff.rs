@@ -14,7 +14,7 @@ use crate::{ClassWeights, Dataset, Metric, Network, Pass, TrainConfig, TrainErro
 /// Rows gathered at once when an epoch's order is applied: as many numbers as this, in whole batches.
 const GATHER: usize = 1 << 24;
 /// Rows of a validation batch.
-const EVALUATE: usize = 1 << 14;
+pub(crate) const EVALUATE: usize = 1 << 14;
 
 /// A network in training by Burn's autodiff.
 pub(crate) struct Autodiff<'a, N> {
@@ -35,7 +35,7 @@ impl<'a, N: Network> Autodiff<'a, N> {
         let network = network.train();
         let stepper = Stepper {
             optimizer: optimizer(plan.config, &network),
-            schedule: schedule(plan.config, plan.steps * plan.config.epochs),
+            schedule: schedule(plan.config, plan.steps.saturating_mul(plan.config.epochs)),
             config: plan.config,
             loss: plan.loss,
             batch: plan.batch,
@@ -170,7 +170,12 @@ impl Weighted {
     }
 
     /// The loss of a network in evaluation mode, and the metric where it is not the loss.
-    pub(crate) fn judge<N: Network>(&self, network: &N, loss: Loss, metric: Metric) -> Result<(Totals, Option<f64>), TrainError> {
+    pub(crate) fn judge<N: Network>(
+        &self,
+        network: &N,
+        loss: Loss,
+        metric: Metric,
+    ) -> Result<(Totals, Option<f64>), TrainError> {
         let mut totals = Totals::none(&self.inputs.device(), self.weights.is_some());
         let mut outputs = Vec::new();
         for start in (0..self.rows).step_by(EVALUATE) {

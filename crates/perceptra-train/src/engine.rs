@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::autodiff::{Autodiff, Weighted};
 use crate::fused::Fused;
-use crate::{ClassificationMetrics, Metric, Network, RegressionMetrics, TrainConfig, TrainError, argmax, probabilities};
+use crate::{
+    ClassificationMetrics, Metric, Network, RegressionMetrics, TrainConfig, TrainError, argmax, probabilities,
+};
 
 /// Which engine trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -69,18 +71,26 @@ pub(crate) trait Running<N> {
     fn best(self: Box<Self>) -> N;
 }
 
-/// The engine that `config` asks for or that is best, its name, and why it is not the fused one.
-pub(crate) fn start<'a, N: Network + 'a>(
-    network: N,
-    plan: &Plan<'a>,
-) -> Result<(Box<dyn Running<N> + 'a>, Engine, Option<String>), TrainError> {
+/// An engine at work.
+pub(crate) struct Started<'a, N> {
+    pub(crate) running: Box<dyn Running<N> + 'a>,
+    pub(crate) engine: Engine,
+    /// Why it is not the fused one, where that would have been taken.
+    pub(crate) obstacle: Option<String>,
+}
+
+/// The engine that is asked for, or the best one.
+pub(crate) fn start<'a, N: Network + 'a>(network: N, plan: &Plan<'a>) -> Result<Started<'a, N>, TrainError> {
     let wanted = plan.config.engine;
     let obstacle = if wanted == Engine::Autodiff { None } else { Fused::obstacle(&network, plan) };
     match (wanted, obstacle) {
         (Engine::Fused, Some(obstacle)) => Err(TrainError::Engine { obstacle }),
-        (Engine::Autodiff, _) => Ok((Box::new(Autodiff::new(network, plan)), Engine::Autodiff, None)),
-        (_, Some(obstacle)) => Ok((Box::new(Autodiff::new(network, plan)), Engine::Autodiff, Some(obstacle))),
-        (_, None) => Ok((Box::new(Fused::new(network, plan)?), Engine::Fused, None)),
+        (Engine::Fused | Engine::Auto, None) => {
+            Ok(Started { running: Box::new(Fused::new(network, plan)?), engine: Engine::Fused, obstacle: None })
+        }
+        (_, obstacle) => {
+            Ok(Started { running: Box::new(Autodiff::new(network, plan)), engine: Engine::Autodiff, obstacle })
+        }
     }
 }
 

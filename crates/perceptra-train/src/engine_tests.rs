@@ -41,7 +41,11 @@ fn data(loss: Loss, rows: usize, (inputs, outputs): (usize, usize), weighted: bo
 fn weights(network: &FeedForward) -> Vec<Vec<f32>> {
     let of = |t: Tensor<1>| t.try_into_vec_as().unwrap();
     let layers = network.layers.iter().map(|l| &l.linear);
-    layers.flat_map(|l| [Some(l.weight.val().flatten(0, 1)), l.bias.as_ref().map(Param::val)]).flatten().map(of).collect()
+    layers
+        .flat_map(|l| [Some(l.weight.val().flatten(0, 1)), l.bias.as_ref().map(Param::val)])
+        .flatten()
+        .map(of)
+        .collect()
 }
 
 const ELEMENTWISE: [Activation; 12] = [
@@ -102,21 +106,23 @@ fn optimisers() -> impl Strategy<Value = TrainConfig> {
     let clip = || prop_oneof![Just(None), Just(Some(0.05))];
     let schedule = prop::sample::select(vec![Schedule::Constant, Schedule::Cosine]);
     (rule, penalty(), penalty(), penalty(), clip(), clip(), schedule, any::<bool>()).prop_map(
-        |((optimizer, momentum, nesterov), weight_decay, l1, l2, clip_norm, clip_value, schedule, drop_last)| TrainConfig {
-            optimizer,
-            momentum,
-            nesterov,
-            weight_decay,
-            l1,
-            l2,
-            clip_norm,
-            clip_value,
-            schedule,
-            drop_last,
-            // The others make steps of about this size wherever they go: small ones, that the paths stay together.
-            learning_rate: if optimizer == Optimizer::Sgd { 0.1 } else { 1e-4 },
-            patience: None,
-            ..TrainConfig::default()
+        |((optimizer, momentum, nesterov), weight_decay, l1, l2, clip_norm, clip_value, schedule, drop_last)| {
+            TrainConfig {
+                optimizer,
+                momentum,
+                nesterov,
+                weight_decay,
+                l1,
+                l2,
+                clip_norm,
+                clip_value,
+                schedule,
+                drop_last,
+                // The others make steps of about this size wherever they go: small ones, that the paths stay together.
+                learning_rate: if optimizer == Optimizer::Sgd { 0.1 } else { 1e-4 },
+                patience: None,
+                ..TrainConfig::default()
+            }
         },
     )
 }

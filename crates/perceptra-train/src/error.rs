@@ -77,7 +77,9 @@ impl TrainError {
             Self::Diverged { .. } => Some(
                 "lower the learning rate, standardise the inputs, or clip the gradient with --clip-norm 1".to_owned(),
             ),
-            Self::Engine { .. } => Some("leave the engine at auto, or use autodiff, which can train everything".to_owned()),
+            Self::Engine { .. } => {
+                Some("leave the engine at auto, or use autodiff, which can train everything".to_owned())
+            }
             Self::Device(_) => Some("use a smaller batch, or --device cpu".to_owned()),
             _ => None,
         }

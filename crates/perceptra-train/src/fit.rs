@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use perceptra_nn::Loss;
 
 use crate::autodiff::Weighted;
-use crate::engine::{Judged, Plan, start};
+use crate::engine::{Judged, Plan, Started, start};
 use crate::{Control, Dataset, Epoch, Event, History, Metric, Network, Observer, StopReason, TrainConfig, TrainError};
 
 /// A trained network and how it came about.
@@ -47,7 +47,7 @@ pub fn fit<N: Network>(
     let monitor = if validation.is_some() { config.monitor } else { Metric::Loss };
 
     let plan = Plan { config, loss, train: &train, validation: validation.as_ref(), monitor, batch, steps };
-    let (mut running, engine, obstacle) = start(network, &plan)?;
+    let Started { mut running, engine, obstacle } = start(network, &plan)?;
     let deadline = config.time_limit.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9)));
     let mut best = (f64::NAN, 0);
     let mut patience = Progress::new(monitor);

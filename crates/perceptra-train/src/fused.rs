@@ -9,10 +9,10 @@ use perceptra_kernel as kernel;
 use perceptra_nn::{Activation, FeedForward, Loss};
 use perceptra_random::{Purpose, Stream};
 
-use crate::autodiff::{Weighted, read};
+use crate::autodiff::{EVALUATE, Weighted, read};
 use crate::engine::{Judged, Plan, Running, monitored};
 use crate::optimizer::schedule;
-use crate::{Metric, Network, Optimizer, TrainConfig, TrainError};
+use crate::{Metric, Network, Optimizer, Pass, TrainConfig, TrainError};
 
 /// A dense network in training on the CPU.
 pub(crate) struct Fused<'a, N> {
@@ -117,6 +117,74 @@ fn threads() -> usize {
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
+/// The kernel's trainer with the weights of `network`, which has these activations.
+fn trainer(
+    network: &FeedForward,
+    activations: Vec<kernel::Activation>,
+    settings: kernel::Settings,
+) -> Result<kernel::DenseTrainer, TrainError> {
+    let layers = network.layers.iter().zip(activations).map(|(layer, activation)| {
+        let [inputs, outputs] = layer.linear.weight.dims();
+        kernel::Layer { inputs, outputs, bias: layer.linear.bias.is_some(), activation }
+    });
+    let mut trainer = kernel::DenseTrainer::new(&layers.collect::<Vec<_>>(), settings, threads());
+    for (i, layer) in network.layers.iter().enumerate() {
+        let bias = layer.linear.bias.as_ref().map(|b| read(b.val().inner())).transpose()?;
+        trainer.set_layer(i, &read(layer.linear.weight.val().inner())?, &bias.unwrap_or_default());
+    }
+    Ok(trainer)
+}
+
+/// The outputs of a dense network for rows in the host's memory, as `loss` takes them: logits where it takes logits.
+/// Computed by the fused engine's kernels where the network's device is the CPU.
+///
+/// # Shapes
+///
+/// - inputs: `[rows, inputs]`, row by row
+/// - result: `[rows, outputs]`, row by row
+///
+/// # Errors
+///
+/// [`TrainError::Device`], and [`TrainError::Width`] if the numbers do not make rows.
+pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<f32>, TrainError> {
+    let (n, m) = Network::shape(network).unwrap_or((1, 1));
+    let rows = inputs.len() / n;
+    if inputs.len() != rows * n {
+        return Err(TrainError::Width { what: "inputs", network: n, data: inputs.len() - rows * n });
+    }
+    let device = network.layers[0].linear.weight.val().device();
+    let plain = !network.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some());
+    let on_host = device.memory_pool_usage().is_none() && network.layers[0].linear.weight.dtype() == DType::F32;
+    if let Some(activations) = activations(network, loss).filter(|_| plain && on_host) {
+        let settings = kernel::Settings {
+            loss: loss_of(loss),
+            rule: kernel::Rule::Sgd { momentum: 0.0, nesterov: false },
+            batch: rows.clamp(1, PREDICT),
+            dropout: 0.0,
+            seed: 0,
+            decay: 0.0,
+            l1: 0.0,
+            l2: 0.0,
+            clip_value: None,
+            clip_norm: None,
+        };
+        let mut values = vec![0.0; rows * m];
+        trainer(network, activations, settings)?.outputs(inputs, &mut values);
+        return Ok(values);
+    }
+    let network = network.valid();
+    let mut values = Vec::with_capacity(rows * m);
+    for chunk in inputs.chunks(EVALUATE * n) {
+        let data = TensorData::new(chunk.to_vec(), [chunk.len() / n, n]);
+        let pass = Pass { logits: loss.takes_logits(), dropout: None };
+        values.extend(read(Network::forward(&network, Tensor::from_data(data, &device.clone().inner()), pass))?);
+    }
+    Ok(values)
+}
+
+/// Rows that the kernels take at once.
+const PREDICT: usize = 512;
+
 impl<'a, N: Network> Fused<'a, N> {
     /// Why this engine cannot train `network` so, if it cannot.
     pub(crate) fn obstacle(network: &N, plan: &Plan<'_>) -> Option<String> {
@@ -158,15 +226,6 @@ impl<'a, N: Network> Fused<'a, N> {
         let impossible = || TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() };
         let dense = network.as_feed_forward().ok_or_else(impossible)?;
         let activations = activations(dense, plan.loss).ok_or_else(impossible)?;
-        let layers: Vec<kernel::Layer> = dense
-            .layers
-            .iter()
-            .zip(activations)
-            .map(|(layer, activation)| {
-                let [inputs, outputs] = layer.linear.weight.dims();
-                kernel::Layer { inputs, outputs, bias: layer.linear.bias.is_some(), activation }
-            })
-            .collect();
         let settings = kernel::Settings {
             loss: loss_of(plan.loss),
             rule: rule(config).ok_or_else(impossible)?,
@@ -179,11 +238,7 @@ impl<'a, N: Network> Fused<'a, N> {
             clip_value: config.clip_value,
             clip_norm: config.clip_norm,
         };
-        let mut trainer = kernel::DenseTrainer::new(&layers, settings, threads());
-        for (i, layer) in dense.layers.iter().enumerate() {
-            let bias = layer.linear.bias.as_ref().map(|b| read(b.val().inner())).transpose()?;
-            trainer.set_layer(i, &read(layer.linear.weight.val().inner())?, &bias.unwrap_or_default());
-        }
+        let mut trainer = trainer(dense, activations, settings)?;
         let mut best = Vec::new();
         trainer.save(&mut best);
         Ok(Self {
@@ -191,7 +246,7 @@ impl<'a, N: Network> Fused<'a, N> {
             config,
             loss: plan.loss,
             monitor: plan.monitor,
-            schedule: schedule(config, plan.steps * config.epochs),
+            schedule: schedule(config, plan.steps.saturating_mul(config.epochs)),
             train: Rows::new(plan.train)?,
             validation: plan.validation.map(Rows::new).transpose()?,
             steps: plan.steps,

@@ -47,6 +47,7 @@ pub use dataset::Dataset;
 pub use engine::Engine;
 pub use error::TrainError;
 pub use fit::{Fitted, evaluate_loss, fit};
+pub use fused::outputs;
 pub use history::{Control, Epoch, Event, History, Observer, StopReason};
 pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, probabilities};
 pub use network::{Network, Pass};

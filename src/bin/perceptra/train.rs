@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use perceptra::data::{Scaling, Task};
 use perceptra::model::{OneOrMany, Trained, train};
 use perceptra::nn::{Initializer, Loss, Norm};
-use perceptra::train::{Batch, ClassWeights, Optimizer, Schedule, write_atomic};
+use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Schedule, write_atomic};
 use perceptra::{Activation, Control, Event, Metric, Observer, RunConfig, choose};
 use serde_json::json;
 
@@ -43,6 +43,9 @@ pub(crate) struct TrainArgs {
     /// No progress bar and no notes
     #[arg(short, long)]
     quiet: bool,
+    /// Say what trains, and why
+    #[arg(long, short)]
+    verbose: bool,
 
     /// Target column; several, of numbers, with commas or repeated
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
@@ -160,6 +163,9 @@ pub(crate) struct TrainArgs {
     /// equal, balanced, or a weight for each class, such as 1,5
     #[arg(long, value_name = "WEIGHTS", value_parser = class_weights, help_heading = "Training")]
     class_weights: Option<ClassWeights>,
+    /// fused (kernels for dense networks on the CPU), autodiff (everything else) or auto [default: auto]
+    #[arg(long, value_name = "NAME", value_parser = named::<Engine>, help_heading = "Training")]
+    engine: Option<Engine>,
 
     /// The most passes over the data [default: 200]
     #[arg(long, help_heading = "Stopping")]
@@ -314,6 +320,7 @@ impl TrainArgs {
         set_some(&mut train.target, &self.target_value);
         set_some(&mut train.no_progress, &self.no_progress);
         set_some(&mut train.time_limit, &self.time_limit);
+        set(&mut train.engine, &self.engine);
         set(&mut train.seed, &self.seed);
         set(&mut run.output.device, &self.device);
         set_some(&mut run.output.model, &self.output);
@@ -359,7 +366,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     let choice = choose(&run.output.device)?;
     let tables = run.tables()?;
 
-    let mut progress = Progress::new(args.quiet || args.json);
+    let mut progress = Progress::new(args.quiet || args.json, args.verbose);
     let trained = train(&run, &tables, &choice.device, &mut progress)?;
     progress.finish();
     trained.model.save(&model_path)?;
@@ -375,6 +382,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             "model": model_path,
             "run": run_path,
             "device": choice.name,
+            "engine": progress.engine,
             "task": trained.model.task(),
             "network": trained.model.network().to_string(),
             "rows": { "train": trained.rows[0], "validation": trained.rows[1], "test": trained.rows[2] },
@@ -448,15 +456,17 @@ fn check_writable(path: &Path) -> Result<(), CliError> {
 struct Progress {
     bar: ProgressBar,
     rows: usize,
+    verbose: bool,
+    engine: Engine,
 }
 
 impl Progress {
-    fn new(quiet: bool) -> Self {
+    fn new(quiet: bool, verbose: bool) -> Self {
         let target = match !quiet && std::io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
-        Self { bar: ProgressBar::with_draw_target(None, target), rows: 0 }
+        Self { bar: ProgressBar::with_draw_target(None, target), rows: 0, verbose, engine: Engine::Auto }
     }
 
     fn finish(&self) {
@@ -467,8 +477,12 @@ impl Progress {
 impl Observer for Progress {
     fn observe(&mut self, event: &Event<'_>) -> Control {
         match event {
-            Event::Started { epochs, rows, .. } => {
-                self.rows = *rows;
+            Event::Started { epochs, rows, steps, engine, obstacle } => {
+                (self.rows, self.engine) = (*rows, *engine);
+                if self.verbose {
+                    let why = obstacle.map_or_else(String::new, |o| format!(", not by the fused one: {o}"));
+                    note(&format!("note: {steps} steps an epoch by the {} engine{why}", engine.name()));
+                }
                 self.bar.set_length(*epochs as u64);
                 if let Ok(style) = ProgressStyle::with_template("epoch {pos}/{len} {bar:24} {msg}  at most {eta} left")
                 {

@@ -550,10 +550,7 @@ pub(super) enum Unit {
 #[derive(Clone, Copy)]
 pub(super) enum Then {
     /// It is kept among those of this half of the batch, added to what is there unless it is the first.
-    Keep {
-        half: usize,
-        first: bool,
-    },
+    Keep { half: usize, first: bool },
     /// It is used at once.
     Use(Moment),
 }

@@ -138,11 +138,7 @@ impl DenseTrainer {
         let team = Team::new(threads.min(worth).min(if halves == 2 { 2 } else { usize::MAX }).max(1));
         let threads = team.threads();
         let chunk = settings.batch.min(CHUNK);
-        let kept = if halves == 2 {
-            2
-        } else {
-            usize::from(settings.batch > CHUNK || settings.clip_norm.is_some())
-        };
+        let kept = if halves == 2 { 2 } else { usize::from(settings.batch > CHUNK || settings.clip_norm.is_some()) };
         let copies = if halves == 2 { threads } else { 1 };
         let nets: Vec<Net> = (0..copies).map(|_| Net::new(layers, settings, chunk, kept)).collect();
         let mail = || Mail::new(nets[0].grads[0].len());
@@ -497,7 +493,9 @@ impl Part<'_> {
         if !alone {
             let (own, other) = (self.thread, 1 - self.thread);
             // SAFETY: this network is this thread's alone.
-            let grads = unsafe { [net.grads[own].write(0..net.grads[own].len()), net.grads[other].write(0..net.grads[other].len())] };
+            let grads = unsafe {
+                [net.grads[own].write(0..net.grads[own].len()), net.grads[other].write(0..net.grads[other].len())]
+            };
             let [own_grads, other_grads] = grads;
             // SAFETY: a box is written by its sender before this barrier, read by the other thread between this one and
             // the next, and written again two barriers later.
@@ -600,7 +598,8 @@ impl WithSimd for Outputs<'_> {
         let net = &trainer.nets[thread.min(trainer.nets.len() - 1)];
         let (n, m) = net.shape();
         // The thread's own rows of the buffers, at least one; there are no more threads than rows of a batch worth it.
-        let own = if trainer.nets.len() > 1 { 0..trainer.chunk } else { share(trainer.chunk, thread, trainer.plan.len()) };
+        let own =
+            if trainer.nets.len() > 1 { 0..trainer.chunk } else { share(trainer.chunk, thread, trainer.plan.len()) };
         let partial = &mut lock(&trainer.scratch[thread]).partial;
         for (inputs, outputs) in inputs.chunks(own.len() * n).zip(outputs.chunks_mut(own.len() * m)) {
             let rows = own.start..own.start + inputs.len() / n;

@@ -221,7 +221,13 @@ proptest! {
 }
 
 /// Trains some epochs and gives back all weights and the last totals.
-fn train(shape: (&[usize], Activation), settings: Settings, rows: usize, threads: usize, arch: Arch) -> (Vec<f32>, Totals) {
+fn train(
+    shape: (&[usize], Activation),
+    settings: Settings,
+    rows: usize,
+    threads: usize,
+    arch: Arch,
+) -> (Vec<f32>, Totals) {
     let (widths, f) = shape;
     let activations: Vec<Activation> =
         (1..widths.len()).map(|i| if i + 1 < widths.len() { f } else { Activation::Identity }).collect();
@@ -253,7 +259,12 @@ fn cases() -> Vec<(&'static [usize], Activation, Settings, usize)> {
     vec![
         (&[8, 64, 64, 1], Activation::Relu, Settings { batch: 64, ..PLAIN }, 200),
         (&[8, 64, 64, 1], Activation::Tanh, Settings { batch: 601, clip_norm: Some(0.05), ..adam }, 1203),
-        (&[5, 130, 70, 3], Activation::Sigmoid, Settings { batch: 65, loss: Loss::CategoricalCrossEntropy, ..adam }, 130),
+        (
+            &[5, 130, 70, 3],
+            Activation::Sigmoid,
+            Settings { batch: 65, loss: Loss::CategoricalCrossEntropy, ..adam },
+            130,
+        ),
         (&[70, 260, 300, 2], Activation::Relu, Settings { batch: 48, ..PLAIN }, 97),
         (&[70, 260, 300, 10], Activation::Gelu, Settings { batch: 40, l1: 1e-4, l2: 1e-3, ..adam }, 90),
         (&[64, 300, 200], Activation::Softplus, Settings { batch: 700, clip_value: Some(0.01), ..adam }, 1000),
@@ -336,7 +347,16 @@ fn saved_weights_come_back_and_the_deadline_ends_an_epoch() {
     trainer.save(&mut store);
     trainer.outputs(&x, &mut before);
     let steps = Mutex::new(0);
-    let totals = trainer.epoch(&data, &order, 1, &|step| { *steps.lock().unwrap() = step; 0.1 }, None);
+    let totals = trainer.epoch(
+        &data,
+        &order,
+        1,
+        &|step| {
+            *steps.lock().unwrap() = step;
+            0.1
+        },
+        None,
+    );
     assert_eq!((totals.steps, totals.weight), (10, 640.0));
     trainer.outputs(&x, &mut after);
     assert_ne!(before, after);

@@ -53,7 +53,7 @@ pub(super) unsafe fn multiply<S: Simd>(
     b: &[f32],
     mut sums: impl Sums<S>,
 ) {
-    assert!((1..=ROWS).contains(&rows) && width % 16 == 0 && (16..=PANEL).contains(&width));
+    assert!((1..=ROWS).contains(&rows) && width.is_multiple_of(16) && (16..=PANEL).contains(&width));
     match a {
         Left::Rows { matrix, shape, row, panels } => {
             let k = shape.columns.min(panels.1 * PANEL) - panels.0 * PANEL;
