@@ -70,26 +70,28 @@ impl Loss {
     /// - outputs, targets: `[batch, outputs]`
     /// - result: `[batch, 1]`
     pub fn per_row(self, outputs: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
+        // Of one column the mean is the column; a step has one operation less to go back through.
+        let mean = |t: Tensor<2>| if t.dims()[1] == 1 { t } else { t.mean_dim(1) };
         match self {
             Self::MeanSquared => {
                 let error = outputs - targets;
-                (error.clone() * error).mean_dim(1)
+                mean(error.clone() * error)
             }
             Self::HalfSumSquared => {
                 let error = outputs - targets;
                 (error.clone() * error).sum_dim(1) * 0.5
             }
-            Self::MeanAbsolute => (outputs - targets).abs().mean_dim(1),
+            Self::MeanAbsolute => mean((outputs - targets).abs()),
             Self::Huber { delta } => {
                 // With c = min(d, δ), both branches are c·(d − ½c).
                 let distance = (outputs - targets).abs();
                 let near = distance.clone().clamp_max(delta);
-                (near.clone() * (distance - near * 0.5)).mean_dim(1)
+                mean(near.clone() * (distance - near * 0.5))
             }
             Self::BinaryCrossEntropy => {
                 let z = outputs;
                 let log_term = z.clone().abs().neg().exp().log1p();
-                (z.clone().clamp_min(0.0) - z * targets + log_term).mean_dim(1)
+                mean(z.clone().clamp_min(0.0) - z * targets + log_term)
             }
             Self::CategoricalCrossEntropy => (activation::log_softmax(outputs, 1) * targets).sum_dim(1).neg(),
         }

@@ -208,7 +208,7 @@ pub(super) struct Forward<'a> {
     pub(super) l: usize,
     pub(super) rows: Range<usize>,
     pub(super) drop: Option<Drop<'a>>,
-    pub(super) partial: &'a mut Vec<f32>,
+    pub(super) scratch: &'a mut Scratch,
 }
 
 impl WithSimd for Forward<'_> {
@@ -216,16 +216,17 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { net, l, rows, drop, partial } = self;
+        let Self { net, l, rows, drop, scratch } = self;
+        let Scratch { partial, block, .. } = scratch;
+        let c = &mut block.0;
         let dense = &net.layers[l];
         let drop = drop.filter(|_| net.settings.dropout > 0.0 && l + 1 < net.layers.len());
         let (x, shape) = net.inputs_of(l);
         let (weights, bias) = (&dense.weight.values, &dense.bias.values);
         // SAFETY: weights are only read in this phase.
         let (weights, bias) = unsafe { (weights.read(0..weights.len()), bias.read(0..bias.len())) };
-        let mut c = Aligned([0.0; BLOCK]);
-        let c = &mut c.0;
         if dense.narrow {
+            c.fill(0.0);
             for i in rows.clone().step_by(ROWS) {
                 let n = (rows.end - i).min(ROWS);
                 for j in 0..dense.layer.outputs {
@@ -402,6 +403,8 @@ impl Dense {
 /// A thread's own memory.
 #[derive(Default)]
 pub(super) struct Scratch {
+    /// Of sums that are looked at before they are used.
+    pub(super) block: Aligned,
     /// Sums over a part of k, `[rows, 64]`.
     pub(super) partial: Vec<f32>,
     pub(super) targets: Vec<f32>,
@@ -561,6 +564,7 @@ pub(super) struct Gradient<'a> {
     pub(super) rows: Range<usize>,
     pub(super) unit: &'a Unit,
     pub(super) then: Then,
+    pub(super) block: &'a mut Aligned,
 }
 
 impl WithSimd for Gradient<'_> {
@@ -568,10 +572,9 @@ impl WithSimd for Gradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { net, rows, unit, then } = self;
+        let Self { net, rows, unit, then, block } = self;
         let k = rows.len();
-        let mut c = Aligned([0.0; BLOCK]);
-        let c = &mut c.0;
+        let c = &mut block.0;
         match unit {
             Unit::Bias(l) => {
                 let dense = &net.layers[*l];

@@ -420,7 +420,7 @@ impl Part<'_> {
         simd.vectorize(Gather { net, data, ids, rows: rows.clone(), targets: &mut scratch.targets });
         for l in 0..net.layers.len() {
             let drop = Some(Drop { epoch: self.run.epoch, ids });
-            simd.vectorize(Forward { net, l, rows: rows.clone(), drop, partial: &mut scratch.partial });
+            simd.vectorize(Forward { net, l, rows: rows.clone(), drop, scratch: &mut *scratch });
         }
         simd.vectorize(Slope { net, data, ids, rows: rows.clone(), scale, scratch });
         for l in (1..net.layers.len()).rev() {
@@ -443,7 +443,7 @@ impl Part<'_> {
             self.barrier.wait();
             let then = if keep { Then::Keep { half: 0, first: c == 0 } } else { Then::Use(batch.now) };
             for unit in plan {
-                simd.vectorize(Gradient { net, rows: 0..ids.len(), unit, then });
+                simd.vectorize(Gradient { net, rows: 0..ids.len(), unit, then, block: &mut scratch.block });
             }
             if self.thread == 0 {
                 totals[0].loss += net.lost(0..ids.len());
@@ -486,7 +486,7 @@ impl Part<'_> {
                 self.there_and_back(simd, net, (ids, batch.scale), rows.clone(), scratch);
                 totals[half].loss += net.lost(rows.clone());
                 for unit in plan {
-                    simd.vectorize(Gradient { net, rows: rows.clone(), unit, then });
+                    simd.vectorize(Gradient { net, rows: rows.clone(), unit, then, block: &mut scratch.block });
                 }
             }
         }
@@ -551,11 +551,13 @@ impl Mail {
     unsafe fn send(&self, from: &[f32]) {
         // SAFETY: the caller's promise.
         let lines = unsafe { self.lines.write(0..self.lines.len()) };
-        for (line, from) in lines.chunks_exact_mut(16).zip(from.chunks(CARRIED)) {
-            match <&[f32; CARRIED]>::try_from(from) {
-                Ok(from) => line[..CARRIED].copy_from_slice(from),
-                Err(_) => line[..from.len()].copy_from_slice(from),
-            }
+        let mut numbers = from.chunks_exact(CARRIED);
+        let mut lines = lines.chunks_exact_mut(16);
+        for (numbers, line) in (&mut numbers).zip(&mut lines) {
+            line[..CARRIED].copy_from_slice(numbers);
+        }
+        if let Some(line) = lines.next() {
+            line[..numbers.remainder().len()].copy_from_slice(numbers.remainder());
         }
     }
 
@@ -572,11 +574,14 @@ impl Mail {
         }
         // The compiler must not join the loops.
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
-        for (line, to) in lines.chunks_exact(16).zip(to.chunks_mut(CARRIED)) {
-            match <&mut [f32; CARRIED]>::try_from(&mut *to) {
-                Ok(to) => to.copy_from_slice(&line[..CARRIED]),
-                Err(_) => to.copy_from_slice(&line[..to.len()]),
-            }
+        let mut numbers = to.chunks_exact_mut(CARRIED);
+        let mut lines = lines.chunks_exact(16);
+        for (numbers, line) in (&mut numbers).zip(&mut lines) {
+            numbers.copy_from_slice(&line[..CARRIED]);
+        }
+        let rest = numbers.into_remainder();
+        if let Some(line) = lines.next() {
+            rest.copy_from_slice(&line[..rest.len()]);
         }
     }
 }
@@ -600,14 +605,14 @@ impl WithSimd for Outputs<'_> {
         // The thread's own rows of the buffers, at least one; there are no more threads than rows of a batch worth it.
         let own =
             if trainer.nets.len() > 1 { 0..trainer.chunk } else { share(trainer.chunk, thread, trainer.plan.len()) };
-        let partial = &mut lock(&trainer.scratch[thread]).partial;
+        let scratch = &mut *lock(&trainer.scratch[thread]);
         for (inputs, outputs) in inputs.chunks(own.len() * n).zip(outputs.chunks_mut(own.len() * m)) {
             let rows = own.start..own.start + inputs.len() / n;
             for (row, r) in rows.clone().enumerate() {
                 net.put_row(simd, r, inputs, row);
             }
             for l in 0..net.layers.len() {
-                simd.vectorize(Forward { net, l, rows: rows.clone(), drop: None, partial });
+                simd.vectorize(Forward { net, l, rows: rows.clone(), drop: None, scratch: &mut *scratch });
             }
             net.last().take_outputs(rows, outputs);
         }

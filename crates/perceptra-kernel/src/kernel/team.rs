@@ -63,6 +63,8 @@ struct State {
 
 struct Shared {
     state: Mutex<State>,
+    /// The round, to be looked at without the lock.
+    announced: AtomicUsize,
     changed: Condvar,
     barrier: Barrier,
 }
@@ -84,7 +86,7 @@ impl Team {
     pub(super) fn new(threads: usize) -> Self {
         let new = |threads| {
             let barrier = Barrier::new(threads);
-            Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), barrier })
+            Arc::new(Shared { state: Mutex::default(), announced: AtomicUsize::new(0), changed: Condvar::new(), barrier })
         };
         let shared = new(threads.max(1));
         let mut others = Vec::new();
@@ -118,6 +120,7 @@ impl Team {
             state.job = Some(job_static);
             state.round = state.round.wrapping_add(1);
             state.running = self.others.len();
+            self.shared.announced.store(state.round, Ordering::Release);
         }
         self.shared.changed.notify_all();
         self.shared.part(0, job);
@@ -146,6 +149,13 @@ impl Shared {
 fn work(number: usize, shared: &Shared) {
     let mut done = 0;
     loop {
+        // The next job often comes at once: waking up would take longer than this.
+        for _ in 0..SPINS {
+            if shared.announced.load(Ordering::Acquire) != done {
+                break;
+            }
+            std::hint::spin_loop();
+        }
         let job = {
             let mut state = shared.lock();
             loop {

@@ -135,9 +135,15 @@ unsafe fn block<S: Simd, const M: usize, const N: usize>(
     }
 }
 
-/// A block on the stack.
+/// A block of a result.
 #[repr(align(64))]
 pub(super) struct Aligned(pub(super) [f32; BLOCK]);
+
+impl Default for Aligned {
+    fn default() -> Self {
+        Self([0.0; BLOCK])
+    }
+}
 
 /// # Safety
 ///
