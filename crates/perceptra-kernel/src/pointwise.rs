@@ -199,6 +199,17 @@ pub(crate) struct Moment {
 const BETA: (f32, f32) = (0.9, 0.999);
 const EPSILON: f32 = 1e-8;
 
+impl Moment {
+    /// Plain descent by the sum of two gradients.
+    #[inline(always)]
+    pub(crate) fn descend(self, w: &mut [f32], g: &[f32], h: &[f32]) {
+        let rate = self.rate as f32;
+        for ((w, g), h) in w.iter_mut().zip(g).zip(h) {
+            *w -= (g + h) * rate;
+        }
+    }
+}
+
 impl Rule {
     /// Step `step`, from 1, with learning rate `rate`.
     pub(crate) fn at(self, step: i32, rate: f64) -> Moment {

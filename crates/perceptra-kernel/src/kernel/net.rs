@@ -12,11 +12,13 @@ use pulp::{Simd, WithSimd};
 
 use super::buffer::{Buffer, PANEL, Panels};
 use super::step::{Data, Layer, Settings};
-use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, load, multiply, store, transposed};
+use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, load, multiply, store, transpose};
 use crate::pointwise::{Activation, Moment};
 
 /// Panels of a sum over k that stay in cache.
 const DEPTH: usize = 16;
+/// Kept gradients that are used at once: they, their weights and what the rule remembers fit the nearest cache.
+const SETTLED: usize = 1024;
 /// Outputs up to which a layer is stored by output, and computed by dot products.
 const NARROW: usize = 4;
 
@@ -383,16 +385,23 @@ impl Dense {
                 // SAFETY: the caller's promise.
                 let source = unsafe { self.weight.values.read(from.range(p, i..i + n)) };
                 for c in (0..from.used(p)).step_by(16) {
-                    let mut block = [[0.0f32; 16]; 16];
-                    for (line, row) in block.iter_mut().zip(source.chunks_exact(width)) {
-                        line.copy_from_slice(&row[c..c + 16]);
-                    }
-                    let block = transposed::<S>(&block);
                     let first = p * PANEL + c;
-                    for (k, line) in block.iter().enumerate().take(self.layer.outputs - first) {
-                        let start = to.range(i / PANEL, first + k..first + k).start + i % PANEL;
+                    let columns = (self.layer.outputs - first).min(16);
+                    let start = to.range(i / PANEL, first..first).start + i % PANEL;
+                    let wide = to.width(i / PANEL);
+                    if n == 16 && columns == 16 {
                         // SAFETY: the caller's promise; 16 columns from a multiple of 16 on lie within the panel.
-                        unsafe { self.flipped.write(start..start + 16) }.copy_from_slice(line);
+                        let to = unsafe { self.flipped.write(start..start + 15 * wide + 16) };
+                        if transpose::<S>(&source[c..], width, to, wide) {
+                            continue;
+                        }
+                    }
+                    for k in 0..columns {
+                        let mut line = [0.0; 16];
+                        line.iter_mut().zip(source[c + k..].iter().step_by(width)).for_each(|(to, w)| *to = *w);
+                        let start = start + k * wide;
+                        // SAFETY: the caller's promise; 16 columns from a multiple of 16 on lie within the panel.
+                        unsafe { self.flipped.write(start..start + 16) }.copy_from_slice(&line);
                     }
                 }
             }
@@ -771,8 +780,18 @@ impl Net {
     #[inline(always)]
     fn settle(&self, settle: Settle, param: &Param, is_weight: bool, range: Range<usize>) {
         let [first, second] = &self.grads;
-        for start in range.clone().step_by(BLOCK) {
-            let place = start..(start + BLOCK).min(range.end);
+        if let Settle::WholeUse(now) = settle
+            && !second.is_empty()
+            && self.settings.is_plain_descent()
+        {
+            let kept = param.at + range.start..param.at + range.end;
+            // SAFETY: these weights and their gradients are this thread's in this phase.
+            let (w, g, h) = unsafe { (param.values.write(range), first.read(kept.clone()), second.read(kept)) };
+            now.descend(w, g, h);
+            return;
+        }
+        for start in range.clone().step_by(SETTLED) {
+            let place = start..(start + SETTLED).min(range.end);
             let kept = param.at + place.start..param.at + place.end;
             // SAFETY: the gradients of these weights are this thread's in this phase.
             let g = unsafe { first.write(kept.clone()) };

@@ -71,6 +71,16 @@ pub struct Settings {
     pub clip_norm: Option<f64>,
 }
 
+impl Settings {
+    /// Whether a step is w ← w − ρ·∂R/∂w and nothing more.
+    #[inline(always)]
+    pub(super) fn is_plain_descent(&self) -> bool {
+        self.rule == Rule::Sgd { momentum: 0.0, nesterov: false }
+            && (self.decay, self.l1, self.l2) == (0.0, 0.0, 0.0)
+            && self.clip_value.is_none()
+    }
+}
+
 /// Rows, row by row.
 #[derive(Debug, Clone, Copy)]
 pub struct Data<'a> {

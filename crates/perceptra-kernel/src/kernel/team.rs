@@ -86,7 +86,12 @@ impl Team {
     pub(super) fn new(threads: usize) -> Self {
         let new = |threads| {
             let barrier = Barrier::new(threads);
-            Arc::new(Shared { state: Mutex::default(), announced: AtomicUsize::new(0), changed: Condvar::new(), barrier })
+            Arc::new(Shared {
+                state: Mutex::default(),
+                announced: AtomicUsize::new(0),
+                changed: Condvar::new(),
+                barrier,
+            })
         };
         let shared = new(threads.max(1));
         let mut others = Vec::new();

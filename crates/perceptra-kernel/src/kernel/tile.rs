@@ -257,32 +257,29 @@ pub(super) unsafe fn dots<S: Simd>(
     }
 }
 
-/// Rows become columns.
+/// Writes 16 rows of 16 numbers, `stride` apart, as columns of rows `wide` apart, if the instruction set has a fast way.
 #[inline(always)]
-pub(super) fn transposed<S: Simd>(block: &[[f32; 16]; 16]) -> [[f32; 16]; 16] {
+pub(super) fn transpose<S: Simd>(from: &[f32], stride: usize, to: &mut [f32], wide: usize) -> bool {
     #[cfg(target_arch = "x86_64")]
     if std::any::TypeId::of::<S>() == std::any::TypeId::of::<pulp::x86::V4>() {
-        // SAFETY: a `V4` exists only where the processor has AVX-512.
-        return unsafe { transposed_avx512(block) };
+        assert!(from.len() >= 15 * stride + 16 && to.len() >= 15 * wide + 16);
+        // SAFETY: a `V4` exists only where the processor has AVX-512; 16 rows of 16 lie within both slices.
+        unsafe { transpose_avx512(from.as_ptr(), stride, to.as_mut_ptr(), wide) };
+        return true;
     }
-    let mut to = [[0.0; 16]; 16];
-    for (r, row) in block.iter().enumerate() {
-        for (c, x) in row.iter().enumerate() {
-            to[c][r] = *x;
-        }
-    }
-    to
+    let _ = (from, stride, to, wide);
+    false
 }
 
 /// # Safety
 ///
-/// The processor has AVX-512.
+/// The processor has AVX-512; 16 numbers can be read at each of 16 places `stride` apart, and written `wide` apart.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn transposed_avx512(block: &[[f32; 16]; 16]) -> [[f32; 16]; 16] {
+unsafe fn transpose_avx512(from: *const f32, stride: usize, to: *mut f32, wide: usize) {
     use std::arch::x86_64::*;
-    // SAFETY: a row is one vector.
-    let row = |i: usize| unsafe { _mm512_loadu_ps(block[i].as_ptr()) };
+    // SAFETY: the caller's promise.
+    let row = |i: usize| unsafe { _mm512_loadu_ps(from.add(i * stride)) };
     let zero = _mm512_setzero_ps();
     // Pairs of rows interleaved by ones, then by twos; then fours of 128 bits are collected.
     let mut ones = [zero; 16];
@@ -290,15 +287,8 @@ unsafe fn transposed_avx512(block: &[[f32; 16]; 16]) -> [[f32; 16]; 16] {
         ones[2 * i] = _mm512_unpacklo_ps(row(2 * i), row(2 * i + 1));
         ones[2 * i + 1] = _mm512_unpackhi_ps(row(2 * i), row(2 * i + 1));
     }
-    let twos = |a, b| (_mm512_castps_pd(a), _mm512_castps_pd(b));
-    let low = |a, b| {
-        let (a, b) = twos(a, b);
-        _mm512_castpd_ps(_mm512_unpacklo_pd(a, b))
-    };
-    let high = |a, b| {
-        let (a, b) = twos(a, b);
-        _mm512_castpd_ps(_mm512_unpackhi_pd(a, b))
-    };
+    let low = |a, b| _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+    let high = |a, b| _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
     let mut fours = [zero; 16];
     for i in 0..4 {
         let [a, b, c, d] = [ones[4 * i], ones[4 * i + 1], ones[4 * i + 2], ones[4 * i + 3]];
@@ -307,7 +297,6 @@ unsafe fn transposed_avx512(block: &[[f32; 16]; 16]) -> [[f32; 16]; 16] {
         fours[4 * i + 2] = low(b, d);
         fours[4 * i + 3] = high(b, d);
     }
-    let mut to = [[0.0; 16]; 16];
     for c in 0..4 {
         let [p, q, r, s] = [fours[c], fours[4 + c], fours[8 + c], fours[12 + c]];
         let (even, odd) = (_mm512_shuffle_f32x4::<0x88>(p, q), _mm512_shuffle_f32x4::<0xDD>(p, q));
@@ -319,11 +308,10 @@ unsafe fn transposed_avx512(block: &[[f32; 16]; 16]) -> [[f32; 16]; 16] {
             _mm512_shuffle_f32x4::<0xDD>(odd, odd_2),
         ];
         for (i, column) in columns.into_iter().enumerate() {
-            // SAFETY: a row is one vector.
-            unsafe { _mm512_storeu_ps(to[4 * i + c].as_mut_ptr(), column) };
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_storeu_ps(to.add((4 * i + c) * wide), column) };
         }
     }
-    to
 }
 
 #[cfg(test)]
@@ -331,23 +319,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn transposition_swaps_rows_and_columns_on_every_instruction_set() {
+    fn transposition_swaps_rows_and_columns() {
         struct Check;
         impl pulp::WithSimd for Check {
             type Output = ();
 
             #[inline(always)]
             fn with_simd<S: Simd>(self, _: S) {
-                let block: [[f32; 16]; 16] = std::array::from_fn(|r| std::array::from_fn(|c| (16 * r + c) as f32));
-                let to = transposed::<S>(&block);
-                for (r, row) in block.iter().enumerate() {
-                    for (c, x) in row.iter().enumerate() {
-                        assert_eq!(to[c][r], *x);
+                let (stride, wide) = (48, 16);
+                let from: Vec<f32> = (0..16 * stride).map(|i| i as f32).collect();
+                let mut to = vec![-1.0; 16 * wide];
+                if transpose::<S>(&from, stride, &mut to, wide) {
+                    for (i, x) in to.iter().enumerate() {
+                        assert_eq!(*x, from[i % wide * stride + i / wide]);
                     }
                 }
             }
         }
         pulp::Arch::new().dispatch(Check);
-        pulp::WithSimd::with_simd(Check, pulp::Scalar);
     }
 }
