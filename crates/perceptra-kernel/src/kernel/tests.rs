@@ -293,11 +293,22 @@ fn every_instruction_set_makes_the_same_steps() {
         // Without momentum: where a gradient is 0 but for rounding, Adam would take the rounding for a direction.
         let settings = Settings { rule: PLAIN.rule, ..settings };
         let (fast, _) = train((widths, f), settings, rows, 2, Arch::new());
-        let (plain, _) = train((widths, f), settings, rows, 2, Arch::Scalar);
-        for (i, (a, b)) in fast.iter().zip(&plain).enumerate() {
-            assert!((a - b).abs() <= 1e-4 * (1.0 + b.abs()), "{widths:?} {i}: {a} {b}");
+        for arch in others() {
+            let (plain, _) = train((widths, f), settings, rows, 2, arch);
+            for (i, (a, b)) in fast.iter().zip(&plain).enumerate() {
+                assert!((a - b).abs() <= 1e-4 * (1.0 + b.abs()), "{widths:?} {i}: {a} {b}");
+            }
         }
     }
+}
+
+/// Instruction sets that are not the one that is chosen here, but would be elsewhere.
+fn others() -> Vec<Arch> {
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
+    let mut others = vec![Arch::Scalar];
+    #[cfg(target_arch = "x86_64")]
+    others.extend(pulp::x86::V3::try_new().map(Arch::V3));
+    others
 }
 
 #[test]
