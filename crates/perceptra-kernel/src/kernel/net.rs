@@ -134,7 +134,8 @@ impl Net {
             let to = unsafe { self.x.write(self.x_shape.range(p, r..r + 1)) };
             // Widths are multiples of 16, and what lies beyond the row is 0.
             for (to, part) in to.chunks_exact_mut(S::F32_LANES).zip(part.chunks(S::F32_LANES)) {
-                store::<S>(to, 0, simd.partial_load_f32s(part));
+                let whole = part.len() == S::F32_LANES;
+                store::<S>(to, 0, if whole { load::<S>(part, 0) } else { simd.partial_load_f32s(part) });
             }
         }
     }
