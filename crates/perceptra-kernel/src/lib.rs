@@ -42,6 +42,8 @@
 mod kernel;
 mod math;
 mod pointwise;
+mod settings;
 
-pub use kernel::{Data, DenseTrainer, Layer, Settings, Totals};
+pub use kernel::DenseTrainer;
 pub use pointwise::{Activation, Loss, Rule};
+pub use settings::{Data, Layer, Settings, Totals};

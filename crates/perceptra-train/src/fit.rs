@@ -4,9 +4,13 @@ use std::time::{Duration, Instant};
 
 use perceptra_nn::Loss;
 
-use crate::autodiff::Weighted;
-use crate::engine::{Judged, Plan, Started, start};
-use crate::{Control, Dataset, Epoch, Event, History, Metric, Network, Observer, StopReason, TrainConfig, TrainError};
+use crate::autodiff::Autodiff;
+use crate::engine::{Judged, Plan, Running};
+use crate::fused::Fused;
+use crate::weighted::Weighted;
+use crate::{
+    Control, Dataset, Engine, Epoch, Event, History, Metric, Network, Observer, StopReason, TrainConfig, TrainError,
+};
 
 /// A trained network and how it came about.
 #[derive(Debug, Clone)]
@@ -138,5 +142,28 @@ impl Progress {
             self.idle += 1;
         }
         self.idle
+    }
+}
+
+/// An engine at work.
+struct Started<'a, N> {
+    running: Box<dyn Running<N> + 'a>,
+    engine: Engine,
+    /// Why it is not the fused one, where that would have been taken.
+    obstacle: Option<String>,
+}
+
+/// The engine that is asked for, or the best one.
+fn start<'a, N: Network + 'a>(network: N, plan: &Plan<'a>) -> Result<Started<'a, N>, TrainError> {
+    let wanted = plan.config.engine;
+    let obstacle = if wanted == Engine::Autodiff { None } else { Fused::obstacle(&network, plan) };
+    match (wanted, obstacle) {
+        (Engine::Fused, Some(obstacle)) => Err(TrainError::Engine { obstacle }),
+        (Engine::Fused | Engine::Auto, None) => {
+            Ok(Started { running: Box::new(Fused::new(network, plan)?), engine: Engine::Fused, obstacle: None })
+        }
+        (_, obstacle) => {
+            Ok(Started { running: Box::new(Autodiff::new(network, plan)), engine: Engine::Autodiff, obstacle })
+        }
     }
 }

@@ -9,9 +9,10 @@ use perceptra_kernel as kernel;
 use perceptra_nn::{Activation, FeedForward, Loss};
 use perceptra_random::{Purpose, Stream};
 
-use crate::autodiff::{EVALUATE, Weighted, read};
-use crate::engine::{Judged, Plan, Running, monitored};
+use crate::engine::{Judged, Plan, Running};
+use crate::metrics::monitored;
 use crate::optimizer::schedule;
+use crate::weighted::{EVALUATE, Weighted, read};
 use crate::{Metric, Network, Optimizer, Pass, TrainConfig, TrainError};
 
 /// A dense network in training on the CPU.

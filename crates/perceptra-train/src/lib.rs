@@ -40,6 +40,7 @@ mod history;
 mod metrics;
 mod network;
 mod optimizer;
+mod weighted;
 
 pub use atomic::write_atomic;
 pub use config::{Batch, ClassWeights, Optimizer, Schedule, TrainConfig};

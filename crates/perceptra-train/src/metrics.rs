@@ -326,6 +326,34 @@ pub fn probabilities(outputs: &[f32], columns: usize, loss: Loss) -> Vec<f32> {
     }
 }
 
+/// A metric of outputs, in the targets' units.
+pub(crate) fn monitored(
+    mut outputs: Vec<f32>,
+    targets: &[f32],
+    columns: usize,
+    weights: Option<&[f32]>,
+    units: Option<&[f32]>,
+    loss: Loss,
+    metric: Metric,
+) -> f64 {
+    if metric.is_of_classes() {
+        let truth: Vec<u32> = match columns {
+            1 => targets.iter().map(|&t| u32::from(t > 0.5)).collect(),
+            _ => targets.chunks_exact(columns).map(|t| argmax(t) as u32).collect(),
+        };
+        let p = probabilities(&outputs, columns, loss);
+        let m = ClassificationMetrics::of(&p, &truth, columns.max(2), weights);
+        return m.get(metric).unwrap_or(f64::NAN);
+    }
+    let mut targets = targets.to_vec();
+    if let Some(units) = units {
+        for row in outputs.chunks_exact_mut(columns).chain(targets.chunks_exact_mut(columns)) {
+            row.iter_mut().zip(units).for_each(|(x, unit)| *x *= unit);
+        }
+    }
+    RegressionMetrics::of(&outputs, &targets, columns, weights).get(metric).unwrap_or(f64::NAN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

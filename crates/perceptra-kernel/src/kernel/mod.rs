@@ -14,4 +14,4 @@ mod team;
 mod tests;
 mod tile;
 
-pub use step::{Data, DenseTrainer, Layer, Settings, Totals};
+pub use step::DenseTrainer;

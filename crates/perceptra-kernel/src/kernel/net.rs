@@ -11,9 +11,9 @@ use perceptra_random::{Purpose, Stream};
 use pulp::{Simd, WithSimd};
 
 use super::buffer::{Buffer, PANEL, Panels};
-use super::step::{Data, Layer, Settings};
 use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, load, multiply, store, transpose};
 use crate::pointwise::{Activation, Moment};
+use crate::settings::{Data, Layer, Settings};
 
 /// Panels of a sum over k that stay in cache.
 const DEPTH: usize = 16;

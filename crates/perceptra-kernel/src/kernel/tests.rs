@@ -6,8 +6,9 @@ use perceptra_random::{Purpose, Stream};
 use proptest::prelude::*;
 use pulp::Arch;
 
-use super::{Data, DenseTrainer, Layer, Settings, Totals};
+use super::DenseTrainer;
 use crate::pointwise::{Activation, Loss, Rule};
+use crate::settings::{Data, Layer, Settings, Totals};
 
 const SMOOTH: [Activation; 8] = [
     Activation::Identity,
