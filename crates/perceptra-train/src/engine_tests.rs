@@ -90,18 +90,21 @@ fn networks() -> impl Strategy<Value = FeedForwardConfig> {
     })
 }
 
+/// The step rules of the fused engine: optimiser, momentum, whether that is Nesterov's.
+const RULES: [(Optimizer, f64, bool); 9] = [
+    (Optimizer::Sgd, 0.0, false),
+    (Optimizer::Sgd, 0.9, false),
+    (Optimizer::Sgd, 0.9, true),
+    (Optimizer::Adam, 0.0, false),
+    (Optimizer::AdamW, 0.0, false),
+    (Optimizer::RmsProp, 0.0, false),
+    (Optimizer::RmsProp, 0.5, false),
+    (Optimizer::AdaGrad, 0.0, false),
+    (Optimizer::Lion, 0.0, false),
+];
+
 fn optimisers() -> impl Strategy<Value = TrainConfig> {
-    let rule = prop::sample::select(vec![
-        (Optimizer::Sgd, 0.0, false),
-        (Optimizer::Sgd, 0.9, false),
-        (Optimizer::Sgd, 0.9, true),
-        (Optimizer::Adam, 0.0, false),
-        (Optimizer::AdamW, 0.0, false),
-        (Optimizer::RmsProp, 0.0, false),
-        (Optimizer::RmsProp, 0.5, false),
-        (Optimizer::AdaGrad, 0.0, false),
-        (Optimizer::Lion, 0.0, false),
-    ]);
+    let rule = prop::sample::select(RULES.to_vec());
     let penalty = || prop_oneof![Just(0.0), Just(0.01)];
     let clip = || prop_oneof![Just(None), Just(Some(0.05))];
     let schedule = prop::sample::select(vec![Schedule::Constant, Schedule::Cosine]);
@@ -204,17 +207,7 @@ fn every_rule_moves_every_weight_the_same() {
     let data = data(Loss::MeanSquared, 40, (30, 2), false, 7);
     let network = FeedForwardConfig::new(30, 2).init(&Device::flex()).unwrap();
     let start = weights(&network);
-    for (optimizer, momentum, nesterov) in [
-        (Optimizer::Sgd, 0.0, false),
-        (Optimizer::Sgd, 0.9, false),
-        (Optimizer::Sgd, 0.9, true),
-        (Optimizer::Adam, 0.0, false),
-        (Optimizer::AdamW, 0.0, false),
-        (Optimizer::RmsProp, 0.0, false),
-        (Optimizer::RmsProp, 0.5, false),
-        (Optimizer::AdaGrad, 0.0, false),
-        (Optimizer::Lion, 0.0, false),
-    ] {
+    for (optimizer, momentum, nesterov) in RULES {
         for weight_decay in [0.0, 0.1] {
             let base = TrainConfig { learning_rate: 0.01, batch: Batch::Rows(20), ..TrainConfig::default() };
             let config = TrainConfig { optimizer, momentum, nesterov, weight_decay, epochs: 3, ..base };

@@ -333,17 +333,14 @@ fn a_batch_in_several_goes_is_the_same_step() {
 }
 
 #[test]
-fn nan_and_infinity_are_not_swallowed() {
+fn nan_is_not_swallowed() {
     for f in [Activation::Relu, Activation::LeakyRelu, Activation::Tanh, Activation::Elu, Activation::Gelu] {
         let layers = layers(&[2, 5, 1], &[f, Activation::Identity], true);
-        for bad in [f32::NAN, f32::INFINITY] {
-            let mut trainer = DenseTrainer::new(&layers, Settings { batch: 2, ..PLAIN }, 1);
-            fill(&mut trainer, &layers, 1);
-            let data = Data { inputs: &[bad, 1.0, 0.0, 1.0], targets: &[0.0, 1.0], weights: None };
-            trainer.epoch(&data, &[0, 1], 1, &|_| 0.1, None);
-            let totals = trainer.epoch(&data, &[0, 1], 2, &|_| 0.1, None);
-            assert!(!totals.loss.is_finite() || !bad.is_nan(), "{f:?} {bad}");
-        }
+        let mut trainer = DenseTrainer::new(&layers, Settings { batch: 2, ..PLAIN }, 1);
+        fill(&mut trainer, &layers, 1);
+        let data = Data { inputs: &[f32::NAN, 1.0, 0.0, 1.0], targets: &[0.0, 1.0], weights: None };
+        let totals = trainer.epoch(&data, &[0, 1], 1, &|_| 0.1, None);
+        assert!(totals.loss.is_nan(), "{f:?}");
     }
 }
 
