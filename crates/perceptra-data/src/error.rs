@@ -27,6 +27,18 @@ pub enum DataError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// What can only be read once, where it has to be read several times.
+    #[error("{name}: can be read only once, and streaming reads a table several times")]
+    ReadOnce {
+        /// File or stream.
+        name: String,
+    },
+    /// A file that is not what it was when it was read first.
+    #[error("{name}: the file has changed while it was in use")]
+    Changed {
+        /// File or stream.
+        name: String,
+    },
     /// A file of 0 bytes (or nothing but comments and blank lines).
     #[error("{name}: the file is empty")]
     Empty {
@@ -343,6 +355,8 @@ impl DataError {
             Self::Foreign { looks_like: "UTF-16 text", .. } => "convert the file first: iconv -f utf-16 -t utf-8 FILE",
             Self::Foreign { .. } => "CSV, TSV (also gzipped), Parquet and Arrow IPC files are read",
             Self::UnsupportedType { column, .. } => return Some(format!("leave it out with --ignore {column:?}")),
+            Self::ReadOnce { .. } => "write it to a file first, or leave --stream away",
+            Self::Changed { .. } => "begin again, with a file that nobody writes to",
             Self::DuplicateColumn { .. } => "give each column its own name",
             Self::NoColumn { nearest, .. } | Self::MissingColumns { nearest, .. } => {
                 return nearest.as_ref().map(|name| format!("did you mean {name:?}?"));

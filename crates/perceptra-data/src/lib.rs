@@ -24,6 +24,7 @@ mod error;
 mod read;
 mod schema;
 mod split;
+mod stream;
 mod table;
 
 pub use encode::{EncodeReport, Encoder, EncoderOptions, Matrix, Scaling, class_numbers, row_weights, target_numbers};
@@ -31,6 +32,7 @@ pub use error::{DataError, Place};
 pub use read::{MISSING, ReadOptions, TableReader};
 pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task};
 pub use split::{Split, SplitOptions, strata};
+pub use stream::{Pass, Sample, TableStream};
 pub use table::{Table, nearest};
 
 #[cfg(test)]

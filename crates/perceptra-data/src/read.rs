@@ -79,6 +79,42 @@ fn display_name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
 }
 
+/// Opens a file that is no folder.
+pub(crate) fn open(path: &Path) -> Result<(String, File), DataError> {
+    let name = display_name(path);
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(DataError::NotFound { path: path.to_owned() });
+        }
+        Err(source) => return Err(DataError::Io { name, source }),
+    };
+    match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(DataError::IsFolder { path: path.to_owned() }),
+        Ok(_) => Ok((name, file)),
+        Err(source) => Err(DataError::Io { name, source }),
+    }
+}
+
+/// Whether the name of a file says that tabs separate its fields.
+pub(crate) fn has_tabs(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let stem = lower.strip_suffix(".gz").unwrap_or(&lower);
+    stem.ends_with(".tsv") || stem.ends_with(".tab")
+}
+
+/// What the first bytes of a file say; nothing of a pipe, which cannot be read twice.
+pub(crate) fn kind_of(name: &str, mut file: &File) -> Result<Option<Kind>, DataError> {
+    let io = |source| DataError::Io { name: name.to_owned(), source };
+    if !file.metadata().map_err(io)?.is_file() {
+        return Ok(None);
+    }
+    let mut magic = [0; 8];
+    let n = read_up_to(&mut file, &mut magic).map_err(io)?;
+    file.rewind().map_err(io)?;
+    Ok(Some(Kind::of(&magic[..n])))
+}
+
 impl TableReader {
     /// Opens the file at `path`, or standard input for `-`, to be read in tables of at most `rows` rows.
     ///
@@ -93,33 +129,13 @@ impl TableReader {
         if path == Path::new("-") {
             return Self::from_stream(name, Box::new(std::io::stdin()), false, options, rows);
         }
-        let io = |source| DataError::Io { name: name.clone(), source };
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(DataError::NotFound { path: path.to_owned() });
-            }
-            Err(source) => return Err(io(source)),
-        };
-        let metadata = file.metadata().map_err(io)?;
-        if metadata.is_dir() {
-            return Err(DataError::IsFolder { path: path.to_owned() });
+        let (name, file) = open(path)?;
+        let tabs = has_tabs(&name);
+        match kind_of(&name, &file)? {
+            Some(Kind::Parquet) => Self::parquet(name, file, rows),
+            Some(Kind::Arrow) => Self::ipc(name, BufReader::new(file)),
+            _ => Self::from_stream(name, Box::new(file), tabs, options, rows),
         }
-        let lower = name.to_lowercase();
-        let stem = lower.strip_suffix(".gz").unwrap_or(&lower);
-        let tabs = stem.ends_with(".tsv") || stem.ends_with(".tab");
-        let mut magic = [0; 8];
-        let mut file = file;
-        if metadata.is_file() {
-            let n = read_up_to(&mut file, &mut magic).map_err(io)?;
-            file.rewind().map_err(io)?;
-            match Kind::of(&magic[..n]) {
-                Kind::Parquet => return Self::parquet(name, file, rows),
-                Kind::Arrow => return Self::ipc(name, BufReader::new(file)),
-                _ => {}
-            }
-        }
-        Self::from_stream(name, Box::new(file), tabs, options, rows)
     }
 
     /// Column names, in the order of the file.
@@ -127,7 +143,30 @@ impl TableReader {
         &self.columns
     }
 
-    fn from_stream(
+    /// What separates the fields of a CSV file, and where its next piece begins: the byte and the line.
+    pub(crate) fn csv(&self) -> Option<(u8, u64, u64)> {
+        match &self.pieces {
+            Pieces::Csv(csv) => {
+                let position = csv.reader.position();
+                Some((csv.delimiter, position.byte(), position.line()))
+            }
+            Pieces::Arrow { .. } => None,
+        }
+    }
+
+    /// Reads one piece of `rows` rows of a CSV file, from the middle of it, at `line`.
+    pub(crate) fn csv_piece(
+        name: String,
+        input: Box<dyn BufRead>,
+        columns: Vec<String>,
+        options: &ReadOptions,
+        (rows, line): (usize, u64),
+    ) -> Self {
+        let csv = CsvPieces::build(name, input, columns.clone(), options, (rows, line));
+        Self { pieces: Pieces::Csv(Box::new(csv)), rows: 0, columns }
+    }
+
+    pub(crate) fn from_stream(
         name: String,
         input: Box<dyn Read>,
         tabs: bool,
@@ -193,7 +232,7 @@ impl TableReader {
         Self::arrow(name, "Arrow IPC", &schema, reader.map(|b| b.map_err(|e| e.to_string())))
     }
 
-    fn arrow(
+    pub(crate) fn arrow(
         name: String,
         format: &'static str,
         schema: &arrow::datatypes::SchemaRef,
@@ -243,7 +282,7 @@ fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize
 
 /// What the first bytes say a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Empty,
     Text,
     Gzip,
@@ -294,9 +333,12 @@ struct CsvPieces {
     name: String,
     reader: csv::Reader<QuoteCounter>,
     odd_quotes: std::rc::Rc<std::cell::Cell<bool>>,
+    delimiter: u8,
     columns: Vec<String>,
     missing: HashSet<String>,
     rows: usize,
+    /// Lines of the file before the input.
+    lines_before: u64,
     /// The line of the last row, if a line break stands in one of its fields.
     last_with_break: Option<u64>,
     done: bool,
@@ -319,14 +361,11 @@ impl CsvPieces {
                 sniff_delimiter(start, comment)
             }
         };
-        let odd_quotes = std::rc::Rc::new(std::cell::Cell::new(false));
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .comment(comment)
-            .flexible(true)
-            .buffer_capacity(1 << 16)
-            .from_reader(QuoteCounter { inner: input, odd: odd_quotes.clone() });
-        let header = reader.byte_headers().map_err(|e| csv_error(&name, &e))?.clone();
+        let options = ReadOptions { delimiter: Some(char::from(delimiter)), ..options.clone() };
+        let mut pieces = Self::build(name, input, Vec::new(), &options, (rows, 1));
+        let name = pieces.name.clone();
+        let mut header = csv::ByteRecord::new();
+        pieces.reader.read_byte_record(&mut header).map_err(|e| csv_error(&name, &e))?;
         if header.is_empty() {
             return Err(DataError::Empty { name });
         }
@@ -340,8 +379,40 @@ impl CsvPieces {
             return Err(DataError::Foreign { name, looks_like: "binary data" });
         }
         check_names(&name, columns.iter().map(String::as_str))?;
+        pieces.columns = columns;
+        Ok(pieces)
+    }
+
+    /// A reader of `rows` rows at a time whose input begins at `line` of the file.
+    fn build(
+        name: String,
+        input: Box<dyn BufRead>,
+        columns: Vec<String>,
+        options: &ReadOptions,
+        (rows, line): (usize, u64),
+    ) -> Self {
+        let delimiter = options.delimiter.map_or(b',', |c| c as u8);
+        let odd_quotes = std::rc::Rc::new(std::cell::Cell::new(false));
+        let reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .delimiter(delimiter)
+            .comment(options.comment.map(|c| c as u8))
+            .flexible(true)
+            .buffer_capacity(1 << 16)
+            .from_reader(QuoteCounter { inner: input, odd: odd_quotes.clone() });
         let missing = options.missing.iter().map(|m| m.trim().to_owned()).collect();
-        Ok(Self { name, reader, odd_quotes, columns, missing, rows, last_with_break: None, done: false })
+        Self {
+            name,
+            reader,
+            odd_quotes,
+            delimiter,
+            columns,
+            missing,
+            rows,
+            lines_before: line.saturating_sub(1),
+            last_with_break: None,
+            done: false,
+        }
     }
 
     fn next(&mut self) -> Option<Result<Table, DataError>> {
@@ -374,7 +445,7 @@ impl CsvPieces {
                     _ => break,
                 }
             }
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = self.lines_before + record.position().map_or(0, csv::Position::line);
             self.last_with_break = record.iter().any(|f| f.contains(&b'\n')).then_some(line);
             if record.len() != self.columns.len() || record.as_slice().len() > MAX_ROW {
                 if self.swallowed() {

@@ -144,6 +144,12 @@ impl Table {
         }
     }
 
+    /// The table, of which `rows` rows of the source stand before it.
+    pub(crate) fn at_row(mut self, rows: u64) -> Self {
+        self.first_row = rows;
+        self
+    }
+
     /// Says that `rows` rows of the source stand before this table.
     pub(crate) fn set_first_row(&mut self, rows: u64) {
         self.first_row = rows;

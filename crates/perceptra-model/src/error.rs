@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use perceptra_data::DataError;
 use perceptra_nn::NetworkError;
-use perceptra_train::TrainError;
+use perceptra_train::{LockError, TrainError};
 
 /// A run or a model that failed. [`ModelError::hint`] says how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,29 @@ pub enum ModelError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Another run is at work on the same files.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A folder to resume from that has no checkpoint.
+    #[error("{folder}: there is no checkpoint in this folder")]
+    NoCheckpoint {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A folder for checkpoints that has those of an earlier run.
+    #[error("{folder}: the folder has checkpoints of an earlier run")]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A checkpoint of a run with other settings or other data.
+    #[error("{path}: the run was begun otherwise: {}", .differences.join("; "))]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What differs.
+        differences: Vec<String>,
+    },
     /// A file that is no model of this program.
     #[error("{name}: not a perceptra model: {reason}")]
     Foreign {
@@ -108,6 +131,15 @@ impl ModelError {
                 "regression" => "use loss, mse, rmse, mae, r2 or explained-variance".into(),
                 _ => "use loss, accuracy, balanced-accuracy, precision, recall, f1, roc-auc or log-loss".into(),
             }),
+            Self::Lock(LockError::Held { .. }) => Some("wait for it to end, or write somewhere else".into()),
+            Self::NoCheckpoint { .. } => Some("begin the run with --checkpoint FOLDER".into()),
+            Self::Occupied { folder } => Some(format!(
+                "--resume {} goes on with that run; for a new one choose another folder or remove this one",
+                folder.display()
+            )),
+            Self::OtherRun { .. } => {
+                Some("go on with the same table and settings, or begin a new run with --checkpoint FOLDER".into())
+            }
             Self::Version { .. } => Some("use a later version of perceptra".into()),
             Self::Damaged { .. } => Some("copy the file again from where it was made, or train again".into()),
             _ => None,

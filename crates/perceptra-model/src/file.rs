@@ -5,19 +5,27 @@
 //! two, each [outputs]. The metadata entry `perceptra` is JSON: `format`, `checksum` (CRC-32 of this JSON with an empty
 //! checksum, then of all tensors' bytes in order of their names), `version` of the program, and what
 //! [`Model`] says of itself. Nothing in it is executed.
+//!
+//! A checkpoint is a model file with `resume` in its JSON (the engine, a fingerprint of the data, the run as TOML) and three
+//! tensors of bytes: `resume.network`, `resume.best` (Burn's records) and `resume.optimizer`.
+//!
+//! Nothing is allocated by a number from the file before that number has been checked against the file's own size: the
+//! header's length, the tensors' places (they lie one after another and end with the file), every shape against the
+//! network's description, and that against the sizes of the tensors.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use burn::module::{Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_nn::{FeedForward, Initializer};
-use perceptra_train::{TrainError, write_atomic};
+use perceptra_train::{Engine, TrainError, TrainState, write_atomic};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Fingerprint;
 use crate::model::About;
 use crate::{Model, ModelError};
 
@@ -35,7 +43,20 @@ struct Metadata {
     version: String,
     #[serde(flatten)]
     about: About,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resume: Option<Resume>,
 }
+
+/// What a checkpoint says besides.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Resume {
+    pub(crate) engine: Engine,
+    pub(crate) data: Fingerprint,
+    pub(crate) run: String,
+}
+
+/// The tensors of a checkpoint besides those of its network.
+const RESUME: [&str; 3] = ["resume.network", "resume.best", "resume.optimizer"];
 
 /// The part of the metadata that every format has.
 #[derive(Deserialize)]
@@ -62,16 +83,7 @@ impl Model {
     ///
     /// [`ModelError::Read`], [`ModelError::Foreign`], [`ModelError::Version`], [`ModelError::Damaged`].
     pub fn load(path: &Path, device: &Device) -> Result<Self, ModelError> {
-        let read = |source| ModelError::Read { path: path.to_owned(), source };
-        let size = std::fs::metadata(path).map_err(read)?.len();
-        if size > MAX_FILE {
-            return Err(ModelError::Foreign {
-                name: path.display().to_string(),
-                reason: format!("it has {size} bytes, models have at most {MAX_FILE}"),
-            });
-        }
-        let bytes = std::fs::read(path).map_err(read)?;
-        Self::from_bytes(&path.display().to_string(), &bytes, device)
+        Parsed::read(path)?.model(device)
     }
 
     /// The model as the bytes of its file.
@@ -80,23 +92,36 @@ impl Model {
     ///
     /// [`TrainError::Device`] if the weights cannot be read from their device.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
-        let tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = tensors(&self.network)?
+        self.bytes(None)
+    }
+
+    /// The model, or a checkpoint of its run, as the bytes of its file.
+    pub(crate) fn bytes(&self, resume: Option<(Resume, &TrainState)>) -> Result<Vec<u8>, ModelError> {
+        let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = tensors(&self.network)?
             .into_iter()
-            .map(|(name, (shape, values))| (name, (shape, values.iter().flat_map(|x| x.to_le_bytes()).collect())))
+            .map(|(name, (shape, values))| {
+                (name, (Dtype::F32, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect()))
+            })
             .collect();
+        if let Some((_, state)) = &resume {
+            for (name, bytes) in RESUME.into_iter().zip([&state.network, &state.best, &state.optimizer]) {
+                tensors.insert(name.to_owned(), (Dtype::U8, vec![bytes.len()], bytes.clone()));
+            }
+        }
         let mut metadata = Metadata {
             format: FORMAT,
             checksum: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             about: self.about.clone(),
+            resume: resume.map(|(resume, _)| resume),
         };
         // Plain data with text keys: JSON can write all of it.
         let json = |metadata: &Metadata| serde_json::to_string(metadata).unwrap_or_default();
-        metadata.checksum = checksum(&json(&metadata), tensors.values().map(|(_, bytes)| bytes.as_slice()));
+        metadata.checksum = checksum(&json(&metadata), tensors.values().map(|(_, _, bytes)| bytes.as_slice()));
         let entry = HashMap::from([(ENTRY.to_owned(), json(&metadata))]);
-        let views = tensors.iter().filter_map(|(name, (shape, bytes))| {
+        let views = tensors.iter().filter_map(|(name, (dtype, shape, bytes))| {
             // The bytes were made from the shape.
-            Some((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).ok()?))
+            Some((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).ok()?))
         });
         Ok(safetensors::serialize(views, Some(entry)).unwrap_or_default())
     }
@@ -107,6 +132,39 @@ impl Model {
     ///
     /// As [`Model::load`].
     pub fn from_bytes(name: &str, bytes: &[u8], device: &Device) -> Result<Self, ModelError> {
+        Parsed::new(name, bytes)?.model(device)
+    }
+}
+
+/// A model file that has been found to be whole and to fit together, still on the host.
+pub(crate) struct Parsed {
+    name: String,
+    pub(crate) about: About,
+    resume: Option<Resume>,
+    tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
+}
+
+impl Parsed {
+    pub(crate) fn read(path: &Path) -> Result<Self, ModelError> {
+        let read = |source| ModelError::Read { path: path.to_owned(), source };
+        let file = std::fs::File::open(path).map_err(read)?;
+        let metadata = file.metadata().map_err(read)?;
+        if metadata.is_dir() {
+            return Err(read(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder")));
+        }
+        // A pipe has no size, and no end that could be relied on.
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(read)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(ModelError::Foreign {
+                name: path.display().to_string(),
+                reason: format!("it has more than {MAX_FILE} bytes, which models have at most"),
+            });
+        }
+        Self::new(&path.display().to_string(), &bytes)
+    }
+
+    fn new(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
         let damaged = |reason: String| ModelError::Damaged { name: name.to_owned(), reason };
         let foreign = |reason: &str| ModelError::Foreign { name: name.to_owned(), reason: reason.to_owned() };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| match looks_like(bytes) {
@@ -126,9 +184,23 @@ impl Model {
         if checksum(&blank, tensors.values().map(|view| view.data())) != head.checksum {
             return Err(damaged("its contents do not match its checksum".into()));
         }
-        let Metadata { about, .. } = serde_json::from_str(json).map_err(|e| damaged(format!("its metadata: {e}")))?;
-        let network = network(&about, &tensors, device).map_err(damaged)?;
-        Ok(Self { about, network })
+        let Metadata { about, resume, .. } =
+            serde_json::from_str(json).map_err(|e| damaged(format!("its metadata: {e}")))?;
+        check(&about, resume.is_some(), &tensors).map_err(damaged)?;
+        let tensors = tensors.into_iter().map(|(name, view)| (name, (view.shape().to_vec(), view.data().to_vec())));
+        Ok(Self { name: name.to_owned(), about, resume, tensors: tensors.collect() })
+    }
+
+    fn model(self, device: &Device) -> Result<Model, ModelError> {
+        let network = network(&self.about, &self.tensors, device)
+            .map_err(|reason| ModelError::Damaged { name: self.name, reason })?;
+        Ok(Model { about: self.about, network })
+    }
+
+    /// What makes it a checkpoint: the bytes of the network, the best network and the optimiser.
+    pub(crate) fn resume(mut self) -> Option<(Resume, [Vec<u8>; 3])> {
+        let bytes = RESUME.map(|name| self.tensors.remove(name).map(|(_, bytes)| bytes).unwrap_or_default());
+        Some((self.resume?, bytes))
     }
 }
 
@@ -192,8 +264,8 @@ fn tensors(network: &FeedForward) -> Result<Vec<(String, Values)>, ModelError> {
     Ok(all)
 }
 
-/// Builds the network that `about` describes from `tensors`, once these have been found to be exactly its tensors.
-fn network(about: &About, tensors: &BTreeMap<String, TensorView<'_>>, device: &Device) -> Result<FeedForward, String> {
+/// Finds out whether `tensors` are exactly those of the network that `about` describes, and of a checkpoint if it is one.
+fn check(about: &About, is_checkpoint: bool, tensors: &BTreeMap<String, TensorView<'_>>) -> Result<(), String> {
     let config = &about.network;
     config.validate().map_err(|e| e.to_string())?;
     let encoder = &about.encoder;
@@ -219,20 +291,30 @@ fn network(about: &About, tensors: &BTreeMap<String, TensorView<'_>>, device: &D
                 view.shape()
             ));
         }
-    }
-    if let Some(extra) = tensors.keys().find(|name| !expected.contains_key(*name)) {
-        return Err(format!("the tensor {extra} has no place in the network"));
-    }
-    let values = |name: &str| -> Result<(Vec<f32>, Vec<usize>), String> {
-        let view = &tensors[name];
-        let values: Vec<f32> =
-            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        match values.iter().all(|x| x.is_finite()) {
-            true => Ok((values, view.shape().to_vec())),
-            false => Err(format!("the tensor {name} holds NaN or infinite values")),
+        if !view.data().as_chunks::<4>().0.iter().all(|b| f32::from_le_bytes(*b).is_finite()) {
+            return Err(format!("the tensor {name} holds NaN or infinite values"));
         }
+    }
+    for (name, view) in tensors.iter().filter(|(name, _)| !expected.contains_key(*name)) {
+        if !(is_checkpoint && RESUME.contains(&name.as_str()) && view.dtype() == Dtype::U8) {
+            return Err(format!("the tensor {name} has no place in the network"));
+        }
+    }
+    Ok(())
+}
+
+/// Builds the network that `about` describes from its tensors.
+fn network(
+    about: &About,
+    tensors: &BTreeMap<String, (Vec<usize>, Vec<u8>)>,
+    device: &Device,
+) -> Result<FeedForward, String> {
+    let config = &about.network;
+    let data = |name: String| {
+        let Some((shape, bytes)) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
+        let values: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        Ok(TensorData::new(values, shape.clone()))
     };
-    let data = |name: String| values(&name).map(|(values, shape)| TensorData::new(values, shape));
     let mut network = config.clone().with_initializer(Initializer::Zeros).init(device).map_err(|e| e.to_string())?;
     for (i, layer) in network.layers.iter_mut().enumerate() {
         layer.linear.weight = Param::from_data(data(format!("layers.{i}.weight"))?, device);

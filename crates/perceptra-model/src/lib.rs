@@ -22,13 +22,15 @@
 //! A [`RunConfig`] describes a run; [`train`] takes it through schema, split, encoder and
 //! [`fit`](perceptra_train::fit) to a [`Model`], which predicts and judges tables and lives in one SafeTensors file.
 
+mod checkpoint;
 mod error;
 mod file;
 mod model;
 mod run;
 mod train;
 
+pub use checkpoint::{Checkpoint, CheckpointConfig};
 pub use error::ModelError;
 pub use model::{MetricValues, Metrics, Model, Predictions};
 pub use run::{DataConfig, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Tables};
-pub use train::{Trained, train};
+pub use train::{Trained, resume, train};

@@ -7,7 +7,7 @@ use perceptra_nn::{Activation, FeedForwardConfig, Hidden, Initializer, Norm};
 use perceptra_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::ModelError;
+use crate::{CheckpointConfig, ModelError};
 
 /// A run, completely: data, encoder, network, training, device, output.
 ///
@@ -47,6 +47,8 @@ pub struct RunConfig {
     pub train: TrainConfig,
     /// Where it runs and what is written.
     pub output: OutputConfig,
+    /// What is kept while it trains.
+    pub checkpoint: CheckpointConfig,
 }
 
 /// The table and the meaning of its columns.
@@ -198,6 +200,11 @@ impl RunConfig {
                 }
             }
             Err(problem) => problems.push(problem),
+        }
+        for (key, value) in [("checkpoint.every", self.checkpoint.every), ("checkpoint.keep", self.checkpoint.keep)] {
+            if value == 0 {
+                problems.push(format!("{key} is 0, it must be at least 1"));
+            }
         }
         if self.encoder.max_categories == 0 {
             problems.push("max_categories is 0, it must be at least 1".into());

@@ -4,11 +4,12 @@ use burn::tensor::Device;
 use perceptra_data::{
     DataError, EncodeReport, Encoder, Schema, Split, Table, Task, row_weights, strata, target_numbers,
 };
-use perceptra_nn::{Activation, Loss};
-use perceptra_train::{Dataset, Metric, Observer, fit};
+use perceptra_nn::{Activation, FeedForwardConfig, Loss};
+use perceptra_train::{Dataset, History, Metric, Observer, StopReason, TrainConfig, fit};
 
+use crate::checkpoint::{Encoded, Fingerprint, Folder, Keeper};
 use crate::model::About;
-use crate::{Metrics, Model, ModelError, RunConfig, Tables};
+use crate::{Checkpoint, Metrics, Model, ModelError, RunConfig, Tables};
 
 /// A trained model and what there is to say of its making.
 #[derive(Debug, Clone)]
@@ -21,11 +22,14 @@ pub struct Trained {
     pub validation: Option<Metrics>,
     /// Missing values of the training rows that were filled in.
     pub report: EncodeReport,
+    /// Whether the network gives the same output for every row: all units of a hidden layer are off, or it learned nothing.
+    pub dead: bool,
 }
 
 /// Trains a model on `tables` as `run` says, on `device`.
 ///
-/// The test rows are looked at once, at the end. The encoder learns from the training rows alone.
+/// The test rows are looked at once, at the end. The encoder learns from the training rows alone. Checkpoints are written if
+/// `run.checkpoint` has a folder; [`resume`] goes on from one.
 ///
 /// # Errors
 ///
@@ -36,7 +40,40 @@ pub fn train(
     device: &Device,
     observer: &mut impl Observer,
 ) -> Result<Trained, ModelError> {
+    train_from(run, None, tables, device, observer)
+}
+
+/// Goes on with the run of which `checkpoint` is, as [`train`]: on the CPU backends the model has the bits of a run without
+/// interruption. `run` is that of the checkpoint, except for when to stop, where to compute and what to write.
+///
+/// # Errors
+///
+/// As [`train`], and [`ModelError::OtherRun`] for other settings or other data.
+pub fn resume(
+    checkpoint: &Checkpoint,
+    run: &RunConfig,
+    tables: &Tables,
+    device: &Device,
+    observer: &mut impl Observer,
+) -> Result<Trained, ModelError> {
+    train_from(run, Some(checkpoint), tables, device, observer)
+}
+
+fn train_from(
+    run: &RunConfig,
+    from: Option<&Checkpoint>,
+    tables: &Tables,
+    device: &Device,
+    observer: &mut impl Observer,
+) -> Result<Trained, ModelError> {
     run.validate()?;
+    if let Some(from) = from {
+        let differences = from.differences(run);
+        if !differences.is_empty() {
+            return Err(ModelError::OtherRun { path: from.path().to_owned(), differences });
+        }
+    }
+    let folder = Folder::take(run, from)?;
     let table = &tables.table;
     let schema = Schema::infer(table, &run.data.schema)?;
     let loss = fitting_loss(run.train.loss, schema.task)?;
@@ -46,48 +83,78 @@ pub fn train(
     let train_table = train_table.unwrap_or_else(|| table.clone());
 
     let encoder = Encoder::fit(&train_table, &schema, labels, &run.encoder)?;
-    let units: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
-    let dataset = |table: &Table| -> Result<(Dataset, EncodeReport), ModelError> {
+    let encode = |table: &Table| -> Result<(Encoded, EncodeReport), ModelError> {
         let (inputs, report) = encoder.inputs(table)?;
         let targets = encoder.outputs_of(table)?;
-        let shape = (inputs.columns, targets.columns);
-        let mut data = Dataset::from_rows(inputs.values, targets.values, shape, device)?;
-        if let Some(column) = &schema.weights {
-            data = data.with_weights(row_weights(table, column)?)?;
-        }
-        Ok((if units.is_empty() { data } else { data.with_units(units.clone()) }, report))
+        let weights = schema.weights.as_ref().map(|column| row_weights(table, column)).transpose()?;
+        Ok((Encoded { inputs, targets, weights }, report))
     };
-    let (train_data, report) = dataset(&train_table)?;
-    let validation_data = validation.as_ref().map(&dataset).transpose()?.map(|(data, _)| data);
+    let (train_rows, report) = encode(&train_table)?;
+    let validation_rows = validation.as_ref().map(&encode).transpose()?.map(|(rows, _)| rows);
+    let data = match from.is_some() || run.checkpoint.folder.is_some() {
+        true => Fingerprint::of([&train_rows].into_iter().chain(&validation_rows)),
+        false => Fingerprint::default(),
+    };
+    if let Some(from) = from {
+        from.check_data(&data)?;
+    }
+    let network_config = network_config(run, &schema, &encoder)?;
+    let network = network_config.init(device)?;
+    let units: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
+    let train_data = train_rows.dataset(&units, device)?;
+    let validation_data = validation_rows.map(|rows| rows.dataset(&units, device)).transpose()?;
 
+    let training = TrainConfig { loss: Some(loss), ..run.train.clone() };
+    let rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
+    let history =
+        History { monitor: training.monitor, epochs: Vec::new(), best_epoch: 0, stop: StopReason::Unfinished };
+    let missing = run.data.read.missing.clone();
+    let about = About { schema, missing, encoder, network: network_config, training, loss, history, metrics: None };
+    let mut keeper = Keeper::new(run, folder, about.clone(), data, from, device, observer)?;
+    let (train, validation_rows) = (&train_data, validation_data.as_ref());
+    let fitted = match from {
+        None => fit(network, train, validation_rows, &about.training, &mut keeper),
+        Some(from) => {
+            perceptra_train::resume(network, &from.state, train, validation_rows, &about.training, &mut keeper)
+        }
+    }?;
+    let mut model = Model { about, network: fitted.network };
+    model.about.history = fitted.history;
+    let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
+    model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
+    let validation = validation.map(|t| model.evaluate(&t)).transpose()?;
+    Ok(Trained { model, rows, validation, report, dead })
+}
+
+/// Whether the outputs are the same for all of some rows, whose inputs are not.
+fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
+    let rows: Vec<u32> = (0..table.rows().min(1000) as u32).collect();
+    let (inputs, _) = model.encoder().inputs(&table.take(&rows))?;
+    let outputs = perceptra_train::outputs(&model.network, &inputs.values, model.loss())?;
+    let same = |values: &[f32], columns: usize| values.chunks(columns).all(|row| row == &values[..columns]);
+    Ok(same(&outputs, model.encoder().outputs()) && !same(&inputs.values, inputs.columns))
+}
+
+impl Encoded {
+    /// The rows on a device; `units` are what 1 in each target column stands for.
+    fn dataset(self, units: &[f32], device: &Device) -> Result<Dataset, ModelError> {
+        let shape = (self.inputs.columns, self.targets.columns);
+        let mut data = Dataset::from_rows(self.inputs.values, self.targets.values, shape, device)?;
+        if let Some(weights) = self.weights {
+            data = data.with_weights(weights)?;
+        }
+        Ok(if units.is_empty() { data } else { data.with_units(units.to_vec()) })
+    }
+}
+
+/// The network for what the encoder makes.
+fn network_config(run: &RunConfig, schema: &Schema, encoder: &Encoder) -> Result<FeedForwardConfig, ModelError> {
     let output = match schema.task {
         Task::Regression => Activation::Identity,
         Task::Binary if encoder.outputs() == 1 => Activation::Sigmoid,
         _ => Activation::Softmax,
     };
-    let (inputs, outputs) = train_data.shape();
-    let network_config =
-        run.feed_forward(inputs, outputs, output).map_err(|problem| ModelError::Settings(vec![problem]))?;
-    let network = network_config.init(device)?;
-    let mut training = run.train.clone();
-    training.loss = Some(loss);
-    let fitted = fit(network, &train_data, validation_data.as_ref(), &training, observer)?;
-
-    let rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
-    let about = About {
-        schema,
-        missing: run.data.read.missing.clone(),
-        encoder,
-        network: network_config,
-        training,
-        loss,
-        history: fitted.history,
-        metrics: None,
-    };
-    let mut model = Model { about, network: fitted.network };
-    model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
-    let validation = validation.map(|t| model.evaluate(&t)).transpose()?;
-    Ok(Trained { model, rows, validation, report })
+    run.feed_forward(encoder.width(), encoder.outputs(), output).map_err(|problem| ModelError::Settings(vec![problem]))
 }
 
 /// The training, validation and test tables; no training table where it is the whole one.

@@ -4,9 +4,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+/// Names of temporary files begin and end so.
+const TEMPORARY: (&str, &str) = (".perceptra-", ".tmp");
+
 /// Writes the file `path` through a temporary file in the same folder: `write` fills it, then it is synced, renamed over
 /// `path`, and the folder is synced. Until the rename an existing file is untouched; after an error nothing is left. A
 /// symbolic link at `path` is replaced, not followed. The file's mode follows the umask.
+///
+/// A process that is killed meanwhile leaves its temporary file, which [`clean`] removes.
 ///
 /// # Errors
 ///
@@ -20,7 +25,7 @@ pub fn write_atomic<E: From<io::Error>>(
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".perceptra-").suffix(".tmp");
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -29,7 +34,15 @@ pub fn write_atomic<E: From<io::Error>>(
     if path.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder").into());
     }
-    let file = builder.tempfile_in(folder)?;
+    let file = loop {
+        let file = builder.tempfile_in(folder)?;
+        // Says that somebody is at work on it, where the file system has locks.
+        let _ = file.as_file().try_lock();
+        // `clean` may have come first.
+        if file.path().exists() {
+            break file;
+        }
+    };
     let mut writer = BufWriter::with_capacity(1 << 16, file.as_file());
     write(&mut writer)?;
     writer.flush()?;
@@ -40,6 +53,19 @@ pub fn write_atomic<E: From<io::Error>>(
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;
     Ok(())
+}
+
+/// Removes the temporary files in `folder` whose writers have been killed: those that nobody has locked.
+pub fn clean(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|n| n.starts_with(TEMPORARY.0) && n.ends_with(TEMPORARY.1));
+        if ours && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            // What cannot be removed does no harm.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -67,5 +93,37 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(write_atomic::<io::Error>(folder.path(), |_| Ok(())).is_err());
         assert!(write_atomic::<io::Error>(&folder.path().join("none/a"), |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn files_of_dead_writers_are_removed_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = |folder: &Path| {
+            let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        std::fs::write(folder.path().join(".perceptra-dead.tmp"), "half").unwrap();
+        std::fs::write(folder.path().join("other.tmp"), "").unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomic::<io::Error>(&path, |f| {
+            clean(folder.path());
+            assert_eq!(names(folder.path()).len(), 2, "the file in work and the stranger's stay");
+            f.write_all(b"whole")
+        })
+        .unwrap();
+        assert_eq!(names(folder.path()), ["a.txt", "other.tmp"]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_mode_follows_the_umask() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |name: &str| folder.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
+        write_atomic::<io::Error>(&folder.path().join("ours"), |_| Ok(())).unwrap();
+        File::create(folder.path().join("plain")).unwrap();
+        assert_eq!(mode("ours"), mode("plain"));
     }
 }

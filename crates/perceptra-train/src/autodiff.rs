@@ -1,16 +1,15 @@
 //! The engine that is the definition of what is right: Burn's autodiff, for any network on any device.
 
-use std::time::Instant;
-
-use burn::optim::GradientsParams;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::module::{ModuleVisitor, Param};
+use burn::optim::{GradientsParams, OptimizerRecord};
+use burn::tensor::{Bytes, Int, Tensor, TensorData};
 use perceptra_nn::{DropoutDraw, Loss};
-use perceptra_random::{Purpose, Stream};
 
-use crate::engine::{Judged, Plan, Running};
+use crate::engine::{self, Judged, Plan, Running, Until};
 use crate::optimizer::{edit_gradients, optimizer, schedule};
+use crate::state::{record, with_weights};
 use crate::weighted::{Totals, Weighted};
-use crate::{Metric, Network, Pass, TrainConfig, TrainError};
+use crate::{Engine, Metric, Network, Pass, TrainConfig, TrainError, TrainState};
 
 /// Rows gathered at once when an epoch's order is applied: as many numbers as this, in whole batches.
 const GATHER: usize = 1 << 24;
@@ -20,7 +19,7 @@ pub(crate) struct Autodiff<'a, N> {
     stepper: Stepper<'a>,
     /// Absent only while it is being changed.
     network: Option<N>,
-    train: &'a Weighted,
+    train: Option<&'a Weighted>,
     validation: Option<&'a Weighted>,
     monitor: Metric,
     totals: Totals,
@@ -38,7 +37,7 @@ impl<'a, N: Network> Autodiff<'a, N> {
             config: plan.config,
             loss: plan.loss,
             batch: plan.batch,
-            used: plan.steps * plan.batch,
+            steps: plan.steps,
         };
         let snapshot = network.valid();
         Self {
@@ -47,7 +46,7 @@ impl<'a, N: Network> Autodiff<'a, N> {
             train: plan.train,
             validation: plan.validation,
             monitor: plan.monitor,
-            totals: Totals::none(&plan.train.inputs.device(), false),
+            totals: Totals::none(&plan.device),
             best: snapshot.clone(),
             snapshot,
         }
@@ -55,23 +54,34 @@ impl<'a, N: Network> Autodiff<'a, N> {
 }
 
 impl<N: Network> Running<N> for Autodiff<'_, N> {
-    fn epoch(&mut self, epoch: u32, deadline: Option<Instant>) -> f64 {
-        let Some(network) = self.network.take() else { return 0.0 };
-        let (network, totals, rate) = self.stepper.epoch(network, self.train, epoch, deadline);
+    fn begin(&mut self) {
+        self.totals = self.totals.cleared();
+    }
+
+    fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<engine::Pass, TrainError> {
+        // Both are always there: the network is put back below, and a run without its own rows is given blocks.
+        let (Some(network), Some(rows)) = (self.network.take(), block.or(self.train)) else {
+            return Err(TrainError::Empty("training"));
+        };
+        let (network, pass) = self.stepper.pass(network, rows, &mut self.totals, draw, until);
         self.snapshot = network.valid();
         self.network = Some(network);
-        self.totals = totals;
-        rate
+        Ok(pass)
     }
 
     fn judge(&mut self) -> Result<Judged, TrainError> {
         let loss = self.stepper.loss;
         // All that is computed is read after the last of it is asked for.
         let judged = self.validation.map(|data| data.judge(&self.snapshot, loss, self.monitor)).transpose()?;
-        let train_loss = self.totals.clone().read(loss)?;
+        let mut sums = Sums(Vec::new());
+        self.snapshot.visit(&mut sums);
+        let (train_loss, sums) = self.totals.clone().read_with(loss, sums.0)?;
+        let finite = sums.iter().all(|s| s.is_finite());
         Ok(match judged {
-            None => Judged { train_loss, validation_loss: None, monitored: None },
-            Some((totals, monitored)) => Judged { train_loss, validation_loss: Some(totals.read(loss)?), monitored },
+            None => Judged { train_loss, validation_loss: None, monitored: None, finite },
+            Some((totals, monitored)) => {
+                Judged { train_loss, validation_loss: Some(totals.read(loss)?), monitored, finite }
+            }
         })
     }
 
@@ -79,8 +89,49 @@ impl<N: Network> Running<N> for Autodiff<'_, N> {
         self.best = self.snapshot.clone();
     }
 
+    fn state(&mut self) -> Result<TrainState, TrainError> {
+        let optimizer = self.stepper.optimizer.into_bytes().map_err(|e| TrainError::Device(e.to_string()))?;
+        Ok(TrainState {
+            engine: Engine::Autodiff,
+            epochs: Vec::new(),
+            // With the numbers of the parameters, by which the optimiser knows them.
+            network: record(&self.snapshot)?,
+            best: record(&self.best)?,
+            optimizer: optimizer.to_vec(),
+        })
+    }
+
+    fn resume(&mut self, state: &TrainState) -> Result<(), TrainError> {
+        self.snapshot = with_weights(self.snapshot.clone(), &state.network)?;
+        self.best = with_weights(self.best.clone(), &state.best)?;
+        let network =
+            with_weights(self.network.take().unwrap_or_else(|| self.snapshot.clone()).valid(), &state.network)?;
+        let network = network.train();
+        // The optimiser is that of the new parameters: weights decay, others do not.
+        let optimizer = optimizer(self.stepper.config, &network);
+        let record = OptimizerRecord::from_bytes(Bytes::from_bytes_vec(state.optimizer.clone()))
+            .map_err(|e| TrainError::Resume(e.to_string()))?;
+        self.stepper.optimizer = optimizer.load_record(record);
+        self.network = Some(network);
+        if let Some(schedule) = &mut self.stepper.schedule {
+            (0..state.epochs.len() * self.stepper.steps).for_each(|_| {
+                schedule.step();
+            });
+        }
+        Ok(())
+    }
+
     fn best(self: Box<Self>) -> N {
         self.best
+    }
+}
+
+/// The sum of each parameter: not finite if one of its numbers is not.
+struct Sums(Vec<Tensor<1>>);
+
+impl ModuleVisitor for Sums {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(param.val().inner().sum());
     }
 }
 
@@ -91,27 +142,26 @@ struct Stepper<'a> {
     config: &'a TrainConfig,
     loss: Loss,
     batch: usize,
-    /// Rows of an epoch: all, or those of whole batches.
-    used: usize,
+    /// Steps of an epoch.
+    steps: usize,
 }
 
 impl Stepper<'_> {
-    /// One pass over the rows in a new order: the network, the sums of its losses, the last learning rate. Ends early
-    /// at the deadline, after the batch in work.
-    fn epoch<N: Network>(
+    /// One pass over the rows in a new order: the network, the last learning rate.
+    fn pass<N: Network>(
         &mut self,
         mut network: N,
         data: &Weighted,
-        epoch: u32,
-        deadline: Option<Instant>,
-    ) -> (N, Totals, f64) {
+        totals: &mut Totals,
+        draw: u32,
+        until: &Until<'_>,
+    ) -> (N, engine::Pass) {
         let device = data.inputs.device();
-        let mut order = Stream::new(self.config.seed, Purpose::Shuffle, epoch).permutation(data.rows);
-        order.truncate(self.used);
+        let order = engine::order(self.config, data.rows, self.batch, draw);
         let width = data.inputs.dims()[1] + data.targets.dims()[1];
         let gather = (GATHER / width / self.batch).max(1) * self.batch;
-        let mut totals = Totals::none(&device, data.weights.is_some());
         let mut rate = self.config.learning_rate;
+        let mut left = order.len();
         'epoch: for chunk in order.chunks(gather) {
             let indices = TensorData::new(chunk.iter().map(|&r| r as i32).collect::<Vec<_>>(), [chunk.len()]);
             let indices = Tensor::<1, Int>::from_data(indices, &device);
@@ -123,8 +173,8 @@ impl Stepper<'_> {
                 let slice = |t: &Tensor<2>| {
                     if range.len() == chunk.len() { t.clone() } else { t.clone().slice(range.clone()) }
                 };
-                let draw = DropoutDraw { seed: self.config.seed, epoch, rows };
-                let pass = Pass { logits: self.loss.takes_logits(), dropout: Some(draw) };
+                let drops = DropoutDraw { seed: self.config.seed, epoch: draw, rows };
+                let pass = Pass { logits: self.loss.takes_logits(), dropout: Some(drops) };
                 let outputs = network.forward(slice(&inputs), pass);
                 let per_row = self.loss.per_row(outputs, slice(&targets));
                 let (sum, weight) = match weights.as_ref().map(slice) {
@@ -147,12 +197,13 @@ impl Stepper<'_> {
                     rate = self.config.learning_rate * schedule.step().base();
                 }
                 network = self.optimizer.step(rate, network, grads);
-                totals = totals.add(sum.inner(), weight, rows.len());
-                if deadline.is_some_and(|d| Instant::now() >= d) {
+                *totals = totals.clone().add(sum.inner(), weight, rows.len());
+                left -= rows.len();
+                if until.reached() {
                     break 'epoch;
                 }
             }
         }
-        (network, totals, rate)
+        (network, engine::Pass { rate, whole: left == 0 })
     }
 }

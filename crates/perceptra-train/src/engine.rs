@@ -1,12 +1,14 @@
 //! What trains: one of two engines, which make the same steps.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use perceptra_nn::Loss;
+use perceptra_random::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::weighted::Weighted;
-use crate::{Metric, TrainConfig, TrainError};
+use crate::{Metric, TrainConfig, TrainError, TrainState};
 
 /// Which engine trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -37,7 +39,9 @@ impl Engine {
 pub(crate) struct Plan<'a> {
     pub(crate) config: &'a TrainConfig,
     pub(crate) loss: Loss,
-    pub(crate) train: &'a Weighted,
+    /// Where the rows are that train, unless they come in blocks.
+    pub(crate) train: Option<&'a Weighted>,
+    pub(crate) device: burn::tensor::Device,
     pub(crate) validation: Option<&'a Weighted>,
     pub(crate) monitor: Metric,
     /// Rows of a step.
@@ -46,23 +50,74 @@ pub(crate) struct Plan<'a> {
     pub(crate) steps: usize,
 }
 
+/// When to end an epoch early, after the batch in work.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Until<'a> {
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) interrupt: Option<&'a AtomicBool>,
+}
+
+impl Until<'_> {
+    pub(crate) fn late(&self) -> bool {
+        self.deadline.is_some_and(|d| Instant::now() >= d)
+    }
+
+    pub(crate) fn interrupted(&self) -> bool {
+        self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn reached(&self) -> bool {
+        self.interrupted() || self.late()
+    }
+}
+
+/// A pass over rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pass {
+    /// The learning rate of the last step.
+    pub(crate) rate: f64,
+    /// Whether all rows were taken.
+    pub(crate) whole: bool,
+}
+
+/// The rows of a pass in their order, of whole batches if the last may not be short. `draw` is the epoch, or another
+/// number for each further block.
+pub(crate) fn order(config: &TrainConfig, rows: usize, batch: usize, draw: u32) -> Vec<u32> {
+    let mut order = Stream::new(config.seed, Purpose::Shuffle, draw).permutation(rows);
+    if config.drop_last {
+        order.truncate(rows / batch * batch);
+    }
+    order
+}
+
 /// An epoch, judged.
 pub(crate) struct Judged {
     pub(crate) train_loss: f64,
     pub(crate) validation_loss: Option<f64>,
     pub(crate) monitored: Option<f64>,
+    /// Whether all weights are finite numbers.
+    pub(crate) finite: bool,
 }
 
 /// A network in training.
 pub(crate) trait Running<N> {
-    /// One pass over the rows in a new order; the last learning rate. Ends early at the deadline, after the batch in work.
-    fn epoch(&mut self, epoch: u32, deadline: Option<Instant>) -> f64;
+    /// Begins an epoch: no losses yet.
+    fn begin(&mut self);
+
+    /// One pass over the training rows, or over a block of them, in a new order, which `draw` chooses.
+    fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<Pass, TrainError>;
 
     /// The losses of the epoch.
     fn judge(&mut self) -> Result<Judged, TrainError>;
 
     /// Remembers the weights as they are now as the best.
     fn keep(&mut self);
+
+    /// The run as it is now, without its epochs.
+    fn state(&mut self) -> Result<TrainState, TrainError>;
+
+    /// Takes up the run that `state` is of.
+    fn resume(&mut self, state: &TrainState) -> Result<(), TrainError>;
 
     /// The network with the weights that were kept.
     fn best(self: Box<Self>) -> N;

@@ -176,6 +176,9 @@ proptest! {
             [Err(TrainError::Diverged { .. }), Err(TrainError::Diverged { .. })] => return Ok(()),
             [a, b] => return Err(TestCaseError::fail(format!("{:?} {:?}", a.err(), b.err()))),
         };
+        if [&autodiff, &fused].iter().all(|fitted| fitted.history.stop == StopReason::Diverged) {
+            return Ok(());
+        }
         let tolerance = 1e-5;
         for (a, b) in autodiff.history.epochs.iter().zip(&fused.history.epochs) {
             prop_assert!((a.train_loss - b.train_loss).abs() <= tolerance * a.train_loss.abs().max(1.0), "{:?} {:?}", a, b);

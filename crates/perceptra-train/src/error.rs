@@ -47,16 +47,27 @@ pub enum TrainError {
     /// The device failed: out of memory, lost, or a kernel that could not run.
     #[error("the device failed: {0}")]
     Device(String),
-    /// The training loss became NaN or infinite.
-    #[error("the training loss became {loss} in epoch {epoch}{}", last(.last_finite))]
+    /// The training loss or the weights became NaN or infinite before any epoch could be kept. A run that has a best epoch
+    /// by then ends with it, and with [`StopReason::Diverged`](crate::StopReason::Diverged).
+    #[error("the training loss or the weights became NaN or infinite in epoch {epoch}")]
     Diverged {
         /// The epoch, from 1.
         epoch: usize,
-        /// What the loss became: NaN or an infinity, as text so that errors can be compared.
-        loss: String,
-        /// The loss of the epoch before, if there was one.
-        last_finite: Option<f64>,
     },
+    /// What is monitored was NaN or infinite in every epoch, so that none could be chosen.
+    #[error("the monitored {monitor} was not a finite number in any of {epochs} epochs")]
+    Undefined {
+        /// The metric.
+        monitor: String,
+        /// Epochs trained.
+        epochs: usize,
+    },
+    /// A state that is not of this run, or damaged.
+    #[error("the run cannot be resumed: {0}")]
+    Resume(String),
+    /// Rows that come in blocks and could not be had.
+    #[error("{0}")]
+    Blocks(String),
 }
 
 fn problems(list: &[String]) -> String {
@@ -64,10 +75,6 @@ fn problems(list: &[String]) -> String {
         [one] => one.clone(),
         several => format!("{} settings are wrong: {}", several.len(), several.join("; ")),
     }
-}
-
-fn last(loss: &Option<f64>) -> String {
-    loss.map_or_else(String::new, |loss| format!(", after {loss:.6} in the epoch before"))
 }
 
 impl TrainError {
@@ -80,6 +87,10 @@ impl TrainError {
             Self::Engine { .. } => {
                 Some("leave the engine at auto, or use autodiff, which can train everything".to_owned())
             }
+            Self::Undefined { .. } => Some(
+                "monitor the loss, or give validation rows in which the metric is defined, such as rows of every class"
+                    .to_owned(),
+            ),
             Self::Device(_) => Some("use a smaller batch, or --device cpu".to_owned()),
             _ => None,
         }

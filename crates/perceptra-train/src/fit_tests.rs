@@ -309,25 +309,73 @@ fn class_weight_error(data: &Dataset) -> TrainError {
 }
 
 #[test]
-fn a_loss_that_is_not_finite_ends_the_run_with_its_epoch() {
+fn a_run_that_diverges_ends_with_its_best_epoch() {
     let (x, y, _) = line(64, 0.1);
     let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
-    let error = fit(neuron(2), &data, None, &sgd(1e10, Batch::Full, 50), &mut ()).unwrap_err();
-    let TrainError::Diverged { epoch, last_finite, .. } = &error else { panic!("{error}") };
-    assert!((2..10).contains(epoch) && last_finite.is_some(), "{error}");
-    assert!(error.hint().unwrap().contains("learning rate"));
+    for engine in [Engine::Autodiff, Engine::Fused] {
+        // Too large a rate: each epoch is worse, and none is better than the first.
+        let config = TrainConfig { engine, ..sgd(1e10, Batch::Full, 50) };
+        let fitted = fit(neuron(2), &data, None, &config, &mut ()).unwrap();
+        let History { epochs, best_epoch, stop, .. } = &fitted.history;
+        assert_eq!((*stop, *best_epoch), (StopReason::Diverged, 1), "{engine:?}");
+        assert!((1..10).contains(&epochs.len()) && epochs.iter().all(|e| e.train_loss.is_finite()), "{epochs:?}");
+        assert!(weights(&fitted.network).iter().all(|w| w.is_finite()));
+        // In the first epoch there is nothing to keep.
+        let config = TrainConfig { engine, ..sgd(1e38, Batch::Rows(8), 50) };
+        let error = fit(neuron(2), &data, None, &config, &mut ()).unwrap_err();
+        assert_eq!(error, TrainError::Diverged { epoch: 1 });
+        assert!(error.hint().unwrap().contains("learning rate"));
+        // The loss of the only step is finite, the weights after it are not.
+        let config = TrainConfig { engine, ..sgd(f64::from(f32::MAX), Batch::Full, 1) };
+        let data = Dataset::from_rows(vec![1e3, 1.0], vec![1e3], (2, 1), &device()).unwrap();
+        let error = fit(neuron(2), &data, None, &config, &mut ()).unwrap_err();
+        assert_eq!(error, TrainError::Diverged { epoch: 1 }, "{engine:?}");
+    }
 }
 
 #[test]
-fn a_validation_loss_of_nan_is_never_best() {
-    // The validation rows hold an input that overflows once the weight has grown.
+fn what_is_not_finite_is_never_best() {
     let (x, y, _) = line(32, 0.1);
     let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
     let validation = Dataset::from_rows(vec![f32::NAN, 1.0], vec![0.0], (2, 1), &device()).unwrap();
+    // In no epoch is there a number to go by: patience ends the run, and nothing can be chosen.
     let config = TrainConfig { patience: Some(4), ..sgd(0.1, Batch::Full, 50) };
-    let fitted = fit(neuron(2), &data, Some(&validation), &config, &mut ()).unwrap();
-    assert_eq!(fitted.history.stop, StopReason::Patience);
-    assert_eq!((fitted.history.best_epoch, fitted.history.epochs.len()), (1, 4));
+    let error = fit(neuron(2), &data, Some(&validation), &config, &mut ()).unwrap_err();
+    assert_eq!(error, TrainError::Undefined { monitor: "loss".into(), epochs: 4 });
+    // R² of a constant target is no number either, in max mode.
+    let constant = Dataset::from_rows(vec![0.0, 1.0, 1.0, 0.0], vec![1.0, 1.0], (2, 1), &device()).unwrap();
+    let config = TrainConfig { monitor: Metric::R2, ..config };
+    let error = fit(neuron(2), &data, Some(&constant), &config, &mut ()).unwrap_err();
+    assert_eq!(error, TrainError::Undefined { monitor: "r2".into(), epochs: 4 });
+    // An input that overflows the loss of the first epochs alone: patience starts with the first number.
+    let far = Dataset::from_rows(vec![3e19, 0.0], vec![0.0], (2, 1), &device()).unwrap();
+    let mut seen = Vec::new();
+    let mut note = |event: &Event<'_>| {
+        if let Event::Epoch { epoch, improved, .. } = event {
+            seen.push((epoch.validation_loss.unwrap().is_finite(), *improved));
+        }
+        Control::Continue
+    };
+    let opposite = Dataset::from_rows(vec![1.0, 0.0, -1.0, 0.0], vec![0.0; 2], (2, 1), &device()).unwrap();
+    let mut network = neuron(2);
+    network.layers[0].linear.weight = Param::from_data(TensorData::from([[4.0f32], [0.0]]), &device());
+    let config = TrainConfig { patience: None, ..sgd(0.4, Batch::Full, 6) };
+    fit(network, &opposite, Some(&far), &config, &mut note).unwrap();
+    assert_eq!(seen[0], (false, false));
+    assert!(seen.contains(&(true, true)), "{seen:?}");
+    assert!(seen.iter().all(|(finite, improved)| *finite || !improved));
+}
+
+#[test]
+fn histories_keep_numbers_that_json_does_not_have() {
+    let epoch =
+        |v, m| Epoch { epoch: 1, train_loss: 0.1, validation_loss: v, monitored: m, learning_rate: 0.2, seconds: 0.0 };
+    for (v, m) in [(None, None), (Some(0.1 + 0.2), Some(f64::INFINITY)), (Some(f64::NEG_INFINITY), Some(1e-300))] {
+        let text = serde_json::to_string(&epoch(v, m)).unwrap();
+        assert_eq!(serde_json::from_str::<Epoch>(&text).unwrap(), epoch(v, m), "{text}");
+    }
+    let text = serde_json::to_string(&epoch(Some(f64::NAN), None)).unwrap();
+    assert!(serde_json::from_str::<Epoch>(&text).unwrap().validation_loss.unwrap().is_nan(), "{text}");
 }
 
 #[test]

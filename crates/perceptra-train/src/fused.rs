@@ -1,19 +1,17 @@
 //! The engine for dense networks on the CPU: the formulas of backpropagation in fused kernels.
 
-use std::time::Instant;
-
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use perceptra_kernel as kernel;
 use perceptra_nn::{Activation, FeedForward, Loss};
-use perceptra_random::{Purpose, Stream};
 
-use crate::engine::{Judged, Plan, Running};
+use crate::engine::{self, Judged, Plan, Running, Until};
 use crate::metrics::monitored;
 use crate::optimizer::schedule;
+use crate::state::{record, with_weights};
 use crate::weighted::{EVALUATE, Weighted, read};
-use crate::{Metric, Network, Optimizer, Pass, TrainConfig, TrainError};
+use crate::{Engine, Metric, Network, Optimizer, Pass, TrainConfig, TrainError, TrainState};
 
 /// A dense network in training on the CPU.
 pub(crate) struct Fused<'a, N> {
@@ -23,7 +21,7 @@ pub(crate) struct Fused<'a, N> {
     loss: Loss,
     monitor: Metric,
     schedule: Option<ModuleLrScheduler>,
-    train: Rows,
+    train: Option<Rows>,
     validation: Option<Rows>,
     steps: usize,
     batch: usize,
@@ -129,11 +127,17 @@ fn trainer(
         kernel::Layer { inputs, outputs, bias: layer.linear.bias.is_some(), activation }
     });
     let mut trainer = kernel::DenseTrainer::new(&layers.collect::<Vec<_>>(), settings, threads());
+    set_weights(&mut trainer, network)?;
+    Ok(trainer)
+}
+
+/// Gives the trainer the weights of `network`.
+fn set_weights(trainer: &mut kernel::DenseTrainer, network: &FeedForward) -> Result<(), TrainError> {
     for (i, layer) in network.layers.iter().enumerate() {
         let bias = layer.linear.bias.as_ref().map(|b| read(b.val().inner())).transpose()?;
         trainer.set_layer(i, &read(layer.linear.weight.val().inner())?, &bias.unwrap_or_default());
     }
-    Ok(trainer)
+    Ok(())
 }
 
 /// The outputs of a dense network for rows in the host's memory, as `loss` takes them: logits where it takes logits.
@@ -193,7 +197,7 @@ impl<'a, N: Network> Fused<'a, N> {
             return Some("the network is not a FeedForward".to_owned());
         };
         // Devices with memory of their own report it.
-        if plan.train.inputs.device().memory_pool_usage().is_some() {
+        if plan.device.memory_pool_usage().is_some() {
             return Some("the device is not the CPU".to_owned());
         }
         if dense.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some()) {
@@ -248,7 +252,7 @@ impl<'a, N: Network> Fused<'a, N> {
             loss: plan.loss,
             monitor: plan.monitor,
             schedule: schedule(config, plan.steps.saturating_mul(config.epochs)),
-            train: Rows::new(plan.train)?,
+            train: plan.train.map(Rows::new).transpose()?,
             validation: plan.validation.map(Rows::new).transpose()?,
             steps: plan.steps,
             batch: plan.batch,
@@ -257,6 +261,28 @@ impl<'a, N: Network> Fused<'a, N> {
             best,
             network,
         })
+    }
+
+    /// The network with the trainer's weights.
+    fn trained(&mut self) -> N {
+        let mut network = self.network.valid();
+        if let Some(dense) = network.as_feed_forward_mut() {
+            for (i, layer) in dense.layers.iter_mut().enumerate() {
+                let (weight, bias) = self.trainer.layer(i);
+                layer.linear.weight = replaced(&layer.linear.weight, weight);
+                layer.linear.bias = layer.linear.bias.as_ref().map(|b| replaced(b, bias));
+            }
+        }
+        network
+    }
+
+    /// Gives the trainer the weights of a record of the network.
+    fn set(&mut self, record: &[u8]) -> Result<(), TrainError> {
+        let network = with_weights(self.network.valid(), record)?;
+        match network.as_feed_forward() {
+            Some(dense) => set_weights(&mut self.trainer, dense),
+            None => Err(TrainError::Resume("the network is not a FeedForward".to_owned())),
+        }
     }
 }
 
@@ -270,23 +296,33 @@ fn mean(totals: kernel::Totals, loss: Loss) -> f64 {
 }
 
 impl<N: Network> Running<N> for Fused<'_, N> {
-    fn epoch(&mut self, epoch: u32, deadline: Option<Instant>) -> f64 {
-        let mut order = Stream::new(self.config.seed, Purpose::Shuffle, epoch).permutation(self.train.rows);
-        order.truncate(self.steps * self.batch);
+    fn begin(&mut self) {
+        self.totals = kernel::Totals::default();
+    }
+
+    fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<engine::Pass, TrainError> {
+        let block = block.map(Rows::new).transpose()?;
+        let rows = block.as_ref().or(self.train.as_ref()).ok_or(TrainError::Empty("training"))?;
+        let order = engine::order(self.config, rows.rows, self.batch, draw);
+        let steps = order.len().div_ceil(self.batch);
         let base = self.config.learning_rate;
         let rates: Vec<f64> = match &mut self.schedule {
             None => Vec::new(),
-            Some(schedule) => (0..self.steps).map(|_| base * schedule.step().base()).collect(),
+            Some(schedule) => (0..steps).map(|_| base * schedule.step().base()).collect(),
         };
         let rate = |step: usize| rates.get(step).copied().unwrap_or(base);
-        self.totals = self.trainer.epoch(&self.train.data(), &order, epoch, &rate, deadline);
-        rate(self.totals.steps.saturating_sub(1))
+        let totals = self.trainer.epoch(&rows.data(), &order, draw, &rate, Some(&|| until.reached()));
+        self.totals.loss += totals.loss;
+        self.totals.weight += totals.weight;
+        self.totals.steps += totals.steps;
+        Ok(engine::Pass { rate: rate(totals.steps.saturating_sub(1)), whole: totals.steps == steps })
     }
 
     fn judge(&mut self) -> Result<Judged, TrainError> {
         let train_loss = mean(self.totals, self.loss);
+        let finite = self.trainer.is_finite();
         let Some(data) = &self.validation else {
-            return Ok(Judged { train_loss, validation_loss: None, monitored: None });
+            return Ok(Judged { train_loss, validation_loss: None, monitored: None, finite });
         };
         let totals = self.trainer.evaluate(&data.data(), &mut self.outputs);
         let value = (self.monitor != Metric::Loss).then(|| {
@@ -294,24 +330,48 @@ impl<N: Network> Running<N> for Fused<'_, N> {
             let (weights, units) = (data.weights.as_deref(), data.units.as_deref());
             monitored(outputs, &data.targets, columns, weights, units, self.loss, self.monitor)
         });
-        Ok(Judged { train_loss, validation_loss: Some(mean(totals, self.loss)), monitored: value })
+        Ok(Judged { train_loss, validation_loss: Some(mean(totals, self.loss)), monitored: value, finite })
     }
 
     fn keep(&mut self) {
         self.trainer.save(&mut self.best);
     }
 
+    fn state(&mut self) -> Result<TrainState, TrainError> {
+        let network = record(&self.trained())?;
+        let (mut weights, mut remembered) = (Vec::new(), Vec::new());
+        self.trainer.save(&mut weights);
+        self.trainer.restore(&self.best);
+        let best = record(&self.trained());
+        self.trainer.restore(&weights);
+        let step = self.trainer.save_rule(&mut remembered);
+        let mut optimizer = step.to_le_bytes().to_vec();
+        optimizer.extend(remembered.iter().flat_map(|x| x.to_le_bytes()));
+        Ok(TrainState { engine: Engine::Fused, epochs: Vec::new(), network, best: best?, optimizer })
+    }
+
+    fn resume(&mut self, state: &TrainState) -> Result<(), TrainError> {
+        self.set(&state.best)?;
+        self.keep();
+        self.set(&state.network)?;
+        let (words, rest) = state.optimizer.as_chunks::<4>();
+        let (step, remembered) = words.split_first().unwrap_or((&[0; 4], &[]));
+        let remembered: Vec<f32> = remembered.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        if !rest.is_empty() || !self.trainer.restore_rule(&remembered, i32::from_le_bytes(*step)) {
+            let n = state.optimizer.len();
+            return Err(TrainError::Resume(format!("the optimiser's state of {n} bytes does not fit the network")));
+        }
+        if let Some(schedule) = &mut self.schedule {
+            (0..state.epochs.len() * self.steps).for_each(|_| {
+                schedule.step();
+            });
+        }
+        Ok(())
+    }
+
     fn best(mut self: Box<Self>) -> N {
         self.trainer.restore(&self.best);
-        let mut network = self.network.valid();
-        if let Some(dense) = network.as_feed_forward_mut() {
-            for (i, layer) in dense.layers.iter_mut().enumerate() {
-                let (weight, bias) = self.trainer.layer(i);
-                layer.linear.weight = replaced(&layer.linear.weight, weight);
-                layer.linear.bias = layer.linear.bias.as_ref().map(|b| replaced(b, bias));
-            }
-        }
-        network
+        self.trained()
     }
 }
 

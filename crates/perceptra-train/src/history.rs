@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Engine, Metric};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use crate::{Engine, Metric, Snapshot};
 
 /// One epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,14 +15,50 @@ pub struct Epoch {
     /// Loss of the training rows, each as it was when its batch was trained.
     pub train_loss: f64,
     /// Loss of the validation rows after the epoch.
+    #[serde(with = "any_number")]
     pub validation_loss: Option<f64>,
     /// The monitored metric of the validation rows, where that is not the loss.
+    #[serde(with = "any_number")]
     pub monitored: Option<f64>,
     /// Learning rate of the epoch's last step.
     pub learning_rate: f64,
     /// Seconds the epoch took. Not stored: equal runs have equal histories.
     #[serde(skip)]
     pub seconds: f64,
+}
+
+impl Epoch {
+    /// What epochs are compared by: the monitored metric, else the validation loss, else the training loss.
+    pub fn value(&self) -> f64 {
+        self.monitored.or(self.validation_loss).unwrap_or(self.train_loss)
+    }
+}
+
+/// Numbers that may be NaN or infinite, which JSON does not have: then they are text.
+mod any_number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<f64>, s: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(x) if !x.is_finite() => x.to_string().serialize(s),
+            value => value.serialize(s),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<f64>, D::Error> {
+        Ok(match Option::<Number>::deserialize(d)? {
+            None => None,
+            Some(Number::Finite(x)) => Some(x),
+            Some(Number::Text(text)) => Some(text.parse().map_err(|_| D::Error::custom("expected a number"))?),
+        })
+    }
 }
 
 /// Why a run ended.
@@ -38,6 +77,12 @@ pub enum StopReason {
     TimeLimit,
     /// An observer asked to stop.
     Asked,
+    /// The observer's [`interrupt`](Observer::interrupt) was set, after the batch in work.
+    Interrupted,
+    /// The training loss or the weights became NaN or infinite in the epoch after the last one here.
+    Diverged,
+    /// It has not ended: this is the history of a checkpoint.
+    Unfinished,
 }
 
 impl std::fmt::Display for StopReason {
@@ -49,6 +94,9 @@ impl std::fmt::Display for StopReason {
             Self::NoProgress => "the training loss falls no longer",
             Self::TimeLimit => "the time limit has passed",
             Self::Asked => "stopped on request",
+            Self::Interrupted => "interrupted",
+            Self::Unfinished => "not finished, this is a checkpoint",
+            Self::Diverged => "then the training loss or the weights became NaN or infinite",
         })
     }
 }
@@ -96,11 +144,22 @@ pub enum Event<'a> {
         epoch: &'a Epoch,
         /// Whether it is the best so far.
         improved: bool,
+        /// The run as it is now; none after an epoch that ended early.
+        run: Option<Snapshot<'a>>,
+    },
+    /// A checkpoint was to be written.
+    Checkpoint {
+        /// The file.
+        path: &'a Path,
+        /// Why it could not be written; the run goes on.
+        error: Option<&'a str>,
     },
     /// Training has ended.
     Stopped {
         /// The whole run.
         history: &'a History,
+        /// The run as it ended; none after an epoch that ended early.
+        run: Option<Snapshot<'a>>,
     },
 }
 
@@ -119,6 +178,11 @@ pub enum Control {
 pub trait Observer {
     /// Takes an event; the answer counts for [`Event::Epoch`].
     fn observe(&mut self, event: &Event<'_>) -> Control;
+
+    /// A flag that ends the run after the batch in work once it is set, such as by a signal handler.
+    fn interrupt(&self) -> Option<&AtomicBool> {
+        None
+    }
 }
 
 impl Observer for () {

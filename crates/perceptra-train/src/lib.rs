@@ -26,10 +26,13 @@
 //! ```
 //!
 //! [`fit`] takes any [`Network`] (a [`FeedForward`](perceptra_nn::FeedForward) is one), a [`Dataset`] on a device, a
-//! [`TrainConfig`] and an [`Observer`], and gives back the best weights with the [`History`] of the run.
+//! [`TrainConfig`] and an [`Observer`], and gives back the best weights with the [`History`] of the run. An observer can
+//! keep the state of the run after any epoch, from which [`resume`] goes on; rows that do not fit into memory come in
+//! [`Blocks`].
 
 mod atomic;
 mod autodiff;
+mod blocks;
 mod config;
 mod dataset;
 mod engine;
@@ -37,23 +40,30 @@ mod error;
 mod fit;
 mod fused;
 mod history;
+mod lock;
 mod metrics;
 mod network;
 mod optimizer;
+mod state;
 mod weighted;
 
-pub use atomic::write_atomic;
+pub use atomic::{clean, write_atomic};
+pub use blocks::Blocks;
 pub use config::{Batch, ClassWeights, Optimizer, Schedule, TrainConfig};
 pub use dataset::Dataset;
 pub use engine::Engine;
 pub use error::TrainError;
-pub use fit::{Fitted, evaluate_loss, fit};
+pub use fit::{Fitted, evaluate_loss, fit, fit_blocks, resume, resume_blocks};
 pub use fused::outputs;
 pub use history::{Control, Epoch, Event, History, Observer, StopReason};
+pub use lock::{Lock, LockError};
 pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, probabilities};
 pub use network::{Network, Pass};
+pub use state::{Snapshot, TrainState, with_weights};
 
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
 mod fit_tests;
+#[cfg(test)]
+mod resume_tests;

@@ -19,27 +19,43 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    pub(crate) fn none(device: &Device, weighted: bool) -> Self {
-        let zero = || Tensor::zeros([1], device);
-        Self { loss: zero(), weight: weighted.then(zero), rows: 0 }
+    pub(crate) fn none(device: &Device) -> Self {
+        Self { loss: Tensor::zeros([1], device), weight: None, rows: 0 }
+    }
+
+    /// No losses, on the same device.
+    pub(crate) fn cleared(&self) -> Self {
+        Self::none(&self.loss.device())
     }
 
     pub(crate) fn add(self, loss: Tensor<1>, weight: Option<Tensor<1>>, rows: usize) -> Self {
-        Self { loss: self.loss + loss, weight: self.weight.zip(weight).map(|(a, b)| a + b), rows: self.rows + rows }
+        let weight = match (self.weight, weight) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        };
+        Self { loss: self.loss + loss, weight, rows: self.rows + rows }
     }
 
     /// The mean (or sum) of the loss: waits for the device.
     pub(crate) fn read(self, loss: Loss) -> Result<f64, TrainError> {
+        Ok(self.read_with(loss, Vec::new())?.0)
+    }
+
+    /// As [`Totals::read`], with some more numbers read at once.
+    pub(crate) fn read_with(self, loss: Loss, more: Vec<Tensor<1>>) -> Result<(f64, Vec<f32>), TrainError> {
+        let weighted = self.weight.is_some();
         let mut tensors = vec![self.loss];
         tensors.extend(self.weight);
+        tensors.extend(more);
         let values = read(Tensor::cat(tensors, 0))?;
         let total = f64::from(values[0]);
-        Ok(match (loss.is_sum(), values.get(1)) {
+        let mean = match (loss.is_sum(), weighted) {
             (true, _) => total,
-            (false, Some(w)) if *w > 0.0 => total / f64::from(*w),
-            (false, Some(_)) => 0.0,
-            (false, None) => total / self.rows as f64,
-        })
+            (false, true) if values[1] > 0.0 => total / f64::from(values[1]),
+            (false, true) => 0.0,
+            (false, false) => total / self.rows as f64,
+        };
+        Ok((mean, values[1 + usize::from(weighted)..].to_vec()))
     }
 }
 
@@ -58,15 +74,16 @@ pub(crate) struct Weighted {
 }
 
 impl Weighted {
-    /// Checks `data` against `network` and joins row and class weights; `classes` are those of the training set.
-    pub(crate) fn new<N: Network>(
+    /// Checks `data` against the `shape` of the network and joins row and class weights; `classes` are those of the training
+    /// set.
+    pub(crate) fn new(
         data: &Dataset,
-        network: &N,
+        shape: Option<(usize, usize)>,
         config: &TrainConfig,
         classes: Option<Tensor<1>>,
     ) -> Result<Self, TrainError> {
         let (inputs, outputs) = data.shape();
-        if let Some((n, m)) = network.shape() {
+        if let Some((n, m)) = shape {
             for (what, network, data) in [("inputs", n, inputs), ("outputs", m, outputs)] {
                 if network != data {
                     return Err(TrainError::Width { what, network, data });
@@ -76,7 +93,10 @@ impl Weighted {
         let classes = match (classes, &config.class_weights) {
             (Some(classes), _) => Some(classes),
             (None, ClassWeights::Equal) => None,
-            (None, weights) => Some(class_weight_tensor(data, weights)?),
+            (None, weights) => {
+                let values = class_weight_values(weights, data.shape().1, || class_rows(data))?;
+                Some(class_weight_tensor(values, &data.device()))
+            }
         };
         let by_class = classes.clone().map(|w| class_weights(data.targets.clone(), w));
         let weights = match (data.weights.clone(), by_class) {
@@ -100,7 +120,7 @@ impl Weighted {
         loss: Loss,
         metric: Metric,
     ) -> Result<(Totals, Option<f64>), TrainError> {
-        let mut totals = Totals::none(&self.inputs.device(), self.weights.is_some());
+        let mut totals = Totals::none(&self.inputs.device());
         let mut outputs = Vec::new();
         for start in (0..self.rows).step_by(EVALUATE) {
             let range = start..(start + EVALUATE).min(self.rows);
@@ -129,22 +149,36 @@ impl Weighted {
     }
 }
 
-fn class_weight_tensor(data: &Dataset, weights: &ClassWeights) -> Result<Tensor<1>, TrainError> {
-    let columns = data.shape().1;
+/// Rows of each class.
+fn class_rows(data: &Dataset) -> Result<Vec<f32>, TrainError> {
+    let mut counts = read(data.targets.clone().sum_dim(0))?;
+    if counts.len() == 1 {
+        counts = vec![data.rows() as f32 - counts[0], counts[0]];
+    }
+    Ok(counts)
+}
+
+/// The weight of each class, of targets of so many columns.
+pub(crate) fn class_weight_values(
+    weights: &ClassWeights,
+    columns: usize,
+    rows: impl FnOnce() -> Result<Vec<f32>, TrainError>,
+) -> Result<Vec<f32>, TrainError> {
     let classes = columns.max(2);
-    let values: Vec<f32> = match weights {
-        ClassWeights::Given(weights) if weights.len() == classes => weights.clone(),
-        ClassWeights::Given(weights) => {
-            return Err(TrainError::ClassWeights { found: weights.len(), expected: classes });
+    match weights {
+        ClassWeights::Given(weights) if weights.len() == classes => Ok(weights.clone()),
+        ClassWeights::Given(weights) => Err(TrainError::ClassWeights { found: weights.len(), expected: classes }),
+        ClassWeights::Equal => Ok(vec![1.0; classes]),
+        ClassWeights::Balanced => {
+            let counts = rows()?;
+            let all: f32 = counts.iter().sum();
+            Ok(counts.iter().map(|n| if *n > 0.0 { all / (classes as f32 * n) } else { 0.0 }).collect())
         }
-        _ => {
-            let mut counts = read(data.targets.clone().sum_dim(0))?;
-            let rows = data.rows() as f32;
-            if columns == 1 {
-                counts = vec![rows - counts[0], counts[0]];
-            }
-            counts.iter().map(|n| if *n > 0.0 { rows / (classes as f32 * n) } else { 0.0 }).collect()
-        }
-    };
-    Ok(Tensor::from_data(TensorData::new(values, [classes]), &data.device()))
+    }
+}
+
+/// The weight of each class, on a device.
+pub(crate) fn class_weight_tensor(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let classes = values.len();
+    Tensor::from_data(TensorData::new(values, [classes]), device)
 }

@@ -6,6 +6,7 @@ mod init;
 mod inspect;
 mod predict;
 mod report;
+mod signals;
 mod train;
 
 use std::io::Write;
@@ -101,8 +102,15 @@ enum CliError {
     Data(#[from] DataError),
     #[error(transparent)]
     Device(#[from] DeviceError),
-    #[error("{0}")]
+    /// Of standard output: files have errors with their names.
+    #[error("standard output: {0}")]
     Io(#[from] std::io::Error),
+    /// Ended by a signal, in order.
+    #[error("{message}")]
+    Interrupted { signal: u8, message: String },
+    /// What was done before the error is kept.
+    #[error("{message}")]
+    Partial { message: String, hint: Option<String> },
     #[error("internal error: {0}")]
     Internal(String),
     #[error("{message}")]
@@ -112,6 +120,12 @@ enum CliError {
 impl CliError {
     fn usage(message: impl Into<String>, hint: &str) -> Self {
         Self::Usage { message: message.into(), hint: Some(hint.to_owned()) }
+    }
+
+    /// If a signal came, the error that ends the program for it.
+    fn interrupted(message: impl Into<String>) -> Option<Self> {
+        let (signal, name) = signals::which()?;
+        Some(Self::Interrupted { signal, message: format!("{name}: {}", message.into()) })
     }
 
     fn write(path: &Path, source: std::io::Error) -> Self {
@@ -125,7 +139,8 @@ impl CliError {
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Internal(_) => Some("another --device may work; please report this".into()),
-            Self::Io(_) => None,
+            Self::Partial { hint, .. } => hint.clone(),
+            Self::Io(_) | Self::Interrupted { .. } => None,
         }
     }
 
@@ -135,7 +150,11 @@ impl CliError {
     }
 
     fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Usage { .. }) { 2 } else { 1 }
+        match self {
+            Self::Usage { .. } => 2,
+            Self::Interrupted { signal, .. } => 128 + signal,
+            _ => 1,
+        }
     }
 }
 
@@ -155,7 +174,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            let mut text = format!("error: {error}\n");
+            let kind = if matches!(error, CliError::Interrupted { .. }) { "interrupted" } else { "error" };
+            let mut text = format!("{kind}: {error}\n");
             if let Some(hint) = error.hint() {
                 text += &format!("hint: {hint}\n");
             }

@@ -12,7 +12,7 @@ use perceptra::data::{EncodeReport, TableReader};
 use perceptra::train::write_atomic;
 use perceptra::{Model, Predictions};
 
-use crate::{CliError, ReadArgs, load_model, note, same_file};
+use crate::{CliError, ReadArgs, load_model, note, same_file, signals};
 
 /// Rows in memory at once.
 const CHUNK: usize = 1 << 14;
@@ -73,6 +73,10 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
         return Err(CliError::usage("the predictions would overwrite their own input", "choose another --output"));
     }
     let model = load_model(&args.model, &args.device)?;
+    // A file that is half written is removed.
+    if args.output.is_some() {
+        signals::watch();
+    }
     let mut options = model.read_options();
     args.read.apply(&mut options);
     let reader = TableReader::open(&args.table, &options, CHUNK)?;
@@ -163,6 +167,9 @@ impl Job<'_> {
         mut write: impl FnMut(&Predictions, bool) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         for table in reader {
+            if let Some(interrupted) = CliError::interrupted("the predictions are not complete") {
+                return Err(interrupted);
+            }
             let predictions = self.model.predict(&table?)?;
             self.report.add(&predictions.report);
             write(&predictions, self.proba)?;

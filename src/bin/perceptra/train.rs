@@ -2,18 +2,21 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use perceptra::data::{Scaling, Task};
-use perceptra::model::{OneOrMany, Trained, train};
+use perceptra::model::{Checkpoint, OneOrMany, Trained, resume, train};
 use perceptra::nn::{Initializer, Loss, Norm};
-use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Schedule, write_atomic};
-use perceptra::{Activation, Control, Event, Metric, Observer, RunConfig, choose};
+use perceptra::train::{
+    Batch, ClassWeights, Engine, Lock, Optimizer, Schedule, StopReason, TrainError, clean, write_atomic,
+};
+use perceptra::{Activation, Control, Event, Metric, ModelError, Observer, RunConfig, choose};
 use serde_json::json;
 
-use crate::{CliError, ReadArgs, note, print, print_json, report, same_file};
+use crate::{CliError, ReadArgs, note, print, print_json, report, same_file, signals};
 
 /// Every flag overrides one key of the run file (or of the defaults).
 #[derive(Debug, Args)]
@@ -21,7 +24,9 @@ use crate::{CliError, ReadArgs, note, print, print_json, report, same_file};
   perceptra train data/penguins.csv --target species
   perceptra train diamonds.parquet --target price --hidden 256,128 --epochs 50 --device wgpu
   perceptra train sales.csv --target revenue,returns --ignore id --test-file sales-2024.csv
-  perceptra train --config penguins.toml --seed 1")]
+  perceptra train --config penguins.toml --seed 1
+  perceptra train sales.csv --target revenue --checkpoint sales-run     # then, after an interruption:
+  perceptra train --resume sales-run")]
 pub(crate) struct TrainArgs {
     /// The table: CSV, TSV (also gzipped), Parquet, Arrow IPC, or - for CSV from standard input
     table: Option<PathBuf>,
@@ -46,6 +51,19 @@ pub(crate) struct TrainArgs {
     /// Say what trains, and why
     #[arg(long, short)]
     verbose: bool,
+
+    /// Write the state of the run to this folder after every epoch (see --every), to --resume it from
+    #[arg(long, value_name = "FOLDER", help_heading = "Checkpoints")]
+    checkpoint: Option<PathBuf>,
+    /// Go on with the run of this folder, as if it had not been interrupted; flags may say when to stop, and where to write
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["checkpoint", "config"], help_heading = "Checkpoints")]
+    resume: Option<PathBuf>,
+    /// Epochs from one checkpoint to the next [default: 1]
+    #[arg(long, value_name = "EPOCHS", help_heading = "Checkpoints")]
+    every: Option<usize>,
+    /// How many of the latest checkpoints are kept, besides that of the best epoch [default: 2]
+    #[arg(long, value_name = "N", help_heading = "Checkpoints")]
+    keep: Option<usize>,
 
     /// Target column; several, of numbers, with commas or repeated
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
@@ -241,11 +259,12 @@ fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, String> {
 }
 
 impl TrainArgs {
-    /// The run file, or the defaults, with the flags put in.
-    fn resolve(&self) -> Result<RunConfig, CliError> {
-        let mut run = match &self.config {
-            Some(path) => RunConfig::read(path)?,
-            None => RunConfig::default(),
+    /// The run of the checkpoint, the run file or the defaults, with the flags put in.
+    fn resolve(&self, from: Option<&Checkpoint>) -> Result<RunConfig, CliError> {
+        let mut run = match (&self.config, from) {
+            (_, Some(checkpoint)) => checkpoint.run().clone(),
+            (Some(path), None) => RunConfig::read(path)?,
+            (None, None) => RunConfig::default(),
         };
         fn set<T: Clone>(key: &mut T, flag: &Option<T>) {
             if let Some(value) = flag {
@@ -324,6 +343,10 @@ impl TrainArgs {
         set(&mut train.seed, &self.seed);
         set(&mut run.output.device, &self.device);
         set_some(&mut run.output.model, &self.output);
+        set_some(&mut run.checkpoint.folder, &self.checkpoint);
+        set_some(&mut run.checkpoint.folder, &self.resume);
+        set(&mut run.checkpoint.every, &self.every);
+        set(&mut run.checkpoint.keep, &self.keep);
         if run.data.table.as_os_str().is_empty() {
             return Err(CliError::usage(
                 "no table is named",
@@ -347,8 +370,21 @@ fn stem(table: &Path) -> String {
 }
 
 pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
-    let mut run = args.resolve()?;
+    let from = match &args.resume {
+        Some(folder) if folder.is_dir() => Some(Checkpoint::latest(folder)?),
+        Some(folder) => return Err(ModelError::NoCheckpoint { folder: folder.clone() }.into()),
+        None => None,
+    };
+    let mut run = args.resolve(from.as_ref())?;
     run.validate()?;
+    if let Some(from) = &from {
+        for problem in from.skipped() {
+            note(&format!("note: {problem}"));
+        }
+        if !args.quiet {
+            note(&format!("note: going on after epoch {}, from {}", from.epochs(), from.path().display()));
+        }
+    }
     let model_path = run.output.model.clone().unwrap_or_else(|| format!("{}.perceptra", stem(&run.data.table)).into());
     run.output.model = Some(model_path.clone());
     let run_path = model_path.with_extension("toml");
@@ -363,13 +399,23 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         ));
     }
     check_writable(&model_path)?;
+    // Two runs that would write the same files are kept apart. What a run that was killed left is removed.
+    let lock = Lock::acquire(&run_path.with_extension("toml.lock")).map_err(ModelError::from)?;
+    if let Some(pid) = lock.stale() {
+        note(&format!("note: process {pid}, which was writing {}, has ended without doing so", model_path.display()));
+    }
+    clean(folder_of(&model_path));
     let choice = choose(&run.output.device)?;
     let tables = run.tables()?;
 
+    signals::watch();
     let mut progress = Progress::new(args.quiet || args.json, args.verbose);
-    let trained = train(&run, &tables, &choice.device, &mut progress)?;
+    let trained = match &from {
+        None => train(&run, &tables, &choice.device, &mut progress),
+        Some(from) => resume(from, &run, &tables, &choice.device, &mut progress),
+    }?;
     progress.finish();
-    trained.model.save(&model_path)?;
+    save(&trained, &model_path, &run)?;
     // The run file is ours to write, but not over the user's own.
     let own_file = args.config.as_deref().is_some_and(|config| same_file(config, &run_path));
     if !own_file {
@@ -391,7 +437,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             "validation": trained.validation,
             "test": trained.model.metrics(),
             "history": trained.model.history(),
-        }));
+        }))
+        .and(outcome(&trained, &model_path));
     }
     if !args.quiet {
         for (column, reason) in &trained.model.schema().dropped {
@@ -401,7 +448,51 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             note(&format!("note: column {column:?}: {n} missing values of the training rows are filled in"));
         }
     }
-    print(&summary(&trained, &run, &choice.name, &model_path, &run_path))
+    if trained.dead {
+        note(
+            "warning: the network gives the same output for every row: it learned nothing, or a layer's units are all off; \
+             try a lower --learning-rate, or --activation leaky-relu",
+        );
+    }
+    print(&summary(&trained, &run, &choice.name, &model_path, &run_path))?;
+    outcome(&trained, &model_path)
+}
+
+/// Writes the model; what cannot be written where it was to go is written elsewhere rather than lost.
+fn save(trained: &Trained, path: &Path, run: &RunConfig) -> Result<(), CliError> {
+    let Err(error) = trained.model.save(path) else { return Ok(()) };
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let elsewhere = std::env::temp_dir().join(format!("{name}-{}.perceptra", std::process::id()));
+    let mut hint = match trained.model.save(&elsewhere) {
+        Ok(()) => format!("the model is in {} instead", elsewhere.display()),
+        Err(also) => format!("{also}"),
+    };
+    if let Some(folder) = &run.checkpoint.folder {
+        hint += &format!("; perceptra train --resume {} --output FILE writes it again", folder.display());
+    }
+    Err(CliError::Partial { message: error.to_string(), hint: Some(hint) })
+}
+
+/// A run that did not come to its own end is no success, though its model is kept.
+fn outcome(trained: &Trained, path: &Path) -> Result<(), CliError> {
+    let history = trained.model.history();
+    let kept = format!("the model of epoch {}, the best one, is in {}", history.best_epoch, path.display());
+    match history.stop {
+        StopReason::Interrupted => Err(CliError::interrupted(kept.clone())
+            .unwrap_or(CliError::Partial { message: format!("interrupted; {kept}"), hint: None })),
+        StopReason::Diverged => {
+            let last = history.epochs.last().map_or(f64::NAN, |epoch| epoch.train_loss);
+            let epoch = history.epochs.len() + 1;
+            Err(CliError::Partial {
+                message: format!(
+                    "the training loss or the weights became NaN or infinite in epoch {epoch}, after a loss of {last:.6} in the \
+                     epoch before; {kept}"
+                ),
+                hint: TrainError::Diverged { epoch }.hint(),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, run_path: &Path) -> String {
@@ -432,6 +523,10 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
     text
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Finds out before the training whether the model can be written after it.
 fn check_writable(path: &Path) -> Result<(), CliError> {
     let fail = |source| Err(CliError::write(path, source));
@@ -441,7 +536,7 @@ fn check_writable(path: &Path) -> Result<(), CliError> {
     if path.metadata().is_ok_and(|m| m.permissions().readonly()) {
         return fail(std::io::Error::other("the file is read-only"));
     }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     // What is written at the end is written beside the model first: try just that.
     match tempfile::Builder::new().prefix(".perceptra-").suffix(".tmp").tempfile_in(folder) {
         Ok(_) => Ok(()),
@@ -490,7 +585,7 @@ impl Observer for Progress {
                 }
                 self.bar.enable_steady_tick(Duration::from_millis(250));
             }
-            Event::Epoch { epoch, improved } => {
+            Event::Epoch { epoch, improved, .. } => {
                 let validation = epoch.validation_loss.map_or_else(String::new, |v| format!(", validation {v:.4}"));
                 let monitored = epoch.monitored.map_or_else(String::new, |v| format!(" ({v:.4})"));
                 let mark = if *improved { " *" } else { "  " };
@@ -500,11 +595,18 @@ impl Observer for Progress {
                     epoch.train_loss,
                     report::thousands(speed as u64)
                 ));
-                self.bar.inc(1);
+                self.bar.set_position(epoch.epoch as u64);
+            }
+            Event::Checkpoint { path, error: Some(error) } => {
+                self.bar.suspend(|| note(&format!("warning: no checkpoint {}: {error}", path.display())));
             }
             Event::Stopped { .. } => self.finish(),
             _ => {}
         }
         Control::Continue
+    }
+
+    fn interrupt(&self) -> Option<&AtomicBool> {
+        signals::came()
     }
 }

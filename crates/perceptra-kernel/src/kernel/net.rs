@@ -118,6 +118,11 @@ impl Net {
         self.layers.iter_mut().flat_map(|l| [l.weight.values.all(), l.bias.values.all()])
     }
 
+    /// What the step rule remembers of them.
+    pub(super) fn states(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.layers.iter_mut().flat_map(|l| [&mut l.weight, &mut l.bias]).flat_map(|p| &mut p.states).map(Buffer::all)
+    }
+
     /// Copies a row into panels.
     #[inline(always)]
     pub(super) fn put_row<S: Simd>(&self, simd: S, r: usize, inputs: &[f32], row: usize) {

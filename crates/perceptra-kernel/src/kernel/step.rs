@@ -14,9 +14,8 @@
 //! Either way the bits do not depend on how many threads there are.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -150,13 +149,52 @@ impl DenseTrainer {
         }
     }
 
+    /// Copies what the step rule remembers of every weight to `store`, in an order of their own; the number of steps made.
+    pub fn save_rule(&mut self, store: &mut Vec<f32>) -> i32 {
+        store.clear();
+        self.nets[0].states().for_each(|states| store.extend_from_slice(states));
+        self.step
+    }
+
+    /// Takes back what [`DenseTrainer::save_rule`] stored, after `step` steps: whether it is as much as this network's rule
+    /// remembers. If not, nothing is changed.
+    #[must_use]
+    pub fn restore_rule(&mut self, store: &[f32], step: i32) -> bool {
+        if self.nets[0].states().map(|s| s.len()).sum::<usize>() != store.len() || step < 0 {
+            return false;
+        }
+        for net in &mut self.nets {
+            let mut rest = store;
+            for states in net.states() {
+                let (head, tail) = rest.split_at(states.len());
+                states.copy_from_slice(head);
+                rest = tail;
+            }
+        }
+        self.step = step;
+        true
+    }
+
+    /// Whether every weight is a finite number.
+    pub fn is_finite(&mut self) -> bool {
+        self.nets[0].values().all(|values| {
+            // x·0 is 0 for a finite x, else NaN; sums by column, for the compiler to put into vectors.
+            let mut sums = [0.0f32; 16];
+            for line in values.chunks_exact(16) {
+                sums.iter_mut().zip(line).for_each(|(s, x)| *s += x * 0.0);
+            }
+            sums.iter().all(|s| s.is_finite())
+        })
+    }
+
     /// Threads that train.
     pub fn threads(&self) -> usize {
         self.team.threads()
     }
 
     /// One pass over the rows in `order`, in batches; `rate(step)` is the learning rate of a step, counted from 0. Ends
-    /// early at the `deadline`, after the batch in work.
+    /// early, after the batch in work, once `until` is true or the sum of the losses is no longer finite; `until` is asked
+    /// at the beginning of every step, by one thread.
     ///
     /// # Panics
     ///
@@ -167,14 +205,14 @@ impl DenseTrainer {
         order: &[u32],
         epoch: u32,
         rate: &(dyn Fn(usize) -> f64 + Sync),
-        deadline: Option<Instant>,
+        until: Option<&(dyn Fn() -> bool + Sync)>,
     ) -> Totals {
         let rows = self.check(data);
         assert!(order.iter().all(|&r| (r as usize) < rows));
-        let (totals, ended) = (Mutex::new([Totals::default(); 2]), AtomicBool::new(false));
+        let (totals, last) = (Mutex::new([Totals::default(); 2]), AtomicUsize::new(usize::MAX));
         let mut team = std::mem::replace(&mut self.team, Team::new(1));
         {
-            let run = Epoch { trainer: self, data, order, epoch, rate, deadline, totals: &totals, ended: &ended };
+            let run = Epoch { trainer: self, data, order, epoch, rate, until, totals: &totals, last: &last };
             team.run(&|thread, barrier| self.arch.dispatch(Part { run: &run, thread, barrier }));
         }
         self.team = team;
@@ -278,9 +316,11 @@ struct Epoch<'a> {
     order: &'a [u32],
     epoch: u32,
     rate: &'a (dyn Fn(usize) -> f64 + Sync),
-    deadline: Option<Instant>,
+    until: Option<&'a (dyn Fn() -> bool + Sync)>,
     totals: &'a Mutex<[Totals; 2]>,
-    ended: &'a AtomicBool,
+    /// The last step, once it is known that the epoch ends early. Thread 0 writes it before a step in which the others
+    /// wait for it, and they read it after: all end with the same step.
+    last: &'a AtomicUsize,
 }
 
 /// One thread's part of an epoch.
@@ -309,6 +349,10 @@ impl WithSimd for Part<'_> {
         let scratch = &mut *lock(&trainer.scratch[self.thread]);
         let mut totals = [Totals::default(); 2];
         for (number, ids) in order.chunks(settings.batch).enumerate() {
+            let early = || !totals[0].loss.is_finite() || self.run.until.is_some_and(|until| until());
+            if self.thread == 0 && early() {
+                self.run.last.fetch_min(number, Ordering::Relaxed);
+            }
             let now = settings.rule.at(trainer.step.wrapping_add(number as i32 + 1), (self.run.rate)(number));
             let weight = match data.weights {
                 None => ids.len() as f64,
@@ -326,15 +370,8 @@ impl WithSimd for Part<'_> {
                 totals[0].weight += weight;
                 totals[0].steps += 1;
             }
-            // The clock is read once, so that all threads end at the same step.
-            if let Some(deadline) = self.run.deadline {
-                if self.thread == 0 && Instant::now() >= deadline {
-                    self.run.ended.store(true, Ordering::Relaxed);
-                }
-                self.barrier.wait();
-                if self.run.ended.load(Ordering::Relaxed) {
-                    break;
-                }
+            if number >= self.run.last.load(Ordering::Relaxed) {
+                break;
             }
         }
         let mut all = lock(self.run.totals);

@@ -345,7 +345,7 @@ fn nan_is_not_swallowed() {
 }
 
 #[test]
-fn saved_weights_come_back_and_the_deadline_ends_an_epoch() {
+fn saved_weights_come_back_and_an_epoch_ends_when_asked() {
     let layers = layers(&[8, 64, 64, 1], &[Activation::Relu, Activation::Relu, Activation::Identity], true);
     let mut trainer = DenseTrainer::new(&layers, Settings { batch: 64, ..PLAIN }, 2);
     fill(&mut trainer, &layers, 1);
@@ -372,6 +372,66 @@ fn saved_weights_come_back_and_the_deadline_ends_an_epoch() {
     trainer.restore(&store);
     trainer.outputs(&x, &mut after);
     assert_eq!(before, after);
-    let totals = trainer.epoch(&data, &order, 2, &|_| 0.1, Some(std::time::Instant::now()));
+    let totals = trainer.epoch(&data, &order, 2, &|_| 0.1, Some(&|| true));
     assert_eq!((totals.steps, totals.weight), (1, 64.0));
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let fourth = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 3;
+    assert_eq!(trainer.epoch(&data, &order, 2, &|_| 0.1, Some(&fourth)).steps, 4);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_epoch() {
+    // One layer structure for each way of sharing a step.
+    for (widths, threads) in [(vec![8, 64, 64, 1], 2), (vec![8, 256, 256, 1], 2), (vec![8, 4, 1], 1)] {
+        let activations: Vec<_> = widths[1..].iter().map(|_| Activation::Identity).collect();
+        let layers = layers(&widths, &activations, true);
+        let mut trainer = DenseTrainer::new(&layers, Settings { batch: 64, ..PLAIN }, threads);
+        fill(&mut trainer, &layers, 1);
+        let (x, y) = (normal(8 * 6400, 1, 0, 1.0), normal(6400, 1, 1, 1.0));
+        let data = Data { inputs: &x, targets: &y, weights: None };
+        let order: Vec<u32> = (0..6400).collect();
+        let totals = trainer.epoch(&data, &order, 1, &|_| 1e10, None);
+        assert!(!totals.loss.is_finite() && totals.steps < 50, "{widths:?}: {totals:?}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_from_what_was_saved() {
+    let rules = [
+        Rule::Sgd { momentum: 0.0, nesterov: false },
+        Rule::Sgd { momentum: 0.9, nesterov: true },
+        Rule::Adam,
+        Rule::AdamW,
+        Rule::RmsProp { momentum: 0.9 },
+        Rule::AdaGrad,
+        Rule::Lion,
+    ];
+    let (x, y) = (normal(8 * 640, 1, 0, 1.0), normal(640, 1, 1, 1.0));
+    let data = Data { inputs: &x, targets: &y, weights: None };
+    let order: Vec<u32> = (0..640).collect();
+    for rule in rules {
+        // Small networks have a copy for each thread, large ones share one.
+        for width in [64, 256] {
+            let layers =
+                layers(&[8, width, width, 1], &[Activation::Relu, Activation::Tanh, Activation::Identity], true);
+            let settings = Settings { batch: 64, rule, dropout: 0.1, decay: 0.01, ..PLAIN };
+            let mut whole = DenseTrainer::new(&layers, settings, 2);
+            fill(&mut whole, &layers, 1);
+            let (mut weights, mut states) = (Vec::new(), Vec::new());
+            whole.epoch(&data, &order, 1, &|_| 0.01, None);
+            whole.save(&mut weights);
+            let step = whole.save_rule(&mut states);
+            assert_eq!(step, 10);
+            whole.epoch(&data, &order, 2, &|_| 0.01, None);
+
+            let mut resumed = DenseTrainer::new(&layers, settings, 2);
+            resumed.restore(&weights);
+            assert!(resumed.restore_rule(&states, step));
+            assert!(!resumed.restore_rule(&[1.0; 3], step), "{rule:?}");
+            resumed.epoch(&data, &order, 2, &|_| 0.01, None);
+            for l in 0..3 {
+                assert!(resumed.layer(l) == whole.layer(l), "{rule:?}, width {width}, layer {l}");
+            }
+        }
+    }
 }

@@ -1,0 +1,320 @@
+//! Tables that are larger than memory.
+
+use std::fs::File;
+use std::io::{BufReader, Seek};
+use std::path::Path;
+use std::time::SystemTime;
+
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+
+use crate::read::{Kind, TableReader, has_tabs, kind_of};
+use crate::{DataError, ReadOptions, Table};
+
+/// A table in a file that is read piece by piece, as often as need be, and is never in memory as a whole.
+///
+/// The file is opened once: who replaces it meanwhile does not change what is read, and who changes it is noticed.
+/// Pieces of CSV and Parquet files and batches of Arrow files can be read in any order; a compressed CSV file only from its
+/// beginning.
+pub struct TableStream {
+    name: String,
+    file: File,
+    format: Format,
+    options: ReadOptions,
+    /// The most rows of a piece.
+    most: usize,
+    columns: Vec<String>,
+    pieces: Vec<Piece>,
+    state: (u64, Option<SystemTime>),
+}
+
+enum Format {
+    Csv,
+    /// CSV that is read from its beginning.
+    Gzip,
+    Parquet(ArrowReaderMetadata),
+    Arrow,
+}
+
+/// A part of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    /// A byte of a CSV file, a row group, a batch.
+    start: u64,
+    /// The line there in a CSV file, rows before in the row group.
+    within: u64,
+    first_row: u64,
+    rows: usize,
+}
+
+impl TableStream {
+    /// Opens the file at `path` and reads it once, in pieces of at most `rows` rows (of Arrow files, in its batches), which
+    /// `each` is given with the number of the first row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::read`], [`DataError::ReadOnce`] for what is no file, and what `each` says.
+    pub fn open<E: From<DataError>>(
+        path: &Path,
+        options: &ReadOptions,
+        rows: usize,
+        mut each: impl FnMut(u64, Table) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        if path == Path::new("-") {
+            return Err(DataError::ReadOnce { name: "standard input".into() }.into());
+        }
+        let (name, file) = crate::read::open(path)?;
+        let format = match kind_of(&name, &file)? {
+            None => return Err(DataError::ReadOnce { name }.into()),
+            Some(Kind::Parquet) => Format::Parquet(
+                ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(&name, "Parquet", &e))?,
+            ),
+            Some(Kind::Arrow) => Format::Arrow,
+            Some(Kind::Gzip) => Format::Gzip,
+            Some(_) => Format::Csv,
+        };
+        let (state, options) = (state(&name, &file)?, options.clone());
+        let (columns, pieces) = (Vec::new(), Vec::new());
+        let mut stream = Self { name, file, format, options, most: rows.max(1), columns, pieces, state };
+        let mut first_row = 0;
+        match stream.planned()? {
+            Some(planned) => {
+                for piece in planned {
+                    let table = stream.reader_at(&piece)?.next().unwrap_or_else(|| Err(stream.changed()))?;
+                    stream.pieces.push(Piece { first_row, rows: table.rows(), ..piece });
+                    each(first_row, table.at_row(first_row))?;
+                    first_row += stream.pieces[stream.pieces.len() - 1].rows as u64;
+                }
+            }
+            None => {
+                let mut reader = stream.reader()?;
+                stream.columns = reader.columns().to_vec();
+                loop {
+                    let (delimiter, start, within) = reader.csv().unwrap_or_default();
+                    // Pieces from the middle of the file have no header to find it from.
+                    stream.options.delimiter = Some(char::from(delimiter));
+                    let Some(table) = reader.next() else { break };
+                    let table = table?;
+                    stream.pieces.push(Piece { start, within, first_row, rows: table.rows() });
+                    let rows = table.rows() as u64;
+                    each(first_row, table)?;
+                    first_row += rows;
+                }
+            }
+        }
+        match first_row {
+            0 => Err(DataError::NoRows { name: stream.name }.into()),
+            _ => Ok(stream),
+        }
+    }
+
+    /// The pieces of a file that says itself what it consists of; rows are not yet known.
+    fn planned(&self) -> Result<Option<Vec<Piece>>, DataError> {
+        let piece =
+            |start: usize, within: usize| Piece { start: start as u64, within: within as u64, first_row: 0, rows: 0 };
+        match &self.format {
+            Format::Csv | Format::Gzip => Ok(None),
+            Format::Arrow => {
+                let reader = arrow::ipc::reader::FileReader::try_new(BufReader::new(self.again(0)?), None)
+                    .map_err(|e| damaged(&self.name, "Arrow IPC", &e))?;
+                Ok(Some((0..reader.num_batches()).map(|batch| piece(batch, 0)).collect()))
+            }
+            Format::Parquet(metadata) => {
+                let groups = metadata.metadata().row_groups().iter().enumerate();
+                let mut pieces = Vec::new();
+                for (group, about) in groups {
+                    let rows = usize::try_from(about.num_rows()).unwrap_or(0);
+                    // The number is the file's own: a piece that is not there is found out when it is read.
+                    let mut within = 0;
+                    while within < rows && pieces.len() < MAX_PIECES {
+                        pieces.push(piece(group, within));
+                        within += self.most;
+                    }
+                }
+                Ok(Some(pieces))
+            }
+        }
+    }
+
+    /// The open file from this byte on.
+    fn again(&self, start: u64) -> Result<File, DataError> {
+        let io = |source| DataError::Io { name: self.name.clone(), source };
+        let mut file = self.file.try_clone().map_err(io)?;
+        file.seek(std::io::SeekFrom::Start(start)).map_err(io)?;
+        Ok(file)
+    }
+
+    /// A reader of a CSV file from its beginning.
+    fn reader(&self) -> Result<TableReader, DataError> {
+        let (name, input) = (self.name.clone(), Box::new(self.again(0)?));
+        let tabs = has_tabs(&name);
+        TableReader::from_stream(name, input, tabs, &self.options, self.most)
+    }
+
+    /// A reader whose first table is a piece.
+    fn reader_at(&self, piece: &Piece) -> Result<TableReader, DataError> {
+        let name = self.name.clone();
+        match &self.format {
+            Format::Csv | Format::Gzip => {
+                let input = Box::new(BufReader::with_capacity(1 << 16, self.again(piece.start)?));
+                let at = (self.most, piece.within);
+                Ok(TableReader::csv_piece(name, input, self.columns.clone(), &self.options, at))
+            }
+            Format::Arrow => {
+                let damaged = |e| damaged(&self.name, "Arrow IPC", &e);
+                let mut reader =
+                    arrow::ipc::reader::FileReader::try_new(BufReader::new(self.again(0)?), None).map_err(damaged)?;
+                reader.set_index(piece.start as usize).map_err(damaged)?;
+                let schema = reader.schema();
+                TableReader::arrow(name, "Arrow IPC", &schema, reader.map(|b| b.map_err(|e| e.to_string())))
+            }
+            Format::Parquet(metadata) => {
+                let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(self.again(0)?, metadata.clone())
+                    .with_row_groups(vec![piece.start as usize])
+                    .with_offset(piece.within as usize)
+                    .with_limit(self.most)
+                    .with_batch_size(self.most)
+                    .build()
+                    .map_err(|e| damaged(&self.name, "Parquet", &e))?;
+                let schema = metadata.schema();
+                TableReader::arrow(name, "Parquet", schema, batches.map(|b| b.map_err(|e| e.to_string())))
+            }
+        }
+    }
+
+    fn changed(&self) -> DataError {
+        DataError::Changed { name: self.name.clone() }
+    }
+
+    /// The file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many pieces there are.
+    pub fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Reads the file again, its pieces in this order where the file allows one; each comes with the number of its first
+    /// row.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Changed`] if the file is not what it was, also later.
+    pub fn read(&self, order: Vec<u32>) -> Result<Pass<'_>, DataError> {
+        if state(&self.name, &self.file)? != self.state {
+            return Err(self.changed());
+        }
+        let whole = match self.format {
+            Format::Gzip => Some(self.reader()?),
+            _ => None,
+        };
+        Ok(Pass { stream: self, whole, order: order.into_iter(), next: 0 })
+    }
+
+    fn piece(&self, piece: Piece) -> Result<(u64, Table), DataError> {
+        let table = self.reader_at(&piece)?.next().unwrap_or_else(|| Err(self.changed()))?;
+        match table.rows() == piece.rows {
+            true => Ok((piece.first_row, table.at_row(piece.first_row))),
+            false => Err(self.changed()),
+        }
+    }
+}
+
+/// The most pieces of a file.
+const MAX_PIECES: usize = 1 << 24;
+
+fn damaged(name: &str, format: &'static str, reason: &dyn std::fmt::Display) -> DataError {
+    DataError::Damaged { name: name.to_owned(), format, reason: reason.to_string() }
+}
+
+/// One reading of a [`TableStream`].
+pub struct Pass<'a> {
+    stream: &'a TableStream,
+    /// A reader of the file from its beginning, where there is no other way.
+    whole: Option<TableReader>,
+    order: std::vec::IntoIter<u32>,
+    next: usize,
+}
+
+impl Iterator for Pass<'_> {
+    type Item = Result<(u64, Table), DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Some(reader) = &mut self.whole else {
+            let piece = *self.stream.pieces.get(self.order.next()? as usize)?;
+            return Some(self.stream.piece(piece));
+        };
+        let piece = self.stream.pieces.get(self.next);
+        self.next += 1;
+        match (reader.next(), piece) {
+            (None, None) => None,
+            (Some(Err(e)), _) => Some(Err(e)),
+            (Some(Ok(table)), Some(piece)) if table.rows() == piece.rows => Some(Ok((piece.first_row, table))),
+            _ => Some(Err(self.stream.changed())),
+        }
+    }
+}
+
+fn state(name: &str, file: &File) -> Result<(u64, Option<SystemTime>), DataError> {
+    let metadata = file.metadata().map_err(|source| DataError::Io { name: name.to_owned(), source })?;
+    Ok((metadata.len(), metadata.modified().ok()))
+}
+
+/// The rows of a stream with the smallest keys, as many as may be kept: a sample, where keys are random.
+pub struct Sample {
+    most: usize,
+    threshold: f32,
+    keys: Vec<f32>,
+    tables: Vec<Table>,
+}
+
+impl Sample {
+    /// An empty sample of at most `most` rows.
+    pub fn new(most: usize) -> Self {
+        Self { most, threshold: f32::INFINITY, keys: Vec::new(), tables: Vec::new() }
+    }
+
+    /// Offers the rows of `table` that have a key.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::TooLarge`].
+    pub fn offer(&mut self, table: &Table, keys: &[Option<f32>]) -> Result<(), DataError> {
+        let chosen = |key: &Option<f32>| key.filter(|key| *key < self.threshold);
+        let rows: Vec<u32> = (0..).zip(keys).filter_map(|(row, key)| chosen(key).map(|_| row)).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.keys.extend(keys.iter().filter_map(chosen));
+        self.tables.push(table.take(&rows));
+        if self.keys.len() > 2 * self.most { self.shrink() } else { Ok(()) }
+    }
+
+    /// The rows, in the order in which they came, and the key from which on rows were left out (infinity if none was).
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::TooLarge`].
+    pub fn finish(mut self) -> Result<(Option<Table>, f32), DataError> {
+        self.shrink()?;
+        Ok((self.tables.pop(), self.threshold))
+    }
+
+    /// Joins the tables, and leaves out what is too much.
+    fn shrink(&mut self) -> Result<(), DataError> {
+        let Some(all) = Table::concat(std::mem::take(&mut self.tables))? else { return Ok(()) };
+        if self.keys.len() <= self.most {
+            self.tables.push(all);
+            return Ok(());
+        }
+        let mut sorted = self.keys.clone();
+        sorted.sort_by(f32::total_cmp);
+        self.threshold = sorted[self.most];
+        let rows: Vec<u32> =
+            (0..).zip(&self.keys).filter_map(|(row, key)| (*key < self.threshold).then_some(row)).collect();
+        self.keys.retain(|key| *key < self.threshold);
+        self.tables.push(all.take(&rows));
+        Ok(())
+    }
+}

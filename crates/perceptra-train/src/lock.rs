@@ -1,0 +1,155 @@
+//! One run at a time.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// A lock on a name in the file system, held until it is dropped: a file with the number of the process that holds it.
+///
+/// The lock is the operating system's, on the open file: it ends with its process, however that ends. Where the file
+/// system has no locks, everybody gets one.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+    stale: Option<u32>,
+}
+
+/// A lock that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("{path}: another run{} is writing here", .pid.map_or_else(String::new, |pid| format!(" (process {pid})")))]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// The process, if the file says so.
+        pid: Option<u32>,
+    },
+    /// The lock file cannot be made.
+    #[error("{path}: cannot be written: {source}")]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl Lock {
+    /// Takes the lock file `path`, which is removed when the lock is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Held`] at once if another process has it.
+    pub fn acquire(path: &Path) -> Result<Self, LockError> {
+        let io = |source| LockError::Io { path: path.to_owned(), source };
+        loop {
+            let mut file =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+            // A number of a process at most: the file may be anything.
+            let mut text = String::new();
+            let holder = |file: &mut File, text: &mut String| {
+                let read = Read::by_ref(file).take(32).read_to_string(text);
+                read.ok().and_then(|_| text.trim().parse().ok())
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(LockError::Held { path: path.to_owned(), pid: holder(&mut file, &mut text) });
+                }
+                Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
+                Err(TryLockError::Error(e)) => return Err(io(e)),
+            }
+            // Its last holder may have removed the file between our opening and locking it.
+            if !is_same(&file, path) {
+                continue;
+            }
+            let stale = holder(&mut file, &mut text);
+            file.set_len(0).map_err(io)?;
+            file.rewind().map_err(io)?;
+            writeln!(file, "{}", std::process::id()).map_err(io)?;
+            return Ok(Self { file, path: path.to_owned(), stale });
+        }
+    }
+
+    /// The process that held the lock before and ended without giving it back.
+    pub fn stale(&self) -> Option<u32> {
+        self.stale
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is still locked, so that nobody else's is removed. An error leaves a stale file, which does no harm.
+        if is_same(&self.file, &self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether `file` is what is at `path`.
+fn is_same(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let id = |m: std::fs::Metadata| (m.dev(), m.ino());
+        matches!((file.metadata().map(id), path.metadata().map(id)), (Ok(a), Ok(b)) if a == b)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_once_and_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.lock");
+        let first = Lock::acquire(&path).unwrap();
+        assert_eq!(first.stale(), None);
+        let error = Lock::acquire(&path).unwrap_err();
+        let own = std::process::id();
+        assert_eq!(error.to_string(), format!("{}: another run (process {own}) is writing here", path.display()));
+        drop(first);
+        assert!(!path.exists());
+        assert!(Lock::acquire(&path).is_ok());
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.lock");
+        for (text, stale) in [("4711\n", Some(4711)), ("no number", None), ("", None)] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(Lock::acquire(&path).unwrap().stale(), stale);
+        }
+        assert!(matches!(Lock::acquire(&folder.path().join("none/run.lock")), Err(LockError::Io { .. })));
+    }
+
+    #[test]
+    fn of_many_at_once_one_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.lock");
+        let held = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        if let Ok(lock) = Lock::acquire(&path) {
+                            assert_eq!(held.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                            held.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                            drop(lock);
+                        }
+                    }
+                });
+            }
+        });
+    }
+}
