@@ -60,7 +60,7 @@ fn each_bad_table_or_setting_has_its_message() {
         (
             &["good.csv", "--target", "y", "--numeric", "c"],
             1,
-            "error: good.csv:2, column \"c\": \"u\" is not a number (40 such values in the column)\nhint: ",
+            "error: good.csv:2, column \"c\": \"u\" is not a number (40 such values in the column, the next in lines 3 and 4)\nhint: ",
         ),
         (
             &["inf.csv", "--target", "y"],
@@ -73,7 +73,7 @@ fn each_bad_table_or_setting_has_its_message() {
             "error: nan.csv:42, column \"y\": the target is missing\nhint: remove the rows",
         ),
         (
-            &["void.csv", "--target", "y"],
+            &["void.csv", "--target", "y", "--numeric", "void"],
             1,
             "error: column \"void\" has no value at all\nhint: leave it out with --ignore \"void\"\n",
         ),
@@ -150,7 +150,7 @@ fn a_loss_that_diverges_says_when_and_what_to_try() {
         "1e20",
     ]);
     assert_eq!(out.code, Some(1));
-    assert!(out.stderr.starts_with("error: the training loss became "), "{}", out.stderr);
+    assert!(out.stderr.starts_with("error: the training loss or the weights became NaN or infinite"), "{}", out.stderr);
     assert!(
         out.stderr.contains(" in epoch 1") && out.stderr.contains("hint: lower the learning rate"),
         "{}",

@@ -2,6 +2,7 @@
 
 mod backends;
 mod bad_input;
+mod faults;
 mod library;
 mod model_file;
 mod workflow;

@@ -10,7 +10,7 @@ fn small_model(norm: &str) -> Model {
         "[data]\ntarget = ['y']\ntask = 'regression'\n[network]\nhidden = [3]\nnorm = '{norm}'\n[train]\nepochs = 2\n"
     );
     let run = RunConfig::from_toml("t", &text).unwrap();
-    let tables = Tables { table, validation: None, test: None };
+    let tables = Tables::from(table);
     train(&run, &tables, &choose("cpu").unwrap().device, &mut ()).unwrap().model
 }
 

@@ -137,7 +137,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// Values that do not fit their column's kind, with their place; columns without a value in the training rows.
+    /// Values that do not fit their column's kind, with their place.
     pub fn fit(
         table: &Table,
         schema: &Schema,
@@ -155,8 +155,9 @@ impl Encoder {
                         let values = kind_column(table, &spec.name, spec.kind)?;
                         let present: Vec<f64> = values.iter().flatten().copied().collect();
                         let indicator = present.len() < values.len();
+                        // A column whose values are all outside the training rows says nothing.
                         let (scale, fill) = fit_scale(present, options.scaling)
-                            .ok_or_else(|| DataError::AllMissing { column: spec.name.clone() })?;
+                            .unwrap_or((Scale::Linear { offset: 0.0, factor: 0.0 }, 0.0));
                         Code::Number { scale, fill, indicator }
                     }
                 };

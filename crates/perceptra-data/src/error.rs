@@ -63,6 +63,16 @@ pub enum DataError {
         /// Fields in the header.
         expected: usize,
     },
+    /// A row that is longer than any row should be: a file that is no table, or a quote that never closes.
+    #[error("{name}:{line}: the row is longer than {} MiB", .limit >> 20)]
+    RowTooLong {
+        /// File or stream.
+        name: String,
+        /// Physical line at which the row begins.
+        line: u64,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// A quote that never closes.
     #[error("{name}:{line}: the quote opened in this row never closes")]
     UnclosedQuote {
@@ -132,6 +142,8 @@ pub enum DataError {
         column: String,
         /// The nearest name that is there.
         nearest: Option<String>,
+        /// The name of the only column there is, if there is one only: the separator may be wrong.
+        only: Option<String>,
     },
     /// Columns that a model needs and a table lacks.
     #[error("{name}: {} that the model needs {} missing: {}", plural(.columns.len(), "column"), if .columns.len() == 1 { "is" } else { "are" }, list(.columns))]
@@ -154,7 +166,7 @@ pub enum DataError {
         second: &'static str,
     },
     /// Text where numbers are needed.
-    #[error("{name}{}, column {column:?}: {value:?} is not {expected}{}", at(.line), others(*.count))]
+    #[error("{name}{}, column {column:?}: {value:?} is not {expected}{}", at(.line), others(*.count, .further))]
     NotA {
         /// File or stream.
         name: String,
@@ -168,6 +180,8 @@ pub enum DataError {
         expected: &'static str,
         /// Offending values in the column.
         count: usize,
+        /// Where the second and third of them stand.
+        further: Vec<Place>,
     },
     /// An infinite number, or one too large for 32-bit floats.
     #[error("{name}{}, column {column:?}: {value} is not finite in 32-bit floats", at(.line))]
@@ -182,7 +196,7 @@ pub enum DataError {
         value: String,
     },
     /// A missing value where none may be.
-    #[error("{name}{}, column {column:?}: the {role} is missing{}", at(.line), others(*.count))]
+    #[error("{name}{}, column {column:?}: the {role} is missing{}", at(.line), others(*.count, &[]))]
     MissingValue {
         /// File or stream.
         name: String,
@@ -323,11 +337,22 @@ fn at(place: &Place) -> String {
     }
 }
 
-fn others(count: usize) -> String {
-    match count {
-        0 | 1 => String::new(),
-        n => format!(" ({n} such values in the column)"),
+fn others(count: usize, further: &[Place]) -> String {
+    if count < 2 {
+        return String::new();
     }
+    let unit = match further.first() {
+        Some(Place::Row(_)) => "row",
+        _ => "line",
+    };
+    let next = match further {
+        [] => String::new(),
+        [Place::Line(a) | Place::Row(a)] => format!(", the next in {unit} {a}"),
+        [Place::Line(a) | Place::Row(a), Place::Line(b) | Place::Row(b), ..] => {
+            format!(", the next in {unit}s {a} and {b}")
+        }
+    };
+    format!(" ({count} such values in the column{next})")
 }
 
 fn plural(n: usize, noun: &str) -> String {
@@ -358,6 +383,10 @@ impl DataError {
             Self::ReadOnce { .. } => "write it to a file first, or leave --stream away",
             Self::Changed { .. } => "begin again, with a file that nobody writes to",
             Self::DuplicateColumn { .. } => "give each column its own name",
+            Self::RowTooLong { .. } => "look for a quote that does not close in this row",
+            Self::NoColumn { only: Some(_), .. } => {
+                return Some("the table has one column only: set the separator with --delimiter".to_owned());
+            }
             Self::NoColumn { nearest, .. } | Self::MissingColumns { nearest, .. } => {
                 return nearest.as_ref().map(|name| format!("did you mean {name:?}?"));
             }

@@ -30,8 +30,8 @@ mod table;
 pub use encode::{EncodeReport, Encoder, EncoderOptions, Matrix, Scaling, class_numbers, row_weights, target_numbers};
 pub use error::{DataError, Place};
 pub use read::{MISSING, ReadOptions, TableReader};
-pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task};
-pub use split::{Split, SplitOptions, strata};
+pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task, class_order};
+pub use split::{Split, SplitOptions, SplitPart, strata};
 pub use stream::{Pass, Sample, TableStream};
 pub use table::{Table, nearest};
 

@@ -314,15 +314,21 @@ impl Kind {
     }
 }
 
-/// Counts the quotes that pass: an odd number at the end means that one never closed.
+/// Counts the quotes that pass: an odd number at the end means that one never closed. And the bytes since a row began: a
+/// row that never ends must not fill the memory.
 struct QuoteCounter {
     inner: Box<dyn BufRead>,
     odd: std::rc::Rc<std::cell::Cell<bool>>,
+    row: std::rc::Rc<std::cell::Cell<usize>>,
 }
 
 impl Read for QuoteCounter {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.row.get() > MAX_ROW {
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the row is too long"));
+        }
         let n = self.inner.read(buffer)?;
+        self.row.set(self.row.get() + n);
         let quotes = buffer[..n].iter().filter(|&&b| b == b'"').count();
         self.odd.set(self.odd.get() ^ (quotes % 2 == 1));
         Ok(n)
@@ -333,6 +339,7 @@ struct CsvPieces {
     name: String,
     reader: csv::Reader<QuoteCounter>,
     odd_quotes: std::rc::Rc<std::cell::Cell<bool>>,
+    row_bytes: std::rc::Rc<std::cell::Cell<usize>>,
     delimiter: u8,
     columns: Vec<String>,
     missing: HashSet<String>,
@@ -365,7 +372,7 @@ impl CsvPieces {
         let mut pieces = Self::build(name, input, Vec::new(), &options, (rows, 1));
         let name = pieces.name.clone();
         let mut header = csv::ByteRecord::new();
-        pieces.reader.read_byte_record(&mut header).map_err(|e| csv_error(&name, &e))?;
+        pieces.record(&mut header)?;
         if header.is_empty() {
             return Err(DataError::Empty { name });
         }
@@ -393,18 +400,20 @@ impl CsvPieces {
     ) -> Self {
         let delimiter = options.delimiter.map_or(b',', |c| c as u8);
         let odd_quotes = std::rc::Rc::new(std::cell::Cell::new(false));
+        let row_bytes = std::rc::Rc::new(std::cell::Cell::new(0));
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .delimiter(delimiter)
             .comment(options.comment.map(|c| c as u8))
             .flexible(true)
             .buffer_capacity(1 << 16)
-            .from_reader(QuoteCounter { inner: input, odd: odd_quotes.clone() });
+            .from_reader(QuoteCounter { inner: input, odd: odd_quotes.clone(), row: row_bytes.clone() });
         let missing = options.missing.iter().map(|m| m.trim().to_owned()).collect();
         Self {
             name,
             reader,
             odd_quotes,
+            row_bytes,
             delimiter,
             columns,
             missing,
@@ -436,7 +445,7 @@ impl CsvPieces {
         let mut lines = Vec::new();
         let mut record = csv::ByteRecord::new();
         while lines.len() < self.rows {
-            if !self.reader.read_byte_record(&mut record).map_err(|e| csv_error(&self.name, &e))? {
+            if !self.record(&mut record)? {
                 // A quote that never closes swallows the rest of the file.
                 match self.last_with_break {
                     Some(line) if self.odd_quotes.get() => {
@@ -447,7 +456,7 @@ impl CsvPieces {
             }
             let line = self.lines_before + record.position().map_or(0, csv::Position::line);
             self.last_with_break = record.iter().any(|f| f.contains(&b'\n')).then_some(line);
-            if record.len() != self.columns.len() || record.as_slice().len() > MAX_ROW {
+            if record.len() != self.columns.len() {
                 if self.swallowed() {
                     return Err(DataError::UnclosedQuote { name: self.name.clone(), line });
                 }
@@ -480,6 +489,18 @@ impl CsvPieces {
             .map(|(name, builder)| (name.clone(), Arc::new(builder.finish()) as ArrayRef))
             .collect();
         Ok(Table::from_columns(self.name.clone(), columns, rows, Some(lines)))
+    }
+
+    /// Reads the next row; whether there is one.
+    fn record(&mut self, record: &mut csv::ByteRecord) -> Result<bool, DataError> {
+        self.row_bytes.set(0);
+        let line = self.lines_before + self.reader.position().line();
+        self.reader.read_byte_record(record).map_err(|e| match e.kind() {
+            csv::ErrorKind::Io(e) if e.kind() == std::io::ErrorKind::FileTooLarge => {
+                DataError::RowTooLong { name: self.name.clone(), line, limit: MAX_ROW }
+            }
+            _ => csv_error(&self.name, &e),
+        })
     }
 
     /// Whether the record just read runs to the end of the input inside an open quote.

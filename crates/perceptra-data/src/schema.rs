@@ -118,7 +118,7 @@ impl Schema {
     /// Infers what the columns of `table` mean, as far as `options` do not say it.
     ///
     /// Text columns whose values are all numbers are numeric, all `true`/`false` boolean, all ISO 8601 dates dates, others
-    /// categorical. Constant columns and text columns that identify rows are left out, with a reason in
+    /// categorical. Constant and empty columns, and text columns that identify rows are left out, with a reason in
     /// [`Schema::dropped`]. A target of text or booleans is a class, and so is one of at most 15 different whole numbers
     /// from 0.
     ///
@@ -151,7 +151,11 @@ impl Schema {
             };
             let distinct = Distinct::of(column);
             if distinct.present == 0 {
-                return Err(DataError::AllMissing { column: name });
+                if forced.is_some() {
+                    return Err(DataError::AllMissing { column: name });
+                }
+                dropped.push((name, "it has no value at all".to_owned()));
+                continue;
             }
             if kind == ColumnKind::Numeric {
                 // Wrong values are named here, of all rows, before the table is split.
@@ -176,6 +180,19 @@ impl Schema {
         }
         let task = infer_task(table, options)?;
         Ok(Self { features, targets: options.target.clone(), task, weights: options.weights.clone(), dropped })
+    }
+}
+
+impl Schema {
+    /// Those of `columns` that are no feature, target or weight, and were not left out, quoted.
+    pub fn unknown(&self, columns: &[String]) -> Vec<String> {
+        let known = |name: &String| {
+            self.features.iter().any(|f| f.name == *name)
+                || self.targets.contains(name)
+                || self.weights.as_ref() == Some(name)
+                || self.dropped.iter().any(|(dropped, _)| dropped == name)
+        };
+        columns.iter().filter(|name| !known(name)).map(|name| format!("{name:?}")).collect()
     }
 }
 
@@ -351,13 +368,29 @@ fn infer_task(table: &Table, options: &SchemaOptions) -> Result<Task, DataError>
     Ok(inferred)
 }
 
-/// The classes of a target column, in order: numbers by value, others as text.
+/// The classes of a target column, in order.
 pub(crate) fn classes(table: &Table, target: &str) -> Result<Vec<String>, DataError> {
-    let mut classes: Vec<String> = Distinct::of(table.column(target)?).values.into_keys().collect();
+    Ok(class_order(Distinct::of(table.column(target)?).values.into_keys().collect()))
+}
+
+/// Classes in their order: numbers by value, others as text.
+pub fn class_order(mut classes: Vec<String>) -> Vec<String> {
+    classes.sort();
     if classes.iter().all(|c| parse_number(c).is_some()) {
         classes.sort_by(|a, b| parse_number(a).unwrap_or(0.0).total_cmp(&parse_number(b).unwrap_or(0.0)));
     }
-    Ok(classes)
+    classes
+}
+
+impl Table {
+    /// The different values of a column, as text, each with the number of its rows.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NoColumn`].
+    pub fn value_counts(&self, column: &str) -> Result<std::collections::BTreeMap<String, usize>, DataError> {
+        Ok(Distinct::of(self.column(column)?).values)
+    }
 }
 
 /// A decimal number as Rust reads one, spaces around it allowed: `-1.5`, `.5`, `1e-3`, `inf`. Not hexadecimal, no
@@ -448,7 +481,9 @@ fn parse_column(
     let Column::Text(text) = table.column(name)? else {
         return Ok(Vec::new());
     };
-    let mut wrong: Option<(usize, usize)> = None;
+    // The first three, and how many there are.
+    let mut wrong = Vec::new();
+    let mut count = 0;
     let numbers = text
         .iter()
         .enumerate()
@@ -456,20 +491,24 @@ fn parse_column(
             let value = value?;
             let number = parse(value);
             if number.is_none() {
-                wrong = Some(wrong.map_or((row, 1), |(first, n)| (first, n + 1)));
+                count += 1;
+                if wrong.len() < 3 {
+                    wrong.push(row);
+                }
             }
             number
         })
         .collect();
-    match wrong {
+    match wrong.split_first() {
         None => Ok(numbers),
-        Some((row, count)) => Err(DataError::NotA {
+        Some((&row, further)) => Err(DataError::NotA {
             name: table.name().to_owned(),
             line: table.place(row),
             column: name.to_owned(),
             value: text.value(row).to_owned(),
             expected,
             count,
+            further: further.iter().map(|&row| table.place(row)).collect(),
         }),
     }
 }

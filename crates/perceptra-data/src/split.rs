@@ -18,6 +18,45 @@ pub struct Split {
     pub test: Vec<u32>,
 }
 
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplitPart {
+    /// Rows to fit on.
+    Train,
+    /// Rows to stop on.
+    Validation,
+    /// Rows to judge by.
+    Test,
+}
+
+impl Table {
+    /// The part that `column` names for each row: `train`, `validation` (or `valid`, `val`) or `test`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::SplitValue`] for anything else.
+    pub fn split_parts(&self, column: &str) -> Result<Vec<SplitPart>, DataError> {
+        let values = self.column(column)?;
+        let part = |row: usize| {
+            let value = values.text(row).unwrap_or_default();
+            Ok(match value.to_lowercase().as_str() {
+                "train" | "training" => SplitPart::Train,
+                "validation" | "valid" | "val" => SplitPart::Validation,
+                "test" => SplitPart::Test,
+                _ => {
+                    return Err(DataError::SplitValue {
+                        name: self.name().to_owned(),
+                        line: self.place(row),
+                        column: column.to_owned(),
+                        value: value.into_owned(),
+                    });
+                }
+            })
+        };
+        (0..self.rows()).map(part).collect()
+    }
+}
+
 /// How a table is split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -80,24 +119,13 @@ impl Split {
     ///
     /// [`DataError::SplitValue`] for anything else, [`DataError::TooFewRows`] without training rows.
     pub fn from_column(table: &Table, column: &str) -> Result<Self, DataError> {
-        let values = table.column(column)?;
         let mut split = Self::default();
-        for row in 0..table.rows() {
-            let value = values.text(row).unwrap_or_default();
-            let part = match value.to_lowercase().as_str() {
-                "train" | "training" => &mut split.train,
-                "validation" | "valid" | "val" => &mut split.validation,
-                "test" => &mut split.test,
-                _ => {
-                    return Err(DataError::SplitValue {
-                        name: table.name().to_owned(),
-                        line: table.place(row),
-                        column: column.to_owned(),
-                        value: value.into_owned(),
-                    });
-                }
-            };
-            part.push(row as u32);
+        for (row, part) in (0..).zip(table.split_parts(column)?) {
+            match part {
+                SplitPart::Train => split.train.push(row),
+                SplitPart::Validation => split.validation.push(row),
+                SplitPart::Test => split.test.push(row),
+            }
         }
         match split.train.len() {
             0 => Err(DataError::TooFewRows { rows: table.rows(), part: "training", got: 0, needed: 1 }),

@@ -53,18 +53,18 @@ impl TableStream {
     /// # Errors
     ///
     /// As [`Table::read`], [`DataError::ReadOnce`] for what is no file, and what `each` says.
-    pub fn open<E: From<DataError>>(
+    pub fn open(
         path: &Path,
         options: &ReadOptions,
         rows: usize,
-        mut each: impl FnMut(u64, Table) -> Result<(), E>,
-    ) -> Result<Self, E> {
+        mut each: impl FnMut(u64, Table) -> Result<(), DataError>,
+    ) -> Result<Self, DataError> {
         if path == Path::new("-") {
-            return Err(DataError::ReadOnce { name: "standard input".into() }.into());
+            return Err(DataError::ReadOnce { name: "standard input".into() });
         }
         let (name, file) = crate::read::open(path)?;
         let format = match kind_of(&name, &file)? {
-            None => return Err(DataError::ReadOnce { name }.into()),
+            None => return Err(DataError::ReadOnce { name }),
             Some(Kind::Parquet) => Format::Parquet(
                 ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(&name, "Parquet", &e))?,
             ),
@@ -102,7 +102,7 @@ impl TableStream {
             }
         }
         match first_row {
-            0 => Err(DataError::NoRows { name: stream.name }.into()),
+            0 => Err(DataError::NoRows { name: stream.name }),
             _ => Ok(stream),
         }
     }

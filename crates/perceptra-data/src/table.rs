@@ -127,6 +127,7 @@ impl Table {
                 name: self.name.clone(),
                 column: column.to_owned(),
                 nearest: nearest(column, &self.columns()),
+                only: Some(self.columns()).filter(|c| c.len() == 1).map(|mut c| c.remove(0)),
             });
         };
         Ok(match array.data_type() {

@@ -245,7 +245,17 @@ fn each_wrong_column_has_its_message() {
             SchemaOptions { numeric: vec!["y".into(), "nope".into()], ..target("a") },
             "t.csv: there is no column \"nope\"",
         ),
-        ("a,y\n,1\n,2\n".into(), target("y"), "column \"a\" has no value at all | leave it out with --ignore \"a\""),
+        (
+            "a,y\n,1\n,2\n".into(),
+            SchemaOptions { numeric: vec!["a".into()], ..target("y") },
+            "column \"a\" has no value at all | leave it out with --ignore \"a\"",
+        ),
+        ("a,y\n,1\n,2\n".into(), target("y"), "no usable feature column is left: \"a\": it has no value at all"),
+        (
+            "a:y\n1:1\n2:2\n".into(),
+            target("y"),
+            "t.csv: there is no column \"y\" | the table has one column only: set the separator with --delimiter",
+        ),
         ("a,y\n1,1\n1,2\n".into(), target("y"), "no usable feature column is left: \"a\": it has one value only"),
         (
             "y\n1\n2\n".into(),
@@ -260,7 +270,7 @@ fn each_wrong_column_has_its_message() {
         (
             "a,y\n1,x\n2,z\n".into(),
             SchemaOptions { task: Some(Task::Regression), ..target("y") },
-            "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column) | --missing \"x\" reads it as a missing value, --categorical \"y\" the column as categories, --ignore \"y\" leaves it out",
+            "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column, the next in line 3) | --missing \"x\" reads it as a missing value, --categorical \"y\" the column as categories, --ignore \"y\" leaves it out",
         ),
         (
             "a,y\n1,x\n2,z\n3,w\n".into(),

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use perceptra_data::Matrix;
 use perceptra_nn::{FeedForward, Initializer};
 use perceptra_train::{
     Control, Engine, Event, Lock, Observer, Snapshot, StopReason, TrainState, clean, with_weights, write_atomic,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::encoded::Encoded;
 use crate::file::{Parsed, Resume};
 use crate::model::About;
 use crate::{Model, ModelError, RunConfig};
@@ -91,14 +91,6 @@ impl Fingerprint {
         }
         all
     }
-}
-
-/// Encoded rows on the host.
-#[derive(Debug)]
-pub(crate) struct Encoded {
-    pub(crate) inputs: Matrix,
-    pub(crate) targets: Matrix,
-    pub(crate) weights: Option<Vec<f32>>,
 }
 
 /// A run that can be taken up again, read from its folder.
@@ -192,7 +184,7 @@ impl Checkpoint {
             "train.time_limit",
             "train.min_delta",
         ];
-        let (old, new) = (settings(&self.run), settings(run));
+        let (old, new) = (self.run.settings(), run.settings());
         let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let constant = run.train.schedule == perceptra_train::Schedule::Constant;
         keys.into_iter()
@@ -212,25 +204,6 @@ impl Checkpoint {
             differences => Err(ModelError::OtherRun { path: self.path.clone(), differences }),
         }
     }
-}
-
-/// Every setting of a run by its path, as text.
-fn settings(run: &RunConfig) -> BTreeMap<String, String> {
-    fn walk(prefix: &str, value: toml::Value, all: &mut BTreeMap<String, String>) {
-        match value {
-            toml::Value::Table(table) => {
-                table.into_iter().for_each(|(key, value)| walk(&format!("{prefix}.{key}"), value, all));
-            }
-            value => {
-                all.insert(prefix.trim_start_matches('.').to_owned(), value.to_string());
-            }
-        }
-    }
-    let mut all = BTreeMap::new();
-    if let Ok(value) = toml::Value::try_from(run) {
-        walk("", value, &mut all);
-    }
-    all
 }
 
 /// The checkpoints in a folder by epoch.

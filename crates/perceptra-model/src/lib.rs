@@ -10,7 +10,7 @@
 //! let mut run = RunConfig::default();
 //! run.data.schema.target = vec!["y".into()];
 //! let device = Device::flex();
-//! let tables = Tables { table: table.clone(), validation: None, test: None };
+//! let tables = Tables::from(table.clone());
 //! let model = train(&run, &tables, &device, &mut ())?.model;
 //!
 //! let file = model.to_bytes()?;
@@ -23,14 +23,17 @@
 //! [`fit`](perceptra_train::fit) to a [`Model`], which predicts and judges tables and lives in one SafeTensors file.
 
 mod checkpoint;
+mod encoded;
 mod error;
 mod file;
 mod model;
 mod run;
+mod stream;
 mod train;
 
 pub use checkpoint::{Checkpoint, CheckpointConfig};
 pub use error::ModelError;
 pub use model::{MetricValues, Metrics, Model, Predictions};
 pub use run::{DataConfig, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Tables};
+pub use stream::Streamed;
 pub use train::{Trained, resume, train};

@@ -1,5 +1,6 @@
 //! The description of a run: one TOML file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use perceptra_data::{EncoderOptions, ReadOptions, SchemaOptions, SplitOptions, Table, nearest};
@@ -7,7 +8,7 @@ use perceptra_nn::{Activation, FeedForwardConfig, Hidden, Initializer, Norm};
 use perceptra_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointConfig, ModelError};
+use crate::{CheckpointConfig, ModelError, Streamed};
 
 /// A run, completely: data, encoder, network, training, device, output.
 ///
@@ -52,17 +53,32 @@ pub struct RunConfig {
 }
 
 /// The table and the meaning of its columns.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DataConfig {
     /// The file, or `-` for standard input.
     pub table: PathBuf,
+    /// Whether the table is read anew every epoch instead of being held in memory.
+    ///
+    /// Its rows are then divided into parts one by one, without regard to classes, and no more validation and test rows are
+    /// taken than fit the buffer. The encoder learns from a sample of that many training rows. Pieces of the file are read in
+    /// a new order every epoch, and rows are put into a new order within the buffer.
+    pub stream: bool,
+    /// Rows of a streamed table that are in memory for training at once.
+    pub buffer: usize,
     /// What the columns mean.
     #[serde(flatten)]
     pub schema: SchemaOptions,
     /// How the file is read.
     #[serde(flatten)]
     pub read: ReadOptions,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        let (schema, read) = (SchemaOptions::default(), ReadOptions::default());
+        Self { table: PathBuf::new(), stream: false, buffer: 65_536, schema, read }
+    }
 }
 
 /// Shape of the network; its inputs and outputs follow from the data.
@@ -128,14 +144,23 @@ impl Default for OutputConfig {
 }
 
 /// The tables of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Tables {
-    /// The table to train on, and to split.
+    /// The table to train on, and to split; of a streamed one, a sample of its training rows.
     pub table: Table,
-    /// A validation table of its own.
+    /// A validation table of its own; of a streamed table, its validation rows.
     pub validation: Option<Table>,
-    /// A test table of its own.
+    /// A test table of its own; of a streamed table, its test rows.
     pub test: Option<Table>,
+    /// The table that is streamed.
+    pub stream: Option<Streamed>,
+}
+
+impl From<Table> for Tables {
+    /// A table in memory, without further ones.
+    fn from(table: Table) -> Self {
+        Self { table, validation: None, test: None, stream: None }
+    }
 }
 
 impl RunConfig {
@@ -178,6 +203,31 @@ impl RunConfig {
         toml::to_string(&run).unwrap_or_default()
     }
 
+    /// Every setting by its path, such as `train.seed`, as TOML writes it.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        if let Ok(value) = toml::Value::try_from(self) {
+            flatten("", value, &mut all);
+        }
+        all
+    }
+
+    /// Settings that stand in a run file and are another way in `self`: path, value in the file, value here.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunConfig::from_toml`].
+    pub fn overridden(&self, name: &str, file: &str) -> Result<Vec<[String; 3]>, ModelError> {
+        let (mut written, there, here) = (BTreeMap::new(), Self::from_toml(name, file)?.settings(), self.settings());
+        if let Ok(table) = file.parse::<toml::Table>() {
+            flatten("", toml::Value::Table(table), &mut written);
+        }
+        let text =
+            |all: &BTreeMap<String, String>, key: &str| all.get(key).map_or("not set", String::as_str).to_owned();
+        let pairs = written.into_keys().map(|key| [key.clone(), text(&there, &key), text(&here, &key)]);
+        Ok(pairs.filter(|[key, there, here]| there != here && key != "version").collect())
+    }
+
     /// Checks every setting that can be checked without data.
     ///
     /// # Errors
@@ -201,7 +251,11 @@ impl RunConfig {
             }
             Err(problem) => problems.push(problem),
         }
-        for (key, value) in [("checkpoint.every", self.checkpoint.every), ("checkpoint.keep", self.checkpoint.keep)] {
+        for (key, value) in [
+            ("buffer", self.data.buffer),
+            ("checkpoint.every", self.checkpoint.every),
+            ("checkpoint.keep", self.checkpoint.keep),
+        ] {
             if value == 0 {
                 problems.push(format!("{key} is 0, it must be at least 1"));
             }
@@ -241,18 +295,34 @@ impl RunConfig {
             .with_seed(self.train.seed))
     }
 
-    /// Reads the run's tables.
+    /// Reads the run's tables; a streamed one is read twice, and only a part of it is kept.
     ///
     /// # Errors
     ///
     /// What [`Table::read`] finds.
     pub fn tables(&self) -> Result<Tables, ModelError> {
+        if self.data.stream {
+            return crate::stream::open(self);
+        }
         let read = |path: &PathBuf| Table::read(path, &self.data.read);
         Ok(Tables {
             table: read(&self.data.table)?,
             validation: self.split.validation_file.as_ref().map(read).transpose()?,
             test: self.split.test_file.as_ref().map(read).transpose()?,
+            stream: None,
         })
+    }
+}
+
+/// Puts the leaves of a value into a map by their paths.
+fn flatten(prefix: &str, value: toml::Value, all: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            table.into_iter().for_each(|(key, value)| flatten(&format!("{prefix}.{key}"), value, all));
+        }
+        value => {
+            all.insert(prefix.trim_start_matches('.').to_owned(), value.to_string());
+        }
     }
 }
 
@@ -278,6 +348,8 @@ fn check_data_keys(name: &str, text: &str) -> Result<(), ModelError> {
 fn data_keys() -> Vec<String> {
     [
         "table",
+        "stream",
+        "buffer",
         "target",
         "task",
         "numeric",

@@ -1,13 +1,14 @@
 //! From a table to a model.
 
 use burn::tensor::Device;
-use perceptra_data::{
-    DataError, EncodeReport, Encoder, Schema, Split, Table, Task, row_weights, strata, target_numbers,
-};
+use perceptra_data::{DataError, EncodeReport, Encoder, Schema, Split, Table, Task, strata, target_numbers};
 use perceptra_nn::{Activation, FeedForwardConfig, Loss};
-use perceptra_train::{Dataset, History, Metric, Observer, StopReason, TrainConfig, fit};
+use perceptra_train::{
+    ClassWeights, History, Metric, Observer, StopReason, TrainConfig, fit, fit_blocks, resume_blocks,
+};
 
-use crate::checkpoint::{Encoded, Fingerprint, Folder, Keeper};
+use crate::checkpoint::{Fingerprint, Folder, Keeper};
+use crate::encoded::Encoded;
 use crate::model::About;
 use crate::{Checkpoint, Metrics, Model, ModelError, RunConfig, Tables};
 
@@ -75,22 +76,29 @@ fn train_from(
     }
     let folder = Folder::take(run, from)?;
     let table = &tables.table;
-    let schema = Schema::infer(table, &run.data.schema)?;
+    let (schema, labels) = match &tables.stream {
+        Some(stream) => stream.schema(table, &run.data.schema)?,
+        None => {
+            let schema = Schema::infer(table, &run.data.schema)?;
+            let labels = Encoder::labels_of(table, &schema)?;
+            (schema, labels)
+        }
+    };
     let loss = fitting_loss(run.train.loss, schema.task)?;
     check_monitor(run.train.monitor, schema.task)?;
-    let labels = Encoder::labels_of(table, &schema)?;
-    let [train_table, validation, test] = parts(run, tables, &schema)?;
+    let [train_table, validation, test] = match &tables.stream {
+        // Its rows are in their parts already.
+        Some(_) => [None, tables.validation.clone(), tables.test.clone()],
+        None => parts(run, tables, &schema)?,
+    };
+    check_clashes(run, schema.task, validation.is_some())?;
+    // Of a stream, a sample.
     let train_table = train_table.unwrap_or_else(|| table.clone());
 
     let encoder = Encoder::fit(&train_table, &schema, labels, &run.encoder)?;
-    let encode = |table: &Table| -> Result<(Encoded, EncodeReport), ModelError> {
-        let (inputs, report) = encoder.inputs(table)?;
-        let targets = encoder.outputs_of(table)?;
-        let weights = schema.weights.as_ref().map(|column| row_weights(table, column)).transpose()?;
-        Ok((Encoded { inputs, targets, weights }, report))
-    };
-    let (train_rows, report) = encode(&train_table)?;
-    let validation_rows = validation.as_ref().map(&encode).transpose()?.map(|(rows, _)| rows);
+    let (train_rows, report) = Encoded::of(&train_table, &encoder, &schema)?;
+    let validation_rows =
+        validation.as_ref().map(|t| Encoded::of(t, &encoder, &schema)).transpose()?.map(|(rows, _)| rows);
     let data = match from.is_some() || run.checkpoint.folder.is_some() {
         true => Fingerprint::of([&train_rows].into_iter().chain(&validation_rows)),
         false => Fingerprint::default(),
@@ -101,23 +109,42 @@ fn train_from(
     let network_config = network_config(run, &schema, &encoder)?;
     let network = network_config.init(device)?;
     let units: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
-    let train_data = train_rows.dataset(&units, device)?;
     let validation_data = validation_rows.map(|rows| rows.dataset(&units, device)).transpose()?;
 
     let training = TrainConfig { loss: Some(loss), ..run.train.clone() };
-    let rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
+    let mut rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
     let history =
         History { monitor: training.monitor, epochs: Vec::new(), best_epoch: 0, stop: StopReason::Unfinished };
     let missing = run.data.read.missing.clone();
     let about = About { schema, missing, encoder, network: network_config, training, loss, history, metrics: None };
     let mut keeper = Keeper::new(run, folder, about.clone(), data, from, device, observer)?;
-    let (train, validation_rows) = (&train_data, validation_data.as_ref());
-    let fitted = match from {
-        None => fit(network, train, validation_rows, &about.training, &mut keeper),
-        Some(from) => {
-            perceptra_train::resume(network, &from.state, train, validation_rows, &about.training, &mut keeper)
+    let (state, validation_data) = (from.map(|from| &from.state), validation_data.as_ref());
+    let fitted = match &tables.stream {
+        None => {
+            let train_data = train_rows.dataset(&units, device)?;
+            match state {
+                None => fit(network, &train_data, validation_data, &about.training, &mut keeper),
+                Some(state) => {
+                    let config = &about.training;
+                    perceptra_train::resume(network, state, &train_data, validation_data, config, &mut keeper)
+                }
+            }?
         }
-    }?;
+        Some(stream) => {
+            drop(train_rows);
+            rows[0] = stream.rows();
+            let mut blocks = stream.blocks(&about.encoder, &about.schema, units, device);
+            let fitted = match state {
+                None => fit_blocks(network, &mut blocks, validation_data, &about.training, device, &mut keeper),
+                Some(state) => {
+                    resume_blocks(network, state, &mut blocks, validation_data, &about.training, device, &mut keeper)
+                }
+            };
+            // The error of the table, with its place and its hint, rather than its message alone.
+            fitted.map_err(|e| blocks.error.take().unwrap_or_else(|| e.into()))?
+        }
+    };
+    drop(keeper);
     let mut model = Model { about, network: fitted.network };
     model.about.history = fitted.history;
     let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
@@ -133,18 +160,6 @@ fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
     let outputs = perceptra_train::outputs(&model.network, &inputs.values, model.loss())?;
     let same = |values: &[f32], columns: usize| values.chunks(columns).all(|row| row == &values[..columns]);
     Ok(same(&outputs, model.encoder().outputs()) && !same(&inputs.values, inputs.columns))
-}
-
-impl Encoded {
-    /// The rows on a device; `units` are what 1 in each target column stands for.
-    fn dataset(self, units: &[f32], device: &Device) -> Result<Dataset, ModelError> {
-        let shape = (self.inputs.columns, self.targets.columns);
-        let mut data = Dataset::from_rows(self.inputs.values, self.targets.values, shape, device)?;
-        if let Some(weights) = self.weights {
-            data = data.with_weights(weights)?;
-        }
-        Ok(if units.is_empty() { data } else { data.with_units(units.to_vec()) })
-    }
 }
 
 /// The network for what the encoder makes.
@@ -179,12 +194,22 @@ fn parts(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<[Option<Ta
         (true, _, Some(target)) => Some(stratified_classes(table, schema, target, test + validation > 0.0)?),
     };
     let split = Split::holdout(table.rows(), test, validation, classes.as_deref(), run.train.seed)?;
+    let got = tables.validation.as_ref().map_or(split.validation.len(), Table::rows);
+    if options.validation > 0.0 && got < least("validation") {
+        let (rows, needed) = (table.rows(), least("validation"));
+        return Err(DataError::TooFewRows { rows, part: "validation", got, needed }.into());
+    }
     let part = |rows: &[u32]| (!rows.is_empty()).then(|| table.take(rows));
     Ok([
         part(&split.train),
         tables.validation.clone().or_else(|| part(&split.validation)),
         tables.test.clone().or_else(|| part(&split.test)),
     ])
+}
+
+/// Rows that a part needs at least: one validation row says nothing.
+pub(crate) fn least(part: &str) -> usize {
+    if part == "validation" { 2 } else { 1 }
 }
 
 /// The class of each row. A class of one row cannot be in two parts.
@@ -211,6 +236,22 @@ fn fitting_loss(loss: Option<Loss>, task: Task) -> Result<Loss, ModelError> {
         return Err(ModelError::LossMismatch { loss: loss.to_string(), task: task.to_string() });
     }
     Ok(loss)
+}
+
+/// Settings that are at odds with the task or with each other.
+fn check_clashes(run: &RunConfig, task: Task, validated: bool) -> Result<(), ModelError> {
+    let mut problems = Vec::new();
+    if task == Task::Regression && run.train.class_weights != ClassWeights::Equal {
+        problems.push("class_weights are set, and the task is regression, which has no classes".to_owned());
+    }
+    if task != Task::Multiclass && run.network.output_activation == Some(Activation::Softmax) {
+        problems.push(format!("output_activation is softmax, which is for several classes, and the task is {task}"));
+    }
+    let monitor = run.train.monitor;
+    if monitor != Metric::Loss && !validated {
+        problems.push(format!("monitor is {monitor}, which is judged on validation rows, and there are none"));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ModelError::Settings(problems)) }
 }
 
 fn check_monitor(monitor: Metric, task: Task) -> Result<(), ModelError> {

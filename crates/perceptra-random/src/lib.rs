@@ -25,6 +25,8 @@ pub enum Purpose {
     Split,
     /// Synthetic data.
     Data,
+    /// The order of the pieces of a file in an epoch.
+    Pieces,
 }
 
 impl Purpose {
@@ -35,6 +37,7 @@ impl Purpose {
             Self::Dropout(layer) => 3 << 16 | u32::from(layer),
             Self::Split => 4 << 16,
             Self::Data => 5 << 16,
+            Self::Pieces => 6 << 16,
         }
     }
 }

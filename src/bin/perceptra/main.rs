@@ -108,9 +108,9 @@ enum CliError {
     /// Ended by a signal, in order.
     #[error("{message}")]
     Interrupted { signal: u8, message: String },
-    /// What was done before the error is kept.
+    /// Another error, such as one that comes after something worth keeping was done.
     #[error("{message}")]
-    Partial { message: String, hint: Option<String> },
+    Other { message: String, hint: Option<String> },
     #[error("internal error: {0}")]
     Internal(String),
     #[error("{message}")]
@@ -139,7 +139,7 @@ impl CliError {
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Internal(_) => Some("another --device may work; please report this".into()),
-            Self::Partial { hint, .. } => hint.clone(),
+            Self::Other { hint, .. } => hint.clone(),
             Self::Io(_) | Self::Interrupted { .. } => None,
         }
     }
@@ -162,6 +162,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // A driver that panics is an error like others; its message is printed below, without a backtrace.
     std::panic::set_hook(Box::new(|_| {}));
+    signals::files_too_large_are_errors();
     let outcome = std::panic::catch_unwind(|| run(cli.command)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()

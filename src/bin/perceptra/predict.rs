@@ -33,6 +33,9 @@ pub(crate) struct PredictArgs {
     /// Add the probability of each class as proba_CLASS
     #[arg(long)]
     proba: bool,
+    /// Refuse columns that the model does not know, but for its target
+    #[arg(long)]
+    strict: bool,
     /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
     #[arg(long, default_value = "auto")]
     device: String,
@@ -81,6 +84,13 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     args.read.apply(&mut options);
     let reader = TableReader::open(&args.table, &options, CHUNK)?;
     model.encoder().check_columns(&args.table.display().to_string(), reader.columns())?;
+    let unknown = model.schema().unknown(reader.columns());
+    if args.strict && !unknown.is_empty() {
+        return Err(CliError::Other {
+            message: format!("{}: the model does not know the columns {}", args.table.display(), unknown.join(", ")),
+            hint: Some("without --strict they are ignored".into()),
+        });
+    }
     let mut job = Job { model: &model, proba: args.proba, report: EncodeReport::default() };
     match &args.output {
         None => {
@@ -93,6 +103,9 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
         })?,
     }
     if !args.quiet {
+        if !unknown.is_empty() {
+            note(&format!("note: columns that the model does not know are ignored: {}", unknown.join(", ")));
+        }
         for (column, n) in &job.report.missing {
             note(&format!("note: column {column:?}: {n} missing values were filled in"));
         }

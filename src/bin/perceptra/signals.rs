@@ -13,6 +13,13 @@ struct Signals {
 
 static SIGNALS: OnceLock<Signals> = OnceLock::new();
 
+/// A write beyond the limit on the size of files fails like others, instead of ending the program.
+pub(crate) fn files_too_large_are_errors() {
+    #[cfg(unix)]
+    // If that cannot be had, the program ends as it would have.
+    let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
 /// From now on the first SIGINT or SIGTERM sets [`came`], and the second ends the program.
 pub(crate) fn watch() {
     SIGNALS.get_or_init(|| {

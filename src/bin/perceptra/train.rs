@@ -105,6 +105,12 @@ pub(crate) struct TrainArgs {
 
     #[command(flatten)]
     read: ReadArgs,
+    /// Read the table anew every epoch instead of holding it in memory: for tables larger than that
+    #[arg(long, help_heading = "Reading tables")]
+    stream: bool,
+    /// Rows of a streamed table in memory at once [default: 65536]
+    #[arg(long, value_name = "ROWS", help_heading = "Reading tables")]
+    buffer: Option<usize>,
 
     /// Scale of numeric columns: standard, min-max, robust, quantile, none [default: standard]
     #[arg(long, value_parser = named::<Scaling>, help_heading = "Encoding")]
@@ -298,6 +304,8 @@ impl TrainArgs {
             };
         }
         self.read.apply(&mut run.data.read);
+        run.data.stream |= self.stream;
+        set(&mut run.data.buffer, &self.buffer);
         set(&mut run.split.test, &self.test);
         set(&mut run.split.validation, &self.validation);
         set_some(&mut run.split.test_file, &self.test_file);
@@ -377,11 +385,18 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     };
     let mut run = args.resolve(from.as_ref())?;
     run.validate()?;
+    if let (Some(path), false) = (&args.config, args.quiet || args.json) {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
+        for [key, there, here] in run.overridden(&name, &text)? {
+            note(&format!("note: {key} is {here}, by a flag, not {there}, as in {name}"));
+        }
+    }
     if let Some(from) = &from {
         for problem in from.skipped() {
             note(&format!("note: {problem}"));
         }
-        if !args.quiet {
+        if !args.quiet && !args.json {
             note(&format!("note: going on after epoch {}, from {}", from.epochs(), from.path().display()));
         }
     }
@@ -448,6 +463,15 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             note(&format!("note: column {column:?}: {n} missing values of the training rows are filled in"));
         }
     }
+    if let Batch::Rows(rows) = run.train.batch
+        && rows > trained.rows[0]
+        && !args.quiet
+    {
+        note(&format!(
+            "note: a batch of {rows} rows is more than the {} training rows, it has all of them",
+            trained.rows[0]
+        ));
+    }
     if trained.dead {
         note(
             "warning: the network gives the same output for every row: it learned nothing, or a layer's units are all off; \
@@ -470,7 +494,7 @@ fn save(trained: &Trained, path: &Path, run: &RunConfig) -> Result<(), CliError>
     if let Some(folder) = &run.checkpoint.folder {
         hint += &format!("; perceptra train --resume {} --output FILE writes it again", folder.display());
     }
-    Err(CliError::Partial { message: error.to_string(), hint: Some(hint) })
+    Err(CliError::Other { message: error.to_string(), hint: Some(hint) })
 }
 
 /// A run that did not come to its own end is no success, though its model is kept.
@@ -479,11 +503,11 @@ fn outcome(trained: &Trained, path: &Path) -> Result<(), CliError> {
     let kept = format!("the model of epoch {}, the best one, is in {}", history.best_epoch, path.display());
     match history.stop {
         StopReason::Interrupted => Err(CliError::interrupted(kept.clone())
-            .unwrap_or(CliError::Partial { message: format!("interrupted; {kept}"), hint: None })),
+            .unwrap_or(CliError::Other { message: format!("interrupted; {kept}"), hint: None })),
         StopReason::Diverged => {
             let last = history.epochs.last().map_or(f64::NAN, |epoch| epoch.train_loss);
             let epoch = history.epochs.len() + 1;
-            Err(CliError::Partial {
+            Err(CliError::Other {
                 message: format!(
                     "the training loss or the weights became NaN or infinite in epoch {epoch}, after a loss of {last:.6} in the \
                      epoch before; {kept}"

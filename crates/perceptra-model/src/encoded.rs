@@ -1,0 +1,60 @@
+//! Encoded rows on the host, on their way from a table to a device.
+
+use burn::tensor::Device;
+use perceptra_data::{EncodeReport, Encoder, Matrix, Schema, Table, row_weights};
+use perceptra_train::Dataset;
+
+use crate::ModelError;
+
+/// Rows of a table as numbers.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) inputs: Matrix,
+    pub(crate) targets: Matrix,
+    pub(crate) weights: Option<Vec<f32>>,
+}
+
+impl Encoded {
+    /// The rows of `table`, and what was filled in.
+    pub(crate) fn of(table: &Table, encoder: &Encoder, schema: &Schema) -> Result<(Self, EncodeReport), ModelError> {
+        let (inputs, report) = encoder.inputs(table)?;
+        let targets = encoder.outputs_of(table)?;
+        let weights = schema.weights.as_ref().map(|column| row_weights(table, column)).transpose()?;
+        Ok((Self { inputs, targets, weights }, report))
+    }
+
+    /// The rows on a device; `units` are what 1 in each target column stands for.
+    pub(crate) fn dataset(self, units: &[f32], device: &Device) -> Result<Dataset, ModelError> {
+        let shape = (self.inputs.columns, self.targets.columns);
+        let mut data = Dataset::from_rows(self.inputs.values, self.targets.values, shape, device)?;
+        if let Some(weights) = self.weights {
+            data = data.with_weights(weights)?;
+        }
+        Ok(if units.is_empty() { data } else { data.with_units(units.to_vec()) })
+    }
+
+    /// Adds rows of the same table.
+    pub(crate) fn append(&mut self, mut more: Self) {
+        for (matrix, more) in [(&mut self.inputs, &mut more.inputs), (&mut self.targets, &mut more.targets)] {
+            matrix.rows += more.rows;
+            matrix.values.append(&mut more.values);
+        }
+        if let (Some(weights), Some(more)) = (&mut self.weights, &mut more.weights) {
+            weights.append(more);
+        }
+    }
+
+    /// Keeps the first `rows` rows and gives the others.
+    pub(crate) fn split_off(&mut self, rows: usize) -> Self {
+        let rest = |matrix: &mut Matrix| {
+            let rest = matrix.rows - rows;
+            matrix.rows = rows;
+            Matrix { rows: rest, columns: matrix.columns, values: matrix.values.split_off(rows * matrix.columns) }
+        };
+        Self {
+            inputs: rest(&mut self.inputs),
+            targets: rest(&mut self.targets),
+            weights: self.weights.as_mut().map(|weights| weights.split_off(rows)),
+        }
+    }
+}

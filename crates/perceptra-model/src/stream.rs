@@ -1,0 +1,300 @@
+//! Training on a table that is larger than memory.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
+use perceptra_data::{DataError, Encoder, Pass, Sample, Schema, SchemaOptions, SplitPart, Table, TableStream};
+use perceptra_random::{Purpose, Stream};
+use perceptra_train::{Blocks, Dataset, TrainError};
+
+use crate::encoded::Encoded;
+use crate::{ModelError, RunConfig, Tables};
+
+/// A table whose training rows are read anew every epoch.
+pub struct Streamed {
+    table: TableStream,
+    seed: u64,
+    /// Rows that are kept in memory for training at once.
+    buffer: usize,
+    parts: Parts,
+    /// Training rows.
+    rows: usize,
+    /// Training rows of each class, where the target may be one.
+    classes: BTreeMap<String, usize>,
+}
+
+impl std::fmt::Debug for Streamed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streamed").field("table", &self.table.name()).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+/// Rows of a piece of a file.
+const PIECE: usize = 1 << 13;
+/// More different values than this are no classes.
+const MAX_CLASSES: usize = 10_000;
+
+/// Which part a row belongs to: a function of its number, or of the split column.
+#[derive(Debug, Clone)]
+struct Parts {
+    seed: u64,
+    column: Option<String>,
+    /// Shares of the rows.
+    test: f32,
+    validation: f32,
+    /// Of the rows of a share, those with a larger number than this are left to the training; a split column's are left out.
+    limits: [f32; 2],
+}
+
+impl Parts {
+    fn new(run: &RunConfig) -> Self {
+        let split = &run.split;
+        let test = if split.test_file.is_some() { 0.0 } else { split.test as f32 };
+        let validation = if split.validation_file.is_some() { 0.0 } else { split.validation as f32 * (1.0 - test) };
+        let column = run.data.schema.split.clone();
+        Self { seed: run.train.seed, column, test, validation, limits: [f32::INFINITY; 2] }
+    }
+
+    /// The part of each row of a piece, and a random number in [0, 1) that orders the rows of a part.
+    fn of(&self, table: &Table, first_row: u64) -> Result<Vec<(SplitPart, f32)>, DataError> {
+        let rows = first_row..first_row + table.rows() as u64;
+        let numbers = rows.map(|row| {
+            // Rows beyond 2³² draw from further streams.
+            let stream = Stream::new(self.seed, Purpose::Split, 2 + (row >> 32) as u32);
+            (stream.words(row as u32, 0)[0] >> 8) as f32 / 16_777_216.0
+        });
+        match &self.column {
+            Some(column) => Ok(table.split_parts(column)?.into_iter().zip(numbers).collect()),
+            None => Ok(numbers
+                .map(|u| match u {
+                    u if u < self.test => (SplitPart::Test, u),
+                    u if u < self.test + self.validation => (SplitPart::Validation, u - self.test),
+                    u => (SplitPart::Train, u),
+                })
+                .collect()),
+        }
+    }
+
+    /// The rows of a piece that train.
+    fn training(&self, table: &Table, first_row: u64) -> Result<Vec<u32>, DataError> {
+        let trains = |(part, number): (SplitPart, f32)| match part {
+            SplitPart::Train => true,
+            _ if self.column.is_some() => false,
+            SplitPart::Test => number >= self.limits[0],
+            SplitPart::Validation => number >= self.limits[1],
+        };
+        Ok((0..).zip(self.of(table, first_row)?).filter_map(|(row, part)| trains(part).then_some(row)).collect())
+    }
+}
+
+/// Reads the table of a run once: a sample of its training rows, for the encoder to learn from, its validation and its test
+/// rows, each no more than fit the buffer, and what there is to know of the rest.
+pub(crate) fn open(run: &RunConfig) -> Result<Tables, ModelError> {
+    let buffer = run.data.buffer;
+    let mut parts = Parts::new(run);
+    let target = run.data.schema.target.first().cloned().unwrap_or_default();
+    let [mut train, mut validation, mut test] = [(); 3].map(|()| Sample::new(buffer));
+    let mut classes = BTreeMap::new();
+    let table = TableStream::open(&run.data.table, &run.data.read, PIECE.min(buffer), |first_row, table| {
+        let rows = parts.of(&table, first_row)?;
+        for (part, sample) in
+            [(SplitPart::Train, &mut train), (SplitPart::Validation, &mut validation), (SplitPart::Test, &mut test)]
+        {
+            let keys: Vec<_> = rows.iter().map(|(p, number)| (*p == part).then_some(*number)).collect();
+            sample.offer(&table, &keys)?;
+        }
+        count(&table, &target, &mut classes)
+    })?;
+    let (sample, _) = train.finish()?;
+    let ((validation, validation_limit), (test, test_limit)) = (validation.finish()?, test.finish()?);
+    parts.limits = [test_limit, validation_limit];
+    let Some(sample) = sample else {
+        return Err(DataError::TooFewRows { rows: 0, part: "training", got: 0, needed: 1 }.into());
+    };
+    let mut streamed = Streamed { table, seed: run.train.seed, buffer, parts, rows: 0, classes: BTreeMap::new() };
+    // Which rows train is known only now.
+    let mut counts = BTreeMap::new();
+    let all: Vec<u32> = (0..streamed.table.pieces() as u32).collect();
+    for piece in streamed.table.read(all)? {
+        let (first_row, table) = piece?;
+        let rows = streamed.parts.training(&table, first_row)?;
+        streamed.rows += rows.len();
+        if classes.len() <= MAX_CLASSES {
+            count(&table.take(&rows), &target, &mut counts)?;
+        }
+    }
+    // Every class of the file has a place, also those without a training row.
+    classes.into_keys().for_each(|class| {
+        counts.entry(class).or_insert(0);
+    });
+    streamed.classes = counts;
+    let bounded = |path: &std::path::PathBuf| -> Result<Table, ModelError> {
+        let mut sample = Sample::new(buffer);
+        TableStream::open(path, &run.data.read, PIECE.min(buffer), |first_row, table| {
+            let keys: Vec<_> =
+                streamed.parts.of(&table, first_row)?.into_iter().map(|(_, number)| Some(number)).collect();
+            sample.offer(&table, &keys)
+        })?;
+        sample.finish()?.0.ok_or_else(|| DataError::NoRows { name: path.display().to_string() }.into())
+    };
+    let own = |file: &Option<std::path::PathBuf>| file.as_ref().map(bounded).transpose();
+    let (own_validation, own_test) = (own(&run.split.validation_file)?, own(&run.split.test_file)?);
+    for (part, wanted, rows) in [
+        ("validation", run.split.validation, own_validation.as_ref().or(validation.as_ref())),
+        ("test", run.split.test, own_test.as_ref().or(test.as_ref())),
+    ] {
+        let (needed, got) = (crate::train::least(part), rows.map_or(0, Table::rows));
+        if run.data.schema.split.is_none() && wanted > 0.0 && got < needed {
+            return Err(DataError::TooFewRows { rows: sample.rows(), part, got, needed }.into());
+        }
+    }
+    Ok(Tables {
+        table: sample,
+        validation: own_validation.or(validation),
+        test: own_test.or(test),
+        stream: Some(streamed),
+    })
+}
+
+/// Counts the rows of each value of the target, as long as they may be classes.
+fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> Result<(), DataError> {
+    if counts.len() <= MAX_CLASSES {
+        for (value, n) in table.value_counts(target)? {
+            *counts.entry(value).or_insert(0) += n;
+        }
+    }
+    Ok(())
+}
+
+impl Streamed {
+    /// Training rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// What the columns mean: as the sample says, but with the classes of all rows.
+    pub(crate) fn schema(
+        &self,
+        sample: &Table,
+        options: &SchemaOptions,
+    ) -> Result<(Schema, Option<Vec<String>>), ModelError> {
+        let mut schema = Schema::infer(sample, options)?;
+        if !schema.task.is_classification() {
+            return Ok((schema, None));
+        }
+        let labels = perceptra_data::class_order(self.classes.keys().cloned().collect());
+        if labels.len() > MAX_CLASSES {
+            let column = schema.targets.first().cloned().unwrap_or_default();
+            let reason = format!("it has more than {MAX_CLASSES} different values");
+            return Err(DataError::TaskMismatch { column, task: schema.task.name().to_owned(), reason }.into());
+        }
+        schema.task = if labels.len() == 2 { perceptra_data::Task::Binary } else { perceptra_data::Task::Multiclass };
+        Ok((schema, Some(labels)))
+    }
+
+    /// The training rows, encoded block by block.
+    pub(crate) fn blocks<'a>(
+        &'a self,
+        encoder: &'a Encoder,
+        schema: &'a Schema,
+        units: Vec<f32>,
+        device: &'a Device,
+    ) -> EncodedBlocks<'a> {
+        EncodedBlocks {
+            streamed: self,
+            encoder,
+            schema,
+            units,
+            device,
+            pass: None,
+            block: self.buffer,
+            waiting: None,
+            seen: 0,
+            error: None,
+        }
+    }
+}
+
+/// The training rows of a stream, encoded.
+pub(crate) struct EncodedBlocks<'a> {
+    streamed: &'a Streamed,
+    encoder: &'a Encoder,
+    schema: &'a Schema,
+    units: Vec<f32>,
+    device: &'a Device,
+    pass: Option<Pass<'a>>,
+    /// Rows of a block.
+    block: usize,
+    /// Rows that have been read and have not yet been trained.
+    waiting: Option<Encoded>,
+    seen: usize,
+    /// What went wrong, whole: the training loop only takes its message.
+    pub(crate) error: Option<ModelError>,
+}
+
+impl EncodedBlocks<'_> {
+    /// Reads until there is a block, or no more.
+    fn fill(&mut self) -> Result<Option<Dataset>, ModelError> {
+        while self.waiting.as_ref().is_none_or(|rows| rows.inputs.rows < self.block) {
+            let Some(piece) = self.pass.as_mut().and_then(Iterator::next) else { break };
+            let (first_row, table) = piece?;
+            let rows = self.streamed.parts.training(&table, first_row)?;
+            self.seen += rows.len();
+            if rows.is_empty() {
+                continue;
+            }
+            let (more, _) = Encoded::of(&table.take(&rows), self.encoder, self.schema)?;
+            match &mut self.waiting {
+                Some(waiting) => waiting.append(more),
+                None => self.waiting = Some(more),
+            }
+        }
+        let Some(mut waiting) = self.waiting.take() else {
+            return match self.seen == self.streamed.rows {
+                true => Ok(None),
+                false => Err(DataError::Changed { name: self.streamed.table.name().to_owned() }.into()),
+            };
+        };
+        if waiting.inputs.rows > self.block {
+            self.waiting = Some(waiting.split_off(self.block));
+        }
+        waiting.dataset(&self.units, self.device).map(Some)
+    }
+
+    fn keep<T>(&mut self, result: Result<T, ModelError>) -> Result<T, TrainError> {
+        result.map_err(|error| {
+            let message = error.to_string();
+            self.error = Some(error);
+            TrainError::Blocks(message)
+        })
+    }
+}
+
+impl Blocks for EncodedBlocks<'_> {
+    fn rows(&self) -> usize {
+        self.streamed.rows
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        (self.encoder.width(), self.encoder.outputs())
+    }
+
+    fn class_rows(&self) -> Option<Vec<usize>> {
+        let count = |label: &String| self.streamed.classes.get(label).copied().unwrap_or(0);
+        self.encoder.labels().map(|labels| labels.iter().map(count).collect())
+    }
+
+    fn begin(&mut self, epoch: u32, batch: usize) -> Result<(), TrainError> {
+        self.block = (self.streamed.buffer / batch * batch).max(batch);
+        (self.waiting, self.seen) = (None, 0);
+        let order = Stream::new(self.streamed.seed, Purpose::Pieces, epoch).permutation(self.streamed.table.pieces());
+        let pass = self.streamed.table.read(order).map_err(ModelError::from);
+        self.pass = Some(self.keep(pass)?);
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<Dataset>, TrainError> {
+        let block = self.fill();
+        self.keep(block)
+    }
+}
