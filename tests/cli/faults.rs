@@ -266,8 +266,11 @@ fn a_damaged_checkpoint_is_passed_over() {
 #[test]
 fn a_run_goes_on_with_the_same_settings_and_data_only() {
     let folder = Folder::new();
-    let rows =
-        |n: usize| (0..n).map(|i| format!("{},{},{}\n", i % 13, ["u", "v"][i % 2], i % 13 * 2)).collect::<String>();
+    let rows = |n: usize| {
+        (0..n)
+            .map(|i| format!("{},{},{}\n", i % 13, ["u", "v"][i % 2], f64::from(i as u32 % 13) * 2.5))
+            .collect::<String>()
+    };
     folder.write("t.csv", format!("x,c,y\n{}", rows(80)));
     let train = ["train", "t.csv", "--target", "y", "--device", "cpu", "-q", "--epochs", "3", "-o", "m.perceptra"];
     folder.ok(&[&train[..], &["--checkpoint", "run"]].concat());
@@ -291,10 +294,10 @@ fn a_run_goes_on_with_the_same_settings_and_data_only() {
     assert!(fail(&["--resume", "none"]).starts_with("error: none: there is no checkpoint in this folder\nhint: begin"));
     folder.write("t.csv", format!("x,c,y\n{}", rows(90)));
     other(&[], "training rows were 54, are 61; validation rows were 10, are 11");
-    folder.write("t.csv", format!("x,c,y\n{}", rows(80).replacen("0,u,0", "0,u,1", 1)));
+    folder.write("t.csv", format!("x,c,y\n{}", rows(80).replacen("0,u,0", "0,u,0.1", 1)));
     other(&[], "values in the table have changed");
     folder.write("t.csv", format!("x,c,y,z\n{}", rows(80).replace('\n', ",5.5\n").replacen("5.5", "4", 1)));
-    other(&[], "encoded columns were 2, are 3");
+    other(&[], "encoded columns were 3, are 4");
     folder.write("t.csv", format!("x,c,y\n{}", rows(80)));
     // A table that has moved is the same.
     std::fs::rename(folder.path("t.csv"), folder.path("moved.csv")).unwrap();

@@ -127,6 +127,8 @@ enum Target {
 const MAX_NUMBERS: usize = 1 << 32;
 /// Standardised numbers end here.
 const CLIP: f64 = 6.0;
+/// No scaled number is larger than the largest 32-bit float.
+const LARGEST: f64 = f32::MAX as f64;
 /// Quantile knots of a column at most.
 const MAX_KNOTS: usize = 1000;
 
@@ -301,7 +303,16 @@ impl Encoder {
             Target::Numbers { names, means, scales } => {
                 for (j, name) in names.iter().enumerate() {
                     for (i, y) in target_numbers(table, name)?.into_iter().enumerate() {
-                        values[i * columns + j] = ((y - means[j]) / scales[j]) as f32;
+                        let scaled = ((y - means[j]) / scales[j]) as f32;
+                        if !scaled.is_finite() {
+                            return Err(DataError::FarTarget {
+                                name: table.name().to_owned(),
+                                line: table.place(i),
+                                column: name.clone(),
+                                value: y,
+                            });
+                        }
+                        values[i * columns + j] = scaled;
                     }
                 }
             }
@@ -628,7 +639,7 @@ impl Feature {
                 let values = kind_column(table, &self.name, self.kind)?;
                 for (row, value) in out.chunks_exact_mut(width).zip(values) {
                     row[first] = match value {
-                        Some(x) => scale.apply(x) as f32,
+                        Some(x) => scale.apply(x).clamp(-LARGEST, LARGEST) as f32,
                         None => {
                             missing_count += 1;
                             if *indicator {

@@ -271,6 +271,18 @@ pub enum DataError {
         /// The label.
         value: String,
     },
+    /// A target so far from those of the training rows that, in their unit, it is no 32-bit float.
+    #[error("{name}{}, column {column:?}: the target {value} lies too far from those of the training rows", at(.line))]
+    FarTarget {
+        /// File or stream.
+        name: String,
+        /// Line or row.
+        line: Place,
+        /// Column name.
+        column: String,
+        /// The target.
+        value: f64,
+    },
     /// A class too small to be divided.
     #[error("the class {class:?} has 1 row only, a stratified split needs at least 2 of each class")]
     ClassTooSmall {
@@ -397,6 +409,7 @@ impl DataError {
                 ));
             }
             Self::NotFinite { .. } => "remove or replace the value, or leave it empty to have it imputed",
+            Self::FarTarget { .. } => "correct or remove the value, or set standardise_target to false",
             Self::MissingValue { role: "target", .. } => "remove the rows without a target",
             Self::AmbiguousDate { column, .. } => {
                 return Some(format!(
