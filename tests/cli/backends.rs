@@ -10,7 +10,7 @@ use crate::data;
 
 /// Devices to test, the reference first. `PERCEPTRA_EXPECT` names a backend that must be among them, so that a missing
 /// driver is not taken for success.
-fn devices() -> Vec<(String, Device)> {
+pub(crate) fn devices() -> Vec<(String, Device)> {
     let devices: Vec<_> = perceptra::device::list().into_iter().map(|d| (d.flag, d.device)).collect();
     if let Ok(backend) = std::env::var("PERCEPTRA_EXPECT") {
         let names: Vec<&String> = devices.iter().map(|(name, _)| name).collect();

@@ -2,9 +2,11 @@
 
 mod backends;
 mod bad_input;
+mod extremes;
 mod faults;
 mod library;
 mod model_file;
+mod stream;
 mod workflow;
 
 use std::io::Write;

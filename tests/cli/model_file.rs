@@ -44,16 +44,212 @@ fn a_file_cut_off_anywhere_is_an_error() {
 }
 
 #[test]
-fn a_flipped_bit_is_an_error_or_changes_nothing() {
+fn any_flipped_bit_is_an_error_or_changes_nothing() {
     let model = small_model("none");
     let bytes = model.to_bytes().unwrap();
-    for i in 0..bytes.len() {
+    for i in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();
-        flipped[i] ^= 1 << (i % 8);
+        flipped[i / 8] ^= 1 << (i % 8);
         if let Ok(loaded) = load(&flipped) {
-            assert_eq!(loaded.to_bytes().unwrap(), bytes, "byte {i}");
+            assert_eq!(loaded.to_bytes().unwrap(), bytes, "bit {i}");
         }
     }
+}
+
+#[test]
+fn the_files_of_every_format_are_read() {
+    // Made by this program when format 1 was new; it must be read for as long as there is one.
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/");
+    let device = choose("cpu").unwrap().device;
+    let model = Model::load(format!("{golden}format-1.perceptra").as_ref(), &device).unwrap();
+    assert_eq!(model.network().to_string(), "FeedForward 4-3-1 (relu), 19 parameters");
+    let table = Table::from_csv("t.csv", "x,b,c\n1,true,c0\n40,false,c1\n,,other\n", &Default::default()).unwrap();
+    let expected: Vec<f32> = std::fs::read_to_string(format!("{golden}format-1.csv"))
+        .unwrap()
+        .lines()
+        .skip(1)
+        .map(|l| l.parse().unwrap())
+        .collect();
+    let predictions = model.predict(&table).unwrap();
+    assert_eq!(predictions.values.values.len(), 3);
+    for (got, want) in predictions.values.values.iter().zip(expected) {
+        assert!((got - want).abs() <= 1e-5 * want.abs(), "{got} {want}");
+    }
+    let checkpoint =
+        perceptra::model::Checkpoint::read(format!("{golden}format-1-checkpoint.perceptra").as_ref()).unwrap();
+    assert_eq!(checkpoint.epochs(), 1);
+}
+
+/// A file with this header, and so many bytes of tensors.
+fn raw(header: &str, bytes: usize) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; bytes]].concat()
+}
+
+/// The file of a model with its header, or the JSON of its metadata, changed and its checksum set right.
+fn forged(bytes: &[u8], change: impl Fn(&mut serde_json::Value, &mut serde_json::Value)) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let mut about: serde_json::Value =
+        serde_json::from_str(header["__metadata__"]["perceptra"].as_str().unwrap()).unwrap();
+    change(&mut header, &mut about);
+    about["checksum"] = "".into();
+    let tensors = &bytes[8 + length..];
+    let mut named: Vec<(String, usize, usize)> = header
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| *name != "__metadata__")
+        .map(|(name, t)| {
+            let at = |i: usize| t["data_offsets"][i].as_u64().unwrap() as usize;
+            (name.clone(), at(0).min(tensors.len()), at(1).min(tensors.len()))
+        })
+        .collect();
+    named.sort();
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(about.to_string().as_bytes());
+    named.iter().for_each(|(_, from, to)| crc.update(&tensors[*from.min(to)..*to]));
+    about["checksum"] = format!("{:08x}", crc.finalize()).into();
+    header["__metadata__"]["perceptra"] = about.to_string().into();
+    let header = header.to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), tensors].concat()
+}
+
+#[test]
+fn a_file_that_lies_is_found_out() {
+    let bytes = small_model("none").to_bytes().unwrap();
+    let error = |bytes: &[u8]| load(bytes).unwrap_err().to_string();
+    assert!(load(&forged(&bytes, |_, _| {})).is_ok());
+    // The length of the header: the largest number, 100 MB and more, longer than the file, 0; less than a length.
+    for length in [u64::MAX, 200_000_000, bytes.len() as u64, 0] {
+        let mut lying = bytes.clone();
+        lying[..8].copy_from_slice(&length.to_le_bytes());
+        assert!(error(&lying).contains("damaged"), "{length}: {}", error(&lying));
+    }
+    assert!(error(&bytes[..7]).contains("damaged"));
+    let tensor = r#""dtype":"F32","shape""#;
+    for (header, size) in [
+        // Tensors that overlap, that leave a hole, that end beyond the file, whose size overflows, bytes left over.
+        (format!(r#"{{"a":{{{tensor}:[1],"data_offsets":[0,4]}},"b":{{{tensor}:[1],"data_offsets":[2,6]}}}}"#), 6),
+        (format!(r#"{{"a":{{{tensor}:[1],"data_offsets":[0,4]}},"b":{{{tensor}:[1],"data_offsets":[8,12]}}}}"#), 12),
+        (format!(r#"{{"a":{{{tensor}:[100],"data_offsets":[0,400]}}}}"#), 4),
+        (format!(r#"{{"a":{{{tensor}:[4611686018427387904,8],"data_offsets":[0,4]}}}}"#), 4),
+        (format!(r#"{{"a":{{{tensor}:[1],"data_offsets":[0,4]}}}}"#), 9),
+    ] {
+        assert!(error(&raw(&header, size)).contains("damaged"), "{header}: {}", error(&raw(&header, size)));
+    }
+    // Metadata that asks for what is not there; each is refused before anything is allocated for it.
+    type Change = Box<dyn Fn(&mut serde_json::Value, &mut serde_json::Value)>;
+    let lies: Vec<(&str, Change)> = vec![
+        ("the network would have", Box::new(|_, a| a["network"]["hidden"][0]["width"] = 1_000_000_000_000u64.into())),
+        (
+            "the tensor layers.0.bias is F32 [3], the network needs F32 [4]",
+            Box::new(|_, a| a["network"]["hidden"][0]["width"] = 4.into()),
+        ),
+        (
+            "tensors for 5 hidden layers",
+            Box::new(|_, a| {
+                let layer = a["network"]["hidden"][0].clone();
+                a["network"]["hidden"] = vec![layer; 5].into();
+            }),
+        ),
+        (
+            "its encoder makes 5 inputs and 1 outputs, its network has 7 and 1",
+            Box::new(|_, a| a["network"]["inputs"] = 7.into()),
+        ),
+        (
+            "its encoder makes",
+            Box::new(|_, a| {
+                let feature = a["encoder"]["features"][0].clone();
+                a["encoder"]["features"].as_array_mut().unwrap().push(feature);
+            }),
+        ),
+        ("layers.0.bias has no place", Box::new(|_, a| a["network"]["bias"] = false.into())),
+        ("the tensor layers.0.norm.beta is missing", Box::new(|_, a| a["network"]["norm"] = "layer".into())),
+        ("metadata", Box::new(|_, a| a["network"]["hidden"] = "[".repeat(100_000).into())),
+        ("metadata", Box::new(|_, a| a["encoder"] = serde_json::Value::Null)),
+        ("metadata", Box::new(|_, a| a["loss"] = "x".repeat(1 << 20).into())),
+        (
+            "the tensor layers.1.bias is missing",
+            Box::new(|h, a| {
+                h["layers.9.weight"] = h["layers.1.bias"].take();
+                h.as_object_mut().unwrap().remove("layers.1.bias");
+                a["network"]["bias"] = true.into();
+            }),
+        ),
+    ];
+    for (message, change) in lies {
+        let error = error(&forged(&bytes, change));
+        assert!(error.contains("damaged") && error.contains(message), "{message}: {error}");
+    }
+    // JSON that is nested so deep that reading it would exhaust the stack, if it were followed.
+    let deep = format!(
+        r#"{{"__metadata__":{{"perceptra":"{{\"format\":1,\"checksum\":\"\",\"x\":{}"}}}}"#,
+        "[".repeat(100_000)
+    );
+    assert!(error(&raw(&deep, 0)).contains("damaged"));
+    // NaN in a weight.
+    let mut nan = bytes.clone();
+    let at = nan.len() - 4;
+    nan[at..].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(
+        error(&forged(&nan, |_, _| {})).contains("holds NaN or infinite values"),
+        "{}",
+        error(&forged(&nan, |_, _| {}))
+    );
+}
+
+#[test]
+fn predictions_of_a_row_depend_on_that_row_alone() {
+    let model = small_model("none");
+    let rows: Vec<String> = (0..1500).map(|i| format!("{},{}", i % 23, ["u", "v", "w", "x", ""][i % 5])).collect();
+    let table =
+        |rows: &[String]| Table::from_csv("t.csv", format!("n,c\n{}\n", rows.join("\n")), &Default::default()).unwrap();
+    let predict = |rows: &[String]| model.predict(&table(rows)).unwrap().values.values;
+    let all = predict(&rows);
+    let reversed: Vec<String> = rows.iter().rev().cloned().collect();
+    assert_eq!(predict(&reversed), all.iter().rev().copied().collect::<Vec<_>>());
+    for (size, part) in [(1, 0..8), (7, 100..142), (700, 0..1500)].into_iter().map(|(size, range)| (size, range)) {
+        let parts: Vec<f32> = rows[part.clone()].chunks(size).flat_map(predict).collect();
+        assert_eq!(parts, all[part], "in parts of {size}");
+    }
+    // Columns in another order, and more of them; several threads with one model.
+    let turned: String = rows.iter().map(|r| r.split_once(',').unwrap()).map(|(n, c)| format!("{c},9,{n}\n")).collect();
+    let turned = Table::from_csv("t.csv", format!("c,other,n\n{turned}"), &Default::default()).unwrap();
+    assert_eq!(model.predict(&turned).unwrap().values.values, all);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| predict(&rows))).collect();
+        threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), all));
+    });
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_no_model_and_no_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+        proptest::prop_assert!(load(&bytes).is_err());
+    }
+
+    #[test]
+    fn any_change_of_metadata_is_a_model_or_an_error(at in 0usize..4000, with in "[-0-9a-z\"{}\\[\\],.e]{0,6}") {
+        // Behind a checksum that is right again.
+        let bytes = small_model_bytes();
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+        let text = header["__metadata__"]["perceptra"].as_str().unwrap();
+        let at = at % text.len();
+        if text.is_char_boundary(at) {
+            let changed = format!("{}{with}{}", &text[..at], &text[(at + with.len()).min(text.len())..]);
+            if let Ok(about) = serde_json::from_str::<serde_json::Value>(&changed)
+                && about.is_object()
+            {
+                let _ = load(&forged(bytes, |_, a| *a = about.clone()));
+            }
+        }
+    }
+}
+
+fn small_model_bytes() -> &'static [u8] {
+    static BYTES: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    BYTES.get_or_init(|| small_model("none").to_bytes().unwrap())
 }
 
 #[test]
