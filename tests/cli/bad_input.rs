@@ -1,5 +1,7 @@
 //! Bad input: one clear error, exit code 1 (2 for usage), nothing written.
 
+use std::io::Write;
+
 use crate::{Folder, data};
 
 /// Runs `train` and gives its exit code and messages; checks that no file has come or changed.
@@ -206,4 +208,100 @@ fn devices_that_are_not_there_are_named() {
         let message = train("cuda");
         assert!(message.contains("not compiled into this program") && message.contains("--features cuda"), "{message}");
     }
+}
+
+#[test]
+fn columns_that_a_model_does_not_know_are_named() {
+    let folder = Folder::new();
+    folder.train_penguins();
+    let header = "island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year,species";
+    folder.write("more.csv", format!("{header},note,id\nBiscoe,39,18,181,3700,male,2007,Adelie,x,1\n"));
+    folder.write("none.csv", format!("{header}\n"));
+    let out = folder.run(&["predict", "m.perceptra", "more.csv", "--device", "cpu"]);
+    assert_eq!((out.code, out.stdout.lines().count()), (Some(0), 2));
+    assert_eq!(out.stderr, "note: columns that the model does not know are ignored: \"note\", \"id\"\n");
+    let out = folder.run(&["predict", "m.perceptra", "more.csv", "--device", "cpu", "--strict", "-o", "p.csv"]);
+    assert_eq!((out.code, folder.names().contains(&"p.csv".to_owned())), (Some(1), false));
+    let expected = "error: more.csv: the model does not know the columns \"note\", \"id\"\nhint: without --strict they are ignored\n";
+    assert_eq!(out.stderr, expected);
+    // A header in, a header out.
+    for file in ["p.csv", "p.tsv"] {
+        folder.ok(&["predict", "m.perceptra", "none.csv", "--device", "cpu", "--strict", "-o", file]);
+        assert_eq!(folder.read(file), "prediction\n");
+    }
+    assert_eq!(folder.ok(&["predict", "m.perceptra", "none.csv", "--device", "cpu"]), "prediction\n");
+}
+
+#[test]
+fn flags_that_override_the_run_file_are_told() {
+    let folder = Folder::new();
+    let rows: String = (0..60).map(|i| format!("{i},{}.5\n", i % 9)).collect();
+    folder.write("t.csv", format!("x,y\n{rows}"));
+    folder.write("run.toml", "[data]\ntable = 't.csv'\ntarget = ['y']\n[train]\nseed = 3\nepochs = 2\nbatch = 1000\n");
+    let out = folder.run(&["train", "--config", "run.toml", "--seed", "4", "--epochs", "2", "--device", "cpu"]);
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    let expected = "note: train.seed is 4, by a flag, not 3, as in run.toml\n\
+                    note: a batch of 1000 rows is more than the 41 training rows, it has all of them\n";
+    assert_eq!(out.stderr, expected);
+    let out = folder.run(&["train", "--config", "run.toml", "--seed", "4", "--device", "cpu", "--quiet"]);
+    assert_eq!(out.stderr, "");
+}
+
+#[test]
+fn names_of_any_form_go_through_models_and_predictions() {
+    let folder = Folder::new();
+    let names = ["a b", "q\"uote", "comma,", "né=1", "line\nbreak", ""];
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(names.iter().chain(&["tar get", "zwei\n"])).unwrap();
+    for i in 0..60 {
+        let row: Vec<String> = (0..8).map(|j| format!("{}.5", (i * 7 + j * 13) % 29)).collect();
+        writer.write_record(&row).unwrap();
+    }
+    let table = writer.into_inner().unwrap();
+    folder.write("t.csv", &table);
+    folder.write("run.toml", "data.table = 't.csv'\ndata.target = ['tar get', \"zwei\"]\ntrain.epochs = 1\n");
+    folder.ok(&["train", "--config", "run.toml", "--device", "cpu", "-o", "m.perceptra", "-q"]);
+    folder.ok(&["predict", "m.perceptra", "t.csv", "--device", "cpu", "-o", "p.csv", "--strict"]);
+    let mut reader = csv::Reader::from_path(folder.path("p.csv")).unwrap();
+    assert_eq!(reader.headers().unwrap(), vec!["prediction_tar get", "prediction_zwei"]);
+    assert_eq!(reader.records().count(), 60);
+    let json = folder.json(&["inspect", "m.perceptra", "--json"]);
+    assert_eq!(json["inputs"], serde_json::json!(names));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_plain_file_is_read_once_and_does_not_hang() {
+    let folder = Folder::new();
+    folder.train_penguins();
+    let fifo = folder.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let table = std::fs::read_to_string(data("penguins.csv")).unwrap();
+    let writer = {
+        let (fifo, table) = (fifo.clone(), table.clone());
+        std::thread::spawn(move || {
+            std::fs::OpenOptions::new().write(true).open(fifo).unwrap().write_all(table.as_bytes())
+        })
+    };
+    assert_eq!(folder.ok(&["predict", "m.perceptra", "pipe", "--device", "cpu"]).lines().count(), 345);
+    writer.join().unwrap().unwrap();
+    // Input that ends in the middle of a row; an input that cannot be read at all.
+    let half =
+        folder.run_with(&["predict", "m.perceptra", "-", "--device", "cpu", "-o", "p.csv"], &table.as_bytes()[..5003]);
+    assert_eq!(half.code, Some(1), "{}", half.stdout);
+    assert!(half.stderr.starts_with("error: standard input:"), "{}", half.stderr);
+    assert!(!folder.names().contains(&"p.csv".to_owned()));
+    let out = folder.run(&["predict", "m.perceptra", "/proc/self/mem", "--device", "cpu"]);
+    assert!(out.code == Some(1) && out.stderr.contains("/proc/self/mem: cannot be read: "), "{}", out.stderr);
+    // A model through a link, with `..` and spaces in its path; one that is replaced, not followed, when it is written.
+    std::fs::create_dir(folder.path("sub folder")).unwrap();
+    std::os::unix::fs::symlink(folder.path("m.perceptra"), folder.path("sub folder/link.perceptra")).unwrap();
+    let name = "sub folder/../sub folder/link.perceptra";
+    folder.ok(&["inspect", name]);
+    let before = std::fs::read(folder.path("m.perceptra")).unwrap();
+    let train =
+        ["train", &data("penguins.csv"), "--target", "species", "--device", "cpu", "--epochs", "1", "-q", "-o", name];
+    folder.ok(&train);
+    assert!(!folder.path("sub folder/link.perceptra").is_symlink());
+    assert!(std::fs::read(folder.path("m.perceptra")).unwrap() == before);
 }

@@ -153,7 +153,7 @@ fn a_file_that_lies_is_found_out() {
             }),
         ),
         (
-            "its encoder makes 5 inputs and 1 outputs, its network has 7 and 1",
+            "its encoder makes 4 inputs and 1 outputs, its network has 7 and 1",
             Box::new(|_, a| a["network"]["inputs"] = 7.into()),
         ),
         (
