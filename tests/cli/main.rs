@@ -4,6 +4,7 @@ mod backends;
 mod bad_input;
 mod extremes;
 mod faults;
+mod fuzz_seeds;
 mod library;
 mod model_file;
 mod stream;
