@@ -142,7 +142,7 @@ fn a_run_that_is_killed_goes_on_and_ends_as_if_it_had_not_been() {
             name.starts_with("epoch-")
         }));
     }
-    println!("{killed} kills survived in {ended} runs");
+    crate::say(&format!("{killed} kills survived in {ended} runs"));
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn checkpoints_are_as_many_as_asked_for_and_models_at_once() {
     // The last three, 23 as the end of the run; and the best of those that were written, if it is one of them.
     let best = folder.json(&["inspect", "m.perceptra", "--json"])["history"]["best_epoch"].as_u64().unwrap() as usize;
     let mut expected = vec![16, 20, 23];
-    if best % 4 == 0 && best < 16 {
+    if best.is_multiple_of(4) && best < 16 {
         expected.insert(0, best);
     }
     assert_eq!(epochs, expected, "best {best}");

@@ -102,6 +102,11 @@ impl Folder {
     }
 }
 
+/// A figure for who runs the tests.
+fn say(figure: &str) {
+    let _ = writeln!(std::io::stderr(), "{figure}");
+}
+
 /// A table of the repository.
 fn data(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name).display().to_string()

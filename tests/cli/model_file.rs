@@ -208,7 +208,7 @@ fn predictions_of_a_row_depend_on_that_row_alone() {
     let all = predict(&rows);
     let reversed: Vec<String> = rows.iter().rev().cloned().collect();
     assert_eq!(predict(&reversed), all.iter().rev().copied().collect::<Vec<_>>());
-    for (size, part) in [(1, 0..8), (7, 100..142), (700, 0..1500)].into_iter().map(|(size, range)| (size, range)) {
+    for (size, part) in [(1, 0..8), (7, 100..142), (700, 0..1500)] {
         let parts: Vec<f32> = rows[part.clone()].chunks(size).flat_map(predict).collect();
         assert_eq!(parts, all[part], "in parts of {size}");
     }

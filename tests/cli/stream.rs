@@ -160,5 +160,5 @@ fn a_streamed_table_takes_a_fraction_of_the_memory() {
     let limit = 20_000 + size / 2;
     assert!(streamed < limit, "{streamed} kB of {size} kB");
     assert!(whole > limit + size / 2, "{whole} kB of {size} kB");
-    println!("a table of {size} kB: {whole} kB in memory, {streamed} kB streamed");
+    crate::say(&format!("a table of {size} kB: {whole} kB in memory, {streamed} kB streamed"));
 }

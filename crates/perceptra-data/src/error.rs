@@ -166,7 +166,7 @@ pub enum DataError {
         second: &'static str,
     },
     /// Text where numbers are needed.
-    #[error("{name}{}, column {column:?}: {value:?} is not {expected}{}", at(.line), others(*.count, .further))]
+    #[error("{name}{}, column {column:?}: {value:?} is not {expected}{}", at(.line), others(.all.count, &.all.further))]
     NotA {
         /// File or stream.
         name: String,
@@ -178,10 +178,8 @@ pub enum DataError {
         value: String,
         /// "a number", "a date"...
         expected: &'static str,
-        /// Offending values in the column.
-        count: usize,
-        /// Where the second and third of them stand.
-        further: Vec<Place>,
+        /// All offending values in the column.
+        all: Box<Offending>,
     },
     /// An infinite number, or one too large for 32-bit floats.
     #[error("{name}{}, column {column:?}: {value} is not finite in 32-bit floats", at(.line))]
@@ -331,6 +329,15 @@ pub enum DataError {
         /// The limit.
         limit: usize,
     },
+}
+
+/// Values that do not fit their column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offending {
+    /// How many there are.
+    pub count: usize,
+    /// Where the second and third of them stand.
+    pub further: Vec<Place>,
 }
 
 /// Where in the input a value stands: a physical line where the file has lines, else a row.

@@ -28,7 +28,7 @@ mod stream;
 mod table;
 
 pub use encode::{EncodeReport, Encoder, EncoderOptions, Matrix, Scaling, class_numbers, row_weights, target_numbers};
-pub use error::{DataError, Place};
+pub use error::{DataError, Offending, Place};
 pub use read::{MISSING, ReadOptions, TableReader};
 pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task, class_order};
 pub use split::{Split, SplitOptions, SplitPart, strata};

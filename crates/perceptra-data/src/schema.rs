@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Offending;
 use crate::table::Column;
 use crate::{DataError, Table};
 
@@ -507,8 +508,7 @@ fn parse_column(
             column: name.to_owned(),
             value: text.value(row).to_owned(),
             expected,
-            count,
-            further: further.iter().map(|&row| table.place(row)).collect(),
+            all: Box::new(Offending { count, further: further.iter().map(|&row| table.place(row)).collect() }),
         }),
     }
 }

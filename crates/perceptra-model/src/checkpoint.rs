@@ -188,7 +188,7 @@ impl Checkpoint {
         let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let constant = run.train.schedule == perceptra_train::Schedule::Constant;
         keys.into_iter()
-            .filter(|key| !FREE.iter().any(|free| key.starts_with(free)) && !(constant && *key == "train.epochs"))
+            .filter(|key| !(FREE.iter().any(|free| key.starts_with(free)) || constant && *key == "train.epochs"))
             .filter_map(|key| {
                 let text = |map: &BTreeMap<String, String>| map.get(key).map_or("not set", String::as_str).to_owned();
                 let (was, is) = (text(&old), text(&new));

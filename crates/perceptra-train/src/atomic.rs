@@ -103,8 +103,8 @@ mod tests {
             names.sort();
             names
         };
-        std::fs::write(folder.path().join(".perceptra-dead.tmp"), "half").unwrap();
-        std::fs::write(folder.path().join("other.tmp"), "").unwrap();
+        File::create_new(folder.path().join(".perceptra-dead.tmp")).unwrap().write_all(b"half").unwrap();
+        File::create_new(folder.path().join("other.tmp")).unwrap();
         let path = folder.path().join("a.txt");
         write_atomic::<io::Error>(&path, |f| {
             clean(folder.path());
@@ -123,7 +123,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mode = |name: &str| folder.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
         write_atomic::<io::Error>(&folder.path().join("ours"), |_| Ok(())).unwrap();
-        File::create(folder.path().join("plain")).unwrap();
+        File::create_new(folder.path().join("plain")).unwrap();
         assert_eq!(mode("ours"), mode("plain"));
     }
 }

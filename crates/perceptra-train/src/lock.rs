@@ -127,7 +127,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.lock");
         for (text, stale) in [("4711\n", Some(4711)), ("no number", None), ("", None)] {
-            std::fs::write(&path, text).unwrap();
+            File::create_new(&path).unwrap().write_all(text.as_bytes()).unwrap();
             assert_eq!(Lock::acquire(&path).unwrap().stale(), stale);
         }
         assert!(matches!(Lock::acquire(&folder.path().join("none/run.lock")), Err(LockError::Io { .. })));
