@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 
 PERCEPTRA_KILLS="${1:-60}" cargo test --workspace --test cli -- --nocapture faults::a_run_that_is_killed
 
-cargo build --quiet
-program="$PWD/target/debug/perceptra"
+# Built for the test above.
+program="$(realpath "${CARGO_TARGET_DIR:-target}")/debug/perceptra"
 disk=$(mktemp -d)
 if ! mount -t tmpfs -o size=128k tmpfs "$disk" 2>/dev/null; then
     echo "no disk could be mounted (root may): a full one is only tried by limits, in tests/cli/faults.rs"

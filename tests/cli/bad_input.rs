@@ -293,6 +293,12 @@ fn what_is_no_plain_file_is_read_once_and_does_not_hang() {
     assert!(!folder.names().contains(&"p.csv".to_owned()));
     let out = folder.run(&["predict", "m.perceptra", "/proc/self/mem", "--device", "cpu"]);
     assert!(out.code == Some(1) && out.stderr.contains("/proc/self/mem: cannot be read: "), "{}", out.stderr);
+    let out = folder.run(&["inspect", "/dev/zero"]);
+    assert!(
+        out.code == Some(1) && out.stderr.starts_with("error: /dev/zero: the model is damaged: "),
+        "{}",
+        out.stderr
+    );
     // A model through a link, with `..` and spaces in its path; one that is replaced, not followed, when it is written.
     std::fs::create_dir(folder.path("sub folder")).unwrap();
     std::os::unix::fs::symlink(folder.path("m.perceptra"), folder.path("sub folder/link.perceptra")).unwrap();

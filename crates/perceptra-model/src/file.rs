@@ -33,6 +33,8 @@ use crate::{Model, ModelError};
 const FORMAT: u32 = 1;
 /// The name of the metadata entry.
 const ENTRY: &str = "perceptra";
+/// The longest header that SafeTensors files have, in bytes.
+const MAX_HEADER: u64 = 100_000_000;
 /// The largest model file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 34;
 
@@ -152,9 +154,14 @@ impl Parsed {
         if metadata.is_dir() {
             return Err(read(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder")));
         }
-        // A pipe has no size, and no end that could be relied on.
+        // What cannot be a model is not read to its end, which a device or a pipe may not have.
+        let mut file = file.take(MAX_FILE + 1);
         let mut bytes = Vec::new();
-        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(read)?;
+        file.by_ref().take(512).read_to_end(&mut bytes).map_err(read)?;
+        let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+        if (2..=MAX_HEADER).contains(&header) {
+            file.read_to_end(&mut bytes).map_err(read)?;
+        }
         if bytes.len() as u64 > MAX_FILE {
             return Err(ModelError::Foreign {
                 name: path.display().to_string(),

@@ -15,6 +15,9 @@ pub struct Lock {
     stale: Option<u32>,
 }
 
+/// How often a lock file that is removed under our hands is made anew.
+const ATTEMPTS: usize = 1000;
+
 /// A lock that cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,7 +48,7 @@ impl Lock {
     /// [`LockError::Held`] at once if another process has it.
     pub fn acquire(path: &Path) -> Result<Self, LockError> {
         let io = |source| LockError::Io { path: path.to_owned(), source };
-        loop {
+        for attempt in 0.. {
             let mut file =
                 OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
             // A number of a process at most: the file may be anything.
@@ -62,8 +65,9 @@ impl Lock {
                 Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
                 Err(TryLockError::Error(e)) => return Err(io(e)),
             }
-            // Its last holder may have removed the file between our opening and locking it.
-            if !is_same(&file, path) {
+            // Its last holder may have removed the file between our opening and locking it. Where files have no lasting
+            // identity, that cannot be told.
+            if !is_same(&file, path) && attempt < ATTEMPTS {
                 continue;
             }
             let stale = holder(&mut file, &mut text);
@@ -72,6 +76,7 @@ impl Lock {
             writeln!(file, "{}", std::process::id()).map_err(io)?;
             return Ok(Self { file, path: path.to_owned(), stale });
         }
+        Err(LockError::Held { path: path.to_owned(), pid: None })
     }
 
     /// The process that held the lock before and ended without giving it back.
