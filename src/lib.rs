@@ -2,10 +2,14 @@
 
 pub mod device;
 
+#[cfg(feature = "baselines")]
+pub use perceptra_baselines as baselines;
 pub use perceptra_data as data;
 pub use perceptra_model as model;
 pub use perceptra_nn as nn;
 pub use perceptra_train as train;
+#[cfg(feature = "view")]
+pub use perceptra_view as view;
 
 pub use device::{Choice, DeviceError, choose};
 pub use perceptra_data::{Encoder, Schema, Split, Table};

@@ -299,6 +299,14 @@ pub enum DataError {
         /// Rows it needs.
         needed: usize,
     },
+    /// A number of folds that rows cannot be divided into.
+    #[error("{rows} rows cannot be divided into {folds} folds: there must be 2 or more, and no more than rows")]
+    Folds {
+        /// Rows to divide.
+        rows: usize,
+        /// Folds asked for.
+        folds: usize,
+    },
     /// A value of the split column that names no part.
     #[error("{name}{}, column {column:?}: {value:?} names no part of the data", at(.line))]
     SplitValue {

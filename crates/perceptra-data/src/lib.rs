@@ -25,6 +25,7 @@ mod read;
 mod schema;
 mod split;
 mod stream;
+mod synthetic;
 mod table;
 
 pub use encode::{EncodeReport, Encoder, EncoderOptions, Matrix, Scaling, class_numbers, row_weights, target_numbers};
@@ -33,6 +34,7 @@ pub use read::{MISSING, ReadOptions, TableReader};
 pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task, class_order};
 pub use split::{Split, SplitOptions, SplitPart, strata};
 pub use stream::{Pass, Sample, TableStream};
+pub use synthetic::Points;
 pub use table::{Table, nearest};
 
 #[cfg(test)]

@@ -113,6 +113,31 @@ impl Split {
         Ok(split)
     }
 
+    /// Divides `rows` into `folds` parts of equal size, to the row, for cross-validation: one split a fold, which tests on its
+    /// part and trains on the others. Every row is tested once.
+    ///
+    /// `classes` (one number a row) gives each part each class in its share.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Folds`] for fewer rows than folds, or fewer than 2 folds.
+    pub fn folds(rows: usize, folds: usize, classes: Option<&[u32]>, seed: u64) -> Result<Vec<Self>, DataError> {
+        if folds < 2 || rows < folds {
+            return Err(DataError::Folds { rows, folds });
+        }
+        let mut order: Vec<u32> = (0..rows as u32).collect();
+        Stream::new(seed, Purpose::Split, 2).shuffle(&mut order);
+        // Sorted by class, neighbours go to different folds.
+        order.sort_by_key(|&row| classes.map_or(0, |classes| classes[row as usize]));
+        let mut fold_of = vec![0; rows];
+        order.iter().enumerate().for_each(|(i, &row)| fold_of[row as usize] = i % folds);
+        let of = |fold: usize| {
+            let (test, train) = (0..rows as u32).partition(|&row| fold_of[row as usize] == fold);
+            Self { train, validation: Vec::new(), test }
+        };
+        Ok((0..folds).map(of).collect())
+    }
+
     /// Reads the split from a column of `train`, `validation` (or `valid`, `val`) and `test`.
     ///
     /// # Errors
@@ -196,6 +221,26 @@ mod tests {
                 prop_assert_eq!(&Split::holdout(rows, test, validation, classes, seed).unwrap(), &split);
                 prop_assert!(Split::holdout(rows, test, validation, classes, seed + 1).unwrap() != split);
             }
+        }
+    }
+
+    #[test]
+    fn folds_test_every_row_once_and_keep_the_shares() {
+        let classes: Vec<u32> = (0..103).map(|r| u32::from(r % 5 == 0)).collect();
+        let folds = Split::folds(103, 5, Some(&classes), 1).unwrap();
+        let mut tested: Vec<u32> = folds.iter().flat_map(|f| f.test.clone()).collect();
+        tested.sort_unstable();
+        assert!(tested.into_iter().eq(0..103));
+        for fold in &folds {
+            assert!((20..=21).contains(&fold.test.len()) && fold.train.len() == 103 - fold.test.len());
+            let ones = fold.test.iter().filter(|&&r| classes[r as usize] == 1).count();
+            assert!((4..=5).contains(&ones), "{ones}");
+            assert!(fold.train.iter().all(|r| !fold.test.contains(r)));
+        }
+        assert_eq!(Split::folds(103, 5, Some(&classes), 1).unwrap(), folds);
+        assert_ne!(Split::folds(103, 5, Some(&classes), 2).unwrap(), folds);
+        for (rows, folds) in [(3, 4), (3, 1), (3, 0)] {
+            assert!(matches!(Split::folds(rows, folds, None, 1), Err(DataError::Folds { .. })));
         }
     }
 

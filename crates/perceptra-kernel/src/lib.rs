@@ -7,6 +7,7 @@
 //! let layers = [layer(2, 3, Activation::Tanh), layer(3, 1, Activation::Identity)];
 //! let settings = Settings {
 //!     loss: Loss::MeanSquared,
+//!     sum: false,
 //!     rule: Rule::Adam,
 //!     batch: 4,
 //!     dropout: 0.0,

@@ -22,6 +22,7 @@ pub enum Activation {
     Gelu,
     Silu,
     Softplus,
+    Dendritic,
 }
 
 const SELU: (f32, f32) = (1.050_701, 1.673_263_2);
@@ -66,12 +67,16 @@ impl Activation {
                 (z * s, s * (1.0 + z * (1.0 - s)))
             }),
             Self::Softplus => each(z, a, d, |z| (z.max(0.0) + log1p(exp(-z.abs())), sigmoid(z))),
+            Self::Dendritic => each(z, a, d, |z| {
+                let e = if z < 0.0 { 0.0 } else { exp(z * (-1.0 / 0.3)) };
+                (e, if z > 0.0 { e * (-1.0 / 0.3) } else { 0.0 })
+            }),
         }
     }
 
     /// Whether f(0) ≠ 0.
     pub(crate) fn moves_zero(self) -> bool {
-        matches!(self, Self::Step | Self::Sigmoid | Self::Softplus)
+        matches!(self, Self::Step | Self::Sigmoid | Self::Softplus | Self::Dendritic)
     }
 }
 
@@ -82,29 +87,25 @@ fn each(z: &[f32], a: &mut [f32], d: &mut [f32], f: impl Fn(f32) -> (f32, f32)) 
     }
 }
 
-/// What is minimised; a number per output, averaged (or summed) over the outputs of a row.
+/// What is minimised; a number per output, averaged (or summed) over the outputs of a row. [`Settings`](crate::Settings) say
+/// what happens over the rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Loss {
-    /// (f − y)², the mean over outputs and rows.
+    /// (f − y)², the mean over outputs.
     MeanSquared,
-    /// ½(f − y)², summed over outputs and rows.
+    /// ½(f − y)², summed over outputs.
     HalfSumSquared,
-    /// |f − y|, the mean over outputs and rows.
+    /// |f − y|, the mean over outputs.
     MeanAbsolute,
-    /// Huber's loss with this δ, the mean over outputs and rows.
+    /// Huber's loss with this δ, the mean over outputs.
     Huber(f32),
-    /// Of logits; the mean over outputs and rows.
+    /// Of logits; the mean over outputs.
     BinaryCrossEntropy,
-    /// Of logits; one distribution a row, the mean over rows.
+    /// Of logits; one distribution a row.
     CategoricalCrossEntropy,
 }
 
 impl Loss {
-    /// Whether rows are summed rather than averaged.
-    pub fn is_sum(self) -> bool {
-        self == Self::HalfSumSquared
-    }
-
     /// The loss of each row, and its derivative by each output. `f`, `y` and `slope` are `[rows, outputs]`, `f` is
     /// overwritten; `loss` is `[rows]`.
     #[inline(always)]

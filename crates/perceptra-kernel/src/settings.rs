@@ -20,6 +20,8 @@ pub struct Layer {
 pub struct Settings {
     /// What is minimised.
     pub loss: Loss,
+    /// Whether a step follows the sum over its rows rather than the weighted mean.
+    pub sum: bool,
     /// How gradients become steps.
     pub rule: Rule,
     /// Rows of a step.

@@ -54,6 +54,7 @@ fn steps_allocate_nothing() {
             ];
             let settings = Settings {
                 loss: Loss::MeanSquared,
+                sum: false,
                 rule,
                 batch: 64,
                 dropout,

@@ -36,4 +36,4 @@ pub use error::ModelError;
 pub use model::{MetricValues, Metrics, Model, Predictions};
 pub use run::{DataConfig, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Tables};
 pub use stream::Streamed;
-pub use train::{Trained, resume, train};
+pub use train::{Parts, Trained, resume, train};

@@ -172,6 +172,65 @@ fn network_config(run: &RunConfig, schema: &Schema, encoder: &Encoder) -> Result
     run.feed_forward(encoder.width(), encoder.outputs(), output).map_err(|problem| ModelError::Settings(vec![problem]))
 }
 
+/// The rows of a run, by what they are for.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Rows to fit on.
+    pub train: Table,
+    /// Rows to stop by.
+    pub validation: Option<Table>,
+    /// Rows to judge by.
+    pub test: Option<Table>,
+}
+
+impl Parts {
+    /// The parts into which [`train`] divides these tables, which are not streamed.
+    ///
+    /// # Errors
+    ///
+    /// What can be wrong with the schema and the split.
+    pub fn of(run: &RunConfig, tables: &Tables) -> Result<Self, ModelError> {
+        let schema = Schema::infer(&tables.table, &run.data.schema)?;
+        let [train, validation, test] = parts(run, tables, &schema)?;
+        Ok(Self { train: train.unwrap_or_else(|| tables.table.clone()), validation, test })
+    }
+
+    /// The parts of cross-validation: each of `folds` tests on rows of its own, the others train, but for the share that
+    /// the run takes for validation. Splits that the run asks for otherwise are left aside.
+    ///
+    /// # Errors
+    ///
+    /// As [`Parts::of`], and a number of folds that does not suit the rows.
+    pub fn folds(run: &RunConfig, table: &Table, folds: usize) -> Result<Vec<Self>, ModelError> {
+        let schema = Schema::infer(table, &run.data.schema)?;
+        let classes = strata_of(run, table, &schema, true)?;
+        let splits = Split::folds(table.rows(), folds, classes.as_deref(), run.train.seed)?;
+        let of = |split: &Split| {
+            let test = Some(table.take(&split.test));
+            let rest = Tables { validation: None, test, ..Tables::from(table.take(&split.train)) };
+            let mut run = run.clone();
+            run.data.schema.split = None;
+            Self::of(&run, &rest)
+        };
+        splits.iter().map(of).collect()
+    }
+
+    /// The parts as tables of a run that does not split them again.
+    pub fn tables(&self) -> Tables {
+        let (validation, test) = (self.validation.clone(), self.test.clone());
+        Tables { validation, test, ..Tables::from(self.train.clone()) }
+    }
+}
+
+/// What a split keeps the shares of: classes, or groups of neighbouring numbers.
+fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, ModelError> {
+    Ok(match (run.split.stratify, schema.task, schema.targets.first()) {
+        (false, ..) | (.., None) => None,
+        (true, Task::Regression, Some(target)) => Some(strata(&target_numbers(table, target)?)),
+        (true, _, Some(target)) => Some(stratified_classes(table, schema, target, divided)?),
+    })
+}
+
 /// The training, validation and test tables; no training table where it is the whole one.
 fn parts(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<[Option<Table>; 3], ModelError> {
     let table = &tables.table;
@@ -188,11 +247,7 @@ fn parts(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<[Option<Ta
     // A table of its own takes the place of a share.
     let test = if tables.test.is_some() { 0.0 } else { options.test };
     let validation = if tables.validation.is_some() { 0.0 } else { options.validation };
-    let classes = match (options.stratify, schema.task, schema.targets.first()) {
-        (false, ..) | (.., None) => None,
-        (true, Task::Regression, Some(target)) => Some(strata(&target_numbers(table, target)?)),
-        (true, _, Some(target)) => Some(stratified_classes(table, schema, target, test + validation > 0.0)?),
-    };
+    let classes = strata_of(run, table, schema, test + validation > 0.0)?;
     let split = Split::holdout(table.rows(), test, validation, classes.as_deref(), run.train.seed)?;
     let got = tables.validation.as_ref().map_or(split.validation.len(), Table::rows);
     if options.validation > 0.0 && got < least("validation") {

@@ -34,13 +34,16 @@ pub enum Activation {
     Silu,
     /// ln(1 + eˣ)
     Softplus,
+    /// e^(−x/0.3) where x ≥ 0, else 0: the calcium spike of a human dendrite, largest at its threshold and smaller beyond
+    /// (Gidon et al., *Science* 367:83, 2020). Not monotonic: one neuron with it computes XOR.
+    Dendritic,
     /// eˣⁱ / Σⱼ eˣʲ over the outputs of a row; only for the output layer
     Softmax,
 }
 
 impl Activation {
     /// Every activation, in the order of this page.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Identity,
         Self::Step,
         Self::Sign,
@@ -53,6 +56,7 @@ impl Activation {
         Self::Gelu,
         Self::Silu,
         Self::Softplus,
+        Self::Dendritic,
         Self::Softmax,
     ];
 
@@ -71,6 +75,7 @@ impl Activation {
             Self::Gelu => "gelu",
             Self::Silu => "silu",
             Self::Softplus => "softplus",
+            Self::Dendritic => "dendritic",
             Self::Softmax => "softmax",
         }
     }
@@ -97,6 +102,7 @@ impl Activation {
             Self::Silu => activation::silu(x),
             // ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|) does not overflow.
             Self::Softplus => x.clone().clamp_min(0.0) + x.abs().neg().exp().log1p(),
+            Self::Dendritic => Self::Step.forward(x.clone()) * (x.clamp_min(0.0) * (-1.0 / 0.3)).exp(),
             Self::Softmax => activation::softmax(x, 1),
         }
     }
@@ -123,7 +129,7 @@ mod tests {
     #[test]
     fn values_are_those_of_the_formulas() {
         let x = [-30.0, -1.0, 0.0, 0.5, 2.0, 30.0];
-        let table: [(Activation, [f32; 6]); 12] = [
+        let table: [(Activation, [f32; 6]); 13] = [
             (Activation::Identity, x),
             (Activation::Step, [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]),
             (Activation::Sign, [-1.0, -1.0, 0.0, 1.0, 1.0, 1.0]),
@@ -136,6 +142,7 @@ mod tests {
             (Activation::Gelu, [0.0, -0.158_655_25, 0.0, 0.345_731_23, 1.954_499_7, 30.0]),
             (Activation::Silu, [-2.807_287e-12, -0.268_941_43, 0.0, 0.311_229_67, 1.761_594_2, 30.0]),
             (Activation::Softplus, [9.357_623e-14, 0.313_261_7, std::f32::consts::LN_2, 0.974_077, 2.126_928, 30.0]),
+            (Activation::Dendritic, [0.0, 0.0, 1.0, 0.188_875_6, 1.272_633_8e-3, 3.720_076e-44]),
         ];
         for (f, expected) in table {
             for (got, want) in apply(f, &x).into_iter().zip(expected) {

@@ -22,6 +22,20 @@ pub enum NetworkError {
         /// 1-based index of the hidden layer.
         layer: usize,
     },
+    /// A hidden layer that is not linear, where all have to be.
+    #[error("hidden layer {layer} is not linear, it has {what}: such a network is no single neuron")]
+    NotLinear {
+        /// 1-based index of the hidden layer.
+        layer: usize,
+        /// "the activation tanh" or "a normalisation".
+        what: String,
+    },
+    /// A network that is more than one neuron.
+    #[error("a neuron has one output and no hidden layer, this network is {network}")]
+    NotANeuron {
+        /// The network, as it prints.
+        network: String,
+    },
     /// More weights than one tensor can address.
     #[error("the network would have {parameters} parameters, more than the {limit} that fit")]
     TooLarge {

@@ -15,19 +15,23 @@
 //!
 //! A [`FeedForwardConfig`] describes the network and [`FeedForwardConfig::init`] builds it on a device, with initial
 //! weights that depend on the seed alone. A [`FeedForward`] is a plain Burn [`Module`](burn::module::Module): any other
-//! module can hold one as a field. A [`Loss`] compares its outputs with targets, row by row.
+//! module can hold one as a field. A [`Neuron`] is the smallest of them, with given weights. A [`Loss`] compares its outputs with targets, row by row.
 
 mod activation;
 mod error;
 mod feed_forward;
 mod initializer;
 mod loss;
+mod membrane;
+mod neuron;
 
 pub use activation::Activation;
 pub use error::NetworkError;
 pub use feed_forward::{DropoutDraw, FeedForward, FeedForwardConfig, Hidden, Layer, Norm};
 pub use initializer::Initializer;
 pub use loss::{Loss, class_weights};
+pub use membrane::HodgkinHuxley;
+pub use neuron::{Neuron, Synapse};
 
 #[cfg(test)]
 mod gradient_tests;

@@ -9,7 +9,7 @@ use crate::engine::{self, Judged, Plan, Running, Until};
 use crate::optimizer::{edit_gradients, optimizer, schedule};
 use crate::state::{record, with_weights};
 use crate::weighted::{Totals, Weighted};
-use crate::{Engine, Metric, Network, Pass, TrainConfig, TrainError, TrainState};
+use crate::{Engine, Metric, Network, Pass, Reduction, TrainConfig, TrainError, TrainState};
 
 /// Rows gathered at once when an epoch's order is applied: as many numbers as this, in whole batches.
 const GATHER: usize = 1 << 24;
@@ -36,6 +36,7 @@ impl<'a, N: Network> Autodiff<'a, N> {
             schedule: schedule(plan.config, plan.steps.saturating_mul(plan.config.epochs)),
             config: plan.config,
             loss: plan.loss,
+            reduction: plan.config.reduction_of(plan.loss),
             batch: plan.batch,
             steps: plan.steps,
         };
@@ -70,17 +71,17 @@ impl<N: Network> Running<N> for Autodiff<'_, N> {
     }
 
     fn judge(&mut self) -> Result<Judged, TrainError> {
-        let loss = self.stepper.loss;
+        let (loss, reduction) = (self.stepper.loss, self.stepper.reduction);
         // All that is computed is read after the last of it is asked for.
         let judged = self.validation.map(|data| data.judge(&self.snapshot, loss, self.monitor)).transpose()?;
         let mut sums = Sums(Vec::new());
         self.snapshot.visit(&mut sums);
-        let (train_loss, sums) = self.totals.clone().read_with(loss, sums.0)?;
+        let (train_loss, sums) = self.totals.clone().read_with(reduction, sums.0)?;
         let finite = sums.iter().all(|s| s.is_finite());
         Ok(match judged {
             None => Judged { train_loss, validation_loss: None, monitored: None, finite },
             Some((totals, monitored)) => {
-                Judged { train_loss, validation_loss: Some(totals.read(loss)?), monitored, finite }
+                Judged { train_loss, validation_loss: Some(totals.read(reduction)?), monitored, finite }
             }
         })
     }
@@ -141,6 +142,7 @@ struct Stepper<'a> {
     schedule: Option<burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler>,
     config: &'a TrainConfig,
     loss: Loss,
+    reduction: Reduction,
     batch: usize,
     /// Steps of an epoch.
     steps: usize,
@@ -181,7 +183,7 @@ impl Stepper<'_> {
                     None => (per_row.sum(), None),
                     Some(w) => ((per_row * w.clone()).sum(), Some(w.sum())),
                 };
-                let objective = match (self.loss.is_sum(), &weight) {
+                let objective = match (self.reduction == Reduction::Sum, &weight) {
                     (true, _) => sum.clone(),
                     (false, None) => sum.clone() / rows.len() as f64,
                     // A batch whose weights are all 0 changes nothing.

@@ -115,6 +115,16 @@ impl Optimizer {
     }
 }
 
+/// How the losses of a batch's rows become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduction {
+    /// Σ wᵢlᵢ: a step grows with the batch.
+    Sum,
+    /// Σ wᵢlᵢ / Σ wᵢ.
+    Mean,
+}
+
 /// How the learning rate changes over the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -150,6 +160,7 @@ pub enum ClassWeights {
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
 /// | `loss` | by the task, else `mse` | what is minimised | |
+/// | `reduction` | by the loss: `sum` for `half-sse`, else `mean` | over the rows of a step, and in what is reported | |
 /// | `optimizer` | `adam` | the step rule | |
 /// | `learning_rate` | 0.002 | ρ, the size of steps | > 0 |
 /// | `schedule` | `constant` | ρ over the run | |
@@ -176,6 +187,8 @@ pub enum ClassWeights {
 pub struct TrainConfig {
     /// What is minimised; by default what suits the task, which for plain tensors is the mean squared error.
     pub loss: Option<Loss>,
+    /// How losses of rows become one; by default as the loss has it.
+    pub reduction: Option<Reduction>,
     /// The step rule.
     pub optimizer: Optimizer,
     /// ρ, the size of steps.
@@ -257,6 +270,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             loss: None,
+            reduction: None,
             optimizer: Optimizer::Adam,
             learning_rate: 0.002,
             schedule: Schedule::Constant,
@@ -284,6 +298,11 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// How losses of rows become one under `loss`: as `reduction` says, else as the loss has it.
+    pub fn reduction_of(&self, loss: Loss) -> Reduction {
+        self.reduction.unwrap_or(if loss.is_sum() { Reduction::Sum } else { Reduction::Mean })
+    }
+
     /// Checks every setting.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ fn weights(network: &FeedForward) -> Vec<Vec<f32>> {
         .collect()
 }
 
-const ELEMENTWISE: [Activation; 12] = [
+const ELEMENTWISE: [Activation; 13] = [
     Activation::Identity,
     Activation::Step,
     Activation::Sign,
@@ -61,6 +61,7 @@ const ELEMENTWISE: [Activation; 12] = [
     Activation::Gelu,
     Activation::Silu,
     Activation::Softplus,
+    Activation::Dendritic,
 ];
 
 fn losses() -> impl Strategy<Value = Loss> {
@@ -108,8 +109,19 @@ fn optimisers() -> impl Strategy<Value = TrainConfig> {
     let penalty = || prop_oneof![Just(0.0), Just(0.01)];
     let clip = || prop_oneof![Just(None), Just(Some(0.05))];
     let schedule = prop::sample::select(vec![Schedule::Constant, Schedule::Cosine]);
-    (rule, penalty(), penalty(), penalty(), clip(), clip(), schedule, any::<bool>()).prop_map(
-        |((optimizer, momentum, nesterov), weight_decay, l1, l2, clip_norm, clip_value, schedule, drop_last)| {
+    let reduction = prop::sample::select(vec![None, Some(Reduction::Sum), Some(Reduction::Mean)]);
+    (rule, penalty(), penalty(), penalty(), clip(), clip(), schedule, any::<bool>(), reduction).prop_map(
+        |(
+            (optimizer, momentum, nesterov),
+            weight_decay,
+            l1,
+            l2,
+            clip_norm,
+            clip_value,
+            schedule,
+            drop_last,
+            reduction,
+        )| {
             TrainConfig {
                 optimizer,
                 momentum,
@@ -121,6 +133,7 @@ fn optimisers() -> impl Strategy<Value = TrainConfig> {
                 clip_value,
                 schedule,
                 drop_last,
+                reduction,
                 // The others make steps of about this size wherever they go: small ones, that the paths stay together.
                 learning_rate: if optimizer == Optimizer::Sgd { 0.1 } else { 1e-4 },
                 patience: None,
@@ -168,7 +181,7 @@ proptest! {
         let steps_an_epoch = rows.div_ceil(batch.size(rows));
         let config = TrainConfig { loss: Some(loss), batch, epochs: 1 + 4 / steps_an_epoch, seed, ..config };
         // A sum over rows is as many times as steep as a mean.
-        let steepness = if loss.is_sum() { batch.size(rows) as f64 } else { 1.0 };
+        let steepness = if config.reduction_of(loss) == Reduction::Sum { batch.size(rows) as f64 } else { 1.0 };
         let config = TrainConfig { learning_rate: config.learning_rate / steepness, ..config };
         // Where the loss is steep enough to throw the weights into the far, there is nothing to compare.
         let [autodiff, fused] = match try_both(&start, &data, &config) {

@@ -248,7 +248,7 @@ fn block_classes(
 pub fn evaluate_loss<N: Network>(network: &N, data: &Dataset, loss: Loss) -> Result<f64, TrainError> {
     let config = TrainConfig { loss: Some(loss), ..TrainConfig::default() };
     let data = Weighted::new(data, network.shape(), &config, None)?;
-    data.judge(&network.valid(), loss, Metric::Loss)?.0.read(loss)
+    data.judge(&network.valid(), loss, Metric::Loss)?.0.read(config.reduction_of(loss))
 }
 
 /// The epochs so far, and what follows from them alone.

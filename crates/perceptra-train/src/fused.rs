@@ -11,7 +11,7 @@ use crate::metrics::monitored;
 use crate::optimizer::schedule;
 use crate::state::{record, with_weights};
 use crate::weighted::{EVALUATE, Weighted, read};
-use crate::{Engine, Metric, Network, Optimizer, Pass, TrainConfig, TrainError, TrainState};
+use crate::{Engine, Metric, Network, Optimizer, Pass, Reduction, TrainConfig, TrainError, TrainState};
 
 /// A dense network in training on the CPU.
 pub(crate) struct Fused<'a, N> {
@@ -19,6 +19,7 @@ pub(crate) struct Fused<'a, N> {
     trainer: kernel::DenseTrainer,
     config: &'a TrainConfig,
     loss: Loss,
+    reduction: Reduction,
     monitor: Metric,
     schedule: Option<ModuleLrScheduler>,
     train: Option<Rows>,
@@ -70,6 +71,7 @@ fn activation(f: Activation) -> Option<kernel::Activation> {
         Activation::Gelu => kernel::Activation::Gelu,
         Activation::Silu => kernel::Activation::Silu,
         Activation::Softplus => kernel::Activation::Softplus,
+        Activation::Dendritic => kernel::Activation::Dendritic,
         Activation::Softmax => return None,
     })
 }
@@ -163,6 +165,7 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
     if let Some(activations) = activations(network, loss).filter(|_| plain && on_host) {
         let settings = kernel::Settings {
             loss: loss_of(loss),
+            sum: loss.is_sum(),
             rule: kernel::Rule::Sgd { momentum: 0.0, nesterov: false },
             batch: rows.clamp(1, PREDICT),
             dropout: 0.0,
@@ -233,6 +236,7 @@ impl<'a, N: Network> Fused<'a, N> {
         let activations = activations(dense, plan.loss).ok_or_else(impossible)?;
         let settings = kernel::Settings {
             loss: loss_of(plan.loss),
+            sum: config.reduction_of(plan.loss) == Reduction::Sum,
             rule: rule(config).ok_or_else(impossible)?,
             batch: plan.batch,
             dropout: dense.dropout,
@@ -250,6 +254,7 @@ impl<'a, N: Network> Fused<'a, N> {
             trainer,
             config,
             loss: plan.loss,
+            reduction: config.reduction_of(plan.loss),
             monitor: plan.monitor,
             schedule: schedule(config, plan.steps.saturating_mul(config.epochs)),
             train: plan.train.map(Rows::new).transpose()?,
@@ -287,9 +292,9 @@ impl<'a, N: Network> Fused<'a, N> {
 }
 
 /// The loss of summed rows.
-fn mean(totals: kernel::Totals, loss: Loss) -> f64 {
+fn reduced(totals: kernel::Totals, reduction: Reduction) -> f64 {
     match totals.weight {
-        _ if loss.is_sum() => totals.loss,
+        _ if reduction == Reduction::Sum => totals.loss,
         weight if weight > 0.0 => totals.loss / weight,
         _ => 0.0,
     }
@@ -319,7 +324,7 @@ impl<N: Network> Running<N> for Fused<'_, N> {
     }
 
     fn judge(&mut self) -> Result<Judged, TrainError> {
-        let train_loss = mean(self.totals, self.loss);
+        let train_loss = reduced(self.totals, self.reduction);
         let finite = self.trainer.is_finite();
         let Some(data) = &self.validation else {
             return Ok(Judged { train_loss, validation_loss: None, monitored: None, finite });
@@ -330,7 +335,7 @@ impl<N: Network> Running<N> for Fused<'_, N> {
             let (weights, units) = (data.weights.as_deref(), data.units.as_deref());
             monitored(outputs, &data.targets, columns, weights, units, self.loss, self.monitor)
         });
-        Ok(Judged { train_loss, validation_loss: Some(mean(totals, self.loss)), monitored: value, finite })
+        Ok(Judged { train_loss, validation_loss: Some(reduced(totals, self.reduction)), monitored: value, finite })
     }
 
     fn keep(&mut self) {

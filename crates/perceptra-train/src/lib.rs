@@ -39,26 +39,30 @@ mod engine;
 mod error;
 mod fit;
 mod fused;
+mod gradients;
 mod history;
 mod lock;
 mod metrics;
 mod network;
 mod optimizer;
+mod perceptron;
 mod state;
 mod weighted;
 
 pub use atomic::{clean, write_atomic};
 pub use blocks::Blocks;
-pub use config::{Batch, ClassWeights, Optimizer, Schedule, TrainConfig};
+pub use config::{Batch, ClassWeights, Optimizer, Reduction, Schedule, TrainConfig};
 pub use dataset::Dataset;
 pub use engine::Engine;
 pub use error::TrainError;
 pub use fit::{Fitted, evaluate_loss, fit, fit_blocks, resume, resume_blocks};
 pub use fused::outputs;
+pub use gradients::{GradientCheck, TensorCheck, check_gradients};
 pub use history::{Control, Epoch, Event, History, Observer, StopReason};
 pub use lock::{Lock, LockError};
 pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, probabilities};
 pub use network::{Network, Pass};
+pub use perceptron::{Perceptron, PerceptronConfig, Separability, mistake_bound};
 pub use state::{Snapshot, TrainState, with_weights};
 
 #[cfg(test)]

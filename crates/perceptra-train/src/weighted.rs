@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_nn::{Loss, class_weights};
 
 use crate::metrics::monitored;
-use crate::{ClassWeights, Dataset, Metric, Network, Pass, TrainConfig, TrainError};
+use crate::{ClassWeights, Dataset, Metric, Network, Pass, Reduction, TrainConfig, TrainError};
 
 /// Rows of a validation batch.
 pub(crate) const EVALUATE: usize = 1 << 14;
@@ -37,19 +37,19 @@ impl Totals {
     }
 
     /// The mean (or sum) of the loss: waits for the device.
-    pub(crate) fn read(self, loss: Loss) -> Result<f64, TrainError> {
-        Ok(self.read_with(loss, Vec::new())?.0)
+    pub(crate) fn read(self, reduction: Reduction) -> Result<f64, TrainError> {
+        Ok(self.read_with(reduction, Vec::new())?.0)
     }
 
     /// As [`Totals::read`], with some more numbers read at once.
-    pub(crate) fn read_with(self, loss: Loss, more: Vec<Tensor<1>>) -> Result<(f64, Vec<f32>), TrainError> {
+    pub(crate) fn read_with(self, reduction: Reduction, more: Vec<Tensor<1>>) -> Result<(f64, Vec<f32>), TrainError> {
         let weighted = self.weight.is_some();
         let mut tensors = vec![self.loss];
         tensors.extend(self.weight);
         tensors.extend(more);
         let values = read(Tensor::cat(tensors, 0))?;
         let total = f64::from(values[0]);
-        let mean = match (loss.is_sum(), weighted) {
+        let mean = match (reduction == Reduction::Sum, weighted) {
             (true, _) => total,
             (false, true) if values[1] > 0.0 => total / f64::from(values[1]),
             (false, true) => 0.0,

@@ -359,7 +359,7 @@ impl WithSimd for Part<'_> {
                 Some(weights) => ids.iter().map(|&r| f64::from(weights[r as usize])).sum(),
             };
             // A batch whose weights are all 0 changes nothing.
-            let scale = if settings.loss.is_sum() { 1.0 } else { 1.0 / (weight as f32).max(f32::MIN_POSITIVE) };
+            let scale = if settings.sum { 1.0 } else { 1.0 / (weight as f32).max(f32::MIN_POSITIVE) };
             let batch = Batch { ids, scale, now };
             if trainer.halves == 2 {
                 self.by_halves(simd, batch, number, scratch, &mut totals);

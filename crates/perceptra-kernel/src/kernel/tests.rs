@@ -34,6 +34,8 @@ fn activate(f: Activation, z: f64) -> f64 {
         Activation::Relu => z.max(0.0),
         Activation::LeakyRelu => z.max(0.01 * z),
         Activation::Step => f64::from(u8::from(z >= 0.0)),
+        Activation::Dendritic if z < 0.0 => 0.0,
+        Activation::Dendritic => (-z / 0.3).exp(),
         Activation::Sign => f64::from(i8::from(z > 0.0) - i8::from(z < 0.0)),
     }
 }
@@ -92,7 +94,7 @@ impl Reference {
         x
     }
 
-    fn loss(&self, loss: Loss, data: &Data<'_>) -> f64 {
+    fn loss(&self, loss: Loss, sum: bool, data: &Data<'_>) -> f64 {
         let (n, m) = (self.layers[0].inputs, self.layers[self.layers.len() - 1].outputs);
         let rows = data.inputs.chunks(n).zip(data.targets.chunks(m)).enumerate();
         let mut total = (0.0, 0.0);
@@ -102,7 +104,7 @@ impl Reference {
             total.0 += weight * loss_of_row(loss, &self.outputs(x), &y);
             total.1 += weight;
         }
-        if loss.is_sum() { total.0 } else { total.0 / total.1 }
+        if sum { total.0 } else { total.0 / total.1 }
     }
 }
 
@@ -120,6 +122,7 @@ fn layers(widths: &[usize], activations: &[Activation], bias: bool) -> Vec<Layer
 
 const PLAIN: Settings = Settings {
     loss: Loss::MeanSquared,
+    sum: false,
     rule: Rule::Sgd { momentum: 0.0, nesterov: false },
     batch: 32,
     dropout: 0.0,
@@ -181,6 +184,7 @@ proptest! {
             Loss::MeanSquared, Loss::HalfSumSquared, Loss::MeanAbsolute, Loss::Huber(0.7),
             Loss::BinaryCrossEntropy, Loss::CategoricalCrossEntropy,
         ]),
+        sum: bool,
         seed in 0u64..1000,
     ) {
         let widths: Vec<usize> = std::iter::once(inputs).chain(hidden).chain([outputs]).collect();
@@ -188,7 +192,7 @@ proptest! {
         if matches!(loss, Loss::BinaryCrossEntropy | Loss::CategoricalCrossEntropy) {
             layers.last_mut().unwrap().activation = Activation::Identity;
         }
-        let mut trainer = DenseTrainer::new(&layers, Settings { loss, batch: rows, ..PLAIN }, 1);
+        let mut trainer = DenseTrainer::new(&layers, Settings { loss, sum, batch: rows, ..PLAIN }, 1);
         fill(&mut trainer, &layers, seed);
         let (x, y) = (normal(rows * inputs, seed, 500, 1.0), targets(loss, rows, outputs, seed));
         let weights: Vec<f32> = normal(rows, seed, 600, 1.0).into_iter().map(|w| w.abs() + 0.1).collect();
@@ -198,8 +202,8 @@ proptest! {
         let totals = trainer.epoch(&data, &order, 1, &|_| 1.0, None);
         let after = reference(&mut trainer, &layers);
 
-        let value = before.loss(loss, &data);
-        let got = if loss.is_sum() { totals.loss } else { totals.loss / totals.weight };
+        let value = before.loss(loss, sum, &data);
+        let got = if sum { totals.loss } else { totals.loss / totals.weight };
         prop_assert!((got - value).abs() <= 1e-5 * value.abs().max(1.0), "{} {}", got, value);
         let step = 1e-4;
         for l in 0..layers.len() {
@@ -209,7 +213,7 @@ proptest! {
                 let moved = |by: f64| {
                     let mut net = before.clone();
                     if k < n { net.weights[l][k] += by } else { net.biases[l][k - n] += by }
-                    net.loss(loss, &data)
+                    net.loss(loss, sum, &data)
                 };
                 let slope = (moved(step) - moved(-step)) / (2.0 * step);
                 let got = at(&before) - at(&after);

@@ -1,0 +1,376 @@
+//! A network beside simpler models, on the same rows.
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+use perceptra_data::{Matrix, Table, Task};
+use perceptra_model::{Model, ModelError, Parts, RunConfig, Tables, train};
+use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
+use serde::Serialize;
+
+use crate::{Kernel, Svm, SvmConfig, SvmError};
+
+/// How models are compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CompareOptions {
+    /// Folds of a cross-validation; none for the run's own split into training and test rows.
+    pub folds: Option<usize>,
+    /// C of the support vector machines.
+    pub c: f64,
+    /// ε of their regression, in standard deviations of the target.
+    pub epsilon: f64,
+    /// The most rows a support vector machine is trained on: its memory and time grow with their square.
+    pub svm_rows: usize,
+}
+
+impl Default for CompareOptions {
+    fn default() -> Self {
+        Self { folds: None, c: 1.0, epsilon: 0.1, svm_rows: 5000 }
+    }
+}
+
+/// Models side by side.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// What is learned.
+    pub task: Task,
+    /// What is measured on the test rows, in the order of the scores.
+    pub metrics: Vec<String>,
+    /// Test rows of each fold.
+    pub test_rows: Vec<usize>,
+    /// The models: the network first, then one neuron, then the support vector machines.
+    pub contenders: Vec<Contender>,
+}
+
+/// One model of a comparison.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Contender {
+    /// What it is.
+    pub name: String,
+    /// `[folds][metrics]`
+    pub scores: Vec<Vec<f64>>,
+    /// Seconds of training and testing, the mean over the folds.
+    pub seconds: f64,
+    /// Numbers that it keeps, the mean over the folds.
+    pub parameters: f64,
+    /// Rows that it keeps, the mean over the folds: of support vector machines alone.
+    pub support_vectors: Option<f64>,
+    /// What else is to know, such as that it was trained on fewer rows.
+    pub note: Option<String>,
+}
+
+impl Contender {
+    /// The mean of a score over the folds, and its standard deviation, for two folds or more.
+    pub fn score(&self, metric: usize) -> (f64, Option<f64>) {
+        let values: Vec<f64> = self.scores.iter().map(|scores| scores[metric]).collect();
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        (mean, (values.len() > 1).then(|| variance.sqrt()))
+    }
+}
+
+/// Trains the run's network, one neuron (linear, logistic or softmax, as the task is) with the same training settings, and
+/// support vector machines with three kernels; tests all of them on the same rows.
+///
+/// The support vector machines see the columns as the network's encoder makes them, fitted on its training rows. They do not
+/// stop by validation rows, and train on these too; row and class weights do not concern them. γ is
+/// [`Kernel::scale`], the polynomial (γ x·x′ + 1)³. `progress` is told what is being trained.
+///
+/// # Errors
+///
+/// As [`train`]; [`ModelError::Settings`] for a run without test rows, a streamed table, or wrong options.
+pub fn compare(
+    run: &RunConfig,
+    tables: &Tables,
+    options: &CompareOptions,
+    device: &Device,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Comparison, ModelError> {
+    run.validate()?;
+    let problem = |text: String| ModelError::Settings(vec![text]);
+    if tables.stream.is_some() {
+        return Err(problem("stream is set, and models are compared on tables in memory".to_owned()));
+    }
+    if options.svm_rows < 2 {
+        return Err(problem(format!("svm_rows is {}, it must be at least 2", options.svm_rows)));
+    }
+    let parts = match options.folds {
+        Some(folds) => Parts::folds(run, &tables.table, folds)?,
+        None => vec![Parts::of(run, tables)?],
+    };
+    // The parts are made: their tables are not divided again, and the column that said how is no feature.
+    let mut run = run.clone();
+    run.checkpoint.folder = None;
+    if let Some(column) = run.data.schema.split.take() {
+        run.data.schema.ignore.push(column);
+    }
+    run.split.validation = if parts[0].validation.is_some() { run.split.validation } else { 0.0 };
+    let mut neuron = run.clone();
+    neuron.network.hidden.clear();
+    neuron.network.activation = perceptra_model::OneOrMany::One(Default::default());
+    neuron.network.dropout = 0.0;
+
+    let mut comparison =
+        Comparison { task: Task::Regression, metrics: Vec::new(), test_rows: Vec::new(), contenders: Vec::new() };
+    for (fold, part) in parts.iter().enumerate() {
+        let of = if parts.len() > 1 { format!(" of fold {} of {}", fold + 1, parts.len()) } else { String::new() };
+        let test =
+            part.test.as_ref().ok_or_else(|| problem("test is 0: there are no rows to compare on".to_owned()))?;
+        comparison.test_rows.push(test.rows());
+        let mut add = |index: usize, contender: Contender| match comparison.contenders.get_mut(index) {
+            None => comparison.contenders.push(contender),
+            Some(sum) => {
+                sum.scores.extend(contender.scores);
+                sum.seconds += contender.seconds;
+                sum.parameters += contender.parameters;
+                sum.support_vectors = sum.support_vectors.zip(contender.support_vectors).map(|(a, b)| a + b);
+            }
+        };
+        let mut encoder = None;
+        for (i, run) in [&run, &neuron].into_iter().enumerate() {
+            progress(&format!("{}{of}", if i == 0 { "network" } else { "one neuron" }));
+            let start = Instant::now();
+            let trained = train(run, &part.tables(), device, &mut ())?;
+            let seconds = start.elapsed().as_secs_f64();
+            let model = trained.model;
+            let name = match (i, model.task()) {
+                (0, _) => {
+                    model.network().to_string().split(", ").next().unwrap_or_default().replace("FeedForward", "network")
+                }
+                (_, Task::Regression) => "one neuron, linear".to_owned(),
+                (_, Task::Binary) => "one neuron, logistic".to_owned(),
+                (_, Task::Multiclass) => "one neuron a class, softmax".to_owned(),
+            };
+            let scores = scores_of(&model, test)?;
+            (comparison.task, comparison.metrics) = (model.task(), metrics_of(model.task()));
+            let parameters = model.network_config().parameters() as f64;
+            add(i, Contender { name, scores: vec![scores], seconds, parameters, support_vectors: None, note: None });
+            encoder.get_or_insert(model);
+        }
+        let Some(model) = encoder else { continue };
+        let rows = SvmRows::new(&model, part, options.svm_rows)?;
+        let gamma = Kernel::scale(&rows.inputs.values, rows.inputs.columns);
+        let kernels = [
+            ("SVM, linear", Kernel::Linear),
+            ("SVM, polynomial of degree 3", Kernel::Polynomial { degree: 3, gamma, constant: 1.0 }),
+            ("SVM, radial", Kernel::Radial { gamma }),
+        ];
+        for (i, (name, kernel)) in kernels.into_iter().enumerate() {
+            progress(&format!("{name}{of}"));
+            let config = SvmConfig { kernel, c: options.c, epsilon: options.epsilon, ..SvmConfig::default() };
+            let start = Instant::now();
+            let (svm, scores) = rows.run(&config, &model, test)?;
+            let contender = Contender {
+                name: name.to_owned(),
+                scores: vec![scores],
+                seconds: start.elapsed().as_secs_f64(),
+                parameters: svm.parameters() as f64,
+                support_vectors: Some(svm.support_vectors().len() as f64),
+                note: rows.note.clone(),
+            };
+            add(2 + i, contender);
+        }
+    }
+    let folds = parts.len() as f64;
+    for contender in &mut comparison.contenders {
+        contender.seconds /= folds;
+        contender.parameters /= folds;
+        contender.support_vectors = contender.support_vectors.map(|n| n / folds);
+    }
+    Ok(comparison)
+}
+
+const OF_NUMBERS: [Metric; 3] = [Metric::Rmse, Metric::Mae, Metric::R2];
+const OF_CLASSES: [Metric; 3] = [Metric::Accuracy, Metric::BalancedAccuracy, Metric::F1];
+
+fn metrics_of(task: Task) -> Vec<String> {
+    let metrics = if task == Task::Regression { OF_NUMBERS } else { OF_CLASSES };
+    metrics.map(|m| m.to_string()).to_vec()
+}
+
+fn scores_of(model: &Model, test: &Table) -> Result<Vec<f64>, ModelError> {
+    use perceptra_model::MetricValues::{Classification, Regression};
+    Ok(match model.evaluate(test)?.values {
+        Regression(m) => OF_NUMBERS.iter().filter_map(|&k| m.get(k)).collect(),
+        Classification { metrics: m, .. } => OF_CLASSES.iter().filter_map(|&k| m.get(k)).collect(),
+    })
+}
+
+/// The rows that support vector machines train on, encoded.
+struct SvmRows {
+    inputs: Matrix,
+    targets: Matrix,
+    classes: Option<Vec<u32>>,
+    note: Option<String>,
+}
+
+impl SvmRows {
+    fn new(model: &Model, part: &Parts, most: usize) -> Result<Self, ModelError> {
+        let encoder = model.encoder();
+        let mut tables = vec![&part.train];
+        tables.extend(&part.validation);
+        let count: usize = tables.iter().map(|t| t.rows()).sum();
+        // Every so many rows, so that the parts of a table in order are all there.
+        let keep = |start: usize, table: &Table| -> Vec<u32> {
+            let taken = |i: usize| i * most / count;
+            let wanted = |i: usize| count <= most || taken(start + i + 1) > taken(start + i);
+            (0..table.rows()).filter(|&i| wanted(i)).map(|i| i as u32).collect()
+        };
+        let mut inputs = Matrix { rows: 0, columns: encoder.width(), values: Vec::new() };
+        let mut targets = Matrix { rows: 0, columns: encoder.outputs(), values: Vec::new() };
+        let mut classes = encoder.labels().map(|_| Vec::new());
+        let mut start = 0;
+        for table in tables {
+            let part = table.take(&keep(start, table));
+            start += table.rows();
+            for (all, more) in [(&mut inputs, encoder.inputs(&part)?.0), (&mut targets, encoder.outputs_of(&part)?)] {
+                all.rows += more.rows;
+                all.values.extend(more.values);
+            }
+            if let Some(classes) = &mut classes {
+                classes.extend(encoder.class_numbers(&part)?);
+            }
+        }
+        let note = (count > most).then(|| format!("trained on {most} of {count} rows"));
+        Ok(Self { inputs, targets, classes, note })
+    }
+
+    fn run(&self, config: &SvmConfig, model: &Model, test: &Table) -> Result<(Svm, Vec<f64>), ModelError> {
+        let failed = |e: SvmError| ModelError::Settings(vec![e.to_string()]);
+        let encoder = model.encoder();
+        let (inputs, columns) = (&self.inputs.values, self.inputs.columns);
+        let unseen = encoder.inputs(test)?.0.values;
+        match (&self.classes, encoder.labels()) {
+            (Some(classes), Some(labels)) => {
+                let svm = config.classify(inputs, columns, classes).map_err(failed)?;
+                // All of the probability on the class that is said.
+                let said = svm.classes(&unseen);
+                let mut sure = vec![0.0; said.len() * labels.len()];
+                said.iter().enumerate().for_each(|(row, class)| sure[row * labels.len() + *class as usize] = 1.0);
+                let truth = encoder.class_numbers(test)?;
+                let metrics = ClassificationMetrics::of(&sure, &truth, labels.len(), None);
+                Ok((svm, OF_CLASSES.iter().filter_map(|&k| metrics.get(k)).collect()))
+            }
+            _ => {
+                let outputs = self.targets.columns;
+                let svm = config.regress(inputs, columns, &self.targets.values, outputs).map_err(failed)?;
+                let values = svm.decide(&unseen).into_iter().map(|f| f as f32).collect();
+                let mut predictions = Matrix { rows: test.rows(), columns: outputs, values };
+                let mut truth = encoder.outputs_of(test)?;
+                encoder.decode(&mut predictions);
+                encoder.decode(&mut truth);
+                let metrics = RegressionMetrics::of(&predictions.values, &truth.values, outputs, None);
+                Ok((svm, OF_NUMBERS.iter().filter_map(|&k| metrics.get(k)).collect()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perceptra_data::Points;
+
+    fn moons() -> (RunConfig, Table) {
+        let points = Points::moons(300, 0.15, 3);
+        let rows: String = points
+            .inputs
+            .values
+            .chunks(2)
+            .zip(&points.classes)
+            .map(|(p, c)| format!("{},{},{}\n", p[0], p[1], if *c == 0 { "up" } else { "down" }))
+            .collect();
+        let table = Table::from_csv("moons.csv", format!("x1,x2,moon\n{rows}"), &Default::default()).unwrap();
+        let mut run = RunConfig::default();
+        run.data.schema.target = vec!["moon".into()];
+        run.network.hidden = vec![16];
+        run.train.learning_rate = 0.02;
+        (run, table)
+    }
+
+    fn accuracies(comparison: &Comparison) -> Vec<f64> {
+        comparison.contenders.iter().map(|c| c.score(0).0).collect()
+    }
+
+    #[test]
+    fn curved_classes_need_a_network_or_a_kernel() {
+        let (run, table) = moons();
+        let device = Device::flex();
+        let mut told = Vec::new();
+        let options = CompareOptions { c: 10.0, ..CompareOptions::default() };
+        let mut tell = |what: &str| told.push(what.to_owned());
+        let comparison = compare(&run, &Tables::from(table.clone()), &options, &device, &mut tell).unwrap();
+        let names: Vec<&str> = comparison.contenders.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "network 2-16-1 (relu, sigmoid)",
+                "one neuron, logistic",
+                "SVM, linear",
+                "SVM, polynomial of degree 3",
+                "SVM, radial"
+            ]
+        );
+        assert_eq!(comparison.metrics, ["accuracy", "balanced-accuracy", "f1"]);
+        assert_eq!((comparison.test_rows.as_slice(), comparison.task), ([60].as_slice(), Task::Binary));
+        let got = accuracies(&comparison);
+        assert!(got[0] > 0.93 && got[4] > 0.93 && got[1] < 0.92 && got[2] < 0.92, "{got:?}");
+        assert_eq!(comparison.contenders[0].parameters, 65.0);
+        assert_eq!(comparison.contenders[1].parameters, 3.0);
+        assert!(comparison.contenders[4].support_vectors.unwrap() >= 2.0);
+        assert_eq!(told, ["network", "one neuron", "SVM, linear", "SVM, polynomial of degree 3", "SVM, radial"]);
+        // The network is the one that `train` makes.
+        let alone = train(&run, &Tables::from(table), &device, &mut ()).unwrap();
+        assert_eq!(comparison.contenders[0].scores[0], scores_of(&alone.model, &test_rows(&run)).unwrap());
+    }
+
+    fn test_rows(run: &RunConfig) -> Table {
+        Parts::of(run, &Tables::from(moons().1)).unwrap().test.unwrap()
+    }
+
+    #[test]
+    fn folds_test_every_row_and_large_tables_are_thinned_for_the_machines() {
+        let (run, table) = moons();
+        let options = CompareOptions { folds: Some(3), svm_rows: 100, ..CompareOptions::default() };
+        let comparison = compare(&run, &Tables::from(table), &options, &Device::flex(), &mut |_| ()).unwrap();
+        assert_eq!(comparison.test_rows, [100, 100, 100]);
+        for contender in &comparison.contenders {
+            assert_eq!(contender.scores.len(), 3);
+            assert!(contender.score(0).1.is_some());
+            let note = contender.support_vectors.map(|_| "trained on 100 of 200 rows");
+            assert_eq!(contender.note.as_deref(), note);
+            assert!(contender.support_vectors.is_none_or(|n| n <= 100.0));
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_in_their_own_units() {
+        let rows: String = (0..200).map(|i| format!("{i},{}\n", 50.0 * f64::from(i) + 1000.0)).collect();
+        let table = Table::from_csv("t.csv", format!("x,y\n{rows}"), &Default::default()).unwrap();
+        let mut run = RunConfig::default();
+        run.data.schema.target = vec!["y".into()];
+        run.train.learning_rate = 0.01;
+        let comparison =
+            compare(&run, &Tables::from(table), &CompareOptions::default(), &Device::flex(), &mut |_| ()).unwrap();
+        assert_eq!(comparison.metrics, ["rmse", "mae", "r2"]);
+        // A tenth of the target's standard deviation of 2890, and less, is free to the machines.
+        let line = &comparison.contenders[2];
+        assert!((100.0..300.0).contains(&line.score(0).0) && line.score(2).0 > 0.98, "{line:?}");
+        assert!(comparison.contenders[1].score(2).0 > 0.98, "{comparison:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_an_error() {
+        let (mut run, table) = moons();
+        let message = |run: &RunConfig, options: CompareOptions| {
+            compare(run, &Tables::from(table.clone()), &options, &Device::flex(), &mut |_| ()).unwrap_err().to_string()
+        };
+        let options = CompareOptions::default();
+        assert!(message(&run, CompareOptions { folds: Some(1), ..options }).contains("1 folds"));
+        assert!(message(&run, CompareOptions { c: -1.0, ..options }).contains("c is -1, it must be above 0"));
+        assert!(message(&run, CompareOptions { svm_rows: 0, ..options }).contains("svm_rows is 0"));
+        run.split.test = 0.0;
+        assert!(message(&run, options).contains("test is 0"));
+    }
+}

@@ -1,0 +1,126 @@
+//! Points in the plane with classes, to try classifiers on.
+
+use perceptra_random::{Purpose, Stream};
+
+use crate::Matrix;
+
+/// Points in the plane, in two or more classes that take turns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Points {
+    /// `[rows, 2]`
+    pub inputs: Matrix,
+    /// The class of each row, from 0.
+    pub classes: Vec<u32>,
+}
+
+impl Points {
+    /// Two half circles of radius 1, one hooked into the other.
+    ///
+    /// `noise` is the standard deviation of what is added to both coordinates, here and below.
+    pub fn moons(rows: usize, noise: f32, seed: u64) -> Self {
+        Self::draw(rows, 2, noise, seed, |class, u| {
+            let angle = std::f32::consts::PI * u;
+            match class {
+                0 => [angle.cos(), angle.sin()],
+                _ => [1.0 - angle.cos(), 0.5 - angle.sin()],
+            }
+        })
+    }
+
+    /// A circle of radius 0.5 within one of radius 1.
+    pub fn circles(rows: usize, noise: f32, seed: u64) -> Self {
+        Self::draw(rows, 2, noise, seed, |class, u| {
+            let (angle, radius) = (std::f32::consts::TAU * u, if class == 0 { 1.0 } else { 0.5 });
+            [radius * angle.cos(), radius * angle.sin()]
+        })
+    }
+
+    /// Two arms that wind one and a half times round the origin (after Lang and Witbrock, 1988), out to radius 1.
+    pub fn spirals(rows: usize, noise: f32, seed: u64) -> Self {
+        Self::draw(rows, 2, noise, seed, |class, u| {
+            // By the square root, rows lie as densely outside as inside.
+            let radius = 0.1 + 0.9 * u.sqrt();
+            let angle = std::f32::consts::PI * (3.0 * radius + class as f32);
+            [radius * angle.cos(), radius * angle.sin()]
+        })
+    }
+
+    /// Clouds round the corners of a square with sides of 2, the classes those of XOR.
+    pub fn xor(rows: usize, noise: f32, seed: u64) -> Self {
+        Self::draw(rows, 2, noise, seed, |class, u| {
+            let side = if u < 0.5 { 1.0 } else { -1.0 };
+            [side, if class == 0 { side } else { -side }]
+        })
+    }
+
+    /// `classes` clouds, their centres evenly on a circle of radius 1.
+    pub fn blobs(rows: usize, classes: u32, noise: f32, seed: u64) -> Self {
+        Self::draw(rows, classes.max(1), noise, seed, |class, _| {
+            let angle = std::f32::consts::TAU * class as f32 / classes as f32;
+            [angle.cos(), angle.sin()]
+        })
+    }
+
+    /// `place` says where in its class a row lies, by a number that is uniform in [0, 1).
+    fn draw(rows: usize, classes: u32, noise: f32, seed: u64, place: impl Fn(u32, f32) -> [f32; 2]) -> Self {
+        let (along, around) = (Stream::new(seed, Purpose::Data, 0), Stream::new(seed, Purpose::Data, 1));
+        let mut values = Vec::with_capacity(2 * rows);
+        let classes: Vec<u32> = (0..rows).map(|row| row as u32 % classes).collect();
+        for (row, &class) in (0..).zip(&classes) {
+            let (mut u, mut deviation) = ([0.0], [0.0; 2]);
+            along.fill_uniform(row, &mut u);
+            around.fill_normal(row, &mut deviation);
+            let [x, y] = place(class, u[0]);
+            values.extend([x + noise * deviation[0], y + noise * deviation[1]]);
+        }
+        Self { inputs: Matrix { rows, columns: 2, values }, classes }
+    }
+
+    /// The classes as numbers, 0 for class 0 and 1 for the others: targets of one output.
+    pub fn targets(&self) -> Vec<f32> {
+        self.classes.iter().map(|&c| f32::from(c > 0)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(points: &Points) -> impl Iterator<Item = (f32, f32, u32)> + '_ {
+        points.inputs.values.chunks(2).zip(&points.classes).map(|(p, &c)| (p[0], p[1], c))
+    }
+
+    #[test]
+    fn points_lie_on_their_curves() {
+        for (x, y, class) in rows(&Points::circles(100, 0.0, 1)) {
+            approx::assert_relative_eq!(x.hypot(y), if class == 0 { 1.0 } else { 0.5 }, max_relative = 1e-5);
+        }
+        for (x, y, class) in rows(&Points::moons(100, 0.0, 1)) {
+            let (cx, cy, side) = if class == 0 { (0.0, 0.0, 1.0) } else { (1.0, 0.5, -1.0) };
+            approx::assert_relative_eq!((x - cx).hypot(y - cy), 1.0, max_relative = 1e-5);
+            assert!(side * (y - cy) >= -1e-6);
+        }
+        for (x, y, class) in rows(&Points::spirals(100, 0.0, 1)) {
+            let turned = y.atan2(x) - std::f32::consts::PI * (3.0 * x.hypot(y) + class as f32);
+            let turns = turned / std::f32::consts::TAU;
+            assert!((turns - turns.round()).abs() < 1e-4, "{x} {y}");
+        }
+        assert!(rows(&Points::xor(100, 0.0, 1)).all(|(x, y, class)| (x * y < 0.0) == (class == 1)));
+        assert!(rows(&Points::xor(100, 0.0, 1)).any(|(x, ..)| x > 0.0));
+        let corners: Vec<_> = rows(&Points::blobs(4, 4, 0.0, 1)).map(|(x, y, _)| (x.round(), y.round())).collect();
+        assert_eq!(corners, [(1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0)]);
+    }
+
+    #[test]
+    fn noise_and_seed() {
+        let clean = Points::moons(2000, 0.0, 1);
+        let noisy = Points::moons(2000, 0.1, 1);
+        let squares: f32 = clean.inputs.values.iter().zip(&noisy.inputs.values).map(|(a, b)| (a - b).powi(2)).sum();
+        approx::assert_relative_eq!((squares / 4000.0).sqrt(), 0.1, max_relative = 0.05);
+        assert_eq!(noisy, Points::moons(2000, 0.1, 1));
+        assert_ne!(noisy, Points::moons(2000, 0.1, 2));
+        // The first rows do not depend on how many there are.
+        assert_eq!(Points::moons(10, 0.1, 1).inputs.values, noisy.inputs.values[..20]);
+        assert_eq!(Points::moons(4, 0.0, 1).targets(), [0.0, 1.0, 0.0, 1.0]);
+    }
+}

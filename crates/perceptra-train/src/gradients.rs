@@ -1,0 +1,398 @@
+//! Whether the gradients are right.
+
+use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Tensor, TensorData};
+use perceptra_nn::Loss;
+
+use crate::optimizer::edit_gradients;
+use crate::weighted::{Weighted, read};
+use crate::{Batch, Dataset, Engine, Network, Optimizer, Pass, Reduction, Schedule, TrainConfig, TrainError, fit};
+
+/// The gradients of a network against central differences, tensor by tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GradientCheck {
+    /// The loss on the rows.
+    pub loss: f64,
+    /// Every trained tensor.
+    pub tensors: Vec<TensorCheck>,
+    /// Why the fused engine was not checked, if it was not.
+    pub obstacle: Option<String>,
+}
+
+/// The gradient of one tensor. Errors are the largest difference from ∂R/∂w by central differences, as a share of the
+/// largest such ∂R/∂w of the tensor (at least a thousandth of the network's largest).
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorCheck {
+    /// Where it is in the network, such as `layers.0.weight`.
+    pub name: String,
+    /// Its numbers.
+    pub numbers: usize,
+    /// How many of them were checked, evenly spread.
+    pub checked: usize,
+    /// The largest |∂R/∂w| by differences.
+    pub largest: f64,
+    /// The error of Burn's autodiff.
+    pub autodiff: f64,
+    /// The error of the fused engine's formulas.
+    pub fused: Option<f64>,
+}
+
+impl GradientCheck {
+    /// The most that a 32-bit gradient differs from the differences, where it is right.
+    pub const TOLERANCE: f64 = 1e-3;
+
+    /// The largest error of all tensors and engines.
+    pub fn worst(&self) -> f64 {
+        let errors = self.tensors.iter().flat_map(|t| [Some(t.autodiff), t.fused]).flatten();
+        // NaN is the worst there is.
+        errors.fold(0.0, |worst: f64, e| if e.is_nan() { f64::INFINITY } else { worst.max(e) })
+    }
+
+    /// Whether all gradients are right, within [`GradientCheck::TOLERANCE`].
+    pub fn is_right(&self) -> bool {
+        self.worst() <= Self::TOLERANCE
+    }
+}
+
+/// Checks the gradients of `network` on `data` under `config`'s loss, penalties and weights: those of Burn's autodiff and, where
+/// it trains such a network, those of the fused engine, against central differences of the loss in 64-bit numbers,
+/// (R(w + h) − R(w − h)) / 2h with h = 10⁻⁶.
+///
+/// Of each tensor at most `most` numbers are checked: each takes two passes over the rows. Dropout is left out. A kink of an
+/// activation such as ReLU that lies within h of a row makes an error that is nobody's fault; another seed moves it.
+///
+/// # Errors
+///
+/// As [`fit`]; [`TrainError::Device`] on a device without 64-bit numbers.
+pub fn check_gradients<N: Network>(
+    network: &N,
+    data: &Dataset,
+    config: &TrainConfig,
+    most: usize,
+) -> Result<GradientCheck, TrainError> {
+    config.validate()?;
+    if !data.device().supports_dtype(DType::F64) {
+        return Err(TrainError::Device("it has no 64-bit numbers, which gradients are checked with".to_owned()));
+    }
+    let config = TrainConfig { clip_norm: None, clip_value: None, weight_decay: 0.0, ..config.clone() };
+    let loss = config.loss.unwrap_or_default();
+    let rows = Rows { data: Weighted::new(data, network.shape(), &config, None)?, loss, config: &config };
+
+    let active = network.clone().train();
+    let grads = GradientsParams::from_grads(rows.objective(&active).backward(), &active);
+    let mut autodiff = Collect { grads: edit_gradients(&config, &active, grads), ..Collect::default() };
+    active.visit(&mut autodiff);
+
+    let (fused, obstacle) = match fused_gradients(network, data, &config) {
+        Ok(gradients) => (Some(gradients?), None),
+        Err(obstacle) => (None, Some(obstacle)),
+    };
+
+    let exact = network.valid().map(&mut To64);
+    let rows = rows.to_64();
+    let mut tensors = Vec::new();
+    for (i, found) in autodiff.found.iter().enumerate() {
+        let numbers = found.gradient.len();
+        let every = numbers.div_ceil(most.max(1)).max(1);
+        let mut check = TensorCheck {
+            name: found.name.clone(),
+            numbers,
+            checked: numbers.div_ceil(every),
+            largest: 0.0,
+            autodiff: 0.0,
+            fused: fused.as_ref().map(|_| 0.0),
+        };
+        for index in (0..numbers).step_by(every) {
+            let at = |by: f64| rows.value(&exact.clone().map(&mut Move { id: found.id, index, by }));
+            let difference = (at(STEP)? - at(-STEP)?) / (2.0 * STEP);
+            let worse = |error: f64, got: f32| {
+                let apart = (f64::from(got) - difference).abs();
+                if apart > error || apart.is_nan() { apart } else { error }
+            };
+            check.largest = check.largest.max(difference.abs());
+            check.autodiff = worse(check.autodiff, found.gradient[index]);
+            check.fused = check.fused.zip(fused.as_ref()).map(|(error, fused)| worse(error, fused[i][index]));
+        }
+        tensors.push(check);
+    }
+    let top = tensors.iter().map(|t| t.largest).fold(0.0, f64::max);
+    for tensor in &mut tensors {
+        let scale = tensor.largest.max(1e-3 * top).max(f64::MIN_POSITIVE);
+        tensor.autodiff /= scale;
+        tensor.fused = tensor.fused.map(|error| error / scale);
+    }
+    Ok(GradientCheck { loss: rows.value(&exact)?, tensors, obstacle })
+}
+
+/// h.
+const STEP: f64 = 1e-6;
+
+/// The gradients that the fused engine descends by, from the weights before and after one step; or why there are none.
+fn fused_gradients<N: Network>(
+    network: &N,
+    data: &Dataset,
+    config: &TrainConfig,
+) -> Result<Result<Vec<Vec<f32>>, TrainError>, String> {
+    // Long enough that the weights themselves, which take digits away, are small beside it.
+    const RATE: f64 = 1024.0;
+    let config = TrainConfig {
+        engine: Engine::Fused,
+        optimizer: Optimizer::Sgd,
+        momentum: 0.0,
+        nesterov: false,
+        learning_rate: RATE,
+        schedule: Schedule::Constant,
+        batch: Batch::Full,
+        drop_last: false,
+        epochs: 1,
+        patience: None,
+        no_progress: None,
+        target: None,
+        time_limit: None,
+        ..config.clone()
+    };
+    let mut network = network.clone();
+    if let Some(dense) = network.as_feed_forward_mut() {
+        dense.dropout = 0.0;
+    }
+    let fitted = match fit(network.clone(), data, None, &config, &mut ()) {
+        Err(TrainError::Engine { obstacle }) => return Err(obstacle),
+        other => other,
+    };
+    Ok(fitted.map(|fitted| {
+        let (mut before, mut after) = (Numbers::default(), Numbers::default());
+        network.valid().visit(&mut before);
+        fitted.network.visit(&mut after);
+        let slope = |(a, b): (&f32, &f32)| ((f64::from(*a) - f64::from(*b)) / RATE) as f32;
+        before.0.iter().zip(&after.0).map(|(a, b)| a.iter().zip(b).map(slope).collect()).collect()
+    }))
+}
+
+/// Rows and what is minimised on them.
+struct Rows<'a> {
+    data: Weighted,
+    loss: Loss,
+    config: &'a TrainConfig,
+}
+
+impl Rows<'_> {
+    fn objective<N: Network>(&self, network: &N) -> Tensor<1> {
+        let pass = Pass { logits: self.loss.takes_logits(), dropout: None };
+        let outputs = network.forward(self.data.inputs.clone(), pass);
+        let per_row = self.loss.per_row(outputs, self.data.targets.clone());
+        let weights = self.data.weights.clone();
+        let sum = weights.clone().map_or(per_row.clone(), |w| per_row * w).sum();
+        match (self.config.reduction_of(self.loss), weights) {
+            (Reduction::Sum, _) => sum,
+            (Reduction::Mean, None) => sum / self.data.rows as f64,
+            (Reduction::Mean, Some(w)) => sum / w.sum().clamp_min(f32::MIN_POSITIVE),
+        }
+    }
+
+    fn to_64(mut self) -> Self {
+        let to_64 = |t: Tensor<2>| t.cast(DType::F64);
+        self.data.inputs = to_64(self.data.inputs);
+        self.data.targets = to_64(self.data.targets);
+        self.data.weights = self.data.weights.map(to_64);
+        self
+    }
+
+    /// The objective with its penalties, of a network not in training.
+    fn value<N: Network>(&self, network: &N) -> Result<f64, TrainError> {
+        // In training, as normalisation knows the two apart.
+        let objective = self.objective(&network.clone().train()).inner();
+        let (l1, l2) = (self.config.l1, self.config.l2);
+        let mut penalties = Penalties { l1, l2, sum: 0.0, error: None };
+        if l1 > 0.0 || l2 > 0.0 {
+            network.visit(&mut penalties);
+        }
+        let value: Vec<f64> = objective.try_into_vec_as().map_err(|e| TrainError::Device(e.to_string()))?;
+        match penalties.error {
+            Some(error) => Err(error),
+            None => Ok(value[0] + penalties.sum),
+        }
+    }
+}
+
+struct Penalties {
+    l1: f64,
+    l2: f64,
+    sum: f64,
+    error: Option<TrainError>,
+}
+
+impl ModuleVisitor for Penalties {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if D < 2 {
+            return;
+        }
+        match param.val().try_into_vec_as::<f64>() {
+            Ok(w) => self.sum += w.iter().map(|w| self.l1 * w.abs() + self.l2 * 0.5 * w * w).sum::<f64>(),
+            Err(e) => self.error = Some(TrainError::Device(e.to_string())),
+        }
+    }
+}
+
+/// The gradient of every trained tensor.
+#[derive(Default)]
+struct Collect {
+    path: Vec<String>,
+    grads: GradientsParams,
+    found: Vec<Found>,
+}
+
+struct Found {
+    name: String,
+    id: ParamId,
+    gradient: Vec<f32>,
+}
+
+impl ModuleVisitor for Collect {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        // What is not trained has none, and what the loss does not depend on has none either.
+        if let Some(gradient) = self.grads.remove::<D>(param.id) {
+            let gradient = read(gradient).unwrap_or_default();
+            let name = self.path.iter().filter(|part| *part != "linear").cloned().collect::<Vec<_>>().join(".");
+            self.found.push(Found { name, id: param.id, gradient });
+        }
+    }
+}
+
+/// Every tensor's numbers.
+#[derive(Default)]
+struct Numbers(Vec<Vec<f32>>);
+
+impl ModuleVisitor for Numbers {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(read(param.val().inner()).unwrap_or_default());
+    }
+}
+
+/// Makes every number one of 64 bits.
+struct To64;
+
+impl ModuleMapper for To64 {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|t| t.cast(DType::F64))
+    }
+}
+
+/// Moves one number of one tensor.
+struct Move {
+    id: ParamId,
+    index: usize,
+    by: f64,
+}
+
+impl ModuleMapper for Move {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if param.id != self.id {
+            return param;
+        }
+        param.map(|t| {
+            let mut by = vec![0.0; t.shape().num_elements()];
+            by[self.index] = self.by;
+            let by = TensorData::new(by, t.shape());
+            let by = Tensor::from_data(by, (&t.device(), DType::F64));
+            t + by
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::Module;
+    use burn::tensor::Device;
+    use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Norm};
+    use perceptra_random::{Purpose, Stream};
+
+    fn data(shape: (usize, usize), classes: bool) -> Dataset {
+        let normal = |n: usize, row| {
+            let mut x = vec![0.0; n];
+            Stream::new(7, Purpose::Data, 0).fill_normal(row, &mut x);
+            x
+        };
+        let rows = 12;
+        let mut targets = normal(rows * shape.1, 1);
+        if classes {
+            targets.iter_mut().for_each(|y| *y = f32::from(*y > 0.0));
+        }
+        Dataset::from_rows(normal(rows * shape.0, 0), targets, shape, &Device::flex()).unwrap()
+    }
+
+    fn network(norm: Norm) -> FeedForward {
+        let config = FeedForwardConfig::new(3, 2).with_widths(&[6, 5], Activation::Tanh).with_norm(norm);
+        config.with_dropout(0.5).init(&Device::flex()).unwrap()
+    }
+
+    #[test]
+    fn both_engines_are_right_whatever_the_loss() {
+        let losses = [
+            Loss::MeanSquared,
+            Loss::HalfSumSquared,
+            Loss::MeanAbsolute,
+            Loss::Huber { delta: 0.5 },
+            Loss::BinaryCrossEntropy,
+            Loss::CategoricalCrossEntropy,
+        ];
+        for loss in losses {
+            for reduction in [None, Some(Reduction::Sum), Some(Reduction::Mean)] {
+                let data = data((3, 2), loss.takes_logits());
+                let config = TrainConfig { loss: Some(loss), reduction, l1: 0.01, l2: 0.02, ..TrainConfig::default() };
+                let check = check_gradients(&network(Norm::None), &data, &config, 100).unwrap();
+                assert!(check.worst() < 1e-5, "{loss}: {check:?}");
+                assert_eq!(check.obstacle, None);
+                let names: Vec<&str> = check.tensors.iter().map(|t| t.name.as_str()).collect();
+                assert_eq!(names[..3], ["layers.0.weight", "layers.0.bias", "layers.1.weight"]);
+                assert_eq!(check.tensors.len(), 6);
+                assert!(check.tensors.iter().all(|t| t.checked == t.numbers && t.largest > 0.0 && t.fused.is_some()));
+            }
+        }
+    }
+
+    #[test]
+    fn normalisation_goes_by_autodiff_alone() {
+        for norm in [Norm::Batch, Norm::Layer] {
+            let data = data((3, 2), false).with_weights((0..12).map(|i| i as f32 / 6.0).collect()).unwrap();
+            let check = check_gradients(&network(norm), &data, &TrainConfig::default(), 4).unwrap();
+            assert!(check.worst() < 1e-4, "{norm:?}: {check:?}");
+            assert_eq!(check.obstacle.as_deref(), Some("it has no normalisation layers"));
+            // Weights, biases, and a scale and a shift of two hidden layers.
+            assert_eq!(check.tensors.len(), 10, "{check:?}");
+            assert!(check.tensors.iter().all(|t| t.checked <= 4));
+        }
+    }
+
+    /// A network whose backward pass is not that of its forward pass.
+    #[derive(Module, Debug)]
+    struct Wrong {
+        dense: FeedForward,
+    }
+
+    impl Network for Wrong {
+        fn forward(&self, inputs: Tensor<2>, _: Pass<'_>) -> Tensor<2> {
+            let y = self.dense.forward(inputs);
+            // The value of y, the gradient of ½y.
+            y.clone() * 0.5 + y.detach() * 0.5
+        }
+    }
+
+    #[test]
+    fn a_wrong_gradient_is_found() {
+        let check =
+            check_gradients(&Wrong { dense: network(Norm::None) }, &data((3, 2), false), &TrainConfig::default(), 9)
+                .unwrap();
+        assert!(!check.is_right() && (check.worst() - 0.5).abs() < 0.01, "{check:?}");
+        assert_eq!(check.obstacle.as_deref(), Some("the network is not a FeedForward"));
+    }
+}
