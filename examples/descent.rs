@@ -32,10 +32,10 @@ fn main() -> Any<()> {
         Any::Ok(perceptra::train::evaluate_loss(&network(w1, w2, &device)?, &data, Loss::HalfSumSquared)?)
     };
     let range = (-3.5, 3.5);
-    let grid = Field::points(range, range, 71);
+    let grid = Field::points(range, range, 101);
     let heights = grid.chunks(2).map(|w| surface(w[0], w[1])).collect::<Any<Vec<f64>>>()?;
     // By its logarithm, the valleys show as well as the hills.
-    let field = Field::new(range, range, 71, heights.iter().map(|r| (r + 0.01).ln()).collect())?;
+    let field = Field::new(range, range, 101, heights.iter().map(|r| (r + 0.01).ln()).collect())?;
 
     // Every epoch's weights, by an observer that asks for a snapshot.
     let descend = |from: [f32; 2], rho: f64, batch: Batch, reduction| {
@@ -46,7 +46,7 @@ fn main() -> Any<()> {
             optimizer: Optimizer::Sgd,
             learning_rate: rho,
             batch,
-            epochs: 60,
+            epochs: 200,
             patience: None,
             ..TrainConfig::default()
         };
@@ -70,13 +70,13 @@ fn main() -> Any<()> {
     for (from, name) in
         [([3.0, 0.5], "from (3, 0.5)"), ([-0.5, -3.0], "from (−0.5, −3)"), ([0.3, -1.5], "from (0.3, −1.5)")]
     {
-        let (path, losses) = descend(from, 0.05, Batch::Full, None)?;
+        let (path, losses) = descend(from, 0.3, Batch::Full, None)?;
         let (end, last) = (path[path.len() - 1], losses[losses.len() - 1].1);
         println!("{name}: to ({:.2}, {:.2}), R = {last:.4}", end.0, end.1);
-        paths = paths.line(name, path);
+        paths = paths.line(name, path.clone()).points("", 6, path.into_iter().take(1));
     }
     let mut rates = Chart::new("The size of ρ", "epoch", "R").log_y();
-    for rho in [0.005, 0.05, 0.35] {
+    for rho in [0.01, 0.1, 1.0, 4.0] {
         rates = rates.line(&format!("ρ = {rho}"), descend([3.0, 0.5], rho, Batch::Full, None)?.1);
     }
     let mut batches = Chart::new("Rows of a step, ρ = 0.05", "epoch", "R").log_y();

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let points = Points::moons(rows, 0.35, seed);
         Dataset::from_rows(points.inputs.values.clone(), points.targets(), (2, 1), &device)
     };
-    let (train, validation) = (rows(80, 1)?, rows(2000, 2)?);
+    let (train, validation) = (rows(80, 1)?, rows(1000, 2)?);
     let run = |width: usize, train: &Dataset, config: &TrainConfig| {
         let shape = FeedForwardConfig::new(2, 1).with_widths(&[width, width], Activation::Tanh);
         let network = shape.with_output_activation(Activation::Sigmoid).init(&device)?;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         loss: Some(Loss::BinaryCrossEntropy),
         learning_rate: 0.01,
         batch: Batch::Rows(16),
-        epochs: 400,
+        epochs: 300,
         patience: None,
         ..TrainConfig::default()
     };
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let early = run(32, &train, &TrainConfig { patience: Some(30), ..config.clone() })?.history;
     println!("early stopping ends after epoch {} and keeps epoch {}", early.epochs.len(), early.best_epoch);
     let curve = Chart::history("A network 2-32-32-1 on 80 rows", &all);
-    let curve = curve.vertical("early stopping ends", early.epochs.len() as f64).y_range(0.0, 1.2);
+    let curve = curve.vertical("early stopping ends", early.epochs.len() as f64).y_range(0.0, 0.8);
 
     let (mut last, mut kept, mut trained) = (Vec::new(), Vec::new(), Vec::new());
     for width in [1, 2, 3, 4, 8, 16, 32, 64, 128] {
@@ -46,14 +46,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         trained.push(at(end.train_loss));
         last.extend(end.validation_loss.map(at));
         kept.extend(history.best().and_then(|e| e.validation_loss).map(at));
-        println!("width {width:>3}: training {:.3}, validation {:.3?} at the end", end.train_loss, end.validation_loss);
+        println!(
+            "width {width:>3}: training {:.3}, validation {:.3} at the end",
+            end.train_loss,
+            end.validation_loss.unwrap_or(f64::NAN)
+        );
     }
     let sizes = Chart::new("By the width of two hidden layers", "units a layer", "loss")
         .line("training", trained)
         .line("validation at the end", last)
         .dashed("validation, best epoch", kept)
         .log_x()
-        .y_range(0.0, 1.2);
+        .y_range(0.0, 0.8);
 
     let many = rows(4000, 3)?;
     let mut results = Vec::new();

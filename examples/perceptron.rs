@@ -9,10 +9,11 @@ use perceptra::nn::Neuron;
 use perceptra::train::{PerceptronConfig, mistake_bound};
 use perceptra::view::{Chart, picture};
 
-/// Where a neuron of two inputs is undecided.
+/// Where a neuron of two inputs is undecided: a line through the point nearest to the origin.
 fn boundary(neuron: &Neuron) -> impl Iterator<Item = (f64, f64)> {
     let [w1, w2, b] = [neuron.weights[0], neuron.weights[1], neuron.bias].map(f64::from);
-    [-3.0, 3.0].into_iter().map(move |x| (x, -(w1 * x + b) / w2))
+    let square = w1 * w1 + w2 * w2;
+    [-9.0, 9.0].into_iter().map(move |t| ((-b * w1 - t * w2) / square, (-b * w2 + t * w1) / square))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -36,7 +36,7 @@ fn learn(
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = choose("auto")?.device;
     let x: Vec<f32> = (0..40).map(|i| i as f32 / 20.0 - 1.0).collect();
-    let wave = |i: usize| ((i * 7919) % 40) as f32 / 40.0 - 0.5;
+    let wave = |i: usize| ((i * 17) % 41) as f32 / 40.0 - 0.5;
 
     let y: Vec<f32> = x.iter().enumerate().map(|(i, x)| 0.8 * x + 0.3 + 0.6 * wave(i)).collect();
     let line = learn(&x, &y, Activation::Identity, Loss::MeanSquared, &device)?;

@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Regression: what lies within ε of the curve costs nothing and supports nothing.
     let x: Vec<f32> = (0..60).map(|i| i as f32 / 10.0).collect();
     let y: Vec<f32> =
-        x.iter().enumerate().map(|(i, x)| x.sin() + 0.5 * (((i * 7919) % 60) as f32 / 60.0 - 0.5)).collect();
+        x.iter().enumerate().map(|(i, x)| x.sin() + 0.5 * (((i * 23) % 61) as f32 / 60.0 - 0.5)).collect();
     let config = SvmConfig { kernel: Kernel::Radial { gamma: 0.5 }, c: 10.0, epsilon: 0.2, ..line };
     let svm = config.regress(&x, 1, &y, 1)?;
     let supports = svm.support_vectors();

@@ -60,6 +60,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // x1 + x2 − 1: the two inputs together go past the peak of the calcium spike.
     let neuron = Neuron::new(vec![1.0, 1.0], -1.0, Activation::Dendritic);
+    let peaked = TrainConfig { loss: Some(Loss::MeanSquared), ..config };
+    let found = (0..100).filter(|&seed| {
+        let shape = FeedForwardConfig::new(2, 1).with_output_activation(Activation::Dendritic).with_seed(seed);
+        let fitted = shape.init(&device).ok().and_then(|one| fit(one, &data, None, &peaked, &mut ()).ok());
+        fitted.is_some_and(|fitted| outputs(&fitted.network, &CORNERS).is_ok_and(|y| solved(&y)))
+    });
+    println!("  2-1   dendritic {:>2}", found.count());
     println!("one neuron, {neuron}: {:.2?}", outputs(&neuron.network(&device)?, &CORNERS)?);
     charts.push(map("One neuron, dendritic", &neuron.network(&device)?)?);
     let folder = std::env::args().nth(1).unwrap_or("target/lecture".into());

@@ -5,6 +5,8 @@ mod bad_input;
 mod extremes;
 mod faults;
 mod fuzz_seeds;
+#[cfg(all(feature = "view", feature = "baselines"))]
+mod lecture;
 mod library;
 mod model_file;
 mod stream;

@@ -136,7 +136,9 @@ pub fn compare(
             let model = trained.model;
             let name = match (i, model.task()) {
                 (0, _) => {
-                    model.network().to_string().split(", ").next().unwrap_or_default().replace("FeedForward", "network")
+                    let sentence = model.network().to_string();
+                    let shape = sentence.rsplit_once(", ").map_or(sentence.as_str(), |(shape, _)| shape);
+                    shape.replace("FeedForward", "network")
                 }
                 (_, Task::Regression) => "one neuron, linear".to_owned(),
                 (_, Task::Binary) => "one neuron, logistic".to_owned(),
@@ -284,8 +286,10 @@ mod tests {
         let table = Table::from_csv("moons.csv", format!("x1,x2,moon\n{rows}"), &Default::default()).unwrap();
         let mut run = RunConfig::default();
         run.data.schema.target = vec!["moon".into()];
-        run.network.hidden = vec![16];
+        run.network.hidden = vec![32, 32];
+        run.network.dropout = 0.0;
         run.train.learning_rate = 0.02;
+        run.train.patience = Some(100);
         (run, table)
     }
 
@@ -305,7 +309,7 @@ mod tests {
         assert_eq!(
             names,
             [
-                "network 2-16-1 (relu, sigmoid)",
+                "network 2-32-32-1 (relu, sigmoid)",
                 "one neuron, logistic",
                 "SVM, linear",
                 "SVM, polynomial of degree 3",
@@ -316,7 +320,7 @@ mod tests {
         assert_eq!((comparison.test_rows.as_slice(), comparison.task), ([60].as_slice(), Task::Binary));
         let got = accuracies(&comparison);
         assert!(got[0] > 0.93 && got[4] > 0.93 && got[1] < 0.92 && got[2] < 0.92, "{got:?}");
-        assert_eq!(comparison.contenders[0].parameters, 65.0);
+        assert_eq!(comparison.contenders[0].parameters, 1185.0);
         assert_eq!(comparison.contenders[1].parameters, 3.0);
         assert!(comparison.contenders[4].support_vectors.unwrap() >= 2.0);
         assert_eq!(told, ["network", "one neuron", "SVM, linear", "SVM, polynomial of degree 3", "SVM, radial"]);

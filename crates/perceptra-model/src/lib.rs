@@ -26,6 +26,7 @@ mod checkpoint;
 mod encoded;
 mod error;
 mod file;
+mod gradients;
 mod model;
 mod run;
 mod stream;
@@ -33,6 +34,7 @@ mod train;
 
 pub use checkpoint::{Checkpoint, CheckpointConfig};
 pub use error::ModelError;
+pub use gradients::check_gradients;
 pub use model::{MetricValues, Metrics, Model, Predictions};
 pub use run::{DataConfig, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Tables};
 pub use stream::Streamed;

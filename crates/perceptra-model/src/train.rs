@@ -163,7 +163,11 @@ fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
 }
 
 /// The network for what the encoder makes.
-fn network_config(run: &RunConfig, schema: &Schema, encoder: &Encoder) -> Result<FeedForwardConfig, ModelError> {
+pub(crate) fn network_config(
+    run: &RunConfig,
+    schema: &Schema,
+    encoder: &Encoder,
+) -> Result<FeedForwardConfig, ModelError> {
     let output = match schema.task {
         Task::Regression => Activation::Identity,
         Task::Binary if encoder.outputs() == 1 => Activation::Sigmoid,
@@ -280,7 +284,7 @@ fn stratified_classes(table: &Table, schema: &Schema, target: &str, divided: boo
 }
 
 /// The loss that was asked for, if it fits the task; else what suits it.
-fn fitting_loss(loss: Option<Loss>, task: Task) -> Result<Loss, ModelError> {
+pub(crate) fn fitting_loss(loss: Option<Loss>, task: Task) -> Result<Loss, ModelError> {
     let suiting = match task {
         Task::Regression => Loss::MeanSquared,
         Task::Binary => Loss::BinaryCrossEntropy,

@@ -175,6 +175,83 @@ proptest! {
     }
 }
 
+// f = Σₖ βₖ g(zₖ) + β₀ with zₖ = Σⱼ wₖⱼxⱼ + wₖ₀ and R = ½ Σᵢ (yᵢ − fᵢ)²:
+// ∂Rᵢ/∂βₖ = −(yᵢ − fᵢ) g(zᵢₖ), ∂Rᵢ/∂wₖⱼ = −(yᵢ − fᵢ) βₖ g′(zᵢₖ) xᵢⱼ, and with 1 in the places of g and xᵢⱼ those of β₀ and wₖ₀.
+#[test]
+fn the_formulas_of_backpropagation_are_burns_gradients_and_the_differences() {
+    let device = Device::flex();
+    let (inputs, units, rows) = (3, 5, 7);
+    for (g, slope) in
+        [(Activation::Tanh, (|g: f64| 1.0 - g * g) as fn(f64) -> f64), (Activation::Sigmoid, |g| g * (1.0 - g))]
+    {
+        let network = FeedForwardConfig::new(inputs, 1)
+            .with_widths(&[units], g)
+            .with_initializer(crate::Initializer::Torch)
+            .init(&device)
+            .unwrap()
+            .train();
+        let numbers = |t: Tensor<1>| to_64(t.inner().try_into_vec_as().unwrap());
+        let [hidden, output] = [0, 1].map(|i| &network.layers[i].linear);
+        // wⱼₖ at j·units + k, w₀ₖ, βₖ, β₀, one after another.
+        let all = [
+            numbers(hidden.weight.val().flatten(0, 1)),
+            numbers(hidden.bias.as_ref().unwrap().val()),
+            numbers(output.weight.val().flatten(0, 1)),
+            numbers(output.bias.as_ref().unwrap().val()),
+        ]
+        .concat();
+        let (bias, beta) = (inputs * units, inputs * units + units);
+        let x: Vec<f64> = table(rows, inputs, 1).concat();
+        let y: Vec<f64> = table(rows, 1, 2).concat();
+        let row = |w: &[f64], i: usize| {
+            let x = &x[i * inputs..][..inputs];
+            let z = |k: usize| w[bias + k] + (0..inputs).map(|j| w[j * units + k] * x[j]).sum::<f64>();
+            let out: Vec<f64> = (0..units).map(|k| activate(g, z(k))).collect();
+            let f = w[beta + units] + (0..units).map(|k| w[beta + k] * out[k]).sum::<f64>();
+            (out, f)
+        };
+        let mut formulas = vec![0.0; all.len()];
+        for i in 0..rows {
+            let (out, f) = row(&all, i);
+            let error = -(y[i] - f);
+            formulas[beta + units] += error;
+            for k in 0..units {
+                formulas[beta + k] += error * out[k];
+                let back = error * all[beta + k] * slope(out[k]);
+                formulas[bias + k] += back;
+                (0..inputs).for_each(|j| formulas[j * units + k] += back * x[i * inputs + j]);
+            }
+        }
+
+        let tensor =
+            |v: &[f64], columns: usize| tensor(&v.chunks(columns).map(<[f64]>::to_vec).collect::<Vec<_>>(), &device);
+        let loss = Loss::HalfSumSquared.forward(network.forward(tensor(&x, inputs)), tensor(&y, 1), None, None);
+        let grads = loss.backward();
+        let autodiff = [
+            numbers(hidden.weight.val().grad(&grads).unwrap().flatten(0, 1)),
+            numbers(hidden.bias.as_ref().unwrap().val().grad(&grads).unwrap()),
+            numbers(output.weight.val().grad(&grads).unwrap().flatten(0, 1)),
+            numbers(output.bias.as_ref().unwrap().val().grad(&grads).unwrap()),
+        ]
+        .concat();
+        let objective = |w: &[f64]| (0..rows).map(|i| 0.5 * (y[i] - row(w, i).1).powi(2)).sum::<f64>();
+        for (n, formula) in formulas.iter().enumerate() {
+            let at = |by: f64| {
+                let mut w = all.clone();
+                w[n] += by;
+                objective(&w)
+            };
+            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!((formula - difference).abs() < 1e-8, "{g} {n}: {formula}, difference {difference}");
+            assert!((formula - autodiff[n]).abs() < 1e-6, "{g} {n}: {formula}, autodiff {}", autodiff[n]);
+        }
+    }
+}
+
+fn to_64(values: Vec<f32>) -> Vec<f64> {
+    values.into_iter().map(f64::from).collect()
+}
+
 #[test]
 fn a_step_of_gradient_descent_by_hand() {
     // y = w·x + b with w = 2, b = 1, one row x = 3, target 4: f = 7, R = ½(7−4)² = 4.5, ∂R/∂w = 9, ∂R/∂b = 3.

@@ -75,6 +75,78 @@ fn full_batch_descent_reaches_least_squares() {
 }
 
 #[test]
+fn logistic_regression_is_newtons_solution() {
+    let rows = 200;
+    let (x, _, _) = line(rows, 0.0);
+    let mut noise = vec![0.0; rows];
+    Stream::new(11, Purpose::Data, 0).fill_normal(0, &mut noise);
+    let y: Vec<f32> =
+        x.chunks(2).zip(&noise).map(|(x, n)| f32::from(1.5 * x[0] - x[1] + 0.3 + 1.5 * n > 0.0)).collect();
+    let data = Dataset::from_rows(x.clone(), y.clone(), (2, 1), &device()).unwrap();
+    let network = FeedForwardConfig::new(2, 1).with_output_activation(Activation::Sigmoid).init(&device()).unwrap();
+    let config = TrainConfig { loss: Some(Loss::BinaryCrossEntropy), ..sgd(2.0, Batch::Full, 3000) };
+    let fitted = fit(network, &data, None, &config, &mut ()).unwrap().network;
+
+    // Newton (Cox, 1958; McCullagh, Nelder, 1989): w += (Σ p(1-p) x xᵀ)⁻¹ Σ (y - p) x, x with a 1.
+    let mut w = [0.0f64; 3];
+    let with_one = |x: &[f32]| [f64::from(x[0]), f64::from(x[1]), 1.0];
+    let p = |w: &[f64; 3], x: [f64; 3]| 1.0 / (1.0 + (-w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>()).exp());
+    for _ in 0..30 {
+        let (mut h, mut g) = ([[0.0f64; 3]; 3], [0.0f64; 3]);
+        for (x, y) in x.chunks(2).zip(&y) {
+            let x = with_one(x);
+            let p = p(&w, x);
+            for i in 0..3 {
+                g[i] += (f64::from(*y) - p) * x[i];
+                (0..3).for_each(|j| h[i][j] += p * (1.0 - p) * x[i] * x[j]);
+            }
+        }
+        // By Cramer's rule.
+        let det = |m: &[[f64; 3]; 3]| {
+            m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+                + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+        };
+        for k in 0..3 {
+            let mut column = h;
+            (0..3).for_each(|i| column[i][k] = g[i]);
+            w[k] += det(&column) / det(&h);
+        }
+    }
+    let [weight, bias] = [weights(&fitted)[..2].to_vec(), weights(&fitted)[2..].to_vec()];
+    for (got, want) in weight.iter().chain(&bias).zip(w) {
+        approx::assert_relative_eq!(*got, want, max_relative = 1e-3);
+    }
+    let said = fitted.forward(Tensor::<1>::from_floats(x.as_slice(), &device()).reshape([rows, 2]));
+    for (got, x) in said.try_into_vec_as::<f32>().unwrap().into_iter().zip(x.chunks(2)) {
+        assert!((f64::from(got) - p(&w, with_one(x))).abs() < 1e-4);
+    }
+}
+
+#[test]
+fn reduction_decides_whether_a_step_grows_with_the_batch() {
+    let (x, y, _) = line(8, 0.1);
+    let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
+    for (loss, engine) in [
+        (Loss::HalfSumSquared, Engine::Autodiff),
+        (Loss::HalfSumSquared, Engine::Fused),
+        (Loss::MeanSquared, Engine::Fused),
+        (Loss::MeanSquared, Engine::Autodiff),
+    ] {
+        let step = |reduction, rate: f64| {
+            let config = TrainConfig { loss: Some(loss), reduction, engine, ..sgd(rate, Batch::Full, 1) };
+            let fitted = fit(neuron(2), &data, None, &config, &mut ()).unwrap();
+            (weights(&fitted.network), fitted.history.epochs[0].train_loss)
+        };
+        let (sum, total) = step(Some(Reduction::Sum), 0.01);
+        let (mean, average) = step(Some(Reduction::Mean), 0.08);
+        approx::assert_relative_eq!(total, 8.0 * average, max_relative = 1e-6);
+        sum.iter().zip(&mean).for_each(|(a, b)| assert!((a - b).abs() < 1e-6, "{loss} {engine:?}: {a} {b}"));
+        let default = if loss.is_sum() { step(Some(Reduction::Sum), 0.01) } else { step(Some(Reduction::Mean), 0.01) };
+        assert_eq!(step(None, 0.01), default);
+    }
+}
+
+#[test]
 fn row_weights_reach_weighted_least_squares() {
     // Rows of weight 0 with wild targets change nothing; weight 2 is the row twice.
     let (mut x, mut y, _) = line(50, 0.5);

@@ -365,7 +365,8 @@ mod tests {
         for norm in [Norm::Batch, Norm::Layer] {
             let data = data((3, 2), false).with_weights((0..12).map(|i| i as f32 / 6.0).collect()).unwrap();
             let check = check_gradients(&network(norm), &data, &TrainConfig::default(), 4).unwrap();
-            assert!(check.worst() < 1e-4, "{norm:?}: {check:?}");
+            // A bias before a normalisation over the batch has the gradient 0, but for rounding.
+            assert!(check.is_right(), "{norm:?}: {check:?}");
             assert_eq!(check.obstacle.as_deref(), Some("it has no normalisation layers"));
             // Weights, biases, and a scale and a shift of two hidden layers.
             assert_eq!(check.tensors.len(), 10, "{check:?}");

@@ -261,10 +261,10 @@ mod tests {
             let xor = config.learn(&CORNERS, &targets([0.0, 1.0, 1.0, 0.0], activation)).unwrap();
             assert_eq!(xor.separability, Separability::NotSeparable, "{xor:?}");
             assert!(xor.errors > 0 && xor.epochs < 100, "{xor:?}");
-            let short = PerceptronConfig { max_epochs: 2, ..config };
-            let xor = short.learn(&CORNERS, &targets([0.0, 1.0, 1.0, 0.0], activation)).unwrap();
-            assert_eq!((xor.separability, xor.epochs), (Separability::Undecided, 2));
         }
+        let short = PerceptronConfig { max_epochs: 2, ..PerceptronConfig::default() };
+        let xor = short.learn(&CORNERS, &[0.0, 1.0, 1.0, 0.0]).unwrap();
+        assert_eq!((xor.separability, xor.epochs), (Separability::Undecided, 2));
     }
 
     // By hand: AND with step from zero weights, rows in order. Corrections w1, w2, b after each wrong row.

@@ -1,5 +1,6 @@
 //! Charts to pixels and files.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Once;
@@ -78,7 +79,36 @@ pub fn picture(charts: &[Chart], columns: usize, size: (u32, u32)) -> Result<Pic
     }
     let whole = |(width, height): (u32, u32)| format!("width=\"{width}\" height=\"{height}\"");
     let svg = svg.replacen(&whole((size.0 * UNITS as u32, size.1 * UNITS as u32)), &whole(size), 1);
-    Ok(Picture { svg })
+    Ok(Picture { svg: compact(&svg) })
+}
+
+/// Makes one path of the rectangles of one colour that follow each other: a field has thousands, of a hundred bytes each.
+fn compact(svg: &str) -> String {
+    let mut out = String::with_capacity(svg.len() / 2);
+    let mut block: BTreeMap<&str, String> = BTreeMap::new();
+    for line in svg.lines() {
+        if let Some((fill, path)) = rectangle(line) {
+            *block.entry(fill).or_default() += &path;
+            continue;
+        }
+        for (fill, path) in std::mem::take(&mut block) {
+            out += &format!("<path fill=\"{fill}\" shape-rendering=\"crispEdges\" d=\"{path}\"/>\n");
+        }
+        out += line;
+        out.push('\n');
+    }
+    out
+}
+
+/// The colour and the outline of a filled rectangle as plotters writes it.
+fn rectangle(line: &str) -> Option<(&str, String)> {
+    let rest = line.strip_prefix("<rect ")?.strip_suffix(" stroke=\"none\"/>")?;
+    let of = |name: &str| {
+        let (_, after) = rest.split_once(&format!("{name}=\""))?;
+        Some(after.split_once('"')?.0)
+    };
+    let [x, y, width, height] = [of("x")?, of("y")?, of("width")?, of("height")?];
+    Some((of("fill")?, format!("M{x} {y}h{width}v{height}h-{width}z")))
 }
 
 impl Picture {
@@ -196,6 +226,10 @@ impl Chart {
         Ok((low - margin, high + margin))
     }
 
+    fn has_field(&self) -> bool {
+        self.layers.iter().any(|layer| matches!(layer, Layer::Field { .. }))
+    }
+
     /// A point where the axes have it.
     fn scaled(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (if self.log.0 { x.log10() } else { x }, if self.log.1 { y.log10() } else { y })
@@ -285,8 +319,13 @@ impl Pen<'_, '_> {
     /// A line, as much of it as the axes show.
     fn line(&self, points: &[(f64, f64)], dash: Option<Point>, ink: RGBColor, width: i32) -> Result<(), ViewError> {
         let style = ink.stroke_width((width * UNITS) as u32);
+        let halo = WHITE.stroke_width(((width + 3) * UNITS) as u32);
+        let on_colours = dash.is_none() && width > 1 && ink != BLACK && self.chart.has_field();
         for piece in clip(points, self.x, self.y) {
             let piece: Vec<Point> = piece.into_iter().map(self.unit).collect();
+            if on_colours {
+                self.area.draw(&PathElement::new(piece.clone(), halo)).map_err(failed)?;
+            }
             for part in dashes(&piece, dash) {
                 self.area.draw(&PathElement::new(part, style)).map_err(failed)?;
             }
@@ -300,7 +339,7 @@ impl Pen<'_, '_> {
         let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
         let shade = |v: f64| match colours {
             _ if !v.is_finite() => WHITE,
-            Colours::Probability => mix(mix(colour(0), colour(1), (v * 16.0).round() / 16.0), WHITE, 0.6),
+            Colours::Probability => mix(mix(colour(0), colour(1), (v * 10.0).round() / 10.0), WHITE, 0.6),
             Colours::Classes => mix(colour(v.max(0.0) as usize), WHITE, 0.6),
             Colours::Heat => {
                 let t = ((v - low) / (high - low).max(f64::MIN_POSITIVE) * 24.0).round() / 24.0 * 8.0;
@@ -310,6 +349,9 @@ impl Pen<'_, '_> {
         };
         // Halfway between two points, and at the ends of the field.
         let edge = |i: usize, n: usize| (i as f64 - 0.5).clamp(0.0, (n - 1) as f64);
+        // Rectangles that end between pixels would leave seams.
+        let base = self.area.get_base_pixel();
+        let whole = |v: i32, base: i32| (f64::from(v + base) / f64::from(UNITS)).round() as i32 * UNITS - base;
         for (row, values) in field.values.chunks(field.columns).enumerate() {
             let mut start = 0;
             for column in 1..=field.columns {
@@ -319,7 +361,8 @@ impl Pen<'_, '_> {
                 }
                 let corner = |c: usize, r: usize| {
                     let (x, y) = self.chart.scaled(field.place(edge(c, field.columns), edge(r, field.rows)));
-                    (self.unit)((x.clamp(self.x.0, self.x.1), y.clamp(self.y.0, self.y.1)))
+                    let (x, y) = (self.unit)((x.clamp(self.x.0, self.x.1), y.clamp(self.y.0, self.y.1)));
+                    (whole(x, base.0), whole(y, base.1))
                 };
                 let rectangle = Rectangle::new([corner(start, row), corner(column, row + 1)], ink.filled());
                 self.area.draw(&rectangle).map_err(failed)?;
@@ -570,6 +613,29 @@ mod tests {
         assert_eq!(pieces[0], [(0.0, 0.5), (0.5, 0.5), (0.5, 1.0)]);
         assert_eq!(pieces[1].last(), Some(&(1.0, 0.5)));
         assert!(clip(&[(2.0, 2.0), (3.0, 3.0)], unit, unit).is_empty());
+    }
+
+    #[test]
+    fn rectangles_of_one_colour_are_one_path() {
+        let rect = |x: u32, fill: &str| {
+            format!(
+                "<rect x=\"{x}\" y=\"2\" width=\"3\" height=\"4\" opacity=\"1\" fill=\"{fill}\" stroke=\"none\"/>\n"
+            )
+        };
+        let svg =
+            [rect(0, "#B"), rect(3, "#A"), rect(6, "#B"), "<g/>\n".to_owned(), rect(9, "#B")].concat() + "</svg>\n";
+        let path = |fill: &str, d: &str| format!("<path fill=\"{fill}\" shape-rendering=\"crispEdges\" d=\"{d}\"/>\n");
+        let expected = [
+            path("#A", "M3 2h3v4h-3z"),
+            path("#B", "M0 2h3v4h-3zM6 2h3v4h-3z"),
+            "<g/>\n".to_owned(),
+            path("#B", "M9 2h3v4h-3z"),
+            "</svg>\n".to_owned(),
+        ];
+        assert_eq!(compact(&svg), expected.concat());
+        // What is not filled stays as it is.
+        let frame = "<rect x=\"0\" y=\"0\" width=\"1\" height=\"1\" opacity=\"1\" fill=\"none\" stroke=\"#A\"/>\n";
+        assert_eq!(compact(frame), frame);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The command-line program: arguments, messages, exit codes. What it does is done by the library crates.
 
+mod compare;
 mod devices;
 mod evaluate;
+mod gradcheck;
 mod init;
 mod inspect;
 mod predict;
 mod report;
+mod run_args;
 mod signals;
 mod train;
 
@@ -43,6 +46,10 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Predict the rows of a table
     Predict(predict::PredictArgs),
+    /// Train the network and simpler models on the same rows, and show how good each is
+    Compare(Box<compare::CompareArgs>),
+    /// Check the gradients of a network against central differences
+    Gradcheck(Box<gradcheck::GradcheckArgs>),
     /// Show the network, the schema and the history of a model
     Inspect(inspect::InspectArgs),
     /// List the devices this program can compute on
@@ -192,6 +199,8 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Init(args) => init::run(&args),

@@ -1,0 +1,45 @@
+//! Whether the gradients of a run's network are right.
+
+use burn::tensor::Device;
+use perceptra_data::{Encoder, Schema};
+use perceptra_nn::FeedForward;
+use perceptra_train::{GradientCheck, TrainConfig};
+
+use crate::encoded::Encoded;
+use crate::train::{fitting_loss, network_config};
+use crate::{ModelError, Parts, RunConfig, Tables};
+
+/// Checks the gradients of the network that `run` describes, with its first weights, on up to `rows` of its training rows, evenly
+/// spread: see [`perceptra_train::check_gradients`]. Of each tensor up to `most` numbers are checked.
+///
+/// # Errors
+///
+/// As [`train`](crate::train); [`ModelError::Settings`] for a streamed table or no rows.
+pub fn check_gradients(
+    run: &RunConfig,
+    tables: &Tables,
+    device: &Device,
+    rows: usize,
+    most: usize,
+) -> Result<(FeedForward, GradientCheck), ModelError> {
+    run.validate()?;
+    let problem = |text: &str| Err(ModelError::Settings(vec![text.to_owned()]));
+    if tables.stream.is_some() {
+        return problem("stream is set, and gradients are checked on tables in memory");
+    }
+    if rows == 0 || most == 0 {
+        return problem("gradients are checked on at least 1 row and 1 number of a tensor");
+    }
+    let schema = Schema::infer(&tables.table, &run.data.schema)?;
+    let labels = Encoder::labels_of(&tables.table, &schema)?;
+    let loss = fitting_loss(run.train.loss, schema.task)?;
+    let train = Parts::of(run, tables)?.train;
+    let encoder = Encoder::fit(&train, &schema, labels, &run.encoder)?;
+    let every = train.rows().div_ceil(rows).max(1);
+    let sample: Vec<u32> = (0..train.rows() as u32).step_by(every).collect();
+    let (sample, _) = Encoded::of(&train.take(&sample), &encoder, &schema)?;
+    let network = network_config(run, &schema, &encoder)?.init(device)?;
+    let config = TrainConfig { loss: Some(loss), ..run.train.clone() };
+    let check = perceptra_train::check_gradients(&network, &sample.dataset(&[], device)?, &config, most)?;
+    Ok((network, check))
+}

@@ -1,0 +1,103 @@
+//! `perceptra compare`
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use perceptra::baselines::{CompareOptions, Comparison, Contender, compare};
+use perceptra::choose;
+use serde_json::json;
+
+use crate::run_args::RunArgs;
+use crate::{CliError, note, print, print_json, report};
+
+/// Trains the network, one linear or logistic neuron, and support vector machines on the same rows; judges all by the same
+/// test rows.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  perceptra compare data/penguins.csv --target species
+  perceptra compare data/concrete.csv --target compressive_strength --folds 5")]
+pub(crate) struct CompareArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// No progress and no notes
+    #[arg(short, long)]
+    quiet: bool,
+    /// Cross-validate with so many folds instead of one split
+    #[arg(long, value_name = "N", help_heading = "Comparison")]
+    folds: Option<usize>,
+    /// C of the support vector machines: the price of a row on the wrong side
+    #[arg(long, value_name = "C", default_value_t = CompareOptions::default().c, help_heading = "Comparison")]
+    svm_c: f64,
+    /// Errors that are free in their regression, in standard deviations of the target
+    #[arg(long, value_name = "SIZE", default_value_t = CompareOptions::default().epsilon, help_heading = "Comparison")]
+    svm_epsilon: f64,
+    /// The most rows they are trained on: their time grows with the square of it
+    #[arg(long, value_name = "ROWS", default_value_t = CompareOptions::default().svm_rows, help_heading = "Comparison")]
+    svm_rows: usize,
+}
+
+pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
+    let run = args.run.resolve()?;
+    run.validate()?;
+    let choice = choose(&run.output.device)?;
+    let tables = run.tables()?;
+    let options =
+        CompareOptions { folds: args.folds, c: args.svm_c, epsilon: args.svm_epsilon, svm_rows: args.svm_rows };
+    let bar = if args.quiet || args.json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(std::time::Duration::from_millis(250));
+    let comparison = compare(&run, &tables, &options, &choice.device, &mut |what| bar.set_message(what.to_owned()))?;
+    bar.finish_and_clear();
+    if args.json {
+        return print_json(&json!(comparison));
+    }
+    if !args.quiet {
+        let mut notes: Vec<String> = Vec::new();
+        for contender in &comparison.contenders {
+            if let Some(text) = &contender.note
+                && !notes.contains(text)
+            {
+                note(&format!("note: support vector machines: {text} (--svm-rows)"));
+                notes.push(text.clone());
+            }
+        }
+    }
+    let rows: usize = comparison.test_rows.iter().sum();
+    let how = match args.folds {
+        Some(folds) => format!("mean ± standard deviation over {folds} folds, {rows} rows tested"),
+        None => format!("{rows} test rows"),
+    };
+    let name = run.data.table.display();
+    print(&format!("{name}: {} of {}, {how}\n\n", comparison.task, run.data.schema.target.join(", ")))?;
+    print(&table(&comparison))
+}
+
+fn table(comparison: &Comparison) -> String {
+    let names = comparison.metrics.iter().map(|m| match m.as_str() {
+        "rmse" => "RMSE",
+        "mae" => "MAE",
+        "r2" => "R²",
+        "f1" => "F1",
+        "balanced-accuracy" => "balanced accuracy",
+        other => other,
+    });
+    let header: Vec<&str> =
+        ["model"].into_iter().chain(names).chain(["seconds", "parameters", "support vectors"]).collect();
+    let row = |contender: &Contender| {
+        let scores = (0..comparison.metrics.len()).map(|i| match contender.score(i) {
+            (mean, None) => report::number(mean),
+            (mean, Some(deviation)) => format!("{} ± {}", report::number(mean), report::number(deviation)),
+        });
+        let rest = [
+            format!("{:.2}", contender.seconds),
+            report::thousands(contender.parameters.round() as u64),
+            contender.support_vectors.map_or_else(String::new, |n| report::thousands(n.round() as u64)),
+        ];
+        std::iter::once(contender.name.clone()).chain(scores).chain(rest).collect()
+    };
+    report::table(&header, comparison.contenders.iter().map(row).collect())
+}

@@ -1,0 +1,83 @@
+//! `perceptra gradcheck`
+
+use clap::Args;
+use perceptra::choose;
+use perceptra::model::check_gradients;
+use perceptra::train::{GradientCheck, TensorCheck};
+use serde_json::json;
+
+use crate::run_args::RunArgs;
+use crate::{CliError, note, print, print_json, report};
+
+/// Checks the gradients of the run's network, with its first weights and on rows of its table: those of Burn's autodiff and
+/// those of the fused engine, against central differences in 64-bit numbers.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  perceptra gradcheck data/penguins.csv --target species --hidden 16,8 --activation tanh")]
+pub(crate) struct GradcheckArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Rows of the table to check on
+    #[arg(long, value_name = "ROWS", default_value_t = 32, help_heading = "Check")]
+    rows: usize,
+    /// The most numbers of a tensor that are checked
+    #[arg(long, value_name = "N", default_value_t = 200, help_heading = "Check")]
+    numbers: usize,
+}
+
+pub(crate) fn run(args: &GradcheckArgs) -> Result<(), CliError> {
+    let mut run = args.run.resolve()?;
+    run.validate()?;
+    // GPUs have no 64-bit numbers.
+    if run.output.device == "auto" {
+        run.output.device = "cpu".to_owned();
+    }
+    let choice = choose(&run.output.device)?;
+    let (network, check) = check_gradients(&run, &run.tables()?, &choice.device, args.rows, args.numbers)?;
+    if args.json {
+        let tensors: Vec<_> = check
+            .tensors
+            .iter()
+            .map(|t| {
+                json!({ "name": t.name, "numbers": t.numbers, "checked": t.checked, "largest": t.largest,
+                    "autodiff": t.autodiff, "fused": t.fused })
+            })
+            .collect();
+        let json = json!({ "network": network.to_string(), "loss": check.loss, "right": check.is_right(),
+                           "worst": check.worst(), "not_fused": check.obstacle, "tensors": tensors });
+        print_json(&json)?;
+    } else {
+        if let Some(obstacle) = &check.obstacle {
+            note(&format!("note: the fused engine is not checked: {obstacle}"));
+        }
+        print(&format!("{network}\nloss {} on {} rows\n\n", report::number(check.loss), args.rows))?;
+        let header = ["gradient of", "numbers", "checked", "largest", "error of autodiff", "error of fused"];
+        print(&report::table(&header, check.tensors.iter().map(row).collect()))?;
+    }
+    match check.is_right() {
+        true if args.json => Ok(()),
+        true => print(&format!("\nright: no error is above {:.0e}\n", GradientCheck::TOLERANCE)),
+        false => Err(CliError::Other {
+            message: format!("a gradient is {:.1e} of its size away from central differences", check.worst()),
+            hint: Some(
+                "a kink of an activation such as relu can be to blame: try another --seed, or a smooth activation"
+                    .to_owned(),
+            ),
+        }),
+    }
+}
+
+fn row(tensor: &TensorCheck) -> Vec<String> {
+    let error = |e: f64| format!("{e:.1e}");
+    vec![
+        tensor.name.clone(),
+        tensor.numbers.to_string(),
+        tensor.checked.to_string(),
+        report::number(tensor.largest),
+        error(tensor.autodiff),
+        tensor.fused.map_or_else(String::new, error),
+    ]
+}
