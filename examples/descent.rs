@@ -38,7 +38,7 @@ fn main() -> Any<()> {
     let field = Field::new(range, range, 101, heights.iter().map(|r| (r + 0.01).ln()).collect())?;
 
     // Every epoch's weights, by an observer that asks for a snapshot.
-    let descend = |from: [f32; 2], rho: f64, batch: Batch, reduction| {
+    let descend = |from: [f32; 2], rho: f64, epochs: usize, batch: Batch, reduction| {
         let (mut path, mut losses) = (vec![(f64::from(from[0]), f64::from(from[1]))], Vec::new());
         let config = TrainConfig {
             loss: Some(Loss::HalfSumSquared),
@@ -46,7 +46,7 @@ fn main() -> Any<()> {
             optimizer: Optimizer::Sgd,
             learning_rate: rho,
             batch,
-            epochs: 200,
+            epochs,
             patience: None,
             ..TrainConfig::default()
         };
@@ -70,14 +70,14 @@ fn main() -> Any<()> {
     for (from, name) in
         [([3.0, 0.5], "from (3, 0.5)"), ([-0.5, -3.0], "from (−0.5, −3)"), ([0.3, -1.5], "from (0.3, −1.5)")]
     {
-        let (path, losses) = descend(from, 0.3, Batch::Full, None)?;
+        let (path, losses) = descend(from, 0.1, 3000, Batch::Full, None)?;
         let (end, last) = (path[path.len() - 1], losses[losses.len() - 1].1);
         println!("{name}: to ({:.2}, {:.2}), R = {last:.4}", end.0, end.1);
         paths = paths.line(name, path.clone()).points("", 6, path.into_iter().take(1));
     }
     let mut rates = Chart::new("The size of ρ", "epoch", "R").log_y();
     for rho in [0.01, 0.1, 1.0, 4.0] {
-        rates = rates.line(&format!("ρ = {rho}"), descend([3.0, 0.5], rho, Batch::Full, None)?.1);
+        rates = rates.line(&format!("ρ = {rho}"), descend([3.0, 0.5], rho, 200, Batch::Full, None)?.1);
     }
     let mut batches = Chart::new("Rows of a step, ρ = 0.05", "epoch", "R").log_y();
     for (name, batch, reduction) in [
@@ -88,7 +88,7 @@ fn main() -> Any<()> {
     ] {
         // An average is brought back to the sum's scale for the picture.
         let scale = if reduction.is_some() { data.rows() as f64 } else { 1.0 };
-        let losses = descend([3.0, 0.5], 0.05, batch, reduction)?.1;
+        let losses = descend([3.0, 0.5], 0.05, 200, batch, reduction)?.1;
         batches = batches.line(name, losses.into_iter().map(|(e, r)| (e, r * scale)));
     }
     let folder = std::env::args().nth(1).unwrap_or("target/lecture".into());

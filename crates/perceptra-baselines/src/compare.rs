@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(comparison.metrics, ["accuracy", "balanced-accuracy", "f1"]);
         assert_eq!((comparison.test_rows.as_slice(), comparison.task), ([60].as_slice(), Task::Binary));
         let got = accuracies(&comparison);
-        assert!(got[0] > 0.93 && got[4] > 0.93 && got[1] < 0.92 && got[2] < 0.92, "{got:?}");
+        assert!(got[0] > got[1] + 0.05 && got[4] > got[2] + 0.05 && got[4] > 0.93, "{got:?}");
         assert_eq!(comparison.contenders[0].parameters, 1185.0);
         assert_eq!(comparison.contenders[1].parameters, 3.0);
         assert!(comparison.contenders[4].support_vectors.unwrap() >= 2.0);
