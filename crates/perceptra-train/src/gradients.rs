@@ -90,7 +90,7 @@ pub fn check_gradients<N: Network>(
     };
 
     let exact = network.valid().map(&mut To64);
-    let rows = rows.to_64();
+    let rows = rows.into_64();
     let mut tensors = Vec::new();
     for (i, found) in autodiff.found.iter().enumerate() {
         let numbers = found.gradient.len();
@@ -190,7 +190,7 @@ impl Rows<'_> {
         }
     }
 
-    fn to_64(mut self) -> Self {
+    fn into_64(mut self) -> Self {
         let to_64 = |t: Tensor<2>| t.cast(DType::F64);
         self.data.inputs = to_64(self.data.inputs);
         self.data.targets = to_64(self.data.targets);

@@ -401,7 +401,7 @@ fn clip(points: &[(f64, f64)], x: (f64, f64), y: (f64, f64)) -> Vec<Vec<(f64, f6
             }
             (from, to) = (f64::max(from, enter), f64::min(to, leave));
         }
-        if !(from <= to) {
+        if from > to || from.is_nan() || to.is_nan() {
             continue;
         }
         let at = |t: f64| (a.0 + (b.0 - a.0) * t, a.1 + (b.1 - a.1) * t);
