@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{deep}: {:.5?}", outputs(&deep, &x)?);
     println!("collapsed to {one}: {:.5?}", outputs(&one, &x)?);
     let folder = std::env::args().nth(1).unwrap_or("target/lecture".into());
-    picture(&charts, 3, (1080, 1050))?.save_both(folder.as_ref(), "regions")?;
+    picture(&charts, 3, (800, 800))?.save_both(folder.as_ref(), "regions")?;
     println!("{folder}/regions.svg");
     Ok(())
 }

@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     let folder = std::env::args().nth(1).unwrap_or("target/lecture".into());
-    picture(&charts, 3, (1080, 720))?.save_both(folder.as_ref(), "svm")?;
+    picture(&charts, 3, (800, 560))?.save_both(folder.as_ref(), "svm")?;
 
     // Regression: what lies within ε of the curve costs nothing and supports nothing.
     let x: Vec<f32> = (0..60).map(|i| i as f32 / 10.0).collect();
