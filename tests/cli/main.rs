@@ -9,6 +9,8 @@ mod fuzz_seeds;
 mod lecture;
 mod library;
 mod model_file;
+#[cfg(feature = "search")]
+mod search;
 mod stream;
 mod workflow;
 

@@ -99,13 +99,7 @@ pub fn compare(
         Some(folds) => Parts::folds(run, &tables.table, folds)?,
         None => vec![Parts::of(run, tables)?],
     };
-    // The parts are made: their tables are not divided again, and the column that said how is no feature.
-    let mut run = run.clone();
-    run.checkpoint.folder = None;
-    if let Some(column) = run.data.schema.split.take() {
-        run.data.schema.ignore.push(column);
-    }
-    run.split.validation = if parts[0].validation.is_some() { run.split.validation } else { 0.0 };
+    let run = parts[0].settle(run);
     let mut neuron = run.clone();
     neuron.network.hidden.clear();
     neuron.network.activation = perceptra_model::OneOrMany::One(Default::default());

@@ -36,6 +36,6 @@ pub use checkpoint::{Checkpoint, CheckpointConfig};
 pub use error::ModelError;
 pub use gradients::check_gradients;
 pub use model::{MetricValues, Metrics, Model, Predictions};
-pub use run::{DataConfig, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Tables};
+pub use run::{DataConfig, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions, Tables};
 pub use stream::Streamed;
 pub use train::{Parts, Trained, resume, train};

@@ -50,6 +50,57 @@ pub struct RunConfig {
     pub output: OutputConfig,
     /// What is kept while it trains.
     pub checkpoint: CheckpointConfig,
+    /// Which settings a search varies, and how; one training run does not look at it.
+    #[serde(skip_serializing_if = "SearchOptions::is_empty")]
+    pub search: SearchOptions,
+}
+
+/// Which settings a search varies, and how it judges them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchOptions {
+    /// Keys of this file with what they may be, such as `lr = "log:1e-4..1e-1"` and `hidden = "32,64x64"`.
+    pub space: BTreeMap<String, String>,
+    /// How points of the space are chosen.
+    pub sampler: Sampler,
+    /// Points to try, where the sampler is not the grid.
+    pub trials: usize,
+    /// Folds of a cross-validation of each point; without, it is judged on the validation rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folds: Option<usize>,
+    /// How often the rows are divided anew into folds, or into training and validation rows.
+    pub repeats: usize,
+    /// What points are ranked by; by default `train.monitor`, and where that is the loss, `rmse` or `log-loss`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<perceptra_train::Metric>,
+}
+
+/// How points of a search space are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampler {
+    /// Every combination of listed values.
+    #[default]
+    Grid,
+    /// At random (Bergstra, Bengio, 2012).
+    Random,
+    /// One point in each of as many strata of every dimension as there are trials (McKay, Beckman, Conover, 1979).
+    LatinHypercube,
+    /// A Sobol sequence, scrambled (Sobol, 1967; Owen, 1995).
+    Sobol,
+}
+
+impl Default for SearchOptions {
+    fn default() -> Self {
+        Self { space: BTreeMap::new(), sampler: Sampler::Grid, trials: 50, folds: None, repeats: 1, metric: None }
+    }
+}
+
+impl SearchOptions {
+    /// Whether nothing is searched.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The table and the meaning of its columns.
@@ -118,7 +169,7 @@ impl Default for NetworkConfig {
 
 /// One activation for all layers, or a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected the name of an activation, such as relu, or a list of names")]
 pub enum OneOrMany {
     /// For all.
     One(Activation),

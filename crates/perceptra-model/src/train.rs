@@ -219,6 +219,20 @@ impl Parts {
         splits.iter().map(of).collect()
     }
 
+    /// `run` for these parts alone: it does not divide them again, the column that said how is no feature, and no checkpoint is
+    /// written.
+    pub fn settle(&self, run: &RunConfig) -> RunConfig {
+        let mut run = run.clone();
+        run.checkpoint.folder = None;
+        if let Some(column) = run.data.schema.split.take() {
+            run.data.schema.ignore.push(column);
+        }
+        let share = |part: &Option<Table>, share: f64| if part.is_some() { share } else { 0.0 };
+        run.split.validation = share(&self.validation, run.split.validation);
+        run.split.test = share(&self.test, run.split.test);
+        run
+    }
+
     /// The parts as tables of a run that does not split them again.
     pub fn tables(&self) -> Tables {
         let (validation, test) = (self.validation.clone(), self.test.clone());

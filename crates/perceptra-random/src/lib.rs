@@ -27,6 +27,8 @@ pub enum Purpose {
     Data,
     /// The order of the pieces of a file in an epoch.
     Pieces,
+    /// The points of a search.
+    Search,
 }
 
 impl Purpose {
@@ -38,6 +40,7 @@ impl Purpose {
             Self::Split => 4 << 16,
             Self::Data => 5 << 16,
             Self::Pieces => 6 << 16,
+            Self::Search => 7 << 16,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The engine for dense networks on the CPU: the formulas of backpropagation in fused kernels.
 
+use std::cell::Cell;
+
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor, TensorData};
@@ -112,10 +114,29 @@ fn loss_of(loss: Loss) -> kernel::Loss {
     }
 }
 
-/// Threads to compute with: `RAYON_NUM_THREADS`, which Burn's CPU backends obey too, or as many as there are.
-fn threads() -> usize {
+thread_local! {
+    /// The most threads that trainings begun on this one may take.
+    static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Calls `f`, in which the fused engine takes at most so many threads: where several networks are trained at once, each by
+/// a thread of its own. The numbers do not depend on it.
+pub fn with_threads<T>(threads: usize, f: impl FnOnce() -> T) -> T {
+    struct Restore(usize);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LIMIT.set(self.0);
+        }
+    }
+    let _restore = Restore(LIMIT.replace(threads.max(1)));
+    f()
+}
+
+/// Threads to compute with: `RAYON_NUM_THREADS`, which Burn's CPU backends obey too, or as many as there are; no more than
+/// [`with_threads`] allows.
+pub fn threads() -> usize {
     let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
-    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).min(LIMIT.get())
 }
 
 /// The kernel's trainer with the weights of `network`, which has these activations.

@@ -56,7 +56,7 @@ pub use dataset::Dataset;
 pub use engine::Engine;
 pub use error::TrainError;
 pub use fit::{Fitted, evaluate_loss, fit, fit_blocks, resume, resume_blocks};
-pub use fused::outputs;
+pub use fused::{outputs, threads, with_threads};
 pub use gradients::{GradientCheck, TensorCheck, check_gradients};
 pub use history::{Control, Epoch, Event, History, Observer, StopReason};
 pub use lock::{Lock, LockError};

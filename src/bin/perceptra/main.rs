@@ -9,6 +9,7 @@ mod inspect;
 mod predict;
 mod report;
 mod run_args;
+mod search;
 mod signals;
 mod train;
 
@@ -48,6 +49,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Train the network and simpler models on the same rows, and show how good each is
     Compare(Box<compare::CompareArgs>),
+    /// Search for the best settings, and train the model of the best
+    Search(Box<search::SearchArgs>),
     /// Check the gradients of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
     /// Show the network, the schema and the history of a model
@@ -106,6 +109,8 @@ enum CliError {
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
+    Search(#[from] perceptra::search::SearchError),
+    #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -142,6 +147,7 @@ impl CliError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Model(e) => e.hint(),
+            Self::Search(e) => e.hint(),
             Self::Data(e) => e.hint(),
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
@@ -200,6 +206,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Devices(args) => devices::run(&args),

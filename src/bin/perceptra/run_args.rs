@@ -215,7 +215,7 @@ fn class_weights(text: &str) -> Result<ClassWeights, String> {
 }
 
 /// A value by the name it has in run files.
-fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, String> {
+pub(crate) fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, String> {
     serde_json::from_value(json!(name)).map_err(|e| {
         let text = e.to_string();
         text.split_once("expected ").map_or(text.clone(), |(_, expected)| format!("expected {expected}"))

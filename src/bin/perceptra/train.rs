@@ -73,7 +73,7 @@ impl TrainArgs {
 }
 
 /// `data/penguins.csv.gz` → `penguins`.
-fn stem(table: &Path) -> String {
+pub(crate) fn stem(table: &Path) -> String {
     let name = table.file_name().map_or_else(|| "model".into(), |n| n.to_string_lossy().into_owned());
     match name.split('.').next() {
         Some(stem) if !stem.is_empty() && stem != "-" => stem.to_owned(),

@@ -1,0 +1,644 @@
+//! Trials, many at once.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use perceptra_data::{Encoder, Schema, Task};
+use perceptra_model::{MetricValues, Metrics, ModelError, Parts, RunConfig, Tables, Trained, train};
+use perceptra_train::{Control, Event, Metric, Observer, StopReason, threads, with_threads};
+
+use crate::board::write;
+use crate::journal::{Head, Journal};
+use crate::{Leaderboard, Point, SearchError, Space, Trial};
+
+/// A search that is planned: its points, and the parts of the rows on which each is tried.
+#[derive(Debug)]
+pub struct Search<'a> {
+    run: RunConfig,
+    tables: &'a Tables,
+    device: &'a Device,
+    points: Vec<Point>,
+    /// What a trial trains on; it is judged by the test rows of folds, else by the validation rows. Test rows of the run are in
+    /// none.
+    cases: Vec<Parts>,
+    metric: Metric,
+    data: u32,
+}
+
+/// Where a search keeps what is finished, and how much of it is done here.
+#[derive(Debug, Clone)]
+pub struct SearchPlace {
+    /// The folder of journal, ranking and run files.
+    pub folder: PathBuf,
+    /// Whether the search in the folder goes on.
+    pub resume: bool,
+    /// (i, n): only every n-th trial from the i-th on, i from 1; the others are for other machines.
+    pub shard: (usize, usize),
+    /// Trials at once; by default one for each thread of the CPU, and one on a GPU.
+    pub workers: Option<usize>,
+}
+
+impl SearchPlace {
+    /// A new search in this folder, all of it.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), resume: false, shard: (1, 1), workers: None }
+    }
+}
+
+/// What the caller of [`Search::run`] is told.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum SearchEvent<'a> {
+    /// It begins.
+    Started {
+        /// Trials to run here, those that are finished included.
+        planned: usize,
+        /// Trials that were finished before.
+        finished: usize,
+    },
+    /// A trial is finished.
+    Trial {
+        /// The trial.
+        trial: &'a Trial,
+        /// Trials finished.
+        finished: usize,
+        /// The best score so far.
+        best: Option<f64>,
+    },
+}
+
+/// What became of a trial on one of its cases.
+enum Outcome {
+    Score { score: f64, epoch: usize, seconds: f64 },
+    Failed { reason: String, seconds: f64 },
+    Interrupted,
+}
+
+/// An observer that only passes an interrupt on.
+struct Interrupt<'a>(Option<&'a AtomicBool>);
+
+impl Observer for Interrupt<'_> {
+    fn observe(&mut self, _: &Event<'_>) -> Control {
+        Control::Continue
+    }
+
+    fn interrupt(&self) -> Option<&AtomicBool> {
+        self.0
+    }
+}
+
+impl<'a> Search<'a> {
+    /// Plans the search that `run.search` describes, on `tables`, whose test rows it leaves aside.
+    ///
+    /// The encoder is part of a trial: it learns from the rows of the trial's own training part alone.
+    ///
+    /// # Errors
+    ///
+    /// What can be wrong with the run, its space and its tables.
+    pub fn new(run: &RunConfig, tables: &'a Tables, device: &'a Device) -> Result<Self, SearchError> {
+        run.validate()?;
+        let options = &run.search;
+        let settings = |text: &str| Err(SearchError::Settings(text.to_owned()));
+        if tables.stream.is_some() {
+            return settings("stream is set, and searches are made on tables in memory");
+        }
+        if options.repeats == 0 {
+            return settings("repeats is 0, it must be at least 1");
+        }
+        let mut base = run.clone();
+        base.search = Default::default();
+        base.checkpoint.folder = None;
+        let space = Space::parse(&base, &options.space)?;
+        let points = space.points(&base, options.sampler, options.trials, run.train.seed)?;
+        if points.is_empty() {
+            return settings("trials is 0, it must be at least 1");
+        }
+        let cases = cases(run, &base, tables)?;
+        let schema = Schema::infer(&tables.table, &run.data.schema).map_err(ModelError::from)?;
+        let metric = match (options.metric, run.train.monitor, schema.task) {
+            (Some(Metric::Loss), ..) => return settings("trials differ in their loss: rank them by another metric"),
+            (Some(metric), ..) => metric,
+            (None, Metric::Loss, Task::Regression) => Metric::Rmse,
+            (None, Metric::Loss, _) => Metric::LogLoss,
+            (None, monitor, _) => monitor,
+        };
+        if metric.is_of_classes() != schema.task.is_classification() {
+            let (metric, task) = (metric.to_string(), schema.task.to_string());
+            return Err(ModelError::MetricMismatch { metric, task }.into());
+        }
+        let data = fingerprint(run, tables, &schema)?;
+        Ok(Self { run: run.clone(), tables, device, points, cases, metric, data })
+    }
+
+    /// Points that are tried, in order of their numbers.
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// What trials are ranked by.
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// Parts on which each trial is judged.
+    pub fn cases(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// Runs the trials that are not finished, and ranks all that are. Each one that ends is written to the journal and as
+    /// `trial-N.toml`, which `perceptra train --config` takes; a search that is interrupted, or killed, goes on from there with
+    /// [`SearchPlace::resume`]. A trial that fails, or diverges, is a row with its reason.
+    ///
+    /// The result does not depend on how many trials run at once.
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError::Occupied`], [`SearchError::NoSearch`], [`SearchError::OtherSearch`], [`SearchError::Damaged`],
+    /// [`SearchError::File`], [`SearchError::Lock`]; [`SearchError::Settings`] for a shard that is none.
+    pub fn run(
+        &self,
+        place: &SearchPlace,
+        watch: &mut dyn FnMut(&SearchEvent<'_>),
+        interrupt: Option<&AtomicBool>,
+    ) -> Result<Leaderboard, SearchError> {
+        let (shard, shards) = place.shard;
+        if shard == 0 || shard > shards {
+            return Err(SearchError::Settings(format!("there is no shard {shard} of {shards}")));
+        }
+        let head = self.head();
+        let (mut journal, mut trials) = Journal::open(&place.folder, &head, place.resume)?;
+        let done: BTreeSet<usize> = trials.iter().map(|t| t.number).collect();
+        let mine: Vec<usize> = (1..=self.points.len()).filter(|n| (n - 1) % shards == shard - 1).collect();
+        let open: Vec<usize> = mine.iter().copied().filter(|n| !done.contains(n)).collect();
+        let finished = mine.len() - open.len();
+        watch(&SearchEvent::Started { planned: mine.len(), finished });
+
+        let cases = self.cases.len();
+        let units = open.len() * cases;
+        let on_cpu = self.device.memory_pool_usage().is_none();
+        let workers = place.workers.unwrap_or(if on_cpu { threads() } else { 1 }).clamp(1, units.max(1));
+        let (next, failed) = (AtomicUsize::new(0), open.iter().map(|_| AtomicBool::new(false)).collect::<Vec<_>>());
+        let interrupted = || interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed));
+        // Workers do not run far ahead of what is kept.
+        let (send, receive) = mpsc::sync_channel(workers);
+        let mut problem = None;
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                let (send, next, failed, open) = (send.clone(), &next, &failed, &open);
+                scope.spawn(move || {
+                    loop {
+                        let unit = next.fetch_add(1, Ordering::Relaxed);
+                        if unit >= units || interrupted() {
+                            break;
+                        }
+                        let (trial, case) = (unit / cases, unit % cases);
+                        // Another of its cases has failed already: there is nothing to rank.
+                        if failed[trial].load(Ordering::Relaxed) {
+                            continue;
+                        }
+                        let work = || self.try_case(open[trial], case, interrupt);
+                        let outcome = if workers > 1 { with_threads(1, work) } else { work() };
+                        failed[trial].fetch_or(matches!(outcome, Outcome::Failed { .. }), Ordering::Relaxed);
+                        if send.send((trial, case, outcome)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(send);
+            let mut slots: Vec<Vec<Option<Outcome>>> =
+                open.iter().map(|_| (0..cases).map(|_| None).collect()).collect();
+            let mut best = best_of(&trials, self.metric);
+            let mut count = finished;
+            for (index, case, outcome) in receive {
+                let slot = &mut slots[index];
+                if slot.is_empty() {
+                    continue;
+                }
+                slot[case] = Some(outcome);
+                let Some(trial) = self.trial(open[index], slot) else { continue };
+                slot.clear();
+                let kept = journal.add(&trial).and_then(|()| self.write_run(&place.folder, trial.number));
+                if let Err(error) = kept {
+                    // Nothing that comes after would be kept either.
+                    problem.get_or_insert(error);
+                    next.store(units, Ordering::Relaxed);
+                    continue;
+                }
+                count += 1;
+                trials.push(trial);
+                best = best_of(&trials, self.metric).or(best);
+                watch(&SearchEvent::Trial { trial: &trials[trials.len() - 1], finished: count, best });
+            }
+        });
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        let whole = trials.iter().filter(|t| mine.contains(&t.number)).count() == mine.len();
+        let board = Leaderboard::new(self.metric, self.points.len(), trials, !whole);
+        board.save(&place.folder)?;
+        Ok(board)
+    }
+
+    /// Trains the model of the best trial. After a cross-validation on all rows but the test rows, for as many epochs as were best
+    /// on average; else as the trial was trained, so that this is its model. The test rows judge it.
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError::AllFailed`] if no trial came to a result, and as [`train`].
+    pub fn refit(
+        &self,
+        board: &Leaderboard,
+        observer: &mut impl Observer,
+    ) -> Result<(RunConfig, Trained), SearchError> {
+        let Some(best) = board.best() else {
+            let reason =
+                board.trials.iter().find_map(|t| t.error.clone()).unwrap_or_else(|| "no trial was run".to_owned());
+            return Err(SearchError::AllFailed { reason });
+        };
+        let mut run = self.run_of(best.number)?;
+        if self.run.search.folds.is_some() {
+            let epochs = best.epochs.iter().sum::<usize>() as f64 / best.epochs.len().max(1) as f64;
+            run.train.epochs = (epochs.round() as usize).max(1);
+            run.train.patience = None;
+            run.train.target = None;
+            run.train.no_progress = None;
+            run.train.monitor = Metric::Loss;
+            run.split.validation = 0.0;
+        }
+        let trained = train(&run, self.tables, self.device, observer)?;
+        Ok((run, trained))
+    }
+
+    fn head(&self) -> Head {
+        const FREE: [&str; 5] = ["version", "output.", "checkpoint.", "data.table", "split.test_file"];
+        let settings = self.run.settings();
+        let kept = settings.iter().filter(|(key, _)| !FREE.iter().any(|free| key.starts_with(free)));
+        let text: String = kept.map(|(key, value)| format!("{key}={value}\n")).collect();
+        Head {
+            settings: crc32fast::hash(text.as_bytes()),
+            data: self.data,
+            metric: self.metric,
+            planned: self.points.len(),
+            run: self.run.to_toml(),
+        }
+    }
+
+    /// The run of a trial, as a user would run it.
+    fn run_of(&self, number: usize) -> Result<RunConfig, SearchError> {
+        let mut base = self.run.clone();
+        base.search = Default::default();
+        base.checkpoint.folder = None;
+        base.output.model = None;
+        self.points[number - 1].apply(&base)
+    }
+
+    fn write_run(&self, folder: &Path, number: usize) -> Result<(), SearchError> {
+        let mut run = self.run_of(number)?;
+        run.output.model = Some(format!("trial-{number}.perceptra").into());
+        write(&folder.join(format!("trial-{number}.toml")), run.to_toml().as_bytes())
+    }
+
+    /// The trial, once all of its cases are in, or one has failed.
+    fn trial(&self, number: usize, outcomes: &[Option<Outcome>]) -> Option<Trial> {
+        let mut trial = Trial {
+            number,
+            settings: self.points[number - 1].settings(),
+            scores: Vec::new(),
+            epochs: Vec::new(),
+            seconds: 0.0,
+            error: None,
+        };
+        for outcome in outcomes.iter().flatten() {
+            match outcome {
+                Outcome::Score { score, epoch, seconds } => {
+                    trial.scores.push(*score);
+                    trial.epochs.push(*epoch);
+                    trial.seconds += seconds;
+                }
+                Outcome::Failed { reason, seconds } => {
+                    trial.seconds += seconds;
+                    trial.error = Some(reason.clone());
+                }
+                Outcome::Interrupted => return None,
+            }
+        }
+        if trial.error.is_some() {
+            trial.scores.clear();
+            trial.epochs.clear();
+            return Some(trial);
+        }
+        (trial.scores.len() == outcomes.len()).then_some(trial)
+    }
+
+    fn try_case(&self, number: usize, case: usize, interrupt: Option<&AtomicBool>) -> Outcome {
+        let start = Instant::now();
+        let work = || -> Result<Option<(f64, usize)>, SearchError> {
+            let part = &self.cases[case];
+            let run = part.settle(&self.run_of(number)?);
+            let trained = train(&run, &part.tables(), self.device, &mut Interrupt(interrupt))?;
+            let history = trained.model.history();
+            match history.stop {
+                StopReason::Interrupted => return Ok(None),
+                StopReason::Diverged => {
+                    let epoch = history.epochs.len() + 1;
+                    return Err(SearchError::Settings(format!("it diverged in epoch {epoch}")));
+                }
+                _ => {}
+            }
+            let metrics = trained.model.metrics().or(trained.validation.as_ref());
+            let score = metrics.and_then(|m| score(m, self.metric)).unwrap_or(f64::NAN);
+            Ok(Some((score, history.best_epoch)))
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        let seconds = start.elapsed().as_secs_f64();
+        match outcome {
+            Ok(Ok(Some((score, epoch)))) if score.is_finite() => Outcome::Score { score, epoch, seconds },
+            Ok(Ok(Some(_))) => {
+                Outcome::Failed { reason: format!("its {} is not a finite number", self.metric), seconds }
+            }
+            Ok(Ok(None)) => Outcome::Interrupted,
+            Ok(Err(error)) => Outcome::Failed { reason: error.to_string(), seconds },
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+                Outcome::Failed { reason: format!("internal error: {}", text.unwrap_or("no message")), seconds }
+            }
+        }
+    }
+}
+
+fn best_of(trials: &[Trial], metric: Metric) -> Option<f64> {
+    let scores = trials.iter().filter_map(Trial::score).filter(|s| s.is_finite());
+    scores.reduce(|a, b| if metric.better(b, a, 0.0) { b } else { a })
+}
+
+fn score(metrics: &Metrics, metric: Metric) -> Option<f64> {
+    match &metrics.values {
+        MetricValues::Regression(values) => values.get(metric),
+        MetricValues::Classification { metrics, .. } => metrics.get(metric),
+    }
+}
+
+/// The parts on which each trial is tried.
+fn cases(run: &RunConfig, base: &RunConfig, tables: &Tables) -> Result<Vec<Parts>, SearchError> {
+    let (folds, repeats) = (run.search.folds, run.search.repeats);
+    if folds.is_none() && repeats == 1 {
+        let parts = Parts::of(base, tables)?;
+        if parts.validation.is_none() {
+            let text = "there are no validation rows to judge by: set validation, or folds";
+            return Err(SearchError::Settings(text.to_owned()));
+        }
+        return Ok(vec![Parts { test: None, ..parts }]);
+    }
+    if tables.validation.is_some() || run.data.schema.split.is_some() {
+        let text = "the validation rows are given by a file or a column, and folds and repeats divide the rows anew";
+        return Err(SearchError::Settings(text.to_owned()));
+    }
+    // The test rows first: they are those of `perceptra train`, and no trial sees them.
+    let mut aside = base.clone();
+    aside.split.validation = 0.0;
+    let rest = Parts::of(&aside, tables)?.train;
+    let mut cases = Vec::new();
+    for repeat in 0..repeats {
+        let mut again = base.clone();
+        again.split.test = 0.0;
+        again.train.seed = base.train.seed.wrapping_add(repeat as u64);
+        match folds {
+            Some(folds) => cases.extend(Parts::folds(&again, &rest, folds)?),
+            None => cases.push(Parts::of(&again, &Tables::from(rest.clone()))?),
+        }
+    }
+    if folds.is_none() && cases.iter().any(|c| c.validation.is_none()) {
+        let text = "there are no validation rows to judge by: set validation, or folds";
+        return Err(SearchError::Settings(text.to_owned()));
+    }
+    Ok(cases)
+}
+
+/// A check sum of all rows, as the run's own encoder has them.
+fn fingerprint(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<u32, SearchError> {
+    let mut hash = crc32fast::Hasher::new();
+    let encoder = Encoder::labels_of(&tables.table, schema)
+        .and_then(|labels| Encoder::fit(&tables.table, schema, labels, &run.encoder))
+        .map_err(ModelError::from)?;
+    for table in [Some(&tables.table), tables.validation.as_ref(), tables.test.as_ref()].into_iter().flatten() {
+        let inputs = encoder.inputs(table).map_err(ModelError::from)?.0;
+        let targets = encoder.outputs_of(table).map_err(ModelError::from)?;
+        for value in inputs.values.iter().chain(&targets.values) {
+            hash.update(&value.to_le_bytes());
+        }
+    }
+    Ok(hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perceptra_data::Table;
+    use perceptra_model::Sampler;
+
+    fn table(rows: usize) -> Table {
+        let rows: String = (0..rows)
+            .map(|i| {
+                let x = (i * 37 % 101) as f64 / 50.0 - 1.0;
+                format!("{x},{},{}\n", (i * 53 % 97) as f64 / 48.0, 3.0 * x * x + 0.5 * ((i * 29 % 31) as f64 / 31.0))
+            })
+            .collect();
+        Table::from_csv("t.csv", format!("a,b,y\n{rows}"), &Default::default()).unwrap()
+    }
+
+    fn run(space: &[(&str, &str)], sampler: Sampler, trials: usize) -> RunConfig {
+        let mut run = RunConfig::default();
+        run.data.schema.target = vec!["y".into()];
+        run.network.hidden = vec![8];
+        run.network.dropout = 0.0;
+        run.train.epochs = 15;
+        run.search.sampler = sampler;
+        run.search.trials = trials;
+        run.search.space = space.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        run
+    }
+
+    /// Without what depends on the clock.
+    fn timeless(board: &Leaderboard) -> Vec<Trial> {
+        board.trials.iter().map(|t| Trial { seconds: 0.0, ..t.clone() }).collect()
+    }
+
+    fn search(run: &RunConfig, tables: &Tables, place: &SearchPlace) -> Leaderboard {
+        Search::new(run, tables, &Device::flex()).unwrap().run(place, &mut |_| (), None).unwrap()
+    }
+
+    #[test]
+    fn a_trial_is_what_train_makes_of_its_run_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let tables = Tables::from(table(200));
+        let run = run(&[("lr", "0.05,1e-5"), ("hidden", "8,16x4")], Sampler::Grid, 0);
+        let device = Device::flex();
+        let plan = Search::new(&run, &tables, &device).unwrap();
+        let mut told = Vec::new();
+        let mut watch = |event: &SearchEvent<'_>| {
+            if let SearchEvent::Trial { finished, .. } = event {
+                told.push(*finished);
+            }
+        };
+        let board = plan.run(&SearchPlace::new(folder.path()), &mut watch, None).unwrap();
+        assert_eq!(told, [1, 2, 3, 4]);
+        assert_eq!((board.planned, board.trials.len(), board.metric), (4, 4, Metric::Rmse));
+        // The larger rate learns in 15 epochs, the smaller does not.
+        assert!(board.trials[..2].iter().all(|t| t.settings["train.learning_rate"] == "0.05"), "{board:?}");
+        for trial in &board.trials {
+            let file = folder.path().join(format!("trial-{}.toml", trial.number));
+            let alone = train(&RunConfig::read(&file).unwrap(), &tables, &device, &mut ()).unwrap();
+            let validation = score(&alone.validation.unwrap(), Metric::Rmse).unwrap();
+            assert_eq!(
+                (trial.scores.as_slice(), trial.epochs[0]),
+                ([validation].as_slice(), alone.model.history().best_epoch)
+            );
+        }
+        // The best model is that of the best trial, and the test rows judge it.
+        let (_, best) = plan.refit(&board, &mut ()).unwrap();
+        assert_eq!(score(&best.validation.unwrap(), Metric::Rmse), board.trials[0].score());
+        assert_eq!(best.model.metrics().unwrap().rows, 40);
+    }
+
+    #[test]
+    fn folds_judge_every_row_but_the_test_rows_and_the_refit_has_all_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let tables = Tables::from(table(100));
+        let mut run = run(&[("lr", "log:1e-3..1e-1")], Sampler::Random, 3);
+        run.search.folds = Some(4);
+        run.search.repeats = 2;
+        let device = Device::flex();
+        let plan = Search::new(&run, &tables, &device).unwrap();
+        assert_eq!(plan.cases(), 8);
+        for repeat in plan.cases.chunks(4) {
+            assert_eq!(repeat.iter().map(|c| c.test.as_ref().unwrap().rows()).sum::<usize>(), 80);
+            assert!(repeat.iter().all(|c| c.train.rows() + c.validation.as_ref().unwrap().rows() == 60));
+        }
+        let board = plan.run(&SearchPlace::new(folder.path()), &mut |_| (), None).unwrap();
+        assert!(board.trials.iter().all(|t| t.scores.len() == 8 && t.deviation().is_some()), "{board:?}");
+        let (refit, best) = plan.refit(&board, &mut ()).unwrap();
+        assert_eq!(best.rows, [80, 0, 20]);
+        let mean = board.trials[0].epochs.iter().sum::<usize>() as f64 / 8.0;
+        assert_eq!((refit.train.epochs, refit.train.patience), (mean.round() as usize, None));
+    }
+
+    #[test]
+    fn the_number_of_workers_changes_nothing() {
+        let tables = Tables::from(table(120));
+        let run =
+            run(&[("lr", "log:1e-3..1e-1"), ("norm", "none,batch"), ("optimizer", "adam,adan")], Sampler::Sobol, 8);
+        let boards = [1, 3].map(|workers| {
+            let folder = tempfile::tempdir().unwrap();
+            timeless(&search(&run, &tables, &SearchPlace { workers: Some(workers), ..SearchPlace::new(folder.path()) }))
+        });
+        assert_eq!(boards[0], boards[1]);
+    }
+
+    #[test]
+    fn a_search_that_was_interrupted_goes_on_to_the_same_result() {
+        let tables = Tables::from(table(120));
+        let run = run(&[("lr", "log:1e-3..1e-1")], Sampler::LatinHypercube, 9);
+        let whole = tempfile::tempdir().unwrap();
+        let expected = search(&run, &tables, &SearchPlace::new(whole.path()));
+
+        let folder = tempfile::tempdir().unwrap();
+        let place = SearchPlace { workers: Some(2), ..SearchPlace::new(folder.path()) };
+        let stop = AtomicBool::new(false);
+        let device = Device::flex();
+        let plan = Search::new(&run, &tables, &device).unwrap();
+        let mut watch = |event: &SearchEvent<'_>| {
+            if let SearchEvent::Trial { finished: 3, .. } = event {
+                stop.store(true, Ordering::Relaxed);
+            }
+        };
+        let board = plan.run(&place, &mut watch, Some(&stop)).unwrap();
+        assert!(board.interrupted && (3..9).contains(&board.trials.len()), "{board:?}");
+        let place = SearchPlace { resume: true, ..place };
+        let mut before = 0;
+        let mut watch = |event: &SearchEvent<'_>| {
+            if let SearchEvent::Started { finished, .. } = event {
+                before = *finished;
+            }
+        };
+        let board = plan.run(&place, &mut watch, None).unwrap();
+        assert!(before >= 3 && !board.interrupted);
+        assert_eq!(timeless(&board), timeless(&expected));
+        // Once more: nothing is left to do.
+        assert_eq!(timeless(&plan.run(&place, &mut |_| (), None).unwrap()), timeless(&expected));
+        // Other settings, and other rows, are another search.
+        let mut other = run.clone();
+        other.train.epochs = 3;
+        let error = Search::new(&other, &tables, &device).unwrap().run(&place, &mut |_| (), None).unwrap_err();
+        assert!(matches!(error, SearchError::OtherSearch { what: "settings", .. }), "{error}");
+        let other = Tables::from(table(121));
+        let error = Search::new(&run, &other, &device).unwrap().run(&place, &mut |_| (), None).unwrap_err();
+        assert!(matches!(error, SearchError::OtherSearch { what: "data", .. }), "{error}");
+    }
+
+    #[test]
+    fn shards_together_are_the_whole_search() {
+        let tables = Tables::from(table(120));
+        let run = run(&[("lr", "log:1e-3..1e-1")], Sampler::Random, 5);
+        let folder = tempfile::tempdir().unwrap();
+        let whole = search(&run, &tables, &SearchPlace::new(&folder.path().join("whole")));
+        let shards: Vec<PathBuf> = (1..=3)
+            .map(|i| {
+                let place = SearchPlace { shard: (i, 3), ..SearchPlace::new(&folder.path().join(format!("{i}"))) };
+                let board = search(&run, &tables, &place);
+                assert_eq!((board.trials.len(), board.interrupted), ([2, 2, 1][i - 1], false));
+                place.folder
+            })
+            .collect();
+        let (board, _) = crate::merge(&shards, &folder.path().join("all")).unwrap();
+        assert_eq!(timeless(&board), timeless(&whole));
+        let place = SearchPlace { shard: (4, 3), ..SearchPlace::new(&folder.path().join("no")) };
+        let error = Search::new(&run, &tables, &Device::flex()).unwrap().run(&place, &mut |_| (), None).unwrap_err();
+        assert_eq!(error.to_string(), "there is no shard 4 of 3");
+    }
+
+    #[test]
+    fn what_fails_is_a_row_with_its_reason() {
+        let tables = Tables::from(table(120));
+        let folder = tempfile::tempdir().unwrap();
+        // A rate that throws the weights into the far, and a momentum that this optimiser lacks.
+        let mut run = run(&[("lr", "0.01,1e20")], Sampler::Grid, 0);
+        run.train.optimizer = perceptra_train::Optimizer::Sgd;
+        let board = search(&run, &tables, &SearchPlace::new(folder.path()));
+        assert_eq!(board.trials[0].settings["train.learning_rate"], "0.01");
+        assert_eq!(board.trials[1].score(), None);
+        let reason = board.trials[1].error.as_deref().unwrap();
+        assert!(reason.contains("NaN or infinite") || reason.contains("diverged"), "{reason}");
+
+        let folder = tempfile::tempdir().unwrap();
+        run.search.space.insert("lr".into(), "1e20,1e21".into());
+        let device = Device::flex();
+        let plan = Search::new(&run, &tables, &device).unwrap();
+        let board = plan.run(&SearchPlace::new(folder.path()), &mut |_| (), None).unwrap();
+        assert!(matches!(plan.refit(&board, &mut ()), Err(SearchError::AllFailed { .. })));
+    }
+
+    #[test]
+    fn searches_that_cannot_be_are_errors() {
+        let tables = Tables::from(table(50));
+        let message = |run: &RunConfig| Search::new(run, &tables, &Device::flex()).unwrap_err().to_string();
+        let good = run(&[("lr", "0.1,0.2")], Sampler::Grid, 0);
+        let with = |change: &dyn Fn(&mut RunConfig)| {
+            let mut run = good.clone();
+            change(&mut run);
+            message(&run)
+        };
+        assert!(with(&|r| r.search.space.clear()).contains("the search space is empty"));
+        assert!(with(&|r| r.search.repeats = 0).contains("repeats is 0"));
+        assert!(with(&|r| r.split.validation = 0.0).contains("no validation rows"));
+        assert!(with(&|r| r.search.metric = Some(Metric::Accuracy)).contains("accuracy cannot be monitored"));
+        assert!(with(&|r| r.search.metric = Some(Metric::Loss)).contains("differ in their loss"));
+        assert!(with(&|r| r.search.folds = Some(1)).contains("1 folds"));
+        assert!(with(&|r| (r.search.sampler, r.search.trials) = (Sampler::Random, 0)).contains("trials is 0"));
+    }
+}

@@ -1,0 +1,319 @@
+//! `perceptra search`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use perceptra::model::{MetricValues, Sampler, Trained};
+use perceptra::search::{Leaderboard, Search, SearchError, SearchEvent, SearchPlace, merge};
+use perceptra::train::{Metric, write_atomic};
+use perceptra::{ModelError, RunConfig, choose};
+use serde_json::json;
+
+use crate::run_args::{RunArgs, named};
+use crate::train::stem;
+use crate::{CliError, note, print, print_json, report, signals};
+
+/// Tries many settings at once, ranks them on rows that did not train them, and trains the best.
+///
+/// The test rows are looked at once, for the best model. What is finished is kept: after an interruption --resume goes on.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  perceptra search data/concrete.csv --target compressive_strength --grid lr=0.01,0.003 --grid hidden=32,64x64
+  perceptra search data/concrete.csv --target compressive_strength --folds 5 --random 60 \\
+      --space lr=log:1e-4..1e-1 --space dropout=0..0.5 --space hidden=choice:32,64,64x64,128x64
+  perceptra search --resume concrete-search
+  perceptra search sales.csv --target revenue --sobol 200 --space lr=log:1e-4..1e-1 --shard 3/8 -o shard-3
+  perceptra search merge shard-1 shard-2 shard-3 -o all"
+)]
+pub(crate) struct SearchArgs {
+    #[command(subcommand)]
+    command: Option<SearchCommand>,
+    #[command(flatten)]
+    run: RunArgs,
+    /// The folder of the search, which must be new [default: the table's name with -search]
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// No progress bar and no notes
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// A setting and its values, such as lr=0.1,0.01 or hidden=32,64x64 (repeatable)
+    #[arg(long, value_name = "KEY=VALUES", value_parser = pair, help_heading = "Search")]
+    grid: Vec<(String, String)>,
+    /// A setting and its range, such as lr=log:1e-4..1e-1, dropout=0..0.5, hidden=int:8..256 (repeatable)
+    #[arg(long, value_name = "KEY=RANGE", value_parser = pair, help_heading = "Search")]
+    space: Vec<(String, String)>,
+    /// Try N points at random, instead of every combination
+    #[arg(long, value_name = "N", group = "sampler", help_heading = "Search")]
+    random: Option<usize>,
+    /// Try N points, one in each of N strata of every setting
+    #[arg(long, value_name = "N", group = "sampler", help_heading = "Search")]
+    latin_hypercube: Option<usize>,
+    /// Try N points of a Sobol sequence
+    #[arg(long, value_name = "N", group = "sampler", help_heading = "Search")]
+    sobol: Option<usize>,
+    /// Cross-validate each point with N folds instead of judging it on the validation rows
+    #[arg(long, value_name = "N", help_heading = "Search")]
+    folds: Option<usize>,
+    /// Divide the rows anew so many times [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Search")]
+    repeats: Option<usize>,
+    /// What points are ranked by [default: --monitor, else rmse or log-loss]
+    #[arg(long, value_name = "METRIC", value_parser = named::<Metric>, help_heading = "Search")]
+    metric: Option<Metric>,
+    /// Trials at once [default: one a thread of the CPU]
+    #[arg(long, value_name = "N", help_heading = "Search")]
+    workers: Option<usize>,
+    /// Run every N-th trial from the I-th on: the others are for other machines
+    #[arg(long, value_name = "I/N", value_parser = shard, help_heading = "Search")]
+    shard: Option<(usize, usize)>,
+    /// Go on with the search of this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["output", "config", "grid", "space", "sampler"], help_heading = "Search")]
+    resume: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum SearchCommand {
+    /// Join the shards of one search, and train the best
+    Merge(MergeArgs),
+}
+
+#[derive(Debug, Args)]
+struct MergeArgs {
+    /// The folders of the shards
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
+    /// The folder of the joined search, which must be new
+    #[arg(short, long, value_name = "FOLDER")]
+    output: PathBuf,
+    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]... [default: as the search had it]
+    #[arg(long)]
+    device: Option<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, values)) if !key.trim().is_empty() && !values.is_empty() => {
+            Ok((key.trim().to_owned(), values.to_owned()))
+        }
+        _ => Err("it is written KEY=VALUES, such as lr=0.1,0.01".to_owned()),
+    }
+}
+
+fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    parts
+        .filter(|(i, n)| (1..=*n).contains(i))
+        .ok_or_else(|| "it is written I/N, I from 1 to N, such as 3/8".to_owned())
+}
+
+impl SearchArgs {
+    fn resolve(&self) -> Result<RunConfig, CliError> {
+        let mut run = match &self.resume {
+            Some(folder) => {
+                let file = folder.join("search.toml");
+                match file.exists() {
+                    true => self.run.apply(RunConfig::read(&file)?)?,
+                    false => return Err(SearchError::NoSearch { folder: folder.clone() }.into()),
+                }
+            }
+            None => self.run.resolve()?,
+        };
+        let search = &mut run.search;
+        search.space.extend(self.grid.iter().chain(&self.space).cloned());
+        for (sampler, trials) in [
+            (Sampler::Random, self.random),
+            (Sampler::LatinHypercube, self.latin_hypercube),
+            (Sampler::Sobol, self.sobol),
+        ] {
+            if let Some(trials) = trials {
+                (search.sampler, search.trials) = (sampler, trials);
+            }
+        }
+        search.folds = self.folds.or(search.folds);
+        search.repeats = self.repeats.unwrap_or(search.repeats);
+        search.metric = self.metric.or(search.metric);
+        Ok(run)
+    }
+}
+
+pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
+    if let Some(SearchCommand::Merge(args)) = &args.command {
+        return join(args);
+    }
+    let run = args.resolve()?;
+    let folder = args
+        .resume
+        .clone()
+        .or_else(|| args.output.clone())
+        .unwrap_or_else(|| format!("{}-search", stem(&run.data.table)).into());
+    let choice = choose(&run.output.device)?;
+    let tables = run.tables()?;
+    let search = Search::new(&run, &tables, &choice.device)?;
+    let place = SearchPlace {
+        resume: args.resume.is_some(),
+        shard: args.shard.unwrap_or((1, 1)),
+        workers: args.workers,
+        ..SearchPlace::new(&folder)
+    };
+    signals::watch();
+    let quiet = args.quiet || args.json;
+    let bar = Bar::new(quiet, search.metric());
+    let board = search.run(&place, &mut |event| bar.observe(event), signals::came())?;
+    bar.0.finish_and_clear();
+    if board.interrupted {
+        let done = board.trials.len();
+        let message = format!(
+            "{done} of {} trials are finished; perceptra search --resume {} goes on",
+            board.planned,
+            folder.display()
+        );
+        return Err(CliError::interrupted(message.clone()).unwrap_or(CliError::Other { message, hint: None }));
+    }
+    if place.shard != (1, 1) && board.trials.len() < board.planned {
+        if !args.json {
+            print(&table(&board))?;
+            let (i, n) = place.shard;
+            return print(&format!(
+                "\nshard {i} of {n}: {} of {} trials; perceptra search merge joins the shards\n",
+                board.trials.len(),
+                board.planned
+            ));
+        }
+        return print_json(&json!({ "folder": folder, "metric": board.metric, "trials": board.trials }));
+    }
+    finish(&search, &board, &run, &folder, args.json)
+}
+
+fn join(args: &MergeArgs) -> Result<(), CliError> {
+    let (board, text) = merge(&args.folders, &args.output)?;
+    let mut run = RunConfig::from_toml("search.toml", &text)?;
+    if let Some(device) = &args.device {
+        run.output.device.clone_from(device);
+    }
+    if !args.json && board.trials.len() < board.planned {
+        note(&format!("note: {} of {} trials are there", board.trials.len(), board.planned));
+    }
+    let choice = choose(&run.output.device)?;
+    let tables = run.tables()?;
+    let search = Search::new(&run, &tables, &choice.device)?;
+    finish(&search, &board, &run, &args.output, args.json)
+}
+
+/// Trains the best, and shows what was found.
+fn finish(
+    search: &Search<'_>,
+    board: &Leaderboard,
+    run: &RunConfig,
+    folder: &Path,
+    json: bool,
+) -> Result<(), CliError> {
+    let (mut best_run, trained) = search.refit(board, &mut ())?;
+    let (model, file) = (folder.join("best.perceptra"), folder.join("best.toml"));
+    trained.model.save(&model)?;
+    best_run.output.model = Some(model.clone());
+    write_atomic(&file, |out| std::io::Write::write_all(out, best_run.to_toml().as_bytes()))
+        .map_err(|source| ModelError::Write { path: file.clone(), source })?;
+    if json {
+        return print_json(&json!({
+            "folder": folder,
+            "model": model,
+            "metric": board.metric,
+            "trials": board.trials,
+            "test": trained.model.metrics(),
+        }));
+    }
+    let cases = search.cases();
+    let judged = match (run.search.folds, run.search.repeats) {
+        (Some(folds), 1) => format!("by cross-validation with {folds} folds"),
+        (Some(folds), n) => format!("by {n} cross-validations with {folds} folds"),
+        (None, _) if cases > 1 => format!("on {cases} sets of validation rows"),
+        (None, _) => "on the validation rows".to_owned(),
+    };
+    print(&format!("{}: {} trials, judged {judged}\n\n", run.data.table.display(), board.trials.len()))?;
+    print(&table(board))?;
+    print(&summary(&trained, board, &model, folder))
+}
+
+/// Trials that are shown.
+const SHOWN: usize = 10;
+
+fn table(board: &Leaderboard) -> String {
+    let keys = board.keys();
+    let metric = board.metric.to_string();
+    let shorts = keys.iter().map(|key| key.rsplit('.').next().unwrap_or(key));
+    let header: Vec<&str> = ["trial", metric.as_str()].into_iter().chain(shorts).chain(["seconds"]).collect();
+    let ranked = board.trials.iter().filter(|t| t.score().is_some()).take(SHOWN);
+    let rows = ranked.map(|trial| {
+        let score = match (trial.score(), trial.deviation()) {
+            (Some(mean), Some(deviation)) => format!("{} ± {}", report::number(mean), report::number(deviation)),
+            (Some(mean), None) => report::number(mean),
+            (None, _) => String::new(),
+        };
+        let values = keys.iter().map(|key| trial.settings.get(*key).map_or("", |v| v.trim_matches('"')).to_owned());
+        [trial.number.to_string(), score].into_iter().chain(values).chain([format!("{:.2}", trial.seconds)]).collect()
+    });
+    report::table(&header, rows.collect())
+}
+
+fn summary(trained: &Trained, board: &Leaderboard, model: &Path, folder: &Path) -> String {
+    let mut text = String::new();
+    let ranked = board.trials.iter().filter(|t| t.score().is_some()).count();
+    let failed: Vec<_> = board.trials.iter().filter_map(|t| t.error.as_ref()).collect();
+    if ranked > SHOWN {
+        text += &format!("... and {} more\n", ranked - SHOWN);
+    }
+    if let Some(reason) = failed.first() {
+        text += &format!("{} failed, such as: {reason}\n", failed.len());
+    }
+    text += &format!("\nbest: trial {}, {}\n", board.trials[0].number, trained.model.network());
+    if let Some(metrics) = trained.model.metrics() {
+        let score = match &metrics.values {
+            MetricValues::Regression(m) => m.get(board.metric),
+            MetricValues::Classification { metrics, .. } => metrics.get(board.metric),
+        };
+        let score = score.map_or_else(String::new, report::number);
+        text += &format!("{} on {} test rows: {score}\n", board.metric, metrics.rows);
+    }
+    text + &format!("model: {}\nall trials: {}\n", model.display(), folder.join("leaderboard.csv").display())
+}
+
+/// A bar with the trials done, the best so far and the time left.
+struct Bar(ProgressBar, Metric);
+
+impl Bar {
+    fn new(quiet: bool, metric: Metric) -> Self {
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("trial {pos}/{len} {bar:24} {msg}  {eta} left") {
+            bar.set_style(style);
+        }
+        Self(bar, metric)
+    }
+
+    fn observe(&self, event: &SearchEvent<'_>) {
+        match event {
+            SearchEvent::Started { planned, finished } => {
+                self.0.set_length(*planned as u64);
+                self.0.set_position(*finished as u64);
+                self.0.reset_eta();
+            }
+            SearchEvent::Trial { finished, best, .. } => {
+                if let Some(best) = best {
+                    self.0.set_message(format!("best {} {}", self.1, report::number(*best)));
+                }
+                self.0.set_position(*finished as u64);
+            }
+            _ => {}
+        }
+    }
+}

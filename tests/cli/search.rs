@@ -1,0 +1,183 @@
+//! Searches, as a user makes them.
+
+use std::process::{Command, Stdio};
+
+use crate::{Folder, data};
+
+fn args<'a>(table: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let common = ["--target", "compressive_strength", "--device", "cpu", "--epochs", "8", "--seed", "3"];
+    [&["search", table], &common[..], more].concat()
+}
+
+/// A ranking without what depends on the clock.
+fn ranking(folder: &Folder, name: &str) -> Vec<Vec<String>> {
+    let text = folder.read(&format!("{name}/leaderboard.csv"));
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let seconds = reader.headers().unwrap().iter().position(|h| h == "seconds").unwrap();
+    let row = |r: Result<csv::StringRecord, csv::Error>| {
+        r.unwrap().iter().enumerate().filter(|(i, _)| *i != seconds).map(|(_, v)| v.to_owned()).collect()
+    };
+    reader.records().map(row).collect()
+}
+
+#[test]
+fn a_grid_is_ranked_and_the_best_is_kept() {
+    let folder = Folder::new();
+    let table = data("concrete.csv");
+    let text = folder.ok(&args(&table, &["--grid", "lr=0.01,1e-6", "--grid", "hidden=16,8x4", "-o", "found"]));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].ends_with("concrete.csv: 4 trials, judged on the validation rows"), "{text}");
+    assert!(lines[2].split_whitespace().eq(["trial", "rmse", "hidden", "learning_rate", "seconds"]), "{text}");
+    assert!(text.contains("rmse on 206 test rows: ") && text.contains("model: found/best.perceptra"), "{text}");
+    let ranks = ranking(&folder, "found");
+    assert_eq!(ranks.len(), 4);
+    assert!(ranks[..2].iter().all(|r| r.last().unwrap() == "0.01"), "{ranks:?}");
+    for name in ["best.toml", "trial-1.toml", "trial-4.toml", "search.toml", "journal.jsonl", "leaderboard.json"] {
+        assert!(folder.path(&format!("found/{name}")).exists(), "{name}");
+    }
+    // The best model is used as any other, and its run file makes it again.
+    let before = folder.json(&["evaluate", "found/best.perceptra", &table, "--json"]);
+    folder.ok(&["train", "--config", "found/best.toml", "--output", "again.perceptra"]);
+    assert_eq!(folder.json(&["evaluate", "again.perceptra", &table, "--json"]), before);
+    // Its trial has the score that the trial's run file gives.
+    let trial = format!("found/trial-{}.toml", ranks[0][1]);
+    let alone = folder.json(&["train", "--config", &trial, "--output", "trial.perceptra", "--json"]);
+    assert_eq!(alone["validation"]["rmse"].as_f64().unwrap().to_string(), ranks[0][2]);
+}
+
+#[test]
+fn a_run_file_says_what_to_search_and_json_what_was_found() {
+    let folder = Folder::new();
+    let run = format!(
+        "[data]\ntable = {:?}\ntarget = [\"species\"]\n[train]\nepochs = 5\n[output]\ndevice = \"cpu\"\n\
+         [search]\nsampler = \"sobol\"\ntrials = 3\nfolds = 3\nmetric = \"accuracy\"\n\
+         space = {{ lr = \"log:1e-3..1e-1\", \"encoder.scaling\" = \"standard,quantile\" }}\n",
+        data("penguins.csv")
+    );
+    folder.write("run.toml", run);
+    let json = folder.json(&["search", "--config", "run.toml", "--json"]);
+    assert_eq!((json["folder"].as_str(), json["metric"].as_str()), (Some("penguins-search"), Some("accuracy")));
+    let trials = json["trials"].as_array().unwrap();
+    assert!(trials.len() == 3 && trials.iter().all(|t| t["scores"].as_array().unwrap().len() == 3), "{json}");
+    assert_eq!(json["test"]["rows"], 69);
+    // A flag overrides the file; train does not mind the section.
+    let text = folder.ok(&["search", "--config", "run.toml", "--random", "2", "--repeats", "2", "-o", "two"]);
+    assert!(text.contains("2 trials, judged by 2 cross-validations with 3 folds"), "{text}");
+    folder.ok(&["train", "--config", "run.toml", "--quiet"]);
+}
+
+#[test]
+fn a_search_that_is_killed_goes_on() {
+    let folder = Folder::new();
+    let table = data("concrete.csv");
+    let flags = ["--space", "lr=log:1e-4..1e-1", "--random", "40", "--hidden", "64,64", "--workers", "2"];
+    folder.ok(&args(&table, &[&flags[..], &["-o", "whole"]].concat()));
+    let begin = |name: &str| {
+        let mut all = args(&table, &flags);
+        all.extend(["-o", name]);
+        Command::new(env!("CARGO_BIN_EXE_perceptra"))
+            .args(all)
+            .current_dir(folder.path("."))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let mut killed = begin("killed");
+    let lines = || std::fs::read_to_string(folder.path("killed/journal.jsonl")).map_or(0, |text| text.lines().count());
+    let start = std::time::Instant::now();
+    while lines() < 4 && start.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(lines() >= 4);
+    folder.ok(&["search", "--resume", "killed"]);
+    assert_eq!(ranking(&folder, "killed"), ranking(&folder, "whole"));
+    // A new search does not take its place.
+    let out = folder.run(&args(&table, &[&flags[..], &["-o", "killed"]].concat()));
+    assert_eq!(out.code, Some(1));
+    assert_eq!(
+        out.stderr,
+        "error: killed: this folder holds a search already\nhint: --resume goes on with it; for a new one choose another --output\n"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_search_in_order() {
+    let folder = Folder::new();
+    let table = data("concrete.csv");
+    let all = args(&table, &["--space", "lr=log:1e-4..1e-1", "--random", "500", "--hidden", "64,64", "-o", "s"]);
+    let child = Command::new(env!("CARGO_BIN_EXE_perceptra"))
+        .args(all)
+        .current_dir(folder.path("."))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    while !folder.path("s/trial-1.toml").exists() && start.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(130));
+    let text = String::from_utf8(out.stderr).unwrap();
+    assert!(text.contains("of 500 trials are finished; perceptra search --resume s goes on"), "{text}");
+    assert!(!ranking(&folder, "s").is_empty() && !folder.path("s/best.perceptra").exists());
+}
+
+#[test]
+fn shards_on_several_processes_are_joined() {
+    let folder = Folder::new();
+    let table = data("concrete.csv");
+    let flags = ["--space", "lr=log:1e-4..1e-1", "--latin-hypercube", "7", "--folds", "2"];
+    let whole = folder.ok(&args(&table, &[&flags[..], &["-o", "whole"]].concat()));
+    std::thread::scope(|scope| {
+        for i in 1..=3 {
+            let (folder, table) = (&folder, &table);
+            scope.spawn(move || {
+                let (shard, name) = (format!("{i}/3"), format!("part-{i}"));
+                let text = folder.ok(&args(table, &[&flags[..], &["--shard", &shard, "-o", &name]].concat()));
+                assert!(text.contains(&format!("shard {i} of 3: ")), "{text}");
+                assert!(!folder.path(&format!("{name}/best.perceptra")).exists());
+            });
+        }
+    });
+    let merged = folder.ok(&["search", "merge", "part-1", "part-2", "part-3", "-o", "all"]);
+    assert_eq!(ranking(&folder, "all"), ranking(&folder, "whole"));
+    let best = |text: &str| {
+        text.lines()
+            .filter(|l| l.starts_with("best: ") || l.starts_with("rmse on "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(best(&merged), best(&whole));
+    let bytes = |name: &str| std::fs::read(folder.path(&format!("{name}/best.perceptra"))).unwrap();
+    assert!(bytes("all") == bytes("whole"));
+}
+
+#[test]
+fn what_cannot_be_searched_is_said() {
+    let folder = Folder::new();
+    let table = data("concrete.csv");
+    for (flags, code, message) in [
+        (&[] as &[&str], 1, "error: the search space is empty\nhint: say what to search"),
+        (&["--grid", "learningrate=0.1"], 1, "error: `learningrate` cannot be searched: there is no such key"),
+        (&["--grid", "learningrate=0.1"], 1, "hint: did you mean `learning_rate`?"),
+        (&["--space", "lr=0.1..0.2"], 1, "error: `train.learning_rate` is a range, and a grid needs a list"),
+        (&["--space", "lr=log:0..1", "--random", "3"], 1, "begins above 0"),
+        (&["--space", "lr", "--random", "3"], 2, "it is written KEY=VALUES"),
+        (&["--grid", "lr=0.1", "--shard", "4/3"], 2, "it is written I/N"),
+        (&["--grid", "lr=0.1", "--random", "3", "--sobol", "3"], 2, "cannot be used with"),
+        (&["--grid", "lr=0.1", "--metric", "accuracy"], 1, "the metric accuracy cannot be monitored"),
+        (&["--grid", "lr=0.1,0.2", "--stream"], 1, "searches are made on tables in memory"),
+        (&["--resume", "nowhere"], 1, "error: nowhere: there is no search in this folder"),
+        (&["--grid", "lr=1e30,1e31", "--optimizer", "sgd"], 1, "error: no trial came to a result"),
+    ] {
+        let out = folder.run(&args(&table, flags));
+        assert_eq!(out.code, Some(code), "{flags:?}: {}", out.stderr);
+        assert!(out.stderr.contains(message), "{flags:?}: {}", out.stderr);
+    }
+}
