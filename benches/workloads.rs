@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use perceptra::train::{Batch, Engine, Optimizer, TrainConfig};
+use perceptra::train::{Batch, Engine, Member, Optimizer, TrainConfig, fit_many};
 use perceptra::{Activation, Control, Dataset, Event, FeedForwardConfig, choose, fit};
 use perceptra_random::{Purpose, Stream};
 use serde::Deserialize;
@@ -89,11 +89,8 @@ fn time(
     };
     let (x, y) = (normal(work.rows * inputs, 0), normal(work.rows * outputs, 1));
     let data = Dataset::from_rows(x, y, (inputs, outputs), device)?;
-    let models = work.models.unwrap_or(1);
     let steps = work.rows / work.batch;
-    let (mut timed, mut took) = (0, 0.0);
-    // A sweep trains its models one after another.
-    for model in 0..models {
+    let member = |model: usize, models: usize| {
         let network = FeedForwardConfig::new(inputs, outputs)
             .with_widths(&work.dims[1..work.dims.len() - 1], Activation::Relu)
             .with_seed(model as u64)
@@ -109,24 +106,27 @@ fn time(
             engine,
             ..TrainConfig::default()
         };
-        let mut start = Instant::now();
-        let mut observer = |event: &Event<'_>| {
-            if let Event::Epoch { epoch, .. } = event {
-                match (models, epoch.epoch) {
-                    (1, 1) => start = Instant::now(),
-                    (1, _) => timed += steps,
-                    // One model of a sweep is for warming up.
-                    _ if model > 0 => timed += steps,
-                    _ => {}
-                }
-            }
-            let enough = models == 1 && timed > 0 && start.elapsed().as_secs_f64() >= seconds;
-            if enough { Control::Stop } else { Control::Continue }
-        };
-        fit(network, &data, None, &config, &mut observer)?;
-        if models == 1 || model > 0 {
-            took += start.elapsed().as_secs_f64();
-        }
+        Ok::<_, Box<dyn std::error::Error>>(Member { network, train: &data, validation: None, config })
+    };
+    if let Some(models) = work.models {
+        let members = (0..models).map(|model| member(model, models)).collect::<Result<Vec<_>, _>>()?;
+        // Two for warming up.
+        fit_many(members[..2].to_vec());
+        let start = Instant::now();
+        fit_many(members).into_iter().collect::<Result<Vec<_>, _>>()?;
+        return Ok((steps * work.epochs.unwrap_or(1), start.elapsed().as_secs_f64(), models));
     }
-    Ok(if models == 1 { (timed, took, 1) } else { (timed / (models - 1), took, models - 1) })
+    let (mut timed, mut start) = (0, Instant::now());
+    let mut observer = |event: &Event<'_>| {
+        if let Event::Epoch { epoch, .. } = event {
+            match epoch.epoch {
+                1 => start = Instant::now(),
+                _ => timed += steps,
+            }
+        }
+        if timed > 0 && start.elapsed().as_secs_f64() >= seconds { Control::Stop } else { Control::Continue }
+    };
+    let Member { network, train, config, .. } = member(0, 1)?;
+    fit(network, train, None, &config, &mut observer)?;
+    Ok((timed, start.elapsed().as_secs_f64(), 1))
 }
