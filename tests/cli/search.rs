@@ -67,6 +67,21 @@ fn a_run_file_says_what_to_search_and_json_what_was_found() {
 }
 
 #[test]
+fn halving_drops_most_trials_early() {
+    let folder = Folder::new();
+    let table = data("concrete.csv");
+    let json = folder.json(&args(&table, &["--space", "lr=log:1e-4..1e-1", "--sobol", "9", "--halving", "--json"]));
+    let mut budgets: Vec<Option<u64>> =
+        json["trials"].as_array().unwrap().iter().map(|t| t["budget"].as_u64()).collect();
+    budgets.sort_unstable();
+    // 8 epochs are 2 and 8: 3 of 9 go on.
+    assert_eq!(budgets, [&[None; 3][..], &[Some(2); 6]].concat());
+    assert!(json["trials"][0]["budget"].is_null());
+    let out = folder.run(&args(&table, &["--grid", "lr=0.1", "--halving", "1", "-o", "x"]));
+    assert!(out.stderr.contains("halving is below 2"), "{}", out.stderr);
+}
+
+#[test]
 fn a_search_that_is_killed_goes_on() {
     let folder = Folder::new();
     let table = data("concrete.csv");

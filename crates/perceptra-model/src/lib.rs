@@ -38,4 +38,4 @@ pub use gradients::check_gradients;
 pub use model::{MetricValues, Metrics, Model, Predictions};
 pub use run::{DataConfig, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions, Tables};
 pub use stream::Streamed;
-pub use train::{Parts, Trained, resume, train};
+pub use train::{Parts, Stage, Trained, resume, train, train_stage};

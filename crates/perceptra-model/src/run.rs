@@ -68,6 +68,9 @@ pub struct SearchOptions {
     /// Folds of a cross-validation of each point; without, it is judged on the validation rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
+    /// η of successive halving: all points are trained for a few epochs, one in η goes on for η times as many, and so on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub halving: Option<usize>,
     /// How often the rows are divided anew into folds, or into training and validation rows.
     pub repeats: usize,
     /// What points are ranked by; by default `train.monitor`, and where that is the loss, `rmse` or `log-loss`.
@@ -92,7 +95,15 @@ pub enum Sampler {
 
 impl Default for SearchOptions {
     fn default() -> Self {
-        Self { space: BTreeMap::new(), sampler: Sampler::Grid, trials: 50, folds: None, repeats: 1, metric: None }
+        Self {
+            space: BTreeMap::new(),
+            sampler: Sampler::Grid,
+            trials: 50,
+            folds: None,
+            halving: None,
+            repeats: 1,
+            metric: None,
+        }
     }
 }
 

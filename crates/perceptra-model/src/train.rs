@@ -1,10 +1,13 @@
 //! From a table to a model.
 
+use std::sync::atomic::AtomicBool;
+
 use burn::tensor::Device;
 use perceptra_data::{DataError, EncodeReport, Encoder, Schema, Split, Table, Task, strata, target_numbers};
 use perceptra_nn::{Activation, FeedForwardConfig, Loss};
 use perceptra_train::{
-    ClassWeights, History, Metric, Observer, StopReason, TrainConfig, fit, fit_blocks, resume_blocks,
+    ClassWeights, Control, Event, History, Metric, Observer, StopReason, TrainConfig, TrainError, TrainState, fit,
+    fit_blocks, resume_blocks,
 };
 
 use crate::checkpoint::{Fingerprint, Folder, Keeper};
@@ -41,7 +44,60 @@ pub fn train(
     device: &Device,
     observer: &mut impl Observer,
 ) -> Result<Trained, ModelError> {
-    train_from(run, None, tables, device, observer)
+    train_from(run, None, None, tables, device, observer)
+}
+
+/// A run that was trained up to an epoch.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// The best model so far.
+    pub trained: Trained,
+    /// The run as it is, to go on from; none if it has come to its end.
+    pub state: Option<TrainState>,
+}
+
+/// As [`train`], up to the epoch `until`, from the `state` of an earlier stage of the same run: stage by stage, on the CPU
+/// backends, the result has the bits of one run.
+///
+/// # Errors
+///
+/// As [`train`].
+pub fn train_stage(
+    run: &RunConfig,
+    tables: &Tables,
+    device: &Device,
+    state: Option<&TrainState>,
+    until: usize,
+    observer: &mut impl Observer,
+) -> Result<Stage, ModelError> {
+    let mut stop = StopAt { observer, until, state: None };
+    let trained = train_from(run, None, state, tables, device, &mut stop)?;
+    let state = stop.state.transpose()?.filter(|_| trained.model.history().stop == StopReason::Asked);
+    Ok(Stage { trained, state })
+}
+
+/// Stops a run after an epoch and keeps its state, beside another observer.
+struct StopAt<'a, O> {
+    observer: &'a mut O,
+    until: usize,
+    state: Option<Result<TrainState, TrainError>>,
+}
+
+impl<O: Observer> Observer for StopAt<'_, O> {
+    fn observe(&mut self, event: &Event<'_>) -> Control {
+        let asked = self.observer.observe(event);
+        match event {
+            Event::Epoch { epoch, run: Some(run), .. } if epoch.epoch >= self.until => {
+                self.state = Some(run.state());
+                Control::Stop
+            }
+            _ => asked,
+        }
+    }
+
+    fn interrupt(&self) -> Option<&AtomicBool> {
+        self.observer.interrupt()
+    }
 }
 
 /// Goes on with the run of which `checkpoint` is, as [`train`]: on the CPU backends the model has the bits of a run without
@@ -57,12 +113,13 @@ pub fn resume(
     device: &Device,
     observer: &mut impl Observer,
 ) -> Result<Trained, ModelError> {
-    train_from(run, Some(checkpoint), tables, device, observer)
+    train_from(run, Some(checkpoint), None, tables, device, observer)
 }
 
 fn train_from(
     run: &RunConfig,
     from: Option<&Checkpoint>,
+    state: Option<&TrainState>,
     tables: &Tables,
     device: &Device,
     observer: &mut impl Observer,
@@ -118,7 +175,7 @@ fn train_from(
     let missing = run.data.read.missing.clone();
     let about = About { schema, missing, encoder, network: network_config, training, loss, history, metrics: None };
     let mut keeper = Keeper::new(run, folder, about.clone(), data, from, device, observer)?;
-    let (state, validation_data) = (from.map(|from| &from.state), validation_data.as_ref());
+    let (state, validation_data) = (from.map(|from| &from.state).or(state), validation_data.as_ref());
     let fitted = match &tables.stream {
         None => {
             let train_data = train_rows.dataset(&units, device)?;

@@ -23,6 +23,12 @@ pub struct Trial {
     pub seconds: f64,
     /// Why it has no result.
     pub error: Option<String>,
+    /// The epochs after which successive halving ended it; none for one that was trained to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<usize>,
+    /// Its mean score at each rung of successive halving that it was through with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rungs: Vec<f64>,
 }
 
 /// Trials, the best first.
@@ -59,7 +65,10 @@ impl Leaderboard {
     pub(crate) fn new(metric: Metric, planned: usize, mut trials: Vec<Trial>, interrupted: bool) -> Self {
         trials.sort_by(|a, b| {
             let rank = |trial: &Trial| trial.score().filter(|s| s.is_finite());
+            // Scores after different epochs are not compared: who was trained longer had been better.
+            let epochs = |trial: &Trial| trial.budget.unwrap_or(usize::MAX);
             match (rank(a), rank(b)) {
+                (Some(_), Some(_)) if a.budget != b.budget => epochs(b).cmp(&epochs(a)),
                 (Some(x), Some(y)) if metric.more_is_better() => y.total_cmp(&x),
                 (Some(x), Some(y)) => x.total_cmp(&y),
                 (x, y) => y.is_some().cmp(&x.is_some()),
@@ -134,6 +143,8 @@ mod tests {
             epochs: vec![3; scores.len()],
             seconds: 0.5,
             error: error.map(str::to_owned),
+            budget: None,
+            rungs: Vec::new(),
         }
     }
 

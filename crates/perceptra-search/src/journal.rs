@@ -153,7 +153,16 @@ mod tests {
 
     fn trial(number: usize) -> Trial {
         let settings = [("train.seed".to_owned(), number.to_string())].into();
-        Trial { number, settings, scores: vec![number as f64], epochs: vec![1], seconds: 0.0, error: None }
+        Trial {
+            number,
+            settings,
+            scores: vec![number as f64],
+            epochs: vec![1],
+            seconds: 0.0,
+            error: None,
+            budget: None,
+            rungs: Vec::new(),
+        }
     }
 
     #[test]

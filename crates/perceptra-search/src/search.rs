@@ -1,16 +1,16 @@
 //! Trials, many at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use burn::tensor::Device;
 use perceptra_data::{Encoder, Schema, Task};
-use perceptra_model::{MetricValues, Metrics, ModelError, Parts, RunConfig, Tables, Trained, train};
-use perceptra_train::{Control, Event, Metric, Observer, StopReason, threads, with_threads};
+use perceptra_model::{MetricValues, Metrics, ModelError, Parts, RunConfig, Tables, Trained, train, train_stage};
+use perceptra_train::{Control, Event, Metric, Observer, StopReason, TrainState, threads, with_threads};
 
 use crate::board::write;
 use crate::journal::{Head, Journal};
@@ -74,10 +74,25 @@ pub enum SearchEvent<'a> {
 
 /// What became of a trial on one of its cases.
 enum Outcome {
-    Score { score: f64, epoch: usize, seconds: f64 },
-    Failed { reason: String, seconds: f64 },
+    /// With the state to go on from, if there is more to train.
+    Score {
+        score: f64,
+        epoch: usize,
+        seconds: f64,
+        state: Option<Box<TrainState>>,
+    },
+    Failed {
+        reason: String,
+        seconds: f64,
+    },
     Interrupted,
 }
+
+/// The outcomes of trials on each case, by their numbers.
+type Standing = BTreeMap<usize, Vec<Outcome>>;
+
+/// What a rung does with a trial that is through: its outcomes on each case.
+type Through<'a> = dyn FnMut(usize, Vec<Outcome>) -> Result<(), SearchError> + 'a;
 
 /// An observer that only passes an interrupt on.
 struct Interrupt<'a>(Option<&'a AtomicBool>);
@@ -115,6 +130,9 @@ impl<'a> Search<'a> {
         base.checkpoint.folder = None;
         let space = Space::parse(&base, &options.space)?;
         let points = space.points(&base, options.sampler, options.trials, run.train.seed)?;
+        if options.halving.is_some_and(|factor| factor < 2) {
+            return settings("halving is below 2: one trial in so many goes on to the next rung");
+        }
         if points.is_empty() {
             return settings("trials is 0, it must be at least 1");
         }
@@ -154,6 +172,8 @@ impl<'a> Search<'a> {
     /// `trial-N.toml`, which `perceptra train --config` takes; a search that is interrupted, or killed, goes on from there with
     /// [`SearchPlace::resume`]. A trial that fails, or diverges, is a row with its reason.
     ///
+    /// With `halving` all trials are trained for a few epochs first, and the best of them go on from where they stand, rung by rung.
+    ///
     /// The result does not depend on how many trials run at once.
     ///
     /// # Errors
@@ -178,18 +198,103 @@ impl<'a> Search<'a> {
         let finished = mine.len() - open.len();
         watch(&SearchEvent::Started { planned: mine.len(), finished });
 
+        let budgets = self.budgets(mine.len());
+        let (mut alive, mut standing, mut count) = (mine.clone(), Standing::new(), finished);
+        // The scores of each trial at the rungs it has passed.
+        let mut rungs: BTreeMap<usize, Vec<f64>> = trials.iter().map(|t| (t.number, t.rungs.clone())).collect();
+        for (rung, &budget) in budgets.iter().enumerate() {
+            let last = rung + 1 == budgets.len();
+            let open: Vec<usize> = alive.iter().copied().filter(|n| !done.contains(n)).collect();
+            let mut keep = |trial: Trial| -> Result<(), SearchError> {
+                journal.add(&trial)?;
+                self.write_run(&place.folder, trial.number)?;
+                count += 1;
+                trials.push(trial);
+                let best = best_of(&trials, self.metric);
+                watch(&SearchEvent::Trial { trial: &trials[trials.len() - 1], finished: count, best });
+                Ok(())
+            };
+            let mut through = Standing::new();
+            let complete = self.rung(&open, budget, standing, place.workers, interrupt, &mut |number, outcomes| {
+                let trial = self.trial(number, &outcomes, budget, rungs.get(&number));
+                if last || trial.error.is_some() {
+                    return keep(trial);
+                }
+                through.insert(number, outcomes);
+                Ok(())
+            })?;
+            if last || !complete {
+                break;
+            }
+            // The best go on. What those had that were decided before, the journal knows.
+            for (number, outcomes) in &through {
+                let scores = rungs.entry(*number).or_default();
+                scores.extend(self.trial(*number, outcomes, budget, None).score());
+            }
+            let score = |n: &usize| rungs.get(n).and_then(|scores| scores.get(rung)).copied();
+            let mut ranked: Vec<(f64, usize)> = alive.iter().filter_map(|n| Some((score(n)?, *n))).collect();
+            let sign = if self.metric.more_is_better() { -1.0 } else { 1.0 };
+            ranked.sort_by(|a, b| (sign * a.0).total_cmp(&(sign * b.0)).then(a.1.cmp(&b.1)));
+            let survivors = ranked.len().div_ceil(self.run.search.halving.unwrap_or(1).max(1));
+            for (_, number) in ranked.split_off(survivors) {
+                if let Some(outcomes) = through.remove(&number) {
+                    keep(self.trial(number, &outcomes, budget, rungs.get(&number)))?;
+                }
+            }
+            alive = ranked.into_iter().map(|(_, number)| number).collect();
+            alive.sort_unstable();
+            standing = through;
+        }
+        let whole = trials.iter().filter(|t| mine.contains(&t.number)).count() == mine.len();
+        let board = Leaderboard::new(self.metric, self.points.len(), trials, !whole);
+        board.save(&place.folder)?;
+        Ok(board)
+    }
+
+    /// The epochs up to which trials are trained, rung by rung; one rung without an end where nothing is halved.
+    ///
+    /// Of successive halving (Jamieson, Talwalkar, 2016) with factor η: each rung has η times the epochs of the one before, the last
+    /// one all of them, and one in η goes on, until one is left or a rung would have less than an epoch.
+    fn budgets(&self, trials: usize) -> Vec<usize> {
+        let Some(factor) = self.run.search.halving else { return vec![usize::MAX] };
+        let mut budgets = vec![usize::MAX];
+        let (mut epochs, mut left) = (self.run.train.epochs / factor, trials.div_ceil(factor));
+        while epochs >= 1 && left >= 1 && budgets.len() < 64 {
+            budgets.insert(0, epochs);
+            if left == 1 {
+                break;
+            }
+            (epochs, left) = (epochs / factor, left.div_ceil(factor));
+        }
+        budgets
+    }
+
+    /// Trains these trials up to an epoch, from where they stand: whether all were trained. `through` takes each that is.
+    fn rung(
+        &self,
+        open: &[usize],
+        budget: usize,
+        standing: Standing,
+        workers: Option<usize>,
+        interrupt: Option<&AtomicBool>,
+        through: &mut Through<'_>,
+    ) -> Result<bool, SearchError> {
         let cases = self.cases.len();
         let units = open.len() * cases;
         let on_cpu = self.device.memory_pool_usage().is_none();
-        let workers = place.workers.unwrap_or(if on_cpu { threads() } else { 1 }).clamp(1, units.max(1));
+        let workers = workers.unwrap_or(if on_cpu { threads() } else { 1 }).clamp(1, units.max(1));
+        let mut before: BTreeMap<(usize, usize), Mutex<Option<Outcome>>> = BTreeMap::new();
+        for (number, outcomes) in standing {
+            before.extend(outcomes.into_iter().enumerate().map(|(case, o)| ((number, case), Mutex::new(Some(o)))));
+        }
         let (next, failed) = (AtomicUsize::new(0), open.iter().map(|_| AtomicBool::new(false)).collect::<Vec<_>>());
         let interrupted = || interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed));
         // Workers do not run far ahead of what is kept.
         let (send, receive) = mpsc::sync_channel(workers);
-        let mut problem = None;
+        let (mut problem, mut complete) = (None, 0);
         std::thread::scope(|scope| {
             for _ in 0..workers {
-                let (send, next, failed, open) = (send.clone(), &next, &failed, &open);
+                let (send, next, failed, before) = (send.clone(), &next, &failed, &before);
                 scope.spawn(move || {
                     loop {
                         let unit = next.fetch_add(1, Ordering::Relaxed);
@@ -201,7 +306,10 @@ impl<'a> Search<'a> {
                         if failed[trial].load(Ordering::Relaxed) {
                             continue;
                         }
-                        let work = || self.try_case(open[trial], case, interrupt);
+                        let number = open[trial];
+                        let stands = before.get(&(number, case));
+                        let stands = stands.and_then(|s| s.lock().unwrap_or_else(PoisonError::into_inner).take());
+                        let work = || self.try_case(number, case, budget, stands, interrupt);
                         let outcome = if workers > 1 { with_threads(1, work) } else { work() };
                         failed[trial].fetch_or(matches!(outcome, Outcome::Failed { .. }), Ordering::Relaxed);
                         if send.send((trial, case, outcome)).is_err() {
@@ -213,36 +321,29 @@ impl<'a> Search<'a> {
             drop(send);
             let mut slots: Vec<Vec<Option<Outcome>>> =
                 open.iter().map(|_| (0..cases).map(|_| None).collect()).collect();
-            let mut best = best_of(&trials, self.metric);
-            let mut count = finished;
             for (index, case, outcome) in receive {
                 let slot = &mut slots[index];
-                if slot.is_empty() {
+                if slot.is_empty() || matches!(outcome, Outcome::Interrupted) {
                     continue;
                 }
+                let failure = matches!(outcome, Outcome::Failed { .. });
                 slot[case] = Some(outcome);
-                let Some(trial) = self.trial(open[index], slot) else { continue };
-                slot.clear();
-                let kept = journal.add(&trial).and_then(|()| self.write_run(&place.folder, trial.number));
-                if let Err(error) = kept {
+                if !failure && slot.iter().any(Option::is_none) {
+                    continue;
+                }
+                let outcomes = std::mem::take(slot).into_iter().flatten().collect();
+                complete += 1;
+                if let Err(error) = through(open[index], outcomes) {
                     // Nothing that comes after would be kept either.
                     problem.get_or_insert(error);
                     next.store(units, Ordering::Relaxed);
-                    continue;
                 }
-                count += 1;
-                trials.push(trial);
-                best = best_of(&trials, self.metric).or(best);
-                watch(&SearchEvent::Trial { trial: &trials[trials.len() - 1], finished: count, best });
             }
         });
-        if let Some(problem) = problem {
-            return Err(problem);
+        match problem {
+            Some(problem) => Err(problem),
+            None => Ok(complete == open.len()),
         }
-        let whole = trials.iter().filter(|t| mine.contains(&t.number)).count() == mine.len();
-        let board = Leaderboard::new(self.metric, self.points.len(), trials, !whole);
-        board.save(&place.folder)?;
-        Ok(board)
     }
 
     /// Trains the model of the best trial. After a cross-validation on all rows but the test rows, for as many epochs as were best
@@ -304,8 +405,8 @@ impl<'a> Search<'a> {
         write(&folder.join(format!("trial-{number}.toml")), run.to_toml().as_bytes())
     }
 
-    /// The trial, once all of its cases are in, or one has failed.
-    fn trial(&self, number: usize, outcomes: &[Option<Outcome>]) -> Option<Trial> {
+    /// The trial of these outcomes on each of its cases, of which the last may have failed.
+    fn trial(&self, number: usize, outcomes: &[Outcome], budget: usize, rungs: Option<&Vec<f64>>) -> Trial {
         let mut trial = Trial {
             number,
             settings: self.points[number - 1].settings(),
@@ -313,10 +414,12 @@ impl<'a> Search<'a> {
             epochs: Vec::new(),
             seconds: 0.0,
             error: None,
+            budget: (budget < usize::MAX).then_some(budget),
+            rungs: rungs.cloned().unwrap_or_default(),
         };
-        for outcome in outcomes.iter().flatten() {
+        for outcome in outcomes {
             match outcome {
-                Outcome::Score { score, epoch, seconds } => {
+                Outcome::Score { score, epoch, seconds, .. } => {
                     trial.scores.push(*score);
                     trial.epochs.push(*epoch);
                     trial.seconds += seconds;
@@ -325,24 +428,38 @@ impl<'a> Search<'a> {
                     trial.seconds += seconds;
                     trial.error = Some(reason.clone());
                 }
-                Outcome::Interrupted => return None,
+                Outcome::Interrupted => {}
             }
         }
         if trial.error.is_some() {
             trial.scores.clear();
             trial.epochs.clear();
-            return Some(trial);
         }
-        (trial.scores.len() == outcomes.len()).then_some(trial)
+        trial
     }
 
-    fn try_case(&self, number: usize, case: usize, interrupt: Option<&AtomicBool>) -> Outcome {
+    /// Trains a trial on one case up to the epoch `budget`, from where it stands.
+    fn try_case(
+        &self,
+        number: usize,
+        case: usize,
+        budget: usize,
+        stands: Option<Outcome>,
+        interrupt: Option<&AtomicBool>,
+    ) -> Outcome {
+        let (from, spent) = match stands {
+            Some(Outcome::Score { state: Some(state), seconds, .. }) => (Some(state), seconds),
+            // It has come to its end before.
+            Some(ended) => return ended,
+            None => (None, 0.0),
+        };
         let start = Instant::now();
-        let work = || -> Result<Option<(f64, usize)>, SearchError> {
+        let work = || -> Result<Option<(f64, usize, Option<TrainState>)>, SearchError> {
             let part = &self.cases[case];
             let run = part.settle(&self.run_of(number)?);
-            let trained = train(&run, &part.tables(), self.device, &mut Interrupt(interrupt))?;
-            let history = trained.model.history();
+            let mut observer = Interrupt(interrupt);
+            let stage = train_stage(&run, &part.tables(), self.device, from.as_deref(), budget, &mut observer)?;
+            let history = stage.trained.model.history();
             match history.stop {
                 StopReason::Interrupted => return Ok(None),
                 StopReason::Diverged => {
@@ -351,14 +468,16 @@ impl<'a> Search<'a> {
                 }
                 _ => {}
             }
-            let metrics = trained.model.metrics().or(trained.validation.as_ref());
+            let metrics = stage.trained.model.metrics().or(stage.trained.validation.as_ref());
             let score = metrics.and_then(|m| score(m, self.metric)).unwrap_or(f64::NAN);
-            Ok(Some((score, history.best_epoch)))
+            Ok(Some((score, history.best_epoch, stage.state)))
         };
         let outcome = catch_unwind(AssertUnwindSafe(work));
-        let seconds = start.elapsed().as_secs_f64();
+        let seconds = spent + start.elapsed().as_secs_f64();
         match outcome {
-            Ok(Ok(Some((score, epoch)))) if score.is_finite() => Outcome::Score { score, epoch, seconds },
+            Ok(Ok(Some((score, epoch, state)))) if score.is_finite() => {
+                Outcome::Score { score, epoch, seconds, state: state.map(Box::new) }
+            }
             Ok(Ok(Some(_))) => {
                 Outcome::Failed { reason: format!("its {} is not a finite number", self.metric), seconds }
             }
@@ -603,6 +722,66 @@ mod tests {
     }
 
     #[test]
+    fn halving_trains_few_to_the_end_and_these_as_if_alone() {
+        let tables = Tables::from(table(200));
+        let mut run = run(&[("lr", "log:1e-4..1e-1")], Sampler::Sobol, 9);
+        run.train.epochs = 18;
+        let full = tempfile::tempdir().unwrap();
+        let full = search(&run, &tables, &SearchPlace::new(full.path()));
+        run.search.halving = Some(3);
+        let folder = tempfile::tempdir().unwrap();
+        let board = search(&run, &tables, &SearchPlace::new(folder.path()));
+        assert_eq!(board.trials.len(), 9);
+        // 9 for 2 epochs, 3 for 6, 1 for all 18.
+        let budgets: Vec<Option<usize>> = board.trials.iter().map(|t| t.budget).collect();
+        assert_eq!(budgets, [&[None][..], &[Some(6); 2], &[Some(2); 6]].concat());
+        let best = &board.trials[0];
+        assert_eq!(best.rungs.len(), 2);
+        // It went on twice, and came to what it is alone.
+        let alone = full.trials.iter().find(|t| t.number == best.number).unwrap();
+        assert_eq!((&best.scores, &best.epochs), (&alone.scores, &alone.epochs));
+        for dropped in &board.trials[3..] {
+            assert!(dropped.epochs[0] <= 2 && dropped.score().unwrap() >= board.trials[1].rungs[0], "{board:?}");
+        }
+        let device = Device::flex();
+        let plan = Search::new(&run, &tables, &device).unwrap();
+        let (_, model) = plan.refit(&board, &mut ()).unwrap();
+        assert_eq!(score(&model.validation.unwrap(), Metric::Rmse), best.score());
+        // A search of which some is in the journal comes to the same end.
+        for kept in [2, 7] {
+            let folder = tempfile::tempdir().unwrap();
+            let place = SearchPlace { workers: Some(1), ..SearchPlace::new(folder.path()) };
+            let stop = AtomicBool::new(false);
+            let mut watch = |event: &SearchEvent<'_>| {
+                if let SearchEvent::Trial { finished, .. } = event {
+                    stop.fetch_or(*finished == kept, Ordering::Relaxed);
+                }
+            };
+            let part = plan.run(&place, &mut watch, Some(&stop)).unwrap();
+            assert!(part.interrupted || part.trials.len() == 9);
+            let again = plan.run(&SearchPlace { resume: true, ..place }, &mut |_| (), None).unwrap();
+            assert_eq!(timeless(&again), timeless(&board));
+        }
+    }
+
+    #[test]
+    fn rungs_of_halving_by_hand() {
+        let tables = Tables::from(table(50));
+        let device = Device::flex();
+        let budgets = |epochs: usize, factor: Option<usize>, trials: usize| {
+            let mut run = run(&[("lr", "0.1,0.2")], Sampler::Grid, 0);
+            (run.train.epochs, run.search.halving) = (epochs, factor);
+            Search::new(&run, &tables, &device).unwrap().budgets(trials)
+        };
+        const END: usize = usize::MAX;
+        assert_eq!(budgets(200, None, 81), [END]);
+        assert_eq!(budgets(200, Some(3), 81), [2, 7, 22, 66, END]);
+        assert_eq!(budgets(200, Some(4), 16), [12, 50, END]);
+        assert_eq!(budgets(2, Some(3), 81), [END]);
+        assert_eq!(budgets(100, Some(2), 1), [50, END]);
+    }
+
+    #[test]
     fn what_fails_is_a_row_with_its_reason() {
         let tables = Tables::from(table(120));
         let folder = tempfile::tempdir().unwrap();
@@ -635,6 +814,7 @@ mod tests {
         };
         assert!(with(&|r| r.search.space.clear()).contains("the search space is empty"));
         assert!(with(&|r| r.search.repeats = 0).contains("repeats is 0"));
+        assert!(with(&|r| r.search.halving = Some(1)).contains("halving is below 2"));
         assert!(with(&|r| r.split.validation = 0.0).contains("no validation rows"));
         assert!(with(&|r| r.search.metric = Some(Metric::Accuracy)).contains("accuracy cannot be monitored"));
         assert!(with(&|r| r.search.metric = Some(Metric::Loss)).contains("differ in their loss"));

@@ -61,6 +61,9 @@ pub(crate) struct SearchArgs {
     /// Cross-validate each point with N folds instead of judging it on the validation rows
     #[arg(long, value_name = "N", help_heading = "Search")]
     folds: Option<usize>,
+    /// Successive halving: train all points for a few epochs, let the best 1 in N go on for N times as many, and so on
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", help_heading = "Search")]
+    halving: Option<usize>,
     /// Divide the rows anew so many times [default: 1]
     #[arg(long, value_name = "N", help_heading = "Search")]
     repeats: Option<usize>,
@@ -140,6 +143,7 @@ impl SearchArgs {
             }
         }
         search.folds = self.folds.or(search.folds);
+        search.halving = self.halving.or(search.halving);
         search.repeats = self.repeats.unwrap_or(search.repeats);
         search.metric = self.metric.or(search.metric);
         Ok(run)
