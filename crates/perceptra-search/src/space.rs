@@ -172,13 +172,12 @@ impl Space {
                 }
             }
             Sampler::LatinHypercube => {
-                let orders: Vec<Vec<u32>> = (0..dimensions)
-                    .map(|d| Stream::new(seed, Purpose::Search, 1 + d as u32).permutation(trials))
-                    .collect();
+                let order = |d: usize| Stream::new(seed, Purpose::Search, 1 + d as u32).permutation(trials);
+                let orders: Vec<Vec<u32>> = (0..dimensions).map(order).collect();
                 for row in 0..trials {
+                    let strata = orders.iter().map(|order| f64::from(order[row]));
                     let within = draw(row as u32);
-                    let place: Vec<f64> =
-                        (0..dimensions).map(|d| (f64::from(orders[d][row]) + within[d]) / trials as f64).collect();
+                    let place: Vec<f64> = strata.zip(within).map(|(n, u)| (n + u) / trials as f64).collect();
                     take(&place);
                 }
             }
@@ -233,7 +232,7 @@ fn full_key(name: &str, known: &[String]) -> Result<String, SearchError> {
     let outside = ["data", "split", "output", "checkpoint", "search"];
     let reason = match name.split('.').next() {
         Some(section) if name.contains('.') && outside.contains(&section) => {
-            format!("only keys of network, train and encoder can, the rows and the files are the same for all trials")
+            "only keys of network, train and encoder can, the rows and the files are the same for all trials".to_owned()
         }
         _ => "there is no such key in a run file".to_owned(),
     };

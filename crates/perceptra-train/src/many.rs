@@ -18,6 +18,9 @@ pub struct Member<'a, N> {
     pub config: TrainConfig,
 }
 
+/// A member until a thread takes it, and its result from then on.
+type Slot<'a, N> = Mutex<(Option<Member<'a, N>>, Option<Result<Fitted<N>, TrainError>>)>;
+
 /// Trains all `members`, each by a thread of its own, as many at once as the CPU has threads: a small network fits a core's
 /// cache, and threads that share one wait for each other at every step. Each result is that of [`fit`] for the member alone,
 /// to the bit; they come in the order of the members, and one that fails does not touch the others.
@@ -30,8 +33,7 @@ pub fn fit_many<N: Network>(members: Vec<Member<'_, N>>) -> Vec<Result<Fitted<N>
     if workers <= 1 {
         return members.into_iter().map(alone).collect();
     }
-    let slots: Vec<Mutex<(Option<Member<'_, N>>, Option<Result<Fitted<N>, TrainError>>)>> =
-        members.into_iter().map(|m| Mutex::new((Some(m), None))).collect();
+    let slots: Vec<Slot<'_, N>> = members.into_iter().map(|m| Mutex::new((Some(m), None))).collect();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..workers {
