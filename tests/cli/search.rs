@@ -32,8 +32,14 @@ fn a_grid_is_ranked_and_the_best_is_kept() {
     let ranks = ranking(&folder, "found");
     assert_eq!(ranks.len(), 4);
     assert!(ranks[..2].iter().all(|r| r.last().unwrap() == "0.01"), "{ranks:?}");
-    for name in ["best.toml", "trial-1.toml", "trial-4.toml", "search.toml", "journal.jsonl", "leaderboard.json"] {
+    for name in
+        ["best.toml", "trial-1.toml", "trial-4.toml", "search.toml", "journal.jsonl", "leaderboard.json", "search.png"]
+    {
         assert!(folder.path(&format!("found/{name}")).exists(), "{name}");
+    }
+    let picture = folder.read("found/search.svg");
+    for label in ["hidden", "[8, 4]", "learning_rate", "rmse", "best", "In order of the trials"] {
+        assert!(picture.contains(&format!(">\n{label}\n</text>")), "{label}");
     }
     // The best model is used as any other, and its run file makes it again.
     let before = folder.json(&["evaluate", "found/best.perceptra", &table, "--json"]);
@@ -114,7 +120,8 @@ fn a_search_that_is_killed_goes_on() {
     assert_eq!(out.code, Some(1));
     assert_eq!(
         out.stderr,
-        "error: killed: this folder holds a search already\nhint: --resume goes on with it; for a new one choose another --output\n"
+        "note: 40 trials\nerror: killed: this folder holds a search already\nhint: --resume goes on with it; for a new one \
+         choose another --output\n"
     );
 }
 

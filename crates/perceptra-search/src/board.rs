@@ -83,6 +83,19 @@ impl Leaderboard {
         self.trials.first().filter(|trial| trial.score().is_some_and(f64::is_finite))
     }
 
+    /// Why trials failed, each reason with how often, the most frequent first.
+    pub fn failures(&self) -> Vec<(String, usize)> {
+        let mut reasons: Vec<(String, usize)> = Vec::new();
+        for reason in self.trials.iter().filter_map(|t| t.error.as_ref()) {
+            match reasons.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, count)) => *count += 1,
+                None => reasons.push((reason.clone(), 1)),
+            }
+        }
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        reasons
+    }
+
     /// Keys that were searched.
     pub fn keys(&self) -> Vec<&str> {
         self.trials.first().map_or_else(Vec::new, |t| t.settings.keys().map(String::as_str).collect())
@@ -166,6 +179,9 @@ mod tests {
         let high = Leaderboard::new(Metric::R2, 5, trials(), false);
         assert_eq!(order(&high), [2, 3, 5, 1, 4]);
         assert_eq!((low.trials[2].score(), low.trials[2].deviation()), (Some(4.0), Some(2f64.sqrt())));
+        let failed = vec![trial(1, &[], Some("a")), trial(2, &[], Some("b")), trial(3, &[], Some("b"))];
+        let failures = Leaderboard::new(Metric::Rmse, 3, failed, false).failures();
+        assert_eq!(failures, [("b".to_owned(), 2), ("a".to_owned(), 1)]);
         assert_eq!(Leaderboard::new(Metric::Rmse, 1, vec![trial(1, &[], Some("no"))], false).best(), None);
     }
 

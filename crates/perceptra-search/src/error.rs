@@ -86,10 +86,10 @@ pub enum SearchError {
         reason: String,
     },
     /// No trial came to a result.
-    #[error("no trial came to a result; the first failed so: {reason}")]
+    #[error("no trial came to a result: {}", grouped(.reasons))]
     AllFailed {
-        /// The first failure.
-        reason: String,
+        /// Why, each reason with how often.
+        reasons: Vec<(String, usize)>,
     },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
@@ -99,6 +99,12 @@ pub enum SearchError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+fn grouped(reasons: &[(String, usize)]) -> String {
+    let texts = reasons.iter().take(3).map(|(reason, n)| format!("{n} times, {reason}")).collect::<Vec<_>>();
+    let more = if reasons.len() > 3 { "; and other reasons" } else { "" };
+    format!("{}{more}", texts.join("; "))
 }
 
 impl SearchError {

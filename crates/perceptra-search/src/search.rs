@@ -22,6 +22,7 @@ pub struct Search<'a> {
     run: RunConfig,
     tables: &'a Tables,
     device: &'a Device,
+    space: Space,
     points: Vec<Point>,
     /// What a trial trains on; it is judged by the test rows of folds, else by the validation rows. Test rows of the run are in
     /// none.
@@ -150,7 +151,12 @@ impl<'a> Search<'a> {
             return Err(ModelError::MetricMismatch { metric, task }.into());
         }
         let data = fingerprint(run, tables, &schema)?;
-        Ok(Self { run: run.clone(), tables, device, points, cases, metric, data })
+        Ok(Self { run: run.clone(), tables, device, space, points, cases, metric, data })
+    }
+
+    /// What is searched.
+    pub fn space(&self) -> &Space {
+        &self.space
     }
 
     /// Points that are tried, in order of their numbers.
@@ -358,9 +364,7 @@ impl<'a> Search<'a> {
         observer: &mut impl Observer,
     ) -> Result<(RunConfig, Trained), SearchError> {
         let Some(best) = board.best() else {
-            let reason =
-                board.trials.iter().find_map(|t| t.error.clone()).unwrap_or_else(|| "no trial was run".to_owned());
-            return Err(SearchError::AllFailed { reason });
+            return Err(SearchError::AllFailed { reasons: board.failures() });
         };
         let mut run = self.run_of(best.number)?;
         if self.run.search.folds.is_some() {
@@ -799,7 +803,8 @@ mod tests {
         let device = Device::flex();
         let plan = Search::new(&run, &tables, &device).unwrap();
         let board = plan.run(&SearchPlace::new(folder.path()), &mut |_| (), None).unwrap();
-        assert!(matches!(plan.refit(&board, &mut ()), Err(SearchError::AllFailed { .. })));
+        let error = plan.refit(&board, &mut ()).unwrap_err().to_string();
+        assert!(error.starts_with("no trial came to a result: 2 times, "), "{error}");
     }
 
     #[test]

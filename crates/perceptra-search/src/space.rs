@@ -274,9 +274,12 @@ impl Domain {
         };
         if kind == "choice" {
             let values: Vec<Value> = rest.split(',').map(|part| value(part, like)).collect();
-            return match values.iter().any(|v| v.as_str() == Some("")) {
-                true => Err("a value is missing".to_owned()),
-                false => Ok(Self::Choice(values)),
+            if values.iter().any(|v| v.as_str() == Some("")) {
+                return Err("a value is missing".to_owned());
+            }
+            return match (1..values.len()).find(|&i| values[..i].contains(&values[i])) {
+                Some(twice) => Err(format!("{} is there twice", values[twice])),
+                None => Ok(Self::Choice(values)),
             };
         }
         let (low, high) = rest.split_once("..").ok_or("a range is written low..high")?;
@@ -486,6 +489,7 @@ mod tests {
             ("lr", "a..b", "`a` is not a number"),
             ("lr", "0.1,,0.2", "a value is missing"),
             ("lr", "-0.1,0.1", "learning_rate is -0.1"),
+            ("lr", "0.1,0.2,1e-1", "0.1 is there twice"),
             ("epochs", "int:1..2.5", "whole numbers"),
             ("dropout", "0..1", "dropout is 1"),
             ("activation", "relu,tan", "expected the name of an activation"),
@@ -501,7 +505,7 @@ mod tests {
         assert!(matches!(error, SearchError::NotAGrid { .. }));
         let error = range.points(&RunConfig::default(), Sampler::Sobol, 1 << 17, 0).unwrap_err();
         assert!(matches!(error, SearchError::TooManyTrials { .. }));
-        let wide = "1,2,3,4,5,6,7,8,9,10".to_owned() + &",11".repeat(400);
+        let wide = (1..=400).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
         let grid = space(&[("epochs", &wide), ("seed", &wide)]).unwrap();
         assert!(matches!(
             grid.points(&RunConfig::default(), Sampler::Grid, 0, 0),

@@ -14,6 +14,7 @@ pub struct Chart {
     pub(crate) x: Option<(f64, f64)>,
     pub(crate) y: Option<(f64, f64)>,
     pub(crate) log: (bool, bool),
+    pub(crate) names: Vec<String>,
     pub(crate) layers: Vec<Layer>,
 }
 
@@ -45,7 +46,15 @@ impl Chart {
     /// An empty chart with the names of its axes, units included.
     pub fn new(title: &str, x: &str, y: &str) -> Self {
         let labels = [x, y].map(str::to_owned);
-        Self { title: title.to_owned(), labels, x: None, y: None, log: (false, false), layers: Vec::new() }
+        Self {
+            title: title.to_owned(),
+            labels,
+            x: None,
+            y: None,
+            log: (false, false),
+            names: Vec::new(),
+            layers: Vec::new(),
+        }
     }
 
     /// The training and validation losses of a run, epoch by epoch, with the epoch whose weights were kept.
@@ -73,6 +82,13 @@ impl Chart {
     pub fn y_range(mut self, low: f64, high: f64) -> Self {
         self.y = Some((low, high));
         self
+    }
+
+    /// Puts names to the whole numbers 0, 1, 2... of the x axis, which shows these: for what is no number.
+    #[must_use]
+    pub fn x_names(mut self, names: &[String]) -> Self {
+        self.names = names.to_vec();
+        self.x_range(-0.5, names.len() as f64 - 0.5)
     }
 
     /// Makes the x axis logarithmic: only what is above 0 is shown.

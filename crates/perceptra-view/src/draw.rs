@@ -260,13 +260,16 @@ fn draw(chart: &Chart, area: &Area<'_>) -> Result<(), ViewError> {
         .bold_line_style(RGBColor(0xE2, 0xE2, 0xE2).stroke_width(UNITS as u32))
         .axis_style(RGBColor(0x55, 0x55, 0x55).stroke_width(UNITS as u32))
         .set_all_tick_mark_size(5 * UNITS)
-        .x_labels(6)
+        .x_labels(if chart.names.is_empty() { 6 } else { 2 * chart.names.len() + 1 })
         .y_labels(6)
         .label_style(text(14))
         .axis_desc_style(text(15))
         .x_desc(chart.labels[0].as_str())
         .y_desc(chart.labels[1].as_str())
-        .x_label_formatter(&|v| number(v, chart.log.0, x))
+        .x_label_formatter(&|v| match chart.names.is_empty() {
+            true => number(v, chart.log.0, x),
+            false => name(&chart.names, *v),
+        })
         .y_label_formatter(&|v| number(v, chart.log.1, y))
         .draw()
         .map_err(failed)?;
@@ -465,6 +468,13 @@ fn mark(area: &Area<'_>, (x, y): Point, shape: usize, ring: bool) -> Result<(), 
     area.draw(&PathElement::new(round, edge)).map_err(failed)
 }
 
+/// The name at a place of an axis, if it has one.
+fn name(names: &[String], v: f64) -> String {
+    let place = v.round();
+    let named = ((v - place).abs() < 1e-6 && place >= 0.0).then(|| names.get(place as usize));
+    named.flatten().cloned().unwrap_or_default()
+}
+
 /// A number on an axis of such a length, as short as it can be told from its neighbours.
 fn short(v: f64, length: f64) -> String {
     let v = if v.abs() < length * 1e-9 { 0.0 } else { v };
@@ -590,6 +600,17 @@ mod tests {
         assert!(matches!(error, ViewError::Format { .. }) && error.to_string().ends_with("pictures are .svg or .png"));
         let error = picture.save(&folder.path().join("no/a.svg")).unwrap_err();
         assert!(matches!(error, ViewError::Write { .. }), "{error}");
+    }
+
+    #[test]
+    fn places_have_names() {
+        let names: Vec<String> = ["relu", "tanh", "gelu", "silu"].map(String::from).to_vec();
+        let chart = Chart::new("", "", "").x_names(&names).points("", 0, [(0.0, 1.0), (3.0, 2.0)]);
+        let picture = picture(&[chart], 1, (400, 300)).unwrap();
+        for name in names {
+            assert_eq!(picture.svg().matches(&format!(">\n{name}\n</text>")).count(), 1, "{name}");
+        }
+        assert!(!picture.svg().contains(">\n0.5\n</text>"));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use perceptra::model::{MetricValues, Sampler, Trained};
-use perceptra::search::{Leaderboard, Search, SearchError, SearchEvent, SearchPlace, merge};
+use perceptra::search::{Domain, Leaderboard, Search, SearchError, SearchEvent, SearchPlace, Space, merge};
 use perceptra::train::{Metric, write_atomic};
+use perceptra::view::{Chart, ViewError, picture};
 use perceptra::{ModelError, RunConfig, choose};
 use serde_json::json;
 
@@ -171,6 +172,11 @@ pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
     };
     signals::watch();
     let quiet = args.quiet || args.json;
+    if !quiet {
+        let cases = search.cases();
+        let parts = if cases > 1 { format!(", each on {cases} parts of the rows") } else { String::new() };
+        note(&format!("note: {} trials{parts}", search.points().len()));
+    }
     let bar = Bar::new(quiet, search.metric());
     let board = search.run(&place, &mut |event| bar.observe(event), signals::came())?;
     bar.0.finish_and_clear();
@@ -222,6 +228,7 @@ fn finish(
     json: bool,
 ) -> Result<(), CliError> {
     let (mut best_run, trained) = search.refit(board, &mut ())?;
+    draw(search.space(), board, folder)?;
     let (model, file) = (folder.join("best.perceptra"), folder.join("best.toml"));
     trained.model.save(&model)?;
     best_run.output.model = Some(model.clone());
@@ -248,6 +255,67 @@ fn finish(
     print(&summary(&trained, board, &model, folder))
 }
 
+/// Draws the scores against each setting that was searched, and in the order of the trials: `search.svg` and `search.png`.
+fn draw(space: &Space, board: &Leaderboard, folder: &Path) -> Result<(), CliError> {
+    let scored: Vec<_> = board.trials.iter().filter_map(|t| Some((t, t.score()?))).collect();
+    let metric = board.metric.to_string();
+    let spread = |values: &[f64], factor: f64| {
+        let (low, high) = values.iter().fold((f64::INFINITY, 0.0), |(l, h): (f64, f64), v| (l.min(*v), h.max(*v)));
+        low > 0.0 && high / low >= factor
+    };
+    let scores: Vec<f64> = scored.iter().map(|(_, score)| *score).collect();
+    let finish = |chart: Chart, x: &[f64], names: &[String], log: bool| {
+        let points = |dropped: bool| {
+            let chosen = scored.iter().zip(x).filter(move |((t, _), _)| t.budget.is_some() == dropped);
+            chosen.map(|((_, score), x)| (*x, *score)).collect::<Vec<_>>()
+        };
+        let mut chart = chart.points("trials", 0, points(false));
+        if scored.iter().any(|(t, _)| t.budget.is_some()) {
+            chart = chart.points("dropped early", 1, points(true));
+        }
+        chart = chart.rings("best", x.first().map(|x| (*x, scores[0])));
+        if spread(&scores, 20.0) {
+            chart = chart.log_y();
+        }
+        match names.is_empty() {
+            true if log => chart.log_x(),
+            true => chart,
+            false => chart.x_names(names),
+        }
+    };
+    let mut charts = Vec::new();
+    for key in board.keys() {
+        let short = key.rsplit('.').next().unwrap_or(key);
+        let texts: Vec<&str> = scored.iter().map(|(t, _)| t.settings[key].trim_matches('"')).collect();
+        let numbers: Option<Vec<f64>> = texts.iter().map(|text| text.parse().ok()).collect();
+        let chart = Chart::new(short, short, &metric);
+        charts.push(match numbers {
+            Some(numbers) => {
+                let domain = space.parameters().iter().find(|p| p.key == key).map(|p| &p.domain);
+                let log = match domain {
+                    Some(Domain::Log(..) | Domain::LogInteger(..)) => true,
+                    Some(Domain::Choice(_)) => spread(&numbers, 50.0),
+                    _ => false,
+                };
+                finish(chart, &numbers, &[], log)
+            }
+            None => {
+                let mut names: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+                names.sort();
+                names.dedup();
+                let places: Vec<f64> =
+                    texts.iter().map(|text| names.iter().position(|n| n == text).unwrap_or(0) as f64).collect();
+                finish(chart, &places, &names, false)
+            }
+        });
+    }
+    let numbers: Vec<f64> = scored.iter().map(|(t, _)| t.number as f64).collect();
+    charts.push(finish(Chart::new("In order of the trials", "trial", &metric), &numbers, &[], false));
+    let rows = charts.len().div_ceil(2) as u32;
+    let fail = |e: ViewError| CliError::Other { message: e.to_string(), hint: None };
+    picture(&charts, 2, (800, 380 * rows)).and_then(|p| p.save_both(folder, "search")).map_err(fail)
+}
+
 /// Trials that are shown.
 const SHOWN: usize = 10;
 
@@ -272,12 +340,11 @@ fn table(board: &Leaderboard) -> String {
 fn summary(trained: &Trained, board: &Leaderboard, model: &Path, folder: &Path) -> String {
     let mut text = String::new();
     let ranked = board.trials.iter().filter(|t| t.score().is_some()).count();
-    let failed: Vec<_> = board.trials.iter().filter_map(|t| t.error.as_ref()).collect();
     if ranked > SHOWN {
         text += &format!("... and {} more\n", ranked - SHOWN);
     }
-    if let Some(reason) = failed.first() {
-        text += &format!("{} failed, such as: {reason}\n", failed.len());
+    for (reason, count) in board.failures() {
+        text += &format!("{count} failed: {reason}\n");
     }
     text += &format!("\nbest: trial {}, {}\n", board.trials[0].number, trained.model.network());
     if let Some(metrics) = trained.model.metrics() {
