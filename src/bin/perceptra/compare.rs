@@ -16,8 +16,6 @@ use crate::{CliError, note, print, print_json, report};
   perceptra compare data/penguins.csv --target species
   perceptra compare data/concrete.csv --target compressive_strength --folds 5")]
 pub(crate) struct CompareArgs {
-    #[command(flatten)]
-    run: RunArgs,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -36,6 +34,8 @@ pub(crate) struct CompareArgs {
     /// The most rows they are trained on: their time grows with the square of it
     #[arg(long, value_name = "ROWS", default_value_t = CompareOptions::default().svm_rows, help_heading = "Comparison")]
     svm_rows: usize,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {

@@ -15,8 +15,6 @@ use crate::{CliError, note, print, print_json, report};
 #[command(after_help = "Example:
   perceptra gradcheck data/penguins.csv --target species --hidden 16,8 --activation tanh")]
 pub(crate) struct GradcheckArgs {
-    #[command(flatten)]
-    run: RunArgs,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -26,6 +24,8 @@ pub(crate) struct GradcheckArgs {
     /// The most numbers of a tensor that are checked
     #[arg(long, value_name = "N", default_value_t = 200, help_heading = "Check")]
     numbers: usize,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 pub(crate) fn run(args: &GradcheckArgs) -> Result<(), CliError> {

@@ -32,8 +32,6 @@ use crate::{CliError, note, print, print_json, report, signals};
 pub(crate) struct SearchArgs {
     #[command(subcommand)]
     command: Option<SearchCommand>,
-    #[command(flatten)]
-    run: RunArgs,
     /// The folder of the search, which must be new [default: the table's name with -search]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
@@ -80,6 +78,8 @@ pub(crate) struct SearchArgs {
     /// Go on with the search of this folder
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["output", "config", "grid", "space", "sampler"], help_heading = "Search")]
     resume: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -25,8 +25,6 @@ use crate::{CliError, note, print, print_json, report, same_file, signals};
   perceptra train sales.csv --target revenue --checkpoint sales-run     # then, after an interruption:
   perceptra train --resume sales-run")]
 pub(crate) struct TrainArgs {
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
     /// Where the model goes [default: the table's name with .perceptra]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -51,6 +49,8 @@ pub(crate) struct TrainArgs {
     /// How many of the latest checkpoints are kept, besides that of the best epoch [default: 2]
     #[arg(long, value_name = "N", help_heading = "Checkpoints")]
     keep: Option<usize>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
 }
 
 impl TrainArgs {
