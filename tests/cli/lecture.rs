@@ -59,6 +59,34 @@ fn the_examples_show_what_the_guides_say() {
     });
 }
 
+/// The number that stands behind a text.
+fn number(out: &str, before: &str) -> f64 {
+    let (_, after) = out.split_once(before).unwrap_or_else(|| panic!("{before:?} in\n{out}"));
+    let digits = after.trim_start().split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap();
+    digits.parse().unwrap_or_else(|_| panic!("{before:?} in\n{out}"))
+}
+
+// Counts differ a little between processors: what they have to show does not.
+#[test]
+fn more_units_solve_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let xor = run("xor", folder.path());
+    for activation in ["tanh", "sigmoid", "relu"] {
+        let [two, three] = [2, 3].map(|width| number(&xor, &format!("2-{width}-1 {activation}")));
+        assert!(two >= 5.0 && three >= two + 15.0, "{xor}");
+    }
+    assert!(number(&xor, "2-1   dendritic") >= 10.0, "{xor}");
+    let regions = run("regions", folder.path());
+    for points in ["moons", "circles", "spirals"] {
+        let [one, two, eight] = [1, 2, 8].map(|width| number(&regions, &format!("{points:<8} {width} hidden:")));
+        assert!(one <= two && two < 92.0 && eight >= 97.0, "{regions}");
+    }
+    let overfitting = run("overfitting", folder.path());
+    let [small, large] = [4, 128].map(|width| number(&overfitting, &format!("width {width:>3}: training")));
+    assert!(large < 0.1 && small > large, "{overfitting}");
+    assert!(number(&overfitting, "keeps epoch") < number(&overfitting, "ends after epoch"), "{overfitting}");
+}
+
 #[test]
 fn pictures_come_out_the_same_twice() {
     for example in ["perceptron", "svm", "descent"] {

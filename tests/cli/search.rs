@@ -167,6 +167,9 @@ fn shards_on_several_processes_are_joined() {
             });
         }
     });
+    // A shard that is begun again finds its part done.
+    let again = folder.ok(&["search", "--resume", "part-2", "--shard", "2/3"]);
+    assert!(again.contains("shard 2 of 3: 2 of 7 trials"), "{again}");
     let merged = folder.ok(&["search", "merge", "part-1", "part-2", "part-3", "-o", "all"]);
     assert_eq!(ranking(&folder, "all"), ranking(&folder, "whole"));
     let best = |text: &str| {

@@ -5,11 +5,9 @@ use linfa::dataset::DatasetBase;
 use linfa::traits::Fit;
 use linfa_svm::SvmParams;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
-use serde::{Deserialize, Serialize};
 
 /// How alike two rows are.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kernel {
     /// x·x′
     Linear,
@@ -37,7 +35,7 @@ pub enum Kernel {
 /// | `c` | 1 | the price of a row on the wrong side of its margin | > 0 |
 /// | `epsilon` | 0.1 | regression: errors up to this are free | ≥ 0 |
 /// | `tolerance` | 0.001 | how nearly the optimality conditions hold at the end | > 0 |
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SvmConfig {
     /// How alike two rows are.
     pub kernel: Kernel,
@@ -89,14 +87,14 @@ pub enum SvmError {
 
 /// A trained machine: f(x) = Σᵢ αᵢ K(xᵢ, x) − ρ over its support vectors xᵢ; for three or more classes a machine for each class
 /// against the others, for several targets one for each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Svm {
     kernel: Kernel,
     columns: usize,
     machines: Vec<Machine>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 struct Machine {
     /// The rows of the training set that support it.
     rows: Vec<u32>,
