@@ -1,4 +1,4 @@
-//! Gradient descent, θ ← θ − ρ∇R: paths over a loss surface, batches, and the size of ρ.
+//! Gradient descent, θ ← θ − ρ∇R: paths over a loss surface.
 //!
 //! cargo run --release --example descent [FOLDER]
 
@@ -7,7 +7,7 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use perceptra::nn::Neuron;
-use perceptra::train::{Batch, Optimizer, Reduction};
+use perceptra::train::{Batch, Optimizer};
 use perceptra::view::{Chart, Colours, Field, picture};
 use perceptra::{Activation, Control, Dataset, Event, FeedForward, Loss, TrainConfig, choose, fit};
 
@@ -38,15 +38,14 @@ fn main() -> Any<()> {
     let field = Field::new(range, range, 101, heights.iter().map(|r| (r + 0.01).ln()).collect())?;
 
     // Every epoch's weights, by an observer that asks for a snapshot.
-    let descend = |from: [f32; 2], rho: f64, epochs: usize, batch: Batch, reduction| {
-        let (mut path, mut losses) = (vec![(f64::from(from[0]), f64::from(from[1]))], Vec::new());
+    let descend = |from: [f32; 2]| {
+        let mut path = vec![(f64::from(from[0]), f64::from(from[1]))];
         let config = TrainConfig {
             loss: Some(Loss::HalfSumSquared),
-            reduction,
             optimizer: Optimizer::Sgd,
-            learning_rate: rho,
-            batch,
-            epochs,
+            learning_rate: 0.1,
+            batch: Batch::Full,
+            epochs: 3000,
             patience: None,
             ..TrainConfig::default()
         };
@@ -55,45 +54,27 @@ fn main() -> Any<()> {
             n.layers[i].linear.weight.val().try_into_vec_as::<f32>().map_or(f64::NAN, |w| f64::from(w[0]))
         };
         let mut watch = |event: &Event<'_>| {
-            if let Event::Epoch { epoch, run: Some(run), .. } = event {
-                losses.push((epoch.epoch as f64, epoch.train_loss));
+            if let Event::Epoch { run: Some(run), .. } = event {
                 let now = run.state().and_then(|state| perceptra::train::with_weights(start.valid(), &state.network));
                 path.extend(now.map(|now| (weight(&now, 0), weight(&now, 1))));
             }
             Control::Continue
         };
-        fit(start.clone(), &data, None, &config, &mut watch)?;
-        Any::Ok((path, losses))
+        let history = fit(start.clone(), &data, None, &config, &mut watch)?.history;
+        Any::Ok((path, history.epochs.last().map_or(f64::NAN, |e| e.train_loss)))
     };
     let mut paths = Chart::new("R over two weights, dark is low", "w1", "w2").field(&field, Colours::Heat);
     paths = paths.heights(&field, &[-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0]);
     for (from, name) in
         [([3.0, 0.5], "from (3, 0.5)"), ([-0.5, -3.0], "from (−0.5, −3)"), ([0.3, -1.5], "from (0.3, −1.5)")]
     {
-        let (path, losses) = descend(from, 0.1, 3000, Batch::Full, None)?;
-        let (end, last) = (path[path.len() - 1], losses[losses.len() - 1].1);
+        let (path, last) = descend(from)?;
+        let end = path[path.len() - 1];
         println!("{name}: to ({:.2}, {:.2}), R = {last:.4}", end.0, end.1);
         paths = paths.line(name, path.clone()).points("", 6, path.into_iter().take(1));
     }
-    let mut rates = Chart::new("The size of ρ", "epoch", "R").log_y();
-    for rho in [0.01, 0.1, 1.0, 4.0] {
-        rates = rates.line(&format!("ρ = {rho}"), descend([3.0, 0.5], rho, 200, Batch::Full, None)?.1);
-    }
-    let mut batches = Chart::new("Rows of a step, ρ = 0.05", "epoch", "R").log_y();
-    for (name, batch, reduction) in [
-        ("all, summed", Batch::Full, None),
-        ("all, averaged", Batch::Full, Some(Reduction::Mean)),
-        ("5, summed", Batch::Rows(5), None),
-        ("1, in a new order each epoch", Batch::Rows(1), None),
-    ] {
-        // An average is brought back to the sum's scale for the picture.
-        let scale = if reduction.is_some() { data.rows() as f64 } else { 1.0 };
-        let losses = descend([3.0, 0.5], 0.05, 200, batch, reduction)?.1;
-        batches = batches.line(name, losses.into_iter().map(|(e, r)| (e, r * scale)));
-    }
     let folder = std::env::args().nth(1).unwrap_or("target/lecture".into());
     picture(&[paths], 1, (800, 640))?.save_both(folder.as_ref(), "descent")?;
-    picture(&[rates, batches], 2, (800, 420))?.save_both(folder.as_ref(), "descent_rates")?;
-    println!("{folder}/descent.svg, descent_rates.svg");
+    println!("{folder}/descent.svg");
     Ok(())
 }

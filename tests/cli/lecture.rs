@@ -27,14 +27,15 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// Each example, lines that it prints, and its pictures.
-const EXAMPLES: [(&str, &[&str], &[&str]); 10] = [
+const EXAMPLES: [(&str, &[&str], &[&str]); 11] = [
     ("neuron", &["y = step(1·x1 + 1·x2 - 1.5)", "excitatory, inhibitory", "none, excitatory"], &["neuron"]),
     ("firing_rate", &["silent up to 6 µA/cm², from 6.5 on it fires"], &["firing_rate"]),
     ("regression", &["descent:       y = identity(0.8115", "least squares: y = identity(0.8115"], &["regression"]),
     ("perceptron", &["AND  11 corrections", "XOR  14 corrections", "not linearly separable"], &["perceptron"]),
     ("xor", &["2-3-1 sigmoid", "[0.00, 1.00, 1.00, 0.04]"], &["xor"]),
     ("regions", &["spirals  8 hidden", "collapsed to FeedForward 2-1 (linear), 3 parameters"], &["regions"]),
-    ("descent", &["from (0.3, −1.5): to (-"], &["descent", "descent_rates"]),
+    ("descent", &["from (0.3, −1.5): to (-"], &["descent"]),
+    ("rates", &["ρ = 0.05, Rows(1), None: R = 0.0"], &["rates"]),
     ("backprop", &["∂R/∂wₖⱼ", "layers.1.weight  autodiff"], &[]),
     ("svm", &["Maximal margin", "3 of  60 rows support it", "regression, ε = 0.2"], &["svm", "svm_regression"]),
     ("overfitting", &["early stopping ends", "batch 4000"], &["overfitting", "overfitting_sizes"]),
