@@ -14,6 +14,11 @@ fn small_model(norm: &str) -> Model {
     train(&run, &tables, &choose("cpu").unwrap().device, &mut ()).unwrap().model
 }
 
+/// Two networks of different shapes, the second one of twice the weight.
+fn small_ensemble() -> Model {
+    Model::ensemble([(1.0, small_model("none")), (2.0, small_model("batch"))]).unwrap()
+}
+
 fn load(bytes: &[u8]) -> Result<Model, ModelError> {
     Model::from_bytes("m", bytes, &choose("cpu").unwrap().device)
 }
@@ -21,11 +26,10 @@ fn load(bytes: &[u8]) -> Result<Model, ModelError> {
 #[test]
 fn saved_and_loaded_is_the_same_to_the_bit() {
     let table = Table::from_csv("t.csv", "c,n\nu,1\nv,5\nw,\n", &Default::default()).unwrap();
-    for norm in ["none", "batch", "layer"] {
-        let model = small_model(norm);
+    for model in [small_model("none"), small_model("batch"), small_model("layer"), small_ensemble()] {
         let again = load(&model.to_bytes().unwrap()).unwrap();
-        assert_eq!(again.predict(&table).unwrap(), model.predict(&table).unwrap(), "{norm}");
-        assert_eq!(again.to_bytes().unwrap(), model.to_bytes().unwrap(), "{norm}");
+        assert_eq!(again.predict(&table).unwrap(), model.predict(&table).unwrap());
+        assert_eq!(again.to_bytes().unwrap(), model.to_bytes().unwrap());
         assert_eq!(again.network().to_string(), model.network().to_string());
         assert_eq!(again.history().best_epoch, model.history().best_epoch);
         assert_eq!(again.history().best().unwrap().train_loss, model.history().best().unwrap().train_loss);
@@ -34,13 +38,15 @@ fn saved_and_loaded_is_the_same_to_the_bit() {
 
 #[test]
 fn a_file_cut_off_anywhere_is_an_error() {
-    let bytes = small_model("none").to_bytes().unwrap();
-    for length in 0..bytes.len() {
-        assert!(load(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+    for model in [small_model("none"), small_ensemble()] {
+        let bytes = model.to_bytes().unwrap();
+        for length in 0..bytes.len() {
+            assert!(load(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+        }
+        let mut longer = bytes.clone();
+        longer.push(0);
+        assert!(load(&longer).is_err());
     }
-    let mut longer = bytes.clone();
-    longer.push(0);
-    assert!(load(&longer).is_err());
 }
 
 #[test]
@@ -73,6 +79,13 @@ fn the_files_of_every_format_are_read() {
     let predictions = model.predict(&table).unwrap();
     assert_eq!(predictions.values.values.len(), 3);
     for (got, want) in predictions.values.values.iter().zip(expected) {
+        assert!((got - want).abs() <= 1e-5 * want.abs(), "{got} {want}");
+    }
+    // Format 2: an ensemble, the first of whose members is that of format 1.
+    let model = Model::load(format!("{golden}format-2.perceptra").as_ref(), &device).unwrap();
+    assert_eq!(model.members().map(|m| m.share).collect::<Vec<_>>(), [0.25, 0.75]);
+    let both = model.predict(&table).unwrap();
+    for (got, want) in both.values.values.iter().zip(&predictions.values.values) {
         assert!((got - want).abs() <= 1e-5 * want.abs(), "{got} {want}");
     }
     let checkpoint =
@@ -181,6 +194,33 @@ fn a_file_that_lies_is_found_out() {
         let error = error(&forged(&bytes, change));
         assert!(error.contains("damaged") && error.contains(message), "{message}: {error}");
     }
+    // An ensemble whose members are not what they seem.
+    let bytes = small_ensemble().to_bytes().unwrap();
+    assert!(load(&forged(&bytes, |_, _| {})).is_ok());
+    let lies: Vec<(&str, Change)> = vec![
+        ("the shares of its 2 members do not add up to 1", Box::new(|_, a| a["others"][0]["share"] = 0.5.into())),
+        ("the shares of its 2 members do not add up to 1", Box::new(|_, a| a["share"] = (-1.0).into())),
+        (
+            "members.1.layers.0.bias has no place",
+            Box::new(|_, a| (a["others"], a["share"]) = (serde_json::json!([]), 1.0.into())),
+        ),
+        ("the tensor members.2.layers.0.bias is missing", {
+            Box::new(|_, a| {
+                a["others"][0]["share"] = (1.0 / 3.0).into();
+                let member = a["others"][0].clone();
+                a["others"].as_array_mut().unwrap().push(member);
+            })
+        }),
+        (
+            "a member learns regression of z",
+            Box::new(|_, a| a["others"][0]["encoder"]["targets"][0]["name"] = "z".into()),
+        ),
+        ("metadata", Box::new(|_, a| a["others"][0]["encoder"] = serde_json::Value::Null)),
+    ];
+    for (message, change) in lies {
+        let error = error(&forged(&bytes, change));
+        assert!(error.contains("damaged") && error.contains(message), "{message}: {error}");
+    }
     // JSON that is nested so deep that reading it would exhaust the stack, if it were followed.
     let deep = format!(
         r#"{{"__metadata__":{{"perceptra":"{{\"format\":1,\"checksum\":\"\",\"x\":{}"}}}}"#,
@@ -274,5 +314,5 @@ fn foreign_and_future_files_are_told_apart() {
     let at = bytes.windows(15).position(|w| w == br#"\"format\":1,\""#).unwrap();
     let mut future = bytes.clone();
     future[at + 11] = b'9';
-    assert_eq!(message(&future), "m: the model has format 9, this program reads formats up to 1");
+    assert_eq!(message(&future), "m: the model has format 9, this program reads formats up to 2");
 }

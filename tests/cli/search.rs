@@ -52,6 +52,89 @@ fn a_grid_is_ranked_and_the_best_is_kept() {
 }
 
 #[test]
+fn the_networks_of_a_search_are_one_model_that_knows_its_uncertainty() {
+    let folder = Folder::new();
+    let table = data("concrete.csv");
+    let space = [
+        "--space",
+        "lr=log:1e-3..3e-2",
+        "--space",
+        "dropout=0..0.3",
+        "--grid",
+        "activation=relu,tanh",
+        "--random",
+        "8",
+    ];
+    let more = ["--ensemble", "auto", "-o", "found"];
+    let text = folder.ok(&args(&table, &[&space[..], &more[..]].concat()));
+    assert!(text.contains("\nan ensemble of the trials ") && text.contains("rmse on 206 test rows: "), "{text}");
+    for name in ["search", "parallel", "heat"] {
+        assert!(folder.path(&format!("found/{name}.png")).exists(), "{name}");
+    }
+    let picture = folder.read("found/parallel.svg");
+    for label in ["activation relu–tanh", "rmse, by rank", "best"] {
+        assert!(picture.contains(&format!(">\n{label}\n</text>")), "{label}");
+    }
+    assert!(folder.read("found/search.svg").contains(">\nLearning curves, the best dark\n</text>"));
+    assert_eq!(folder.read("found/heat.svg").matches(">\nrmse: dark ").count(), 3);
+    // One file, used as any other.
+    let json = folder.json(&["inspect", "found/best.perceptra", "--json"]);
+    let shares: f64 = json["members"].as_array().unwrap().iter().map(|m| m["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{json}");
+    let evaluated = folder.json(&["evaluate", "found/best.perceptra", &table, "--json"]);
+    assert_eq!(evaluated["rows"], 1030);
+    // A search that is finished is taken up for other members.
+    let json = folder.json(&["search", "--resume", "found", "--ensemble", "2", "--json"]);
+    let members = json["members"].as_array().unwrap();
+    assert_eq!((members.len(), members[0]["share"].as_f64()), (2, Some(0.5)));
+    folder.ok(&["predict", "found/best.perceptra", &table, "--uncertainty", "-o", "out.csv", "--quiet"]);
+    let out = folder.read("out.csv");
+    assert!(out.starts_with("prediction,uncertainty\n") && out.lines().count() == 1031, "{out}");
+    assert!(out.lines().skip(1).all(|line| line.split(',').all(|v| v.parse::<f32>().unwrap() >= 0.0)));
+}
+
+#[test]
+fn seeds_of_one_configuration_are_one_model() {
+    let folder = Folder::new();
+    let table = data("penguins.csv");
+    let common = ["train", &table, "--target", "species", "--epochs", "5", "--device", "cpu"];
+    let train = |more: &[&'static str]| [&common[..], more].concat();
+    let text = folder.ok(&train(&["--ensemble", "3"]));
+    assert!(text.contains("\n3 networks, whose predictions are averaged; the first: FeedForward"), "{text}");
+    assert!(folder.ok(&["inspect", "penguins.perceptra"]).contains("network 3  "));
+    // The run file makes the same model again.
+    let before = folder.json(&["evaluate", "penguins.perceptra", &table, "--json"]);
+    folder.ok(&["train", "--config", "penguins.toml", "-o", "again.perceptra"]);
+    assert_eq!(folder.json(&["evaluate", "again.perceptra", &table, "--json"]), before);
+    let predict =
+        |more: &[&str]| folder.ok(&[&["predict", "penguins.perceptra", &table, "--uncertainty", "-q"], more].concat());
+    let csv = predict(&["--proba"]);
+    assert!(csv.starts_with("prediction,proba_Adelie,proba_Chinstrap,proba_Gentoo,uncertainty\n"), "{csv}");
+    predict(&["-o", "out.jsonl"]);
+    let lines = folder.read("out.jsonl");
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let of_class = csv.lines().nth(1).unwrap().rsplit(',').next().unwrap();
+    assert_eq!(first["uncertainty"].to_string().parse::<f32>().unwrap(), of_class.parse::<f32>().unwrap());
+    predict(&["-o", "out.parquet"]);
+    let file = std::fs::File::open(folder.path("out.parquet")).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let names: Vec<String> = reader.schema().fields().iter().map(|f| f.name().clone()).collect();
+    assert_eq!(names, ["prediction", "uncertainty"]);
+    assert_eq!(reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 344);
+    // One network does not know.
+    folder.ok(&train(&["-o", "one.perceptra"]));
+    let error = folder.run(&["predict", "one.perceptra", &table, "--uncertainty"]);
+    assert_eq!(error.code, Some(1));
+    assert!(
+        error.stderr.contains("the model is one network") && error.stderr.contains("--ensemble 5"),
+        "{}",
+        error.stderr
+    );
+    let error = folder.run(&train(&["--ensemble", "2", "--checkpoint", "run"]));
+    assert!(error.stderr.contains("checkpoints are of one network"), "{}", error.stderr);
+}
+
+#[test]
 fn a_run_file_says_what_to_search_and_json_what_was_found() {
     let folder = Folder::new();
     let run = format!(

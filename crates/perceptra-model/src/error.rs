@@ -48,6 +48,9 @@ pub enum ModelError {
         /// The task.
         task: String,
     },
+    /// Models that cannot be one.
+    #[error("the models cannot be joined: {0}")]
+    Ensemble(String),
     /// Writing failed.
     #[error("{path}: cannot be written: {source}")]
     Write {

@@ -6,6 +6,9 @@
 //! checksum, then of all tensors' bytes in order of their names), `version` of the program, and what
 //! [`Model`] says of itself. Nothing in it is executed.
 //!
+//! An ensemble has format 2: its further members are in the JSON as `others`, each with its `share` and what a model says of itself,
+//! and their tensors are named `members.N.layers...`, N from 1.
+//!
 //! A checkpoint is a model file with `resume` in its JSON (the engine, a fingerprint of the data, the run as TOML) and three
 //! tensors of bytes: `resume.network`, `resume.best` (Burn's records) and `resume.optimizer`.
 //!
@@ -13,7 +16,7 @@
 //! header's length, the tensors' places (they lie one after another and end with the file), every shape against the
 //! network's description, and that against the sizes of the tensors.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -29,8 +32,8 @@ use crate::checkpoint::Fingerprint;
 use crate::model::About;
 use crate::{Model, ModelError};
 
-/// The format this program writes.
-const FORMAT: u32 = 1;
+/// The formats this program writes: of one network, and of several.
+const FORMATS: [u32; 2] = [1, 2];
 /// The name of the metadata entry.
 const ENTRY: &str = "perceptra";
 /// The longest header that SafeTensors files have, in bytes.
@@ -45,8 +48,28 @@ struct Metadata {
     version: String,
     #[serde(flatten)]
     about: About,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    share: f64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Other>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resume: Option<Resume>,
+}
+
+/// A further member of an ensemble.
+#[derive(Serialize, Deserialize)]
+struct Other {
+    share: f64,
+    #[serde(flatten)]
+    about: About,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(share: &f64) -> bool {
+    *share == 1.0
 }
 
 /// What a checkpoint says besides.
@@ -99,22 +122,26 @@ impl Model {
 
     /// The model, or a checkpoint of its run, as the bytes of its file.
     pub(crate) fn bytes(&self, resume: Option<(Resume, &TrainState)>) -> Result<Vec<u8>, ModelError> {
-        let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = tensors(&self.network)?
-            .into_iter()
-            .map(|(name, (shape, values))| {
-                (name, (Dtype::F32, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect()))
-            })
-            .collect();
+        let mut all: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
+        for (k, member) in self.members().enumerate() {
+            for (name, (shape, values)) in tensors(member.network)? {
+                let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+                all.insert(prefix(k) + &name, (Dtype::F32, shape, bytes));
+            }
+        }
+        let mut tensors = all;
         if let Some((_, state)) = &resume {
             for (name, bytes) in RESUME.into_iter().zip([&state.network, &state.best, &state.optimizer]) {
                 tensors.insert(name.to_owned(), (Dtype::U8, vec![bytes.len()], bytes.clone()));
             }
         }
         let mut metadata = Metadata {
-            format: FORMAT,
+            format: FORMATS[usize::from(!self.others.is_empty())],
             checksum: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             about: self.about.clone(),
+            share: self.share,
+            others: self.others.iter().map(|(share, m)| Other { share: *share, about: m.about.clone() }).collect(),
             resume: resume.map(|(resume, _)| resume),
         };
         // Plain data with text keys: JSON can write all of it.
@@ -142,6 +169,8 @@ impl Model {
 pub(crate) struct Parsed {
     name: String,
     pub(crate) about: About,
+    share: f64,
+    others: Vec<Other>,
     resume: Option<Resume>,
     tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
 }
@@ -182,8 +211,8 @@ impl Parsed {
             return Err(foreign("it is a SafeTensors file without the metadata of this program"));
         };
         let head: Head = serde_json::from_str(json).map_err(|e| damaged(format!("its metadata: {e}")))?;
-        if head.format > FORMAT {
-            return Err(ModelError::Version { name: name.to_owned(), found: head.format, known: FORMAT });
+        if head.format > FORMATS[1] {
+            return Err(ModelError::Version { name: name.to_owned(), found: head.format, known: FORMATS[1] });
         }
         let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
         let tensors: BTreeMap<String, TensorView<'_>> = file.tensors().into_iter().collect();
@@ -191,17 +220,23 @@ impl Parsed {
         if checksum(&blank, tensors.values().map(|view| view.data())) != head.checksum {
             return Err(damaged("its contents do not match its checksum".into()));
         }
-        let Metadata { about, resume, .. } =
+        let Metadata { about, share, others, resume, .. } =
             serde_json::from_str(json).map_err(|e| damaged(format!("its metadata: {e}")))?;
-        check(&about, resume.is_some(), &tensors).map_err(damaged)?;
+        check(&about, share, &others, resume.is_some(), &tensors).map_err(damaged)?;
         let tensors = tensors.into_iter().map(|(name, view)| (name, (view.shape().to_vec(), view.data().to_vec())));
-        Ok(Self { name: name.to_owned(), about, resume, tensors: tensors.collect() })
+        Ok(Self { name: name.to_owned(), about, share, others, resume, tensors: tensors.collect() })
     }
 
     fn model(self, device: &Device) -> Result<Model, ModelError> {
-        let network = network(&self.about, &self.tensors, device)
-            .map_err(|reason| ModelError::Damaged { name: self.name, reason })?;
-        Ok(Model { about: self.about, network })
+        let Self { name, about, share, others, tensors, .. } = self;
+        let build = |k: usize, about: About, share: f64| {
+            let network = network(&about, &prefix(k), &tensors, device)
+                .map_err(|reason| ModelError::Damaged { name: name.clone(), reason })?;
+            Ok::<_, ModelError>((share, Model { about, network, share: 1.0, others: Vec::new() }))
+        };
+        let (_, first) = build(0, about, share)?;
+        let others = others.into_iter().enumerate().map(|(k, other)| build(k + 1, other.about, other.share));
+        Ok(Model { share, others: others.collect::<Result<_, _>>()?, ..first })
     }
 
     /// What makes it a checkpoint: the bytes of the network, the best network and the optimiser.
@@ -271,8 +306,44 @@ fn tensors(network: &FeedForward) -> Result<Vec<(String, Values)>, ModelError> {
     Ok(all)
 }
 
-/// Finds out whether `tensors` are exactly those of the network that `about` describes, and of a checkpoint if it is one.
-fn check(about: &About, is_checkpoint: bool, tensors: &BTreeMap<String, TensorView<'_>>) -> Result<(), String> {
+/// What the names of the tensors of a member begin with.
+fn prefix(member: usize) -> String {
+    if member == 0 { String::new() } else { format!("members.{member}.") }
+}
+
+/// Finds out whether `tensors` are exactly those of the networks that are described, and of a checkpoint if it is one.
+fn check(
+    about: &About,
+    share: f64,
+    others: &[Other],
+    is_checkpoint: bool,
+    tensors: &BTreeMap<String, TensorView<'_>>,
+) -> Result<(), String> {
+    let mut expected = expected(about, "", tensors)?;
+    let mut total = share;
+    for (k, other) in others.iter().enumerate() {
+        crate::ensemble::fits(about, &other.about)?;
+        expected.extend(self::expected(&other.about, &prefix(k + 1), tensors)?);
+        total += other.share;
+    }
+    let shares = || std::iter::once(share).chain(others.iter().map(|o| o.share));
+    if !shares().all(|s| s > 0.0 && s <= 1.0) || (total - 1.0).abs() > 1e-6 {
+        return Err(format!("the shares of its {} members do not add up to 1", others.len() + 1));
+    }
+    for (name, view) in tensors.iter().filter(|(name, _)| !expected.contains(*name)) {
+        if !(is_checkpoint && RESUME.contains(&name.as_str()) && view.dtype() == Dtype::U8) {
+            return Err(format!("the tensor {name} has no place in the network"));
+        }
+    }
+    Ok(())
+}
+
+/// The names of the tensors of the network that `about` describes, if all are there and fit.
+fn expected(
+    about: &About,
+    prefix: &str,
+    tensors: &BTreeMap<String, TensorView<'_>>,
+) -> Result<BTreeSet<String>, String> {
     let config = &about.network;
     config.validate().map_err(|e| e.to_string())?;
     let encoder = &about.encoder;
@@ -288,9 +359,10 @@ fn check(about: &About, is_checkpoint: bool, tensors: &BTreeMap<String, TensorVi
     if config.hidden.len() >= tensors.len() {
         return Err(format!("it has {} tensors for {} hidden layers", tensors.len(), config.hidden.len()));
     }
-    let expected = expected_shapes(config);
-    for (name, shape) in &expected {
-        let Some(view) = tensors.get(name) else { return Err(format!("the tensor {name} is missing")) };
+    let mut names = BTreeSet::new();
+    for (name, shape) in expected_shapes(config) {
+        let name = format!("{prefix}{name}");
+        let Some(view) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
         if view.dtype() != Dtype::F32 || view.shape() != shape.as_slice() {
             return Err(format!(
                 "the tensor {name} is {:?} {:?}, the network needs F32 {shape:?}",
@@ -301,23 +373,21 @@ fn check(about: &About, is_checkpoint: bool, tensors: &BTreeMap<String, TensorVi
         if !view.data().as_chunks::<4>().0.iter().all(|b| f32::from_le_bytes(*b).is_finite()) {
             return Err(format!("the tensor {name} holds NaN or infinite values"));
         }
+        names.insert(name);
     }
-    for (name, view) in tensors.iter().filter(|(name, _)| !expected.contains_key(*name)) {
-        if !(is_checkpoint && RESUME.contains(&name.as_str()) && view.dtype() == Dtype::U8) {
-            return Err(format!("the tensor {name} has no place in the network"));
-        }
-    }
-    Ok(())
+    Ok(names)
 }
 
 /// Builds the network that `about` describes from its tensors.
 fn network(
     about: &About,
+    prefix: &str,
     tensors: &BTreeMap<String, (Vec<usize>, Vec<u8>)>,
     device: &Device,
 ) -> Result<FeedForward, String> {
     let config = &about.network;
     let data = |name: String| {
+        let name = format!("{prefix}{name}");
         let Some((shape, bytes)) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
         let values: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         Ok(TensorData::new(values, shape.clone()))

@@ -24,6 +24,7 @@
 
 mod checkpoint;
 mod encoded;
+mod ensemble;
 mod error;
 mod file;
 mod gradients;
@@ -33,9 +34,12 @@ mod stream;
 mod train;
 
 pub use checkpoint::{Checkpoint, CheckpointConfig};
+pub use ensemble::Member;
 pub use error::ModelError;
 pub use gradients::check_gradients;
 pub use model::{MetricValues, Metrics, Model, Predictions};
-pub use run::{DataConfig, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions, Tables};
+pub use run::{
+    DataConfig, Ensemble, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions, Tables,
+};
 pub use stream::Streamed;
 pub use train::{Parts, Stage, Trained, resume, train, train_stage};

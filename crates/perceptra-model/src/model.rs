@@ -2,7 +2,9 @@
 
 use perceptra_data::{EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task, row_weights};
 use perceptra_nn::{FeedForward, FeedForwardConfig, Loss};
-use perceptra_train::{ClassificationMetrics, History, RegressionMetrics, TrainConfig, argmax, outputs, probabilities};
+use perceptra_train::{
+    ClassificationMetrics, History, Metric, RegressionMetrics, TrainConfig, argmax, outputs, probabilities,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
@@ -12,6 +14,9 @@ use crate::ModelError;
 pub struct Model {
     pub(crate) about: About,
     pub(crate) network: FeedForward,
+    /// The share of `network` in the predictions, and the further members of an ensemble with theirs.
+    pub(crate) share: f64,
+    pub(crate) others: Vec<(f64, Model)>,
 }
 
 /// What a model file says besides the weights.
@@ -54,11 +59,23 @@ pub enum MetricValues {
     },
 }
 
+impl Metrics {
+    /// One of the numbers, if the task has it.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
+        match &self.values {
+            MetricValues::Regression(values) => values.get(metric),
+            MetricValues::Classification { metrics, .. } => metrics.get(metric),
+        }
+    }
+}
+
 /// Predictions, row by row as the table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
     /// Regression: `[rows, targets]` in the targets' own units. Classes: `[rows, classes]` probabilities.
     pub values: Matrix,
+    /// Of an ensemble, the standard deviation of each value over the members: where they disagree, the prediction is uncertain.
+    pub spread: Option<Matrix>,
     /// Target columns.
     pub targets: Vec<String>,
     /// The classes, for classification.
@@ -123,12 +140,27 @@ impl Model {
         self.about.metrics.as_ref()
     }
 
-    /// Predicts every row of `table`. Columns are found by name; others than the features are not looked at.
+    /// Predicts every row of `table`. Columns are found by name; others than the features are not looked at. The predictions of
+    /// an ensemble are the averages of those of its members.
     ///
     /// # Errors
     ///
     /// Missing columns, and values that do not fit their column.
     pub fn predict(&self, table: &Table) -> Result<Predictions, ModelError> {
+        let first = self.predict_alone(table)?;
+        if self.others.is_empty() {
+            return Ok(first);
+        }
+        let mut all = vec![(self.share, first)];
+        for (share, other) in &self.others {
+            all.push((*share, other.predict_alone(table)?));
+        }
+        let average = Predictions::average(all.iter().map(|(share, p)| (*share, p)));
+        Ok(average.unwrap_or_else(|| all.swap_remove(0).1))
+    }
+
+    /// The predictions of the first network.
+    fn predict_alone(&self, table: &Table) -> Result<Predictions, ModelError> {
         let encoder = &self.about.encoder;
         let (inputs, report) = encoder.inputs(table)?;
         let columns = encoder.outputs();
@@ -147,7 +179,7 @@ impl Model {
             }
         };
         let targets = encoder.targets().into_iter().map(str::to_owned).collect();
-        Ok(Predictions { values, targets, labels, report })
+        Ok(Predictions { values, spread: None, targets, labels, report })
     }
 
     /// Judges the model by the rows of `table`, which has the targets too, with row weights if the model was trained with
@@ -157,15 +189,23 @@ impl Model {
     ///
     /// As [`Model::predict`], and missing or unknown targets.
     pub fn evaluate(&self, table: &Table) -> Result<Metrics, ModelError> {
+        self.judge(table, &self.predict(table)?)
+    }
+
+    /// Judges predictions of this model's targets, made by whatever means, by the rows of `table`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::evaluate`].
+    pub fn judge(&self, table: &Table, predictions: &Predictions) -> Result<Metrics, ModelError> {
         let encoder = &self.about.encoder;
         let mut targets = encoder.outputs_of(table)?;
-        let predictions = self.predict(table)?;
         let weights = match &self.about.schema.weights {
             Some(column) if table.has(column) => Some(row_weights(table, column)?),
             _ => None,
         };
         let p = &predictions.values;
-        let values = match predictions.labels {
+        let values = match &predictions.labels {
             None => {
                 encoder.decode(&mut targets);
                 MetricValues::Regression(RegressionMetrics::of(
@@ -178,7 +218,7 @@ impl Model {
             Some(labels) => {
                 let truth = encoder.class_numbers(table)?;
                 let metrics = ClassificationMetrics::of(&p.values, &truth, labels.len(), weights.as_deref());
-                MetricValues::Classification { metrics, labels }
+                MetricValues::Classification { metrics, labels: labels.clone() }
             }
         };
         Ok(Metrics { rows: table.rows(), values })

@@ -71,11 +71,67 @@ pub struct SearchOptions {
     /// η of successive halving: all points are trained for a few epochs, one in η goes on for η times as many, and so on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halving: Option<usize>,
+    /// Of successive halving, trials in work at once: a place that becomes free is taken by a new point. By default all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub places: Option<usize>,
     /// How often the rows are divided anew into folds, or into training and validation rows.
     pub repeats: usize,
     /// What points are ranked by; by default `train.monitor`, and where that is the loss, `rmse` or `log-loss`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<perceptra_train::Metric>,
+    /// The networks of the best points as one model, instead of the best alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<Ensemble>,
+}
+
+/// Which networks of a search become one model: `"auto"` or a number in files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "EnsembleText", into = "EnsembleText")]
+pub enum Ensemble {
+    /// Those of the best points that serve each other best, with weights: greedy selection, with replacement, by what the average
+    /// of their predictions scores on rows that did not train them (Caruana et al., 2004).
+    Auto,
+    /// Those of the best points, so many, with equal weights.
+    Best(usize),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum EnsembleText {
+    Number(usize),
+    Name(String),
+}
+
+impl TryFrom<EnsembleText> for Ensemble {
+    type Error = String;
+
+    fn try_from(text: EnsembleText) -> Result<Self, String> {
+        match text {
+            EnsembleText::Number(n) => n.to_string().parse(),
+            EnsembleText::Name(name) => name.parse(),
+        }
+    }
+}
+
+impl From<Ensemble> for EnsembleText {
+    fn from(ensemble: Ensemble) -> Self {
+        match ensemble {
+            Ensemble::Auto => Self::Name("auto".into()),
+            Ensemble::Best(n) => Self::Number(n),
+        }
+    }
+}
+
+impl std::str::FromStr for Ensemble {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(n)) if n > 0 => Ok(Self::Best(n)),
+            _ => Err(format!("`{text}` is neither a number of networks, from 1, nor `auto`")),
+        }
+    }
 }
 
 /// How points of a search space are chosen.
@@ -101,8 +157,10 @@ impl Default for SearchOptions {
             trials: 50,
             folds: None,
             halving: None,
+            places: None,
             repeats: 1,
             metric: None,
+            ensemble: None,
         }
     }
 }
@@ -162,6 +220,8 @@ pub struct NetworkConfig {
     pub dropout: f64,
     /// Normalisation of hidden layers.
     pub norm: Norm,
+    /// Networks of the model, which differ in their seeds; their predictions are averaged.
+    pub ensemble: usize,
 }
 
 impl Default for NetworkConfig {
@@ -174,6 +234,7 @@ impl Default for NetworkConfig {
             bias: true,
             dropout: 0.1,
             norm: Norm::None,
+            ensemble: 1,
         }
     }
 }
@@ -317,10 +378,14 @@ impl RunConfig {
             ("buffer", self.data.buffer),
             ("checkpoint.every", self.checkpoint.every),
             ("checkpoint.keep", self.checkpoint.keep),
+            ("ensemble", self.network.ensemble),
         ] {
             if value == 0 {
                 problems.push(format!("{key} is 0, it must be at least 1"));
             }
+        }
+        if self.network.ensemble > 1 && self.checkpoint.folder.is_some() {
+            problems.push("ensemble is more than 1, and checkpoints are of one network: leave one of them out".into());
         }
         if self.encoder.max_categories == 0 {
             problems.push("max_categories is 0, it must be at least 1".into());

@@ -12,6 +12,7 @@ use perceptra_train::{
 
 use crate::checkpoint::{Fingerprint, Folder, Keeper};
 use crate::encoded::Encoded;
+use crate::ensemble::train_ensemble;
 use crate::model::About;
 use crate::{Checkpoint, Metrics, Model, ModelError, RunConfig, Tables};
 
@@ -33,7 +34,8 @@ pub struct Trained {
 /// Trains a model on `tables` as `run` says, on `device`.
 ///
 /// The test rows are looked at once, at the end. The encoder learns from the training rows alone. Checkpoints are written if
-/// `run.checkpoint` has a folder; [`resume`] goes on from one.
+/// `run.checkpoint` has a folder; [`resume`] goes on from one. Members of an ensemble are trained at once; of them the observer
+/// is told nothing.
 ///
 /// # Errors
 ///
@@ -44,7 +46,10 @@ pub fn train(
     device: &Device,
     observer: &mut impl Observer,
 ) -> Result<Trained, ModelError> {
-    train_from(run, None, None, tables, device, observer)
+    match run.network.ensemble {
+        1 => train_from(run, None, None, tables, device, observer),
+        _ => train_ensemble(run, tables, device, observer.interrupt()),
+    }
 }
 
 /// A run that was trained up to an epoch.
@@ -116,7 +121,7 @@ pub fn resume(
     train_from(run, Some(checkpoint), None, tables, device, observer)
 }
 
-fn train_from(
+pub(crate) fn train_from(
     run: &RunConfig,
     from: Option<&Checkpoint>,
     state: Option<&TrainState>,
@@ -202,7 +207,7 @@ fn train_from(
         }
     };
     drop(keeper);
-    let mut model = Model { about, network: fitted.network };
+    let mut model = Model { about, network: fitted.network, share: 1.0, others: Vec::new() };
     model.about.history = fitted.history;
     let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
     model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;

@@ -29,6 +29,9 @@ pub struct Trial {
     /// Its mean score at each rung of successive halving that it was through with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rungs: Vec<f64>,
+    /// Its learning curve: epochs, with what was monitored after them, on the first of its parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<(usize, f64)>,
 }
 
 /// Trials, the best first.
@@ -158,6 +161,7 @@ mod tests {
             error: error.map(str::to_owned),
             budget: None,
             rungs: Vec::new(),
+            curve: Vec::new(),
         }
     }
 

@@ -162,6 +162,7 @@ mod tests {
             error: None,
             budget: None,
             rungs: Vec::new(),
+            curve: Vec::new(),
         }
     }
 

@@ -30,6 +30,7 @@
 
 mod board;
 mod error;
+mod halving;
 mod journal;
 mod search;
 mod space;

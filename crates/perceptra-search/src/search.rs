@@ -8,11 +8,14 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use perceptra_data::{Encoder, Schema, Task};
-use perceptra_model::{MetricValues, Metrics, ModelError, Parts, RunConfig, Tables, Trained, train, train_stage};
-use perceptra_train::{Control, Event, Metric, Observer, StopReason, TrainState, threads, with_threads};
+use perceptra_data::{Encoder, Schema, Table, Task};
+use perceptra_model::{Ensemble, ModelError, Parts, Predictions, RunConfig, Tables, Trained, train, train_stage};
+use perceptra_train::{
+    Control, Event, History, Metric, Observer, StopReason, TrainState, parallel, threads, with_threads,
+};
 
 use crate::board::write;
+use crate::halving::Ladder;
 use crate::journal::{Head, Journal};
 use crate::{Leaderboard, Point, SearchError, Space, Trial};
 
@@ -73,6 +76,11 @@ pub enum SearchEvent<'a> {
     },
 }
 
+/// Trials among which greedy selection chooses.
+const CANDIDATES: usize = 20;
+/// Members that it takes at most, each as often as it is taken.
+const ROUNDS: usize = 30;
+
 /// What became of a trial on one of its cases.
 enum Outcome {
     /// With the state to go on from, if there is more to train.
@@ -80,6 +88,7 @@ enum Outcome {
         score: f64,
         epoch: usize,
         seconds: f64,
+        curve: Vec<(usize, f64)>,
         state: Option<Box<TrainState>>,
     },
     Failed {
@@ -92,7 +101,14 @@ enum Outcome {
 /// The outcomes of trials on each case, by their numbers.
 type Standing = BTreeMap<usize, Vec<Outcome>>;
 
-/// What a rung does with a trial that is through: its outcomes on each case.
+/// A trial that is to be trained up to an epoch, from these outcomes on.
+struct Step {
+    number: usize,
+    until: usize,
+    outcomes: Option<Vec<Outcome>>,
+}
+
+/// What is done with a trial that is through: its outcomes on each case.
 type Through<'a> = dyn FnMut(usize, Vec<Outcome>) -> Result<(), SearchError> + 'a;
 
 /// An observer that only passes an interrupt on.
@@ -137,6 +153,14 @@ impl<'a> Search<'a> {
         if points.is_empty() {
             return settings("trials is 0, it must be at least 1");
         }
+        if options.places == Some(0) {
+            return settings("places is 0, it must be at least 1");
+        }
+        if run.network.ensemble > 1 || options.space.keys().any(|key| key == "ensemble" || key == "network.ensemble") {
+            return settings(
+                "network.ensemble is set, and a trial has one network: search.ensemble joins those of the best",
+            );
+        }
         let cases = cases(run, &base, tables)?;
         let schema = Schema::infer(&tables.table, &run.data.schema).map_err(ModelError::from)?;
         let metric = match (options.metric, run.train.monitor, schema.task) {
@@ -179,6 +203,7 @@ impl<'a> Search<'a> {
     /// [`SearchPlace::resume`]. A trial that fails, or diverges, is a row with its reason.
     ///
     /// With `halving` all trials are trained for a few epochs first, and the best of them go on from where they stand, rung by rung.
+    /// With `places` only so many are in work at once: a place that becomes free is taken by one that goes on, else by a new one.
     ///
     /// The result does not depend on how many trials run at once.
     ///
@@ -205,12 +230,13 @@ impl<'a> Search<'a> {
         watch(&SearchEvent::Started { planned: mine.len(), finished });
 
         let budgets = self.budgets(mine.len());
-        let (mut alive, mut standing, mut count) = (mine.clone(), Standing::new(), finished);
-        // The scores of each trial at the rungs it has passed.
+        let places = self.run.search.places.filter(|_| budgets.len() > 1).unwrap_or(mine.len()).max(1);
+        let mut ladder = Ladder::new(&mine, budgets.len(), self.run.search.halving.unwrap_or(1), self.metric);
+        // The scores of each trial at the rungs it has passed; of those that were decided before, the journal knows.
         let mut rungs: BTreeMap<usize, Vec<f64>> = trials.iter().map(|t| (t.number, t.rungs.clone())).collect();
-        for (rung, &budget) in budgets.iter().enumerate() {
-            let last = rung + 1 == budgets.len();
-            let open: Vec<usize> = alive.iter().copied().filter(|n| !done.contains(n)).collect();
+        let (mut standing, mut count) = (Standing::new(), finished);
+        loop {
+            let (go, drop) = ladder.next(places);
             let mut keep = |trial: Trial| -> Result<(), SearchError> {
                 journal.add(&trial)?;
                 self.write_run(&place.folder, trial.number)?;
@@ -220,36 +246,39 @@ impl<'a> Search<'a> {
                 watch(&SearchEvent::Trial { trial: &trials[trials.len() - 1], finished: count, best });
                 Ok(())
             };
-            let mut through = Standing::new();
-            let complete = self.rung(&open, budget, standing, place.workers, interrupt, &mut |number, outcomes| {
-                let trial = self.trial(number, &outcomes, budget, rungs.get(&number));
-                if last || trial.error.is_some() {
-                    return keep(trial);
+            for (number, rung) in drop {
+                if let Some(outcomes) = standing.remove(&number) {
+                    keep(self.trial(number, &outcomes, budgets[rung], rungs.get(&number)))?;
                 }
-                through.insert(number, outcomes);
-                Ok(())
-            })?;
-            if last || !complete {
+            }
+            if go.is_empty() {
                 break;
             }
-            // The best go on. What those had that were decided before, the journal knows.
-            for (number, outcomes) in &through {
-                let scores = rungs.entry(*number).or_default();
-                scores.extend(self.trial(*number, outcomes, budget, None).score());
-            }
-            let score = |n: &usize| rungs.get(n).and_then(|scores| scores.get(rung)).copied();
-            let mut ranked: Vec<(f64, usize)> = alive.iter().filter_map(|n| Some((score(n)?, *n))).collect();
-            let sign = if self.metric.more_is_better() { -1.0 } else { 1.0 };
-            ranked.sort_by(|a, b| (sign * a.0).total_cmp(&(sign * b.0)).then(a.1.cmp(&b.1)));
-            let survivors = ranked.len().div_ceil(self.run.search.halving.unwrap_or(1).max(1));
-            for (_, number) in ranked.split_off(survivors) {
-                if let Some(outcomes) = through.remove(&number) {
-                    keep(self.trial(number, &outcomes, budget, rungs.get(&number)))?;
+            let mut open = Vec::new();
+            for &(number, rung) in &go {
+                match (done.contains(&number), rungs.get(&number).and_then(|scores| scores.get(rung))) {
+                    (true, score) => ladder.arrive(number, rung, score.copied()),
+                    _ => open.push(Step { number, until: budgets[rung], outcomes: standing.remove(&number) }),
                 }
             }
-            alive = ranked.into_iter().map(|(_, number)| number).collect();
-            alive.sort_unstable();
-            standing = through;
+            let at: BTreeMap<usize, usize> = go.iter().copied().collect();
+            let complete = self.climb(open, place.workers, interrupt, &mut |number, outcomes| {
+                let rung = at[&number];
+                let trial = self.trial(number, &outcomes, budgets[rung], rungs.get(&number));
+                let score = trial.score().filter(|_| rung + 1 < budgets.len());
+                ladder.arrive(number, rung, score);
+                match score {
+                    None => keep(trial),
+                    Some(score) => {
+                        rungs.entry(number).or_default().push(score);
+                        standing.insert(number, outcomes);
+                        Ok(())
+                    }
+                }
+            })?;
+            if !complete {
+                break;
+            }
         }
         let whole = trials.iter().filter(|t| mine.contains(&t.number)).count() == mine.len();
         let board = Leaderboard::new(self.metric, self.points.len(), trials, !whole);
@@ -275,12 +304,10 @@ impl<'a> Search<'a> {
         budgets
     }
 
-    /// Trains these trials up to an epoch, from where they stand: whether all were trained. `through` takes each that is.
-    fn rung(
+    /// Trains trials up to their epochs, from where they stand: whether all were trained. `through` takes each that is.
+    fn climb(
         &self,
-        open: &[usize],
-        budget: usize,
-        standing: Standing,
+        mut open: Vec<Step>,
         workers: Option<usize>,
         interrupt: Option<&AtomicBool>,
         through: &mut Through<'_>,
@@ -290,9 +317,11 @@ impl<'a> Search<'a> {
         let on_cpu = self.device.memory_pool_usage().is_none();
         let workers = workers.unwrap_or(if on_cpu { threads() } else { 1 }).clamp(1, units.max(1));
         let mut before: BTreeMap<(usize, usize), Mutex<Option<Outcome>>> = BTreeMap::new();
-        for (number, outcomes) in standing {
-            before.extend(outcomes.into_iter().enumerate().map(|(case, o)| ((number, case), Mutex::new(Some(o)))));
+        for step in &mut open {
+            let outcomes = step.outcomes.take().into_iter().flatten().enumerate();
+            before.extend(outcomes.map(|(case, o)| ((step.number, case), Mutex::new(Some(o)))));
         }
+        let open = &open;
         let (next, failed) = (AtomicUsize::new(0), open.iter().map(|_| AtomicBool::new(false)).collect::<Vec<_>>());
         let interrupted = || interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed));
         // Workers do not run far ahead of what is kept.
@@ -312,10 +341,10 @@ impl<'a> Search<'a> {
                         if failed[trial].load(Ordering::Relaxed) {
                             continue;
                         }
-                        let number = open[trial];
+                        let Step { number, until, .. } = open[trial];
                         let stands = before.get(&(number, case));
                         let stands = stands.and_then(|s| s.lock().unwrap_or_else(PoisonError::into_inner).take());
-                        let work = || self.try_case(number, case, budget, stands, interrupt);
+                        let work = || self.try_case(number, case, until, stands, interrupt);
                         let outcome = if workers > 1 { with_threads(1, work) } else { work() };
                         failed[trial].fetch_or(matches!(outcome, Outcome::Failed { .. }), Ordering::Relaxed);
                         if send.send((trial, case, outcome)).is_err() {
@@ -339,7 +368,7 @@ impl<'a> Search<'a> {
                 }
                 let outcomes = std::mem::take(slot).into_iter().flatten().collect();
                 complete += 1;
-                if let Err(error) = through(open[index], outcomes) {
+                if let Err(error) = through(open[index].number, outcomes) {
                     // Nothing that comes after would be kept either.
                     problem.get_or_insert(error);
                     next.store(units, Ordering::Relaxed);
@@ -363,12 +392,16 @@ impl<'a> Search<'a> {
         board: &Leaderboard,
         observer: &mut impl Observer,
     ) -> Result<(RunConfig, Trained), SearchError> {
-        let Some(best) = board.best() else {
-            return Err(SearchError::AllFailed { reasons: board.failures() });
-        };
-        let mut run = self.run_of(best.number)?;
+        let run = self.final_run(board.best().ok_or_else(|| SearchError::AllFailed { reasons: board.failures() })?)?;
+        let trained = train(&run, self.tables, self.device, observer)?;
+        Ok((run, trained))
+    }
+
+    /// The run by which a trial's final model is trained.
+    fn final_run(&self, trial: &Trial) -> Result<RunConfig, SearchError> {
+        let mut run = self.run_of(trial.number)?;
         if self.run.search.folds.is_some() {
-            let epochs = best.epochs.iter().sum::<usize>() as f64 / best.epochs.len().max(1) as f64;
+            let epochs = trial.epochs.iter().sum::<usize>() as f64 / trial.epochs.len().max(1) as f64;
             run.train.epochs = (epochs.round() as usize).max(1);
             run.train.patience = None;
             run.train.target = None;
@@ -376,12 +409,106 @@ impl<'a> Search<'a> {
             run.train.monitor = Metric::Loss;
             run.split.validation = 0.0;
         }
-        let trained = train(&run, self.tables, self.device, observer)?;
-        Ok((run, trained))
+        Ok(run)
+    }
+
+    /// Trains the models of several trials, as [`Search::refit`] does that of the best, and joins them into one: the best ones, or
+    /// those that greedy selection takes, with its weights (see [`Ensemble`]). Gives their numbers and weights too. For the
+    /// selection the best trials are trained again on each part, to have their predictions.
+    ///
+    /// # Errors
+    ///
+    /// As [`Search::refit`].
+    pub fn ensemble(
+        &self,
+        board: &Leaderboard,
+        which: Ensemble,
+        interrupt: Option<&AtomicBool>,
+    ) -> Result<(Vec<(usize, f64)>, Trained), SearchError> {
+        let best = board.best().ok_or_else(|| SearchError::AllFailed { reasons: board.failures() })?;
+        // Only those that were trained as long as the best.
+        let fit = |t: &&Trial| t.budget == best.budget && t.score().is_some_and(f64::is_finite);
+        let members: Vec<(&Trial, f64)> = match which {
+            Ensemble::Best(n) => board.trials.iter().filter(fit).take(n).map(|t| (t, 1.0)).collect(),
+            Ensemble::Auto => {
+                self.select(&board.trials.iter().filter(fit).take(CANDIDATES).collect::<Vec<_>>(), interrupt)?
+            }
+        };
+        let total: f64 = members.iter().map(|(_, weight)| weight).sum();
+        let weights: Vec<(usize, f64)> = members.iter().map(|(t, weight)| (t.number, weight / total)).collect();
+        let mut aside = self.run.clone();
+        if self.run.search.folds.is_some() {
+            aside.split.validation = 0.0;
+        }
+        let parts = Parts::of(&aside, self.tables)?;
+        // The test rows judge the whole alone.
+        let rows = Parts { test: None, ..parts.clone() };
+        let tables = rows.tables();
+        let trained = parallel(self.device, members.len(), |i| {
+            let run = rows.settle(&self.final_run(members[i].0)?);
+            Ok::<_, SearchError>(train(&run, &tables, self.device, &mut Interrupt(interrupt))?)
+        });
+        let trained = trained.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let trained = Trained::join(weights.iter().map(|(_, weight)| *weight).zip(trained), &parts)?;
+        Ok((weights, trained))
+    }
+
+    /// Greedy selection, with replacement, from an empty ensemble (Caruana, Niculescu-Mizil, Crew, Ksikes, 2004): the trial that
+    /// makes the average score best is added, again and again; the ensemble that scored best is taken.
+    fn select<'t>(
+        &self,
+        candidates: &[&'t Trial],
+        interrupt: Option<&AtomicBool>,
+    ) -> Result<Vec<(&'t Trial, f64)>, SearchError> {
+        let cases = self.cases.len();
+        let models = parallel(self.device, candidates.len() * cases, |unit| {
+            let (trial, part) = (candidates[unit / cases], &self.cases[unit % cases]);
+            let run = part.settle(&self.run_of(trial.number)?);
+            let part = Parts { test: None, ..part.clone() };
+            Ok::<_, SearchError>(train(&run, &part.tables(), self.device, &mut Interrupt(interrupt))?.model)
+        });
+        let models = models.into_iter().collect::<Result<Vec<_>, SearchError>>()?;
+        let judged: Vec<&Table> = self.cases.iter().filter_map(|c| c.test.as_ref().or(c.validation.as_ref())).collect();
+        let predict = |unit: usize| models[unit].predict(judged[unit % cases]);
+        let predictions = parallel(self.device, models.len(), predict).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let score = |members: &[usize]| -> Option<f64> {
+            let mut total = 0.0;
+            for case in 0..cases {
+                let of = |&trial: &usize| (1.0 / members.len() as f64, &predictions[trial * cases + case]);
+                let average = Predictions::average(members.iter().map(of))?;
+                total += models[case].judge(judged[case], &average).ok()?.get(self.metric)?;
+            }
+            Some(total / cases as f64).filter(|score| score.is_finite())
+        };
+        let (mut members, mut best): (Vec<usize>, Option<(f64, usize)>) = (Vec::new(), None);
+        for round in 1..=ROUNDS {
+            let scores =
+                parallel(&Device::default(), candidates.len(), |next| score(&[&members[..], &[next]].concat()));
+            let scored = scores.into_iter().enumerate().filter_map(|(i, score)| Some((score?, i)));
+            let Some((value, next)) = scored.reduce(|a, b| if self.metric.better(b.0, a.0, 0.0) { b } else { a })
+            else {
+                break;
+            };
+            members.push(next);
+            if best.is_none_or(|(score, _)| self.metric.better(value, score, 0.0)) {
+                best = Some((value, round));
+            }
+        }
+        members.truncate(best.map_or(0, |(_, round)| round));
+        let mut chosen: Vec<(&Trial, f64)> = Vec::new();
+        for (i, trial) in candidates.iter().enumerate() {
+            let times = members.iter().filter(|m| **m == i).count();
+            if times > 0 {
+                chosen.push((trial, times as f64));
+            }
+        }
+        // Where nothing can be scored, the best trial.
+        Ok(if chosen.is_empty() { vec![(candidates[0], 1.0)] } else { chosen })
     }
 
     fn head(&self) -> Head {
-        const FREE: [&str; 5] = ["version", "output.", "checkpoint.", "data.table", "split.test_file"];
+        const FREE: [&str; 6] =
+            ["version", "output.", "checkpoint.", "data.table", "split.test_file", "search.ensemble"];
         let settings = self.run.settings();
         let kept = settings.iter().filter(|(key, _)| !FREE.iter().any(|free| key.starts_with(free)));
         let text: String = kept.map(|(key, value)| format!("{key}={value}\n")).collect();
@@ -420,10 +547,14 @@ impl<'a> Search<'a> {
             error: None,
             budget: (budget < usize::MAX).then_some(budget),
             rungs: rungs.cloned().unwrap_or_default(),
+            curve: Vec::new(),
         };
         for outcome in outcomes {
             match outcome {
-                Outcome::Score { score, epoch, seconds, .. } => {
+                Outcome::Score { score, epoch, seconds, curve, .. } => {
+                    if trial.curve.is_empty() {
+                        trial.curve.clone_from(curve);
+                    }
                     trial.scores.push(*score);
                     trial.epochs.push(*epoch);
                     trial.seconds += seconds;
@@ -438,16 +569,17 @@ impl<'a> Search<'a> {
         if trial.error.is_some() {
             trial.scores.clear();
             trial.epochs.clear();
+            trial.curve.clear();
         }
         trial
     }
 
-    /// Trains a trial on one case up to the epoch `budget`, from where it stands.
+    /// Trains a trial on one case up to an epoch, from where it stands.
     fn try_case(
         &self,
         number: usize,
         case: usize,
-        budget: usize,
+        until: usize,
         stands: Option<Outcome>,
         interrupt: Option<&AtomicBool>,
     ) -> Outcome {
@@ -458,12 +590,12 @@ impl<'a> Search<'a> {
             None => (None, 0.0),
         };
         let start = Instant::now();
-        let work = || -> Result<Option<(f64, usize, Option<TrainState>)>, SearchError> {
+        let work = || -> Result<Option<(f64, History, Option<TrainState>)>, SearchError> {
             let part = &self.cases[case];
             let run = part.settle(&self.run_of(number)?);
             let mut observer = Interrupt(interrupt);
-            let stage = train_stage(&run, &part.tables(), self.device, from.as_deref(), budget, &mut observer)?;
-            let history = stage.trained.model.history();
+            let stage = train_stage(&run, &part.tables(), self.device, from.as_deref(), until, &mut observer)?;
+            let history = stage.trained.model.history().clone();
             match history.stop {
                 StopReason::Interrupted => return Ok(None),
                 StopReason::Diverged => {
@@ -473,14 +605,15 @@ impl<'a> Search<'a> {
                 _ => {}
             }
             let metrics = stage.trained.model.metrics().or(stage.trained.validation.as_ref());
-            let score = metrics.and_then(|m| score(m, self.metric)).unwrap_or(f64::NAN);
-            Ok(Some((score, history.best_epoch, stage.state)))
+            let score = metrics.and_then(|m| m.get(self.metric)).unwrap_or(f64::NAN);
+            Ok(Some((score, history, stage.state)))
         };
         let outcome = catch_unwind(AssertUnwindSafe(work));
         let seconds = spent + start.elapsed().as_secs_f64();
         match outcome {
-            Ok(Ok(Some((score, epoch, state)))) if score.is_finite() => {
-                Outcome::Score { score, epoch, seconds, state: state.map(Box::new) }
+            Ok(Ok(Some((score, history, state)))) if score.is_finite() => {
+                let (epoch, curve) = (history.best_epoch, curve(&history));
+                Outcome::Score { score, epoch, seconds, curve, state: state.map(Box::new) }
             }
             Ok(Ok(Some(_))) => {
                 Outcome::Failed { reason: format!("its {} is not a finite number", self.metric), seconds }
@@ -500,11 +633,14 @@ fn best_of(trials: &[Trial], metric: Metric) -> Option<f64> {
     scores.reduce(|a, b| if metric.better(b, a, 0.0) { b } else { a })
 }
 
-fn score(metrics: &Metrics, metric: Metric) -> Option<f64> {
-    match &metrics.values {
-        MetricValues::Regression(values) => values.get(metric),
-        MetricValues::Classification { metrics, .. } => metrics.get(metric),
-    }
+/// Points of a learning curve that are kept.
+const CURVE: usize = 64;
+
+/// What was monitored after some of the epochs, the last one among them.
+fn curve(history: &History) -> Vec<(usize, f64)> {
+    let n = history.epochs.len();
+    let kept = history.epochs.iter().filter(|e| e.epoch % n.div_ceil(CURVE) == 0 || e.epoch == n);
+    kept.map(|e| (e.epoch, e.value())).filter(|(_, value)| value.is_finite()).collect()
 }
 
 /// The parts on which each trial is tried.
@@ -562,8 +698,7 @@ fn fingerprint(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<u32,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use perceptra_data::Table;
-    use perceptra_model::Sampler;
+    use perceptra_model::{Model, Sampler};
 
     fn table(rows: usize) -> Table {
         let rows: String = (0..rows)
@@ -617,7 +752,7 @@ mod tests {
         for trial in &board.trials {
             let file = folder.path().join(format!("trial-{}.toml", trial.number));
             let alone = train(&RunConfig::read(&file).unwrap(), &tables, &device, &mut ()).unwrap();
-            let validation = score(&alone.validation.unwrap(), Metric::Rmse).unwrap();
+            let validation = alone.validation.unwrap().get(Metric::Rmse).unwrap();
             assert_eq!(
                 (trial.scores.as_slice(), trial.epochs[0]),
                 ([validation].as_slice(), alone.model.history().best_epoch)
@@ -625,7 +760,7 @@ mod tests {
         }
         // The best model is that of the best trial, and the test rows judge it.
         let (_, best) = plan.refit(&board, &mut ()).unwrap();
-        assert_eq!(score(&best.validation.unwrap(), Metric::Rmse), board.trials[0].score());
+        assert_eq!(best.validation.unwrap().get(Metric::Rmse), board.trials[0].score());
         assert_eq!(best.model.metrics().unwrap().rows, 40);
     }
 
@@ -750,7 +885,7 @@ mod tests {
         let device = Device::flex();
         let plan = Search::new(&run, &tables, &device).unwrap();
         let (_, model) = plan.refit(&board, &mut ()).unwrap();
-        assert_eq!(score(&model.validation.unwrap(), Metric::Rmse), best.score());
+        assert_eq!(model.validation.unwrap().get(Metric::Rmse), best.score());
         // A search of which some is in the journal comes to the same end.
         for kept in [2, 7] {
             let folder = tempfile::tempdir().unwrap();
@@ -765,6 +900,74 @@ mod tests {
             assert!(part.interrupted || part.trials.len() == 9);
             let again = plan.run(&SearchPlace { resume: true, ..place }, &mut |_| (), None).unwrap();
             assert_eq!(timeless(&again), timeless(&board));
+        }
+    }
+
+    #[test]
+    fn free_places_are_taken_by_new_points() {
+        let tables = Tables::from(table(200));
+        let mut run = run(&[("lr", "log:1e-4..1e-1")], Sampler::Sobol, 12);
+        (run.train.epochs, run.search.halving) = (18, Some(3));
+        let device = Device::flex();
+        let find = |places: Option<usize>, folder: &Path| {
+            let mut run = run.clone();
+            run.search.places = places;
+            let plan = Search::new(&run, &tables, &device).unwrap();
+            let stop = AtomicBool::new(false);
+            let mut watch = |event: &SearchEvent<'_>| {
+                if let SearchEvent::Trial { finished: 1, .. } = event {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            };
+            let place = SearchPlace { workers: Some(1), ..SearchPlace::new(folder) };
+            // In two parts.
+            plan.run(&place, &mut watch, Some(&stop)).unwrap();
+            plan.run(&SearchPlace { resume: true, ..place }, &mut |_| (), None).unwrap()
+        };
+        let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+        let few = find(Some(4), folders[0].path());
+        assert_eq!(few.trials.len(), 12);
+        // Each has the score of its epochs, however it came there.
+        let all = find(None, folders[1].path());
+        assert_eq!(timeless(&find(Some(12), folders[2].path())), timeless(&all));
+        for trial in &few.trials {
+            let other = all.trials.iter().find(|t| t.number == trial.number).unwrap();
+            assert_eq!(trial.rungs[0], other.rungs[0]);
+        }
+        assert_eq!(few.trials[0].budget, None);
+        assert_eq!(few.trials[0].curve.last().map(|(epoch, _)| *epoch), Some(18));
+    }
+
+    #[test]
+    fn ensembles_of_a_search() {
+        let tables = Tables::from(table(200));
+        let device = Device::flex();
+        for folds in [None, Some(3)] {
+            let mut run = run(&[("lr", "log:1e-3..1e-1"), ("hidden", "4,8,16x4")], Sampler::Random, 8);
+            run.search.folds = folds;
+            let plan = Search::new(&run, &tables, &device).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let board = plan.run(&SearchPlace::new(folder.path()), &mut |_| (), None).unwrap();
+            let (members, trained) = plan.ensemble(&board, Ensemble::Best(3), None).unwrap();
+            let best: Vec<_> = board.trials[..3].iter().map(|t| (t.number, 1.0 / 3.0)).collect();
+            assert_eq!(members, best);
+            assert_eq!(trained.model.members().count(), 3);
+            assert_eq!(trained.model.metrics().unwrap().rows, 40);
+            // The members are the models that a refit makes.
+            let (_, first) = plan.refit(&board, &mut ()).unwrap();
+            let weight = |model: &Model| model.network().layers[0].linear.weight.val().into_data();
+            assert_eq!(weight(&trained.model), weight(&first.model));
+
+            let (members, trained) = plan.ensemble(&board, Ensemble::Auto, None).unwrap();
+            assert!((members.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-12);
+            assert!(members.iter().all(|(n, _)| board.trials.iter().any(|t| t.number == *n)));
+            assert_eq!(trained.model.members().count(), members.len());
+            if folds.is_none() {
+                // On the rows by which it was chosen it is at least as good as the best trial.
+                let score = trained.validation.unwrap().get(Metric::Rmse).unwrap();
+                assert!(score <= board.trials[0].score().unwrap() + 1e-6, "{score} {board:?}");
+            }
+            assert_eq!(plan.ensemble(&board, Ensemble::Auto, None).unwrap().0, members);
         }
     }
 
@@ -823,6 +1026,8 @@ mod tests {
         assert!(with(&|r| r.split.validation = 0.0).contains("no validation rows"));
         assert!(with(&|r| r.search.metric = Some(Metric::Accuracy)).contains("accuracy cannot be monitored"));
         assert!(with(&|r| r.search.metric = Some(Metric::Loss)).contains("differ in their loss"));
+        assert!(with(&|r| r.search.places = Some(0)).contains("places is 0"));
+        assert!(with(&|r| r.network.ensemble = 3).contains("network.ensemble is set"));
         assert!(with(&|r| r.search.folds = Some(1)).contains("1 folds"));
         assert!(with(&|r| (r.search.sampler, r.search.trials) = (Sampler::Random, 0)).contains("trials is 0"));
     }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use burn::tensor::Device;
+
 use crate::{Dataset, Fitted, Network, TrainConfig, TrainError, fit, threads, with_threads};
 
 /// One network of several that are trained side by side, with rows and settings of its own.
@@ -18,43 +20,52 @@ pub struct Member<'a, N> {
     pub config: TrainConfig,
 }
 
-/// A member until a thread takes it, and its result from then on.
-type Slot<'a, N> = Mutex<(Option<Member<'a, N>>, Option<Result<Fitted<N>, TrainError>>)>;
-
 /// Trains all `members`, each by a thread of its own, as many at once as the CPU has threads: a small network fits a core's
 /// cache, and threads that share one wait for each other at every step. Each result is that of [`fit`] for the member alone,
 /// to the bit; they come in the order of the members, and one that fails does not touch the others.
 ///
 /// On a device with memory of its own the members take turns.
 pub fn fit_many<N: Network>(members: Vec<Member<'_, N>>) -> Vec<Result<Fitted<N>, TrainError>> {
-    let on_host = members.iter().all(|m| m.train.device().memory_pool_usage().is_none());
-    let workers = if on_host { threads().min(members.len()) } else { 1 };
-    let alone = |m: Member<'_, N>| fit(m.network, m.train, m.validation, &m.config, &mut ());
+    let Some(device) = members.first().map(|m| m.train.device()) else { return Vec::new() };
+    let slots: Vec<Mutex<Option<Member<'_, N>>>> = members.into_iter().map(|m| Mutex::new(Some(m))).collect();
+    parallel(&device, slots.len(), |i| {
+        // Each is asked for once.
+        let member = slots[i].lock().unwrap_or_else(PoisonError::into_inner).take();
+        member.map_or(Err(TrainError::Empty("training")), |m| fit(m.network, m.train, m.validation, &m.config, &mut ()))
+    })
+}
+
+/// Does `count` pieces of work, as many at once as the CPU has threads, and gives their results in order. Training within a
+/// piece has its share of the threads; that does not change results. On a device with memory of its own pieces take turns.
+pub fn parallel<T: Send>(device: &Device, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let workers = if device.memory_pool_usage().is_none() { threads().min(count) } else { 1 };
     if workers <= 1 {
-        return members.into_iter().map(alone).collect();
+        return (0..count).map(work).collect();
     }
-    let slots: Vec<Slot<'_, N>> = members.into_iter().map(|m| Mutex::new((Some(m), None))).collect();
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(slot) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let member = slot.lock().unwrap_or_else(PoisonError::into_inner).0.take();
-                    let fitted = member.map(|member| with_threads(1, || alone(member)));
-                    slot.lock().unwrap_or_else(PoisonError::into_inner).1 = fitted;
+    let (share, next) = (threads() / workers, AtomicUsize::new(0));
+    let mut results: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut done = Vec::new();
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= count {
+                    return done;
                 }
-            });
-        }
+                done.push((i, with_threads(share, || work(i))));
+            }
+        };
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
-    let results = slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner).1);
-    // Every slot was taken by a thread, and a thread that panicked has ended the scope.
-    results.map(|result| result.unwrap_or(Err(TrainError::Empty("training")))).collect()
+    results.sort_by_key(|(i, _)| *i);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Tensor};
+    use burn::tensor::Tensor;
     use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Norm};
 
     use crate::{Batch, Optimizer};

@@ -14,7 +14,7 @@ pub struct Chart {
     pub(crate) x: Option<(f64, f64)>,
     pub(crate) y: Option<(f64, f64)>,
     pub(crate) log: (bool, bool),
-    pub(crate) names: Vec<String>,
+    pub(crate) names: [Vec<String>; 2],
     pub(crate) layers: Vec<Layer>,
 }
 
@@ -32,6 +32,7 @@ pub enum Colours {
 #[derive(Debug, Clone)]
 pub(crate) enum Layer {
     Line { name: String, points: Vec<(f64, f64)>, colour: usize, dashed: bool },
+    Shaded { points: Vec<(f64, f64)>, shade: f64 },
     Points { name: String, points: Vec<(f64, f64)>, shape: usize, ring: bool },
     Vertical { name: String, x: f64 },
     Field { field: Field, colours: Colours },
@@ -52,7 +53,7 @@ impl Chart {
             x: None,
             y: None,
             log: (false, false),
-            names: Vec::new(),
+            names: [Vec::new(), Vec::new()],
             layers: Vec::new(),
         }
     }
@@ -87,8 +88,15 @@ impl Chart {
     /// Puts names to the whole numbers 0, 1, 2... of the x axis, which shows these: for what is no number.
     #[must_use]
     pub fn x_names(mut self, names: &[String]) -> Self {
-        self.names = names.to_vec();
+        self.names[0] = names.to_vec();
         self.x_range(-0.5, names.len() as f64 - 0.5)
+    }
+
+    /// Puts names to the whole numbers 0, 1, 2... of the y axis, which shows these.
+    #[must_use]
+    pub fn y_names(mut self, names: &[String]) -> Self {
+        self.names[1] = names.to_vec();
+        self.y_range(-0.5, names.len() as f64 - 0.5)
     }
 
     /// Makes the x axis logarithmic: only what is above 0 is shown.
@@ -120,6 +128,12 @@ impl Chart {
     fn with_line(self, name: &str, points: impl IntoIterator<Item = (f64, f64)>, dashed: bool) -> Self {
         let colour = self.layers.iter().filter(|l| matches!(l, Layer::Line { .. })).count();
         self.layer(Layer::Line { name: name.to_owned(), points: finite(points), colour, dashed })
+    }
+
+    /// Adds a thin line, one of many: dark for a `shade` of 0, light for 1.
+    #[must_use]
+    pub fn shaded(self, points: impl IntoIterator<Item = (f64, f64)>, shade: f64) -> Self {
+        self.layer(Layer::Shaded { points: finite(points), shade })
     }
 
     /// Adds points, in the colour and shape of class `class`.

@@ -171,6 +171,13 @@ fn mix(a: RGBColor, b: RGBColor, t: f64) -> RGBColor {
     RGBColor(part(a.0, b.0), part(a.1, b.1), part(a.2, b.2))
 }
 
+/// Dark for 0, light for 1.
+fn heat(t: f64) -> RGBColor {
+    let t = t.clamp(0.0, 1.0) * 8.0;
+    let i = (t as usize).min(7);
+    mix(CIVIDIS[i], CIVIDIS[i + 1], t - i as f64)
+}
+
 fn colour(i: usize) -> RGBColor {
     PALETTE[i % PALETTE.len()]
 }
@@ -202,7 +209,7 @@ impl Chart {
         let mut filled = false;
         for layer in &self.layers {
             match layer {
-                Layer::Line { points, .. } | Layer::Points { points, .. } => {
+                Layer::Line { points, .. } | Layer::Points { points, .. } | Layer::Shaded { points, .. } => {
                     points.iter().for_each(|&(x, y)| reach(if axis == 0 { x } else { y }));
                 }
                 Layer::Vertical { x, .. } if axis == 0 => reach(*x),
@@ -255,22 +262,26 @@ fn draw(chart: &Chart, area: &Area<'_>) -> Result<(), ViewError> {
         true => short(10f64.powf(v.round()), 1.0),
         false => short(*v, high - low),
     };
+    let labels = |names: &[String]| if names.is_empty() { 6 } else { 2 * names.len() + 1 };
     plot.configure_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(0xE2, 0xE2, 0xE2).stroke_width(UNITS as u32))
         .axis_style(RGBColor(0x55, 0x55, 0x55).stroke_width(UNITS as u32))
         .set_all_tick_mark_size(5 * UNITS)
-        .x_labels(if chart.names.is_empty() { 6 } else { 2 * chart.names.len() + 1 })
-        .y_labels(6)
+        .x_labels(labels(&chart.names[0]))
+        .y_labels(labels(&chart.names[1]))
         .label_style(text(14))
         .axis_desc_style(text(15))
         .x_desc(chart.labels[0].as_str())
         .y_desc(chart.labels[1].as_str())
-        .x_label_formatter(&|v| match chart.names.is_empty() {
+        .x_label_formatter(&|v| match chart.names[0].is_empty() {
             true => number(v, chart.log.0, x),
-            false => name(&chart.names, *v),
+            false => name(&chart.names[0], *v),
         })
-        .y_label_formatter(&|v| number(v, chart.log.1, y))
+        .y_label_formatter(&|v| match chart.names[1].is_empty() {
+            true => number(v, chart.log.1, y),
+            false => name(&chart.names[1], *v),
+        })
         .draw()
         .map_err(failed)?;
     let base = area.get_base_pixel();
@@ -298,6 +309,10 @@ impl Pen<'_, '_> {
             Layer::Line { points, colour: i, dashed, .. } => {
                 let points: Vec<_> = points.iter().map(|&p| self.chart.scaled(p)).collect();
                 self.line(&points, dash(*dashed), colour(*i), 2)
+            }
+            Layer::Shaded { points, shade } => {
+                let points: Vec<_> = points.iter().map(|&p| self.chart.scaled(p)).collect();
+                self.line(&points, None, heat(*shade), 1)
             }
             Layer::Points { points, shape, ring, .. } => {
                 let inside = |p: &(f64, f64)| within(p.0, self.x) && within(p.1, self.y);
@@ -344,11 +359,7 @@ impl Pen<'_, '_> {
             _ if !v.is_finite() => WHITE,
             Colours::Probability => mix(mix(colour(0), colour(1), (v * 10.0).round() / 10.0), WHITE, 0.6),
             Colours::Classes => mix(colour(v.max(0.0) as usize), WHITE, 0.6),
-            Colours::Heat => {
-                let t = ((v - low) / (high - low).max(f64::MIN_POSITIVE) * 24.0).round() / 24.0 * 8.0;
-                let i = (t as usize).min(7);
-                mix(CIVIDIS[i], CIVIDIS[i + 1], t - i as f64)
-            }
+            Colours::Heat => heat(((v - low) / (high - low).max(f64::MIN_POSITIVE) * 24.0).round() / 24.0),
         };
         // Halfway between two points, and at the ends of the field.
         let edge = |i: usize, n: usize| (i as f64 - 0.5).clamp(0.0, (n - 1) as f64);
@@ -502,7 +513,7 @@ fn legend(chart: &Chart, area: &Area<'_>, top: i32) -> Result<i32, ViewError> {
         let name = match layer {
             Layer::Line { name, .. } | Layer::Points { name, .. } => name,
             Layer::Contour { name, .. } | Layer::Vertical { name, .. } => name,
-            Layer::Field { .. } => continue,
+            Layer::Field { .. } | Layer::Shaded { .. } => continue,
         };
         if name.is_empty() {
             continue;
@@ -523,7 +534,7 @@ fn legend(chart: &Chart, area: &Area<'_>, top: i32) -> Result<i32, ViewError> {
             Layer::Contour { dashed, .. } => line(dash(*dashed), BLACK)?,
             Layer::Vertical { .. } => line(Some(DOTS), DARK)?,
             Layer::Points { shape, ring, .. } => mark(area, (x + SWATCH / 2, level), *shape, *ring)?,
-            Layer::Field { .. } => {}
+            Layer::Field { .. } | Layer::Shaded { .. } => {}
         }
         area.draw(&Text::new(name.clone(), (x + SWATCH + 6 * UNITS, y), style.clone())).map_err(failed)?;
         x += needed;
@@ -605,12 +616,14 @@ mod tests {
     #[test]
     fn places_have_names() {
         let names: Vec<String> = ["relu", "tanh", "gelu", "silu"].map(String::from).to_vec();
-        let chart = Chart::new("", "", "").x_names(&names).points("", 0, [(0.0, 1.0), (3.0, 2.0)]);
-        let picture = picture(&[chart], 1, (400, 300)).unwrap();
-        for name in names {
-            assert_eq!(picture.svg().matches(&format!(">\n{name}\n</text>")).count(), 1, "{name}");
+        let chart = Chart::new("", "", "").points("", 0, [(0.0, 3.0), (3.0, 0.0)]);
+        for chart in [chart.clone().x_names(&names).y_range(10.0, 20.0), chart.y_names(&names).x_range(10.0, 20.0)] {
+            let picture = picture(&[chart], 1, (400, 300)).unwrap();
+            for name in &names {
+                assert_eq!(picture.svg().matches(&format!(">\n{name}\n</text>")).count(), 1, "{name}");
+            }
+            assert!(!picture.svg().contains(">\n0.5\n</text>"));
         }
-        assert!(!picture.svg().contains(">\n0.5\n</text>"));
     }
 
     #[test]

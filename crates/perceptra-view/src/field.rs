@@ -12,6 +12,7 @@ pub struct Field {
     pub(crate) columns: usize,
     pub(crate) rows: usize,
     pub(crate) values: Vec<f64>,
+    pub(crate) log: (bool, bool),
 }
 
 impl Field {
@@ -25,7 +26,14 @@ impl Field {
         if columns < 2 || rows < 2 || rows * columns != values.len() {
             return Err(ViewError::Field { columns, rows, values: values.len() });
         }
-        Ok(Self { x, y, columns, rows, values })
+        Ok(Self { x, y, columns, rows, values, log: (false, false) })
+    }
+
+    /// Says that the points of the grid lie evenly on logarithmic axes, of x, of y.
+    #[must_use]
+    pub fn log(mut self, x: bool, y: bool) -> Self {
+        self.log = (x, y);
+        self
     }
 
     /// The points of a grid of `n` by `n`, (x, y) after (x, y), in the order of a field's values.
@@ -35,8 +43,11 @@ impl Field {
     }
 
     pub(crate) fn place(&self, column: f64, row: f64) -> (f64, f64) {
-        let at = |(low, high): (f64, f64), i: f64, n: usize| low + (high - low) * i / (n - 1) as f64;
-        (at(self.x, column, self.columns), at(self.y, row, self.rows))
+        let at = |(low, high): (f64, f64), i: f64, n: usize, log: bool| match i / (n - 1) as f64 {
+            t if log => low * (high / low).powf(t),
+            t => low + (high - low) * t,
+        };
+        (at(self.x, column, self.columns, self.log.0), at(self.y, row, self.rows, self.log.1))
     }
 
     fn value(&self, column: usize, row: usize) -> f64 {

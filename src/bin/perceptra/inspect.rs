@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use perceptra::Model;
+use perceptra::model::Member;
 use perceptra::nn::Norm;
 use serde_json::json;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
         return print_json(&json!({
             "task": model.task(),
             "network": model.network().to_string(),
+            "members": members(&model),
             "config": model.network_config(),
             "schema": model.schema(),
             "inputs": model.encoder().input_names(),
@@ -40,6 +42,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
         }));
     }
     print(&text(&model))
+}
+
+fn members(model: &Model) -> Vec<serde_json::Value> {
+    let member = |m: Member<'_>| json!({ "share": m.share, "network": m.network.to_string(), "best_epoch": m.history.best_epoch });
+    model.members().map(member).collect()
 }
 
 fn text(model: &Model) -> String {
@@ -63,6 +70,15 @@ fn text(model: &Model) -> String {
         })
         .collect();
     let mut text = format!("{}\n\n", model.network());
+    let members: Vec<_> = model.members().collect();
+    if members.len() > 1 {
+        let row = |(i, m): (usize, &Member<'_>)| {
+            let (share, best) = (format!("{:.1}%", 100.0 * m.share), m.history.best_epoch.to_string());
+            vec![format!("network {}", i + 1), share, best, m.network.to_string()]
+        };
+        text = report::table(&["", "share", "best epoch", ""], members.iter().enumerate().map(row).collect());
+        text += "\nthe first one:\n\n";
+    }
     text += &report::table(&["layer", "inputs", "units", "activation", "parameters"], rows);
     text += &format!("\nlearns {} of {}", model.task(), model.schema().targets.join(", "));
     if let Some(labels) = model.encoder().labels() {

@@ -6,6 +6,7 @@ mod evaluate;
 mod gradcheck;
 mod init;
 mod inspect;
+mod plots;
 mod predict;
 mod report;
 mod run_args;

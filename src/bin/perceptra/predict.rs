@@ -21,6 +21,7 @@ const CHUNK: usize = 1 << 14;
 #[command(after_help = "Examples:
   perceptra predict penguins.perceptra new.csv
   perceptra predict penguins.perceptra new.parquet -o species.parquet --proba
+  perceptra predict ensemble.perceptra new.csv --uncertainty
   cat new.csv | perceptra predict penguins.perceptra - | head")]
 pub(crate) struct PredictArgs {
     /// The model file
@@ -33,6 +34,9 @@ pub(crate) struct PredictArgs {
     /// Add the probability of each class as proba_CLASS
     #[arg(long)]
     proba: bool,
+    /// Of an ensemble, add how far its networks differ: the standard deviation of the prediction, or of the class's probability
+    #[arg(long)]
+    uncertainty: bool,
     /// Refuse columns that the model does not know, but for its target
     #[arg(long)]
     strict: bool,
@@ -76,6 +80,17 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
         return Err(CliError::usage("the predictions would overwrite their own input", "choose another --output"));
     }
     let model = load_model(&args.model, &args.device)?;
+    if args.uncertainty && model.members().count() == 1 {
+        return Err(CliError::Other {
+            message: format!(
+                "{}: the model is one network, which says nothing of its uncertainty",
+                args.model.display()
+            ),
+            hint: Some(
+                "train several as one model: perceptra train --ensemble 5, or perceptra search --ensemble auto".into(),
+            ),
+        });
+    }
     // A file that is half written is removed.
     if args.output.is_some() {
         signals::watch();
@@ -91,7 +106,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
             hint: Some("without --strict they are ignored".into()),
         });
     }
-    let mut job = Job { model: &model, proba: args.proba, report: EncodeReport::default() };
+    let columns = Columns { proba: args.proba, uncertainty: args.uncertainty };
+    let mut job = Job { model: &model, columns, report: EncodeReport::default() };
     match &args.output {
         None => {
             let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout());
@@ -116,9 +132,16 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+/// What is written besides the predictions.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    proba: bool,
+    uncertainty: bool,
+}
+
 struct Job<'a> {
     model: &'a Model,
-    proba: bool,
+    columns: Columns,
     report: EncodeReport,
 }
 
@@ -131,9 +154,9 @@ impl Job<'_> {
                 let mut writer = csv::WriterBuilder::new().delimiter(separator).from_writer(out);
                 writer.write_record(schema.fields().iter().map(|f| f.name())).map_err(csv_error)?;
                 let mut cell = String::new();
-                self.each(reader, |predictions, proba| {
+                self.each(reader, |predictions, columns| {
                     for row in 0..predictions.values.rows {
-                        for value in cells(predictions, row, proba) {
+                        for value in cells(predictions, row, columns) {
                             cell.clear();
                             value.write_to(&mut cell);
                             writer.write_field(&cell).map_err(csv_error)?;
@@ -146,12 +169,12 @@ impl Job<'_> {
             }
             Format::JsonLines => {
                 let mut out = out;
-                self.each(reader, |predictions, proba| {
+                self.each(reader, |predictions, columns| {
                     for row in 0..predictions.values.rows {
                         let object: serde_json::Map<String, serde_json::Value> = schema
                             .fields()
                             .iter()
-                            .zip(cells(predictions, row, proba))
+                            .zip(cells(predictions, row, columns))
                             .map(|(field, value)| (field.name().clone(), value.json()))
                             .collect();
                         serde_json::to_writer(&mut out, &object).map_err(std::io::Error::from)?;
@@ -164,8 +187,8 @@ impl Job<'_> {
             Format::Parquet => {
                 let parquet = |e: parquet::errors::ParquetError| CliError::Io(std::io::Error::other(e));
                 let mut writer = ArrowWriter::try_new(out, schema.clone(), None).map_err(parquet)?;
-                self.each(reader, |predictions, proba| {
-                    let batch = RecordBatch::try_new(schema.clone(), columns(predictions, proba))
+                self.each(reader, |predictions, columns| {
+                    let batch = RecordBatch::try_new(schema.clone(), arrays(predictions, columns))
                         .map_err(|e| CliError::Io(std::io::Error::other(e)))?;
                     writer.write(&batch).map_err(parquet)
                 })?;
@@ -177,7 +200,7 @@ impl Job<'_> {
     fn each(
         &mut self,
         reader: TableReader,
-        mut write: impl FnMut(&Predictions, bool) -> Result<(), CliError>,
+        mut write: impl FnMut(&Predictions, Columns) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         for table in reader {
             if let Some(interrupted) = CliError::interrupted("the predictions are not complete") {
@@ -185,24 +208,33 @@ impl Job<'_> {
             }
             let predictions = self.model.predict(&table?)?;
             self.report.add(&predictions.report);
-            write(&predictions, self.proba)?;
+            write(&predictions, self.columns)?;
         }
         Ok(())
     }
 
-    /// The columns of the output: `prediction`, or one for each of several targets, then the probabilities.
+    /// The columns of the output: `prediction`, or one for each of several targets, then the probabilities, then the uncertainty.
     fn fields(&self) -> Vec<Field> {
         let encoder = self.model.encoder();
+        let Columns { proba, uncertainty } = self.columns;
+        let number = |name: String| Field::new(name, DataType::Float32, false);
         match (encoder.labels(), encoder.targets().as_slice()) {
             (Some(labels), _) => {
-                let proba = labels.iter().filter(|_| self.proba).map(|l| format!("proba_{l}"));
+                let proba = labels.iter().filter(|_| proba).map(|l| number(format!("proba_{l}")));
                 std::iter::once(Field::new("prediction", DataType::Utf8, false))
-                    .chain(proba.map(|name| Field::new(name, DataType::Float32, false)))
+                    .chain(proba)
+                    .chain(uncertainty.then(|| number("uncertainty".into())))
                     .collect()
             }
-            (None, [_]) => vec![Field::new("prediction", DataType::Float32, false)],
+            (None, [_]) => {
+                let names = ["prediction", "uncertainty"].into_iter().take(1 + usize::from(uncertainty));
+                names.map(|name| number(name.into())).collect()
+            }
             (None, targets) => {
-                targets.iter().map(|t| Field::new(format!("prediction_{t}"), DataType::Float32, false)).collect()
+                let named = |what: &str| targets.iter().map(|t| number(format!("{what}_{t}"))).collect::<Vec<_>>();
+                let mut fields = named("prediction");
+                fields.extend(if uncertainty { named("uncertainty") } else { Vec::new() });
+                fields
             }
         }
     }
@@ -231,27 +263,47 @@ impl Cell<'_> {
     }
 }
 
-fn cells(predictions: &Predictions, row: usize, proba: bool) -> impl Iterator<Item = Cell<'_>> {
+/// The uncertainties of a row: of every number, or of the class that is predicted.
+fn uncertainties(predictions: &Predictions, row: usize) -> &[f32] {
+    let Some(spread) = &predictions.spread else { return &[] };
+    let range = row * spread.columns..(row + 1) * spread.columns;
+    let values = &spread.values[range.clone()];
+    match predictions.labels {
+        None => values,
+        Some(_) => std::slice::from_ref(&values[perceptra::train::argmax(&predictions.values.values[range])]),
+    }
+}
+
+fn cells(predictions: &Predictions, row: usize, what: Columns) -> impl Iterator<Item = Cell<'_>> {
     let columns = predictions.values.columns;
     let values = &predictions.values.values[row * columns..(row + 1) * columns];
     let label = predictions.labels.as_ref().map(|labels| Cell::Label(&labels[perceptra::train::argmax(values)]));
-    let numbers = if label.is_none() || proba { values } else { &[] };
-    label.into_iter().chain(numbers.iter().map(|x| Cell::Number(*x)))
+    let numbers = if label.is_none() || what.proba { values } else { &[] };
+    let uncertainties = if what.uncertainty { uncertainties(predictions, row) } else { &[] };
+    label.into_iter().chain(numbers.iter().chain(uncertainties).map(|x| Cell::Number(*x)))
 }
 
-fn columns(predictions: &Predictions, proba: bool) -> Vec<ArrayRef> {
+fn arrays(predictions: &Predictions, what: Columns) -> Vec<ArrayRef> {
     let matrix = &predictions.values;
     let number = |j: usize| -> ArrayRef {
         Arc::new(matrix.values.iter().skip(j).step_by(matrix.columns).copied().collect::<Float32Array>())
     };
-    match &predictions.labels {
+    let mut arrays: Vec<ArrayRef> = match &predictions.labels {
         None => (0..matrix.columns).map(number).collect(),
         Some(labels) => {
             let classes: StringArray = predictions.classes().into_iter().map(|c| Some(labels[c].as_str())).collect();
-            let count = if proba { labels.len() } else { 0 };
+            let count = if what.proba { labels.len() } else { 0 };
             std::iter::once(Arc::new(classes) as ArrayRef).chain((0..count).map(number)).collect()
         }
+    };
+    if what.uncertainty {
+        let count = if predictions.labels.is_some() { 1 } else { matrix.columns };
+        for j in 0..count {
+            let column = (0..matrix.rows).map(|row| uncertainties(predictions, row)[j]);
+            arrays.push(Arc::new(column.collect::<Float32Array>()));
+        }
     }
+    arrays
 }
 
 fn csv_error(error: csv::Error) -> CliError {

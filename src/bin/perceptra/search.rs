@@ -4,16 +4,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use perceptra::model::{MetricValues, Sampler, Trained};
-use perceptra::search::{Domain, Leaderboard, Search, SearchError, SearchEvent, SearchPlace, Space, merge};
+use perceptra::model::{Ensemble, Sampler, Trained};
+use perceptra::search::{Leaderboard, Search, SearchError, SearchEvent, SearchPlace, merge};
 use perceptra::train::{Metric, write_atomic};
-use perceptra::view::{Chart, ViewError, picture};
 use perceptra::{ModelError, RunConfig, choose};
 use serde_json::json;
 
 use crate::run_args::{RunArgs, named};
 use crate::train::stem;
-use crate::{CliError, note, print, print_json, report, signals};
+use crate::{CliError, note, plots, print, print_json, report, signals};
 
 /// Tries many settings at once, ranks them on rows that did not train them, and trains the best.
 ///
@@ -63,12 +62,18 @@ pub(crate) struct SearchArgs {
     /// Successive halving: train all points for a few epochs, let the best 1 in N go on for N times as many, and so on
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", help_heading = "Search")]
     halving: Option<usize>,
+    /// Of --halving, trials in work at once; a place that becomes free is taken by a new point [default: all]
+    #[arg(long, value_name = "N", help_heading = "Search")]
+    places: Option<usize>,
     /// Divide the rows anew so many times [default: 1]
     #[arg(long, value_name = "N", help_heading = "Search")]
     repeats: Option<usize>,
     /// What points are ranked by [default: --monitor, else rmse or log-loss]
     #[arg(long, value_name = "METRIC", value_parser = named::<Metric>, help_heading = "Search")]
     metric: Option<Metric>,
+    /// Average the networks of the N best points, or of those that serve each other best
+    #[arg(long, value_name = "N|auto", help_heading = "Search")]
+    ensemble: Option<Ensemble>,
     /// Trials at once [default: one a thread of the CPU]
     #[arg(long, value_name = "N", help_heading = "Search")]
     workers: Option<usize>,
@@ -145,7 +150,9 @@ impl SearchArgs {
         }
         search.folds = self.folds.or(search.folds);
         search.halving = self.halving.or(search.halving);
+        search.places = self.places.or(search.places);
         search.repeats = self.repeats.unwrap_or(search.repeats);
+        search.ensemble = self.ensemble.or(search.ensemble);
         search.metric = self.metric.or(search.metric);
         Ok(run)
     }
@@ -227,17 +234,35 @@ fn finish(
     folder: &Path,
     json: bool,
 ) -> Result<(), CliError> {
-    let (mut best_run, trained) = search.refit(board, &mut ())?;
-    draw(search.space(), board, folder)?;
-    let (model, file) = (folder.join("best.perceptra"), folder.join("best.toml"));
+    signals::watch();
+    let model = folder.join("best.perceptra");
+    let (members, trained) = match run.search.ensemble {
+        None => {
+            let (mut best_run, trained) = search.refit(board, &mut ())?;
+            let file = folder.join("best.toml");
+            best_run.output.model = Some(model.clone());
+            write_atomic(&file, |out| std::io::Write::write_all(out, best_run.to_toml().as_bytes()))
+                .map_err(|source| ModelError::Write { path: file.clone(), source })?;
+            (vec![(board.trials[0].number, 1.0)], trained)
+        }
+        Some(which) => {
+            let found = search.ensemble(board, which, signals::came())?;
+            let message =
+                format!("the networks are not trained; perceptra search --resume {} does it", folder.display());
+            if let Some(interrupted) = CliError::interrupted(message) {
+                return Err(interrupted);
+            }
+            found
+        }
+    };
+    plots::draw(search.space(), board, folder)?;
     trained.model.save(&model)?;
-    best_run.output.model = Some(model.clone());
-    write_atomic(&file, |out| std::io::Write::write_all(out, best_run.to_toml().as_bytes()))
-        .map_err(|source| ModelError::Write { path: file.clone(), source })?;
     if json {
+        let members: Vec<_> = members.iter().map(|(trial, share)| json!({ "trial": trial, "share": share })).collect();
         return print_json(&json!({
             "folder": folder,
             "model": model,
+            "members": members,
             "metric": board.metric,
             "trials": board.trials,
             "test": trained.model.metrics(),
@@ -252,68 +277,7 @@ fn finish(
     };
     print(&format!("{}: {} trials, judged {judged}\n\n", run.data.table.display(), board.trials.len()))?;
     print(&table(board))?;
-    print(&summary(&trained, board, &model, folder))
-}
-
-/// Draws the scores against each setting that was searched, and in the order of the trials: `search.svg` and `search.png`.
-fn draw(space: &Space, board: &Leaderboard, folder: &Path) -> Result<(), CliError> {
-    let scored: Vec<_> = board.trials.iter().filter_map(|t| Some((t, t.score()?))).collect();
-    let metric = board.metric.to_string();
-    let spread = |values: &[f64], factor: f64| {
-        let (low, high) = values.iter().fold((f64::INFINITY, 0.0), |(l, h): (f64, f64), v| (l.min(*v), h.max(*v)));
-        low > 0.0 && high / low >= factor
-    };
-    let scores: Vec<f64> = scored.iter().map(|(_, score)| *score).collect();
-    let finish = |chart: Chart, x: &[f64], names: &[String], log: bool| {
-        let points = |dropped: bool| {
-            let chosen = scored.iter().zip(x).filter(move |((t, _), _)| t.budget.is_some() == dropped);
-            chosen.map(|((_, score), x)| (*x, *score)).collect::<Vec<_>>()
-        };
-        let mut chart = chart.points("trials", 0, points(false));
-        if scored.iter().any(|(t, _)| t.budget.is_some()) {
-            chart = chart.points("dropped early", 1, points(true));
-        }
-        chart = chart.rings("best", x.first().map(|x| (*x, scores[0])));
-        if spread(&scores, 20.0) {
-            chart = chart.log_y();
-        }
-        match names.is_empty() {
-            true if log => chart.log_x(),
-            true => chart,
-            false => chart.x_names(names),
-        }
-    };
-    let mut charts = Vec::new();
-    for key in board.keys() {
-        let short = key.rsplit('.').next().unwrap_or(key);
-        let texts: Vec<&str> = scored.iter().map(|(t, _)| t.settings[key].trim_matches('"')).collect();
-        let numbers: Option<Vec<f64>> = texts.iter().map(|text| text.parse().ok()).collect();
-        let chart = Chart::new(short, short, &metric);
-        charts.push(match numbers {
-            Some(numbers) => {
-                let domain = space.parameters().iter().find(|p| p.key == key).map(|p| &p.domain);
-                let log = match domain {
-                    Some(Domain::Log(..) | Domain::LogInteger(..)) => true,
-                    Some(Domain::Choice(_)) => spread(&numbers, 50.0),
-                    _ => false,
-                };
-                finish(chart, &numbers, &[], log)
-            }
-            None => {
-                let mut names: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-                names.sort();
-                names.dedup();
-                let places: Vec<f64> =
-                    texts.iter().map(|text| names.iter().position(|n| n == text).unwrap_or(0) as f64).collect();
-                finish(chart, &places, &names, false)
-            }
-        });
-    }
-    let numbers: Vec<f64> = scored.iter().map(|(t, _)| t.number as f64).collect();
-    charts.push(finish(Chart::new("In order of the trials", "trial", &metric), &numbers, &[], false));
-    let rows = charts.len().div_ceil(2) as u32;
-    let fail = |e: ViewError| CliError::Other { message: e.to_string(), hint: None };
-    picture(&charts, 2, (800, 380 * rows)).and_then(|p| p.save_both(folder, "search")).map_err(fail)
+    print(&summary(&trained, &members, board, &model, folder))
 }
 
 /// Trials that are shown.
@@ -337,7 +301,7 @@ fn table(board: &Leaderboard) -> String {
     report::table(&header, rows.collect())
 }
 
-fn summary(trained: &Trained, board: &Leaderboard, model: &Path, folder: &Path) -> String {
+fn summary(trained: &Trained, members: &[(usize, f64)], board: &Leaderboard, model: &Path, folder: &Path) -> String {
     let mut text = String::new();
     let ranked = board.trials.iter().filter(|t| t.score().is_some()).count();
     if ranked > SHOWN {
@@ -346,13 +310,15 @@ fn summary(trained: &Trained, board: &Leaderboard, model: &Path, folder: &Path) 
     for (reason, count) in board.failures() {
         text += &format!("{count} failed: {reason}\n");
     }
-    text += &format!("\nbest: trial {}, {}\n", board.trials[0].number, trained.model.network());
+    text += &match members {
+        [(trial, _)] => format!("\nbest: trial {trial}, {}\n", trained.model.network()),
+        members => {
+            let shares = members.iter().map(|(trial, share)| format!("{trial} ({:.0}%)", 100.0 * share));
+            format!("\nan ensemble of the trials {}\n", shares.collect::<Vec<_>>().join(", "))
+        }
+    };
     if let Some(metrics) = trained.model.metrics() {
-        let score = match &metrics.values {
-            MetricValues::Regression(m) => m.get(board.metric),
-            MetricValues::Classification { metrics, .. } => metrics.get(board.metric),
-        };
-        let score = score.map_or_else(String::new, report::number);
+        let score = metrics.get(board.metric).map_or_else(String::new, report::number);
         text += &format!("{} on {} test rows: {score}\n", board.metric, metrics.rows);
     }
     text + &format!("model: {}\nall trials: {}\n", model.display(), folder.join("leaderboard.csv").display())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use perceptra::model::{Checkpoint, Trained, resume, train};
+use perceptra::model::{Checkpoint, Member, Trained, resume, train};
 use perceptra::train::{Batch, Engine, Lock, StopReason, TrainError, clean, write_atomic};
 use perceptra::{Control, Event, ModelError, Observer, RunConfig, choose};
 use serde_json::json;
@@ -37,6 +37,9 @@ pub(crate) struct TrainArgs {
     /// Say what trains, and why
     #[arg(long, short)]
     verbose: bool,
+    /// Train N networks that differ in their seeds, as one model that averages their predictions [default: 1]
+    #[arg(long, value_name = "N")]
+    ensemble: Option<usize>,
     /// Write the state of the run to this folder after every epoch (see --every), to --resume it from
     #[arg(long, value_name = "FOLDER", help_heading = "Checkpoints")]
     checkpoint: Option<PathBuf>,
@@ -66,6 +69,7 @@ impl TrainArgs {
         if let Some(folder) = self.resume.as_ref().or(self.checkpoint.as_ref()) {
             run.checkpoint.folder = Some(folder.clone());
         }
+        run.network.ensemble = self.ensemble.unwrap_or(run.network.ensemble);
         run.checkpoint.every = self.every.unwrap_or(run.checkpoint.every);
         run.checkpoint.keep = self.keep.unwrap_or(run.checkpoint.keep);
         Ok(run)
@@ -129,6 +133,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
 
     signals::watch();
     let mut progress = Progress::new(args.quiet || args.json, args.verbose);
+    if run.network.ensemble > 1 {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
+            progress.bar.set_style(style);
+        }
+        progress.bar.set_message(format!("{} networks are in training", run.network.ensemble));
+        progress.bar.enable_steady_tick(Duration::from_millis(250));
+    }
     let trained = match &from {
         None => train(&run, &tables, &choice.device, &mut progress),
         Some(from) => resume(from, &run, &tables, &choice.device, &mut progress),
@@ -150,6 +161,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             "engine": progress.engine,
             "task": trained.model.task(),
             "network": trained.model.network().to_string(),
+            "members": trained.model.members().count(),
             "rows": { "train": trained.rows[0], "validation": trained.rows[1], "test": trained.rows[2] },
             "dropped": trained.model.schema().dropped,
             "missing": trained.report.missing,
@@ -203,7 +215,8 @@ fn save(trained: &Trained, path: &Path, run: &RunConfig) -> Result<(), CliError>
 
 /// A run that did not come to its own end is no success, though its model is kept.
 fn outcome(trained: &Trained, path: &Path) -> Result<(), CliError> {
-    let history = trained.model.history();
+    let early = |m: &Member<'_>| matches!(m.history.stop, StopReason::Interrupted | StopReason::Diverged);
+    let Some(Member { history, .. }) = trained.model.members().find(early) else { return Ok(()) };
     let kept = format!("the model of epoch {}, the best one, is in {}", history.best_epoch, path.display());
     match history.stop {
         StopReason::Interrupted => Err(CliError::interrupted(kept.clone())
@@ -229,14 +242,18 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
     let [train, validation, test] = trained.rows;
     let target = model.schema().targets.join(", ");
     let classes = model.encoder().labels().map_or_else(String::new, |l| format!(", {} classes", l.len()));
+    let members = model.members().count();
+    let network = match members {
+        1 => model.network().to_string(),
+        n => format!("{n} networks, whose predictions are averaged; the first: {}", model.network()),
+    };
     let mut text = format!(
         "{}: {} of {target}{classes}\n{train} training, {validation} validation and {test} test rows, {} features as {} \
-         inputs, on {device}\n{}\n{} epochs, {}; best epoch {}\n\n",
+         inputs, on {device}\n{network}\n{} epochs, {}; best epoch {}\n\n",
         run.data.table.display(),
         model.task(),
         model.encoder().features().count(),
         model.encoder().width(),
-        model.network(),
         history.epochs.len(),
         history.stop,
         history.best_epoch,

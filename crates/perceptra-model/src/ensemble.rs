@@ -1,0 +1,271 @@
+//! Several networks as one model, whose predictions are averages.
+
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use perceptra_data::Matrix;
+use perceptra_nn::FeedForward;
+use perceptra_train::{Control, Event, History, Observer, parallel};
+
+use crate::model::About;
+use crate::train::train_from;
+use crate::{Model, ModelError, Parts, Predictions, RunConfig, Tables, Trained};
+
+/// A network of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    /// Its share in the predictions; those of all members add up to 1.
+    pub share: f64,
+    /// The network.
+    pub network: &'a FeedForward,
+    /// The epochs of its training.
+    pub history: &'a History,
+}
+
+impl Model {
+    /// Joins models of the same targets into one, whose predictions are their averages, weighted: of numbers, and of the
+    /// probabilities of classes. Weights are made to add up to 1; members may differ in all but their targets. What the result
+    /// says of itself, such as [`Model::encoder`], is of the first model; it has no test scores.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Ensemble`] without models, for a weight that is not a positive number, and for other targets or classes than
+    /// those of the first.
+    pub fn ensemble(models: impl IntoIterator<Item = (f64, Self)>) -> Result<Self, ModelError> {
+        let mut members: Vec<(f64, Self)> = Vec::new();
+        for (weight, mut model) in models {
+            if !(weight.is_finite() && weight > 0.0) {
+                return Err(ModelError::Ensemble(format!("the weight {weight} is not a positive number")));
+            }
+            if let Some((_, first)) = members.first() {
+                fits(&first.about, &model.about).map_err(ModelError::Ensemble)?;
+            }
+            let others = std::mem::take(&mut model.others);
+            members.push((weight * std::mem::replace(&mut model.share, 1.0), model));
+            members.extend(others.into_iter().map(|(share, other)| (weight * share, other)));
+        }
+        let total: f64 = members.iter().map(|(weight, _)| weight).sum();
+        for (weight, model) in &mut members {
+            *weight /= total;
+            model.about.metrics = None;
+        }
+        if members.is_empty() {
+            return Err(ModelError::Ensemble("there are no models".into()));
+        }
+        let (share, first) = members.remove(0);
+        Ok(Self { share, others: members, ..first })
+    }
+
+    /// The networks: one, or those of an ensemble.
+    pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        let all = std::iter::once((self.share, self)).chain(self.others.iter().map(|(share, model)| (*share, model)));
+        all.map(|(share, model)| Member { share, network: &model.network, history: &model.about.history })
+    }
+}
+
+/// Whether two models predict the same things.
+pub(crate) fn fits(first: &About, other: &About) -> Result<(), String> {
+    let (a, b) = (&first.encoder, &other.encoder);
+    if a.targets() != b.targets() || first.schema.task != other.schema.task {
+        let targets = |about: &About| format!("{} of {}", about.schema.task, about.encoder.targets().join(", "));
+        return Err(format!("a member learns {}, the first one {}", targets(other), targets(first)));
+    }
+    if a.labels() != b.labels() {
+        let labels = |about: &About| about.encoder.labels().unwrap_or_default().join(", ");
+        return Err(format!("a member has the classes {}, the first one {}", labels(other), labels(first)));
+    }
+    Ok(())
+}
+
+impl Predictions {
+    /// The averages of predictions of the same rows and targets, by their weights, which add up to 1. Notes on missing values are
+    /// those of the first. Nothing comes of nothing.
+    pub fn average<'a>(weighted: impl Iterator<Item = (f64, &'a Self)> + Clone) -> Option<Self> {
+        let (_, first) = weighted.clone().next()?;
+        let n = first.values.values.len();
+        let (mut mean, mut variance) = (vec![0.0; n], vec![0.0; n]);
+        for (weight, predictions) in weighted.clone() {
+            mean.iter_mut().zip(&predictions.values.values).for_each(|(sum, x)| *sum += weight * f64::from(*x));
+        }
+        for (weight, predictions) in weighted {
+            for ((sum, mean), x) in variance.iter_mut().zip(&mean).zip(&predictions.values.values) {
+                *sum += weight * (f64::from(*x) - mean).powi(2);
+            }
+        }
+        let matrix = |values: Vec<f64>, f: fn(f64) -> f64| Matrix {
+            values: values.into_iter().map(|x| f(x) as f32).collect(),
+            ..first.values
+        };
+        Some(Self { values: matrix(mean, |x| x), spread: Some(matrix(variance, f64::sqrt)), ..first.clone() })
+    }
+}
+
+/// Passes on an interrupt alone, to runs on other threads.
+struct Quiet<'a>(Option<&'a AtomicBool>);
+
+impl Observer for Quiet<'_> {
+    fn observe(&mut self, _: &Event<'_>) -> Control {
+        Control::Continue
+    }
+
+    fn interrupt(&self) -> Option<&AtomicBool> {
+        self.0
+    }
+}
+
+/// Trains `run.network.ensemble` networks on the same parts of the rows, with the seeds that follow on that of the run.
+pub(crate) fn train_ensemble(
+    run: &RunConfig,
+    tables: &Tables,
+    device: &Device,
+    interrupt: Option<&AtomicBool>,
+) -> Result<Trained, ModelError> {
+    run.validate()?;
+    if tables.stream.is_some() {
+        let problem = "ensemble is more than 1, and stream is set: members are trained on tables in memory";
+        return Err(ModelError::Settings(vec![problem.to_owned()]));
+    }
+    let parts = Parts::of(run, tables)?;
+    let judged = Parts { test: None, ..parts.clone() };
+    let mut settled = judged.settle(run);
+    settled.network.ensemble = 1;
+    let rows = judged.tables();
+    let members = parallel(device, run.network.ensemble, |i| {
+        let mut run = settled.clone();
+        run.train.seed = run.train.seed.wrapping_add(i as u64);
+        train_from(&run, None, None, &rows, device, &mut Quiet(interrupt))
+    });
+    let members = members.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut trained = Trained::join(members.into_iter().map(|member| (1.0, member)), &parts)?;
+    trained.model.about.training.seed = run.train.seed;
+    Ok(trained)
+}
+
+impl Trained {
+    /// Joins members, with their weights, that were trained on the training rows of `parts`, as [`Model::ensemble`] does; the other
+    /// parts judge them together.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::ensemble`] and [`Model::evaluate`].
+    pub fn join(members: impl IntoIterator<Item = (f64, Self)>, parts: &Parts) -> Result<Self, ModelError> {
+        let (mut models, mut report, mut dead) = (Vec::new(), None, false);
+        for (weight, member) in members {
+            report.get_or_insert(member.report);
+            dead |= member.dead;
+            models.push((weight, member.model));
+        }
+        let mut model = Model::ensemble(models)?;
+        let validation = parts.validation.as_ref().map(|table| model.evaluate(table)).transpose()?;
+        model.about.metrics = parts.test.as_ref().map(|table| model.evaluate(table)).transpose()?;
+        let rows = [Some(&parts.train), parts.validation.as_ref(), parts.test.as_ref()];
+        let rows = rows.map(|table| table.map_or(0, perceptra_data::Table::rows));
+        Ok(Trained { model, rows, validation, report: report.unwrap_or_default(), dead })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perceptra_data::Table;
+
+    use crate::{MetricValues, train};
+
+    fn tables(classes: bool) -> Tables {
+        let row = |i: usize| {
+            let (a, b) = (i * 37 % 101, i * 53 % 97);
+            let y = if classes { ["no", "yes", "maybe"][(a + b) % 3].to_owned() } else { (a * b).to_string() };
+            format!("{a},{b},{y}\n")
+        };
+        let rows: String = (0..120).map(row).collect();
+        Tables::from(Table::from_csv("t.csv", format!("a,b,y\n{rows}"), &Default::default()).unwrap())
+    }
+
+    fn run(members: usize) -> RunConfig {
+        let mut run = RunConfig::default();
+        run.data.schema.target = vec!["y".into()];
+        run.network.hidden = vec![6];
+        run.network.ensemble = members;
+        run.train.epochs = 6;
+        run.train.seed = 5;
+        run
+    }
+
+    #[test]
+    fn an_ensemble_is_the_average_of_its_members_trained_alone() {
+        let device = Device::flex();
+        for classes in [false, true] {
+            let tables = tables(classes);
+            let trained = train(&run(3), &tables, &device, &mut ()).unwrap();
+            assert_eq!(trained.rows, [82, 14, 24]);
+            // On the same rows, with the seeds 5, 6 and 7.
+            let parts = Parts::of(&run(1), &tables).unwrap();
+            let alone: Vec<Predictions> = (5..8)
+                .map(|seed| {
+                    let mut run = parts.settle(&run(1));
+                    run.train.seed = seed;
+                    let model = train(&run, &parts.tables(), &device, &mut ()).unwrap().model;
+                    model.predict(&tables.table).unwrap()
+                })
+                .collect();
+            let together = trained.model.predict(&tables.table).unwrap();
+            let spread = together.spread.as_ref().unwrap();
+            for (i, value) in together.values.values.iter().enumerate() {
+                let all: Vec<f64> = alone.iter().map(|p| f64::from(p.values.values[i])).collect();
+                let mean = all.iter().sum::<f64>() / 3.0;
+                let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 3.0;
+                assert!((f64::from(*value) - mean).abs() <= 1e-6 * mean.abs(), "{value} {mean}");
+                assert!((f64::from(spread.values[i]) - variance.sqrt()).abs() <= 1e-5 * mean.abs().max(1e-3));
+            }
+            assert!(alone[0].values != alone[1].values && alone[0].spread.is_none());
+            // The test rows judge the whole.
+            let judged = trained.model.evaluate(parts.test.as_ref().unwrap()).unwrap();
+            assert_eq!(trained.model.metrics(), Some(&judged));
+            assert_eq!(classes, matches!(judged.values, MetricValues::Classification { .. }));
+            let again = train(&run(3), &tables, &device, &mut ()).unwrap();
+            assert_eq!(again.model.to_bytes().unwrap().len(), trained.model.to_bytes().unwrap().len());
+            assert_eq!(again.model.predict(&tables.table).unwrap(), together);
+        }
+    }
+
+    #[test]
+    fn weights_are_made_to_add_up_and_ensembles_can_be_joined() {
+        let device = Device::flex();
+        let tables = tables(false);
+        let of = |seed: u64| {
+            let mut run = run(1);
+            run.train.seed = seed;
+            train(&run, &tables, &device, &mut ()).unwrap().model
+        };
+        let shares = |model: &Model| model.members().map(|m| m.share).collect::<Vec<_>>();
+        let pair = Model::ensemble([(1.0, of(1)), (3.0, of(2))]).unwrap();
+        assert_eq!(shares(&pair), [0.25, 0.75]);
+        assert_eq!((pair.metrics(), shares(&of(1))), (None, vec![1.0]));
+        let all = Model::ensemble([(2.0, pair.clone()), (2.0, of(3))]).unwrap();
+        assert_eq!(shares(&all), [0.125, 0.375, 0.5]);
+        let (pair, third, all) = (&pair, of(3), all.predict(&tables.table).unwrap());
+        let halves = [pair.predict(&tables.table).unwrap(), third.predict(&tables.table).unwrap()];
+        for (i, value) in all.values.values.iter().enumerate() {
+            let mean = 0.5 * (halves[0].values.values[i] + halves[1].values.values[i]);
+            assert!((value - mean).abs() <= 1e-5 * mean.abs(), "{value} {mean}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_joined_is_an_error() {
+        let device = Device::flex();
+        let of = |classes: bool| train(&run(1), &tables(classes), &device, &mut ()).unwrap().model;
+        let message = |models: Vec<(f64, Model)>| Model::ensemble(models).unwrap_err().to_string();
+        assert_eq!(message(vec![]), "the models cannot be joined: there are no models");
+        assert!(message(vec![(0.0, of(false))]).contains("the weight 0 is not a positive number"));
+        let error = message(vec![(1.0, of(false)), (1.0, of(true))]);
+        assert!(error.contains("a member learns multiclass of y, the first one regression of y"), "{error}");
+        let error = |change: &dyn Fn(&mut RunConfig)| {
+            let mut run = run(2);
+            change(&mut run);
+            train(&run, &tables(false), &device, &mut ()).unwrap_err().to_string()
+        };
+        assert!(error(&|r| r.network.ensemble = 0).contains("ensemble is 0"));
+        assert!(error(&|r| r.checkpoint.folder = Some("x".into())).contains("checkpoints are of one network"));
+    }
+}
