@@ -42,9 +42,11 @@
 
 mod kernel;
 mod math;
+mod order;
 mod pointwise;
 mod settings;
 
 pub use kernel::DenseTrainer;
+pub use order::order;
 pub use pointwise::{Activation, Loss, Rule};
 pub use settings::{Data, Layer, Settings, Totals};

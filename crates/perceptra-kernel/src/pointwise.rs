@@ -201,6 +201,11 @@ const BETA: (f32, f32) = (0.9, 0.999);
 const EPSILON: f32 = 1e-8;
 
 impl Moment {
+    #[inline(always)]
+    pub(crate) fn rate(self) -> f32 {
+        self.rate as f32
+    }
+
     /// Plain descent by the sum of two gradients.
     #[inline(always)]
     pub(crate) fn descend(self, w: &mut [f32], g: &[f32], h: &[f32]) {
@@ -214,8 +219,14 @@ impl Moment {
 impl Rule {
     /// Step `step`, from 1, with learning rate `rate`.
     pub(crate) fn at(self, step: i32, rate: f64) -> Moment {
+        // Not computed where it is not needed, as a compiler would that sees no harm in it.
+        #[cold]
+        #[inline(never)]
+        fn corrections(step: i32) -> (f32, f32) {
+            (1.0 - BETA.0.powi(step), 1.0 - BETA.1.powi(step))
+        }
         let corrections = match self {
-            Self::Adam | Self::AdamW => (1.0 - BETA.0.powi(step), 1.0 - BETA.1.powi(step)),
+            Self::Adam | Self::AdamW => corrections(step),
             _ => (1.0, 1.0),
         };
         Moment { rate, first: step == 1, corrections }

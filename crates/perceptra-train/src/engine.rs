@@ -83,7 +83,7 @@ pub(crate) struct Pass {
 /// The rows of a pass in their order, of whole batches if the last may not be short. `draw` is the epoch, or another
 /// number for each further block.
 pub(crate) fn order(config: &TrainConfig, rows: usize, batch: usize, draw: u32) -> Vec<u32> {
-    let mut order = Stream::new(config.seed, Purpose::Shuffle, draw).permutation(rows);
+    let mut order = perceptra_kernel::order(&Stream::new(config.seed, Purpose::Shuffle, draw), rows);
     if config.drop_last {
         order.truncate(rows / batch * batch);
     }

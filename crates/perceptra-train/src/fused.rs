@@ -1,6 +1,7 @@
 //! The engine for dense networks on the CPU: the formulas of backpropagation in fused kernels.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::{Module, Param};
@@ -135,8 +136,13 @@ pub fn with_threads<T>(threads: usize, f: impl FnOnce() -> T) -> T {
 /// Threads to compute with: `RAYON_NUM_THREADS`, which Burn's CPU backends obey too, or as many as there are; no more than
 /// [`with_threads`] allows.
 pub fn threads() -> usize {
-    let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
-    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).min(LIMIT.get())
+    // Asked once: the answer takes several files of the system, which is longer than a small network trains.
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    let all = THREADS.get_or_init(|| {
+        let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
+        asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    });
+    LIMIT.get().min(*all)
 }
 
 /// The kernel's trainer with the weights of `network`, which has these activations.

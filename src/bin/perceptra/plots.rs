@@ -246,11 +246,12 @@ impl Plots<'_> {
             }
             if weights < 0.02 { f64::NAN } else { sum / weights }
         };
-        let values = (0..rows).flat_map(|row| (0..columns).map(move |column| (column, row))).map(|(c, r)| value(c, r));
-        let field = Field::new(x.ends(), y.ends(), columns, values.collect())?.log(x.log, y.log);
-        let shown = |value: f64| number(value);
-        let (dark, light) = (shown(low), shown(high));
-        let title = format!("{}: dark {dark}, light {light}", self.metric);
+        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (column, row)));
+        let values: Vec<f64> = cells.map(|(column, row)| value(column, row)).collect();
+        let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        let (dark, light) = ends(&finite);
+        let title = format!("{}: dark {}, light {}", self.metric, number(dark), number(light));
+        let field = Field::new(x.ends(), y.ends(), columns, values)?.log(x.log, y.log);
         let places = || x.places.iter().copied().zip(y.places.iter().copied());
         let mut chart = Chart::new(&title, &x.short, &y.short).field(&field, Colours::Heat).points("", 6, places());
         chart = chart.rings("best", places().next());

@@ -19,6 +19,8 @@ use crate::settings::{Data, Layer, Settings};
 const DEPTH: usize = 16;
 /// Kept gradients that are used at once: they, their weights and what the rule remembers fit the nearest cache.
 const SETTLED: usize = 1024;
+/// Terms of a sum that are too few for blocks of rows to be worth their while.
+const FEW: usize = 8;
 /// Outputs up to which a layer is stored by output, and computed by dot products.
 const NARROW: usize = 4;
 
@@ -123,17 +125,33 @@ impl Net {
         self.layers.iter_mut().flat_map(|l| [&mut l.weight, &mut l.bias]).flat_map(|p| &mut p.states).map(Buffer::all)
     }
 
+    /// Copies rows `ids` into panels, as rows of the chunk.
+    #[inline(always)]
+    pub(super) fn put_rows<S: Simd>(&self, simd: S, rows: Range<usize>, inputs: &[f32], ids: &[u32]) {
+        let n = self.x_shape.columns;
+        if n < S::F32_LANES && !self.layers[0].narrow {
+            // One vector a row, which reads into the next rows: only the dot products of narrow layers look beyond the columns.
+            let width = self.x_shape.width(0);
+            // SAFETY: the rows are this thread's.
+            let to = unsafe { self.x.write(self.x_shape.range(0, rows.clone())) };
+            for (i, (to, id)) in to.chunks_exact_mut(width).zip(ids).enumerate() {
+                let at = *id as usize * n;
+                match inputs.get(at..at + S::F32_LANES) {
+                    Some(from) => store::<S>(to, 0, load::<S>(from, 0)),
+                    None => self.put_row(simd, rows.start + i, inputs, *id as usize),
+                }
+            }
+            return;
+        }
+        for (r, id) in rows.zip(ids) {
+            self.put_row(simd, r, inputs, *id as usize);
+        }
+    }
+
     /// Copies a row into panels.
     #[inline(always)]
     pub(super) fn put_row<S: Simd>(&self, simd: S, r: usize, inputs: &[f32], row: usize) {
         let n = self.x_shape.columns;
-        if n < S::F32_LANES && !self.layers[0].narrow && (row + 1) * n + S::F32_LANES <= inputs.len() {
-            // One vector that reads into the next rows: only the dot products of narrow layers look beyond the columns.
-            // SAFETY: the row is this thread's.
-            let to = unsafe { self.x.write(self.x_shape.range(0, r..r + 1)) };
-            store::<S>(to, 0, load::<S>(inputs, row * n));
-            return;
-        }
         for (p, part) in inputs[row * n..(row + 1) * n].chunks(PANEL).enumerate() {
             // SAFETY: the row is this thread's.
             let to = unsafe { self.x.write(self.x_shape.range(p, r..r + 1)) };
@@ -154,7 +172,13 @@ impl Net {
     /// The sum of the losses of some rows.
     pub(super) fn lost(&self, rows: Range<usize>) -> f64 {
         // SAFETY: the losses are written before, by this thread or before a barrier, and not again in this phase.
-        unsafe { self.losses.read(rows) }.iter().map(|&l| f64::from(l)).sum()
+        let losses = unsafe { self.losses.read(rows) };
+        let (fours, rest) = losses.as_chunks::<4>();
+        let mut sums = [0.0; 4];
+        for four in fours {
+            sums.iter_mut().zip(four).for_each(|(sum, l)| *sum += f64::from(*l));
+        }
+        sums.iter().sum::<f64>() + rest.iter().map(|&l| f64::from(l)).sum::<f64>()
     }
 
     /// The length of a gradient.
@@ -189,9 +213,7 @@ impl WithSimd for Gather<'_> {
         let Self { net, data, ids, rows, targets } = self;
         let m = net.shape().1;
         targets.resize(rows.len() * m, 0.0);
-        for r in rows.clone() {
-            net.put_row(simd, r, data.inputs, ids[r] as usize);
-        }
+        net.put_rows(simd, rows.clone(), data.inputs, &ids[rows.clone()]);
         if m == 1 {
             targets.iter_mut().zip(&ids[rows]).for_each(|(y, id)| *y = data.targets[*id as usize]);
             return;
@@ -235,22 +257,42 @@ impl WithSimd for Forward<'_> {
         let (weights, bias) = unsafe { (weights.read(0..weights.len()), bias.read(0..bias.len())) };
         if dense.narrow {
             c.fill(0.0);
-            for i in rows.clone().step_by(ROWS) {
-                let n = (rows.end - i).min(ROWS);
-                for j in 0..dense.layer.outputs {
-                    let mut z = [0.0; ROWS];
-                    // SAFETY: these rows are this thread's.
-                    unsafe { dots(simd, (x, shape), i, n, (weights, dense.shape), j, &mut z) };
-                    for (i, z) in z.iter().enumerate() {
-                        c[i * 16 + j] = z + bias[j];
+            for start in rows.clone().step_by(BLOCK / 16) {
+                let end = rows.end.min(start + BLOCK / 16);
+                for i in (start..end).step_by(ROWS) {
+                    for j in 0..dense.layer.outputs {
+                        let mut z = [0.0; ROWS];
+                        // SAFETY: these rows are this thread's.
+                        unsafe { dots(simd, (x, shape), i, (end - i).min(ROWS), (weights, dense.shape), j, &mut z) };
+                        for (c, z) in c[(i - start) * 16..].chunks_exact_mut(16).zip(&z) {
+                            c[j] = z + bias[j];
+                        }
                     }
                 }
-                dense.activate(net, l, 0, i, n, &c[..n * 16], drop);
+                dense.activate(net, l, 0, start, end - start, &c[..(end - start) * 16], drop);
             }
             return;
         }
         // The usual case is done in registers.
         let relu = dense.layer.activation == Activation::Relu && drop.is_none();
+        if shape.columns <= FEW && dense.shape.count() == 1 && relu {
+            let (width, wide) = (dense.shape.width(0), shape.width(0));
+            let range = dense.rows.range(0, rows.clone());
+            // SAFETY: these rows are this thread's.
+            let (a, d) = unsafe { (dense.a.write(range.clone()), dense.d.write(range)) };
+            // SAFETY: as above.
+            let x = unsafe { x.read(shape.range(0, rows)) }.chunks_exact(wide);
+            let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+            for ((a, d), x) in a.chunks_exact_mut(width).zip(d.chunks_exact_mut(width)).zip(x) {
+                for column in (0..width).step_by(S::F32_LANES) {
+                    let z = few(simd, &x[..shape.columns], &weights[column..], width, load::<S>(bias, column));
+                    let low = simd.less_than_or_equal_f32s(z, zero);
+                    store::<S>(a, column, simd.select_f32s(low, zero, z));
+                    store::<S>(d, column, simd.select_f32s(low, zero, one));
+                }
+            }
+            return;
+        }
         let parts = shape.count().div_ceil(DEPTH);
         if parts > 1 {
             partial.resize(rows.len() * PANEL, 0.0);
@@ -281,6 +323,15 @@ impl WithSimd for Forward<'_> {
             }
         }
     }
+}
+
+/// The sum and x·W of a vector of columns, the first ones of W, whose rows are `width` apart.
+#[inline(always)]
+fn few<S: Simd>(simd: S, x: &[f32], w: &[f32], width: usize, mut sum: S::f32s) -> S::f32s {
+    for (k, x) in x.iter().enumerate() {
+        sum = simd.mul_add_e_f32s(simd.splat_f32s(*x), load::<S>(w, k * width), sum);
+    }
+    sum
 }
 
 /// xW + b of a block, or the part of it that some panels of x make.
@@ -503,6 +554,20 @@ impl WithSimd for Backward<'_> {
         let (shape, wide) = (dense.flipped_shape, dense.rows);
         // SAFETY: weights are only read in this phase.
         let weights = unsafe { flipped.read(0..flipped.len()) };
+        if wide.columns <= FEW && shape.count() == 1 {
+            let (width, m) = (shape.width(0), dense.layer.outputs);
+            // SAFETY: these rows are this thread's.
+            let d = unsafe { before.d.write(before.rows.range(0, rows.clone())) };
+            // SAFETY: as above.
+            let slopes = unsafe { dense.d.read(wide.range(0, rows)) }.chunks_exact(wide.width(0));
+            for (d, slopes) in d.chunks_exact_mut(width).zip(slopes) {
+                for column in (0..width).step_by(S::F32_LANES) {
+                    let sum = few(simd, &slopes[..m], &weights[column..], width, simd.splat_f32s(0.0));
+                    store::<S>(d, column, simd.mul_f32s(load::<S>(d, column), sum));
+                }
+            }
+            return;
+        }
         let parts = wide.count().div_ceil(DEPTH);
         if parts > 1 {
             partial.resize(rows.len() * PANEL, 0.0);
@@ -653,11 +718,20 @@ impl WithSimd for Gradient<'_> {
     }
 }
 
-/// Sums from 0 that are written, or added to what was there.
+/// Sums from 0, and what is done with them.
 struct Written<'a, S> {
     simd: S,
     to: &'a mut [f32],
-    add: bool,
+    how: How,
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    Write,
+    /// To what was there.
+    Add,
+    /// What was there are weights, which descend by this rate.
+    Descend(f32),
 }
 
 impl<S: Simd> Sums<S> for Written<'_, S> {
@@ -668,19 +742,24 @@ impl<S: Simd> Sums<S> for Written<'_, S> {
 
     #[inline(always)]
     fn finish(&mut self, place: usize, sum: S::f32s) {
-        let sum = if self.add { self.simd.add_f32s(load::<S>(self.to, place), sum) } else { sum };
-        store::<S>(self.to, place, sum);
+        let simd = self.simd;
+        let new = match self.how {
+            How::Write => sum,
+            How::Add => simd.add_f32s(load::<S>(self.to, place), sum),
+            How::Descend(rate) => simd.sub_f32s(load::<S>(self.to, place), simd.mul_f32s(sum, simd.splat_f32s(rate))),
+        };
+        store::<S>(self.to, place, new);
     }
 }
 
 impl Net {
-    /// Where a gradient is summed: where it is kept, or in `c`.
+    /// Where a gradient is summed: where it is kept, into the weights, or in `c`.
     #[inline(always)]
     fn sums<'a, S: Simd>(
         &'a self,
         simd: S,
         then: Then,
-        param: &Param,
+        param: &'a Param,
         place: Range<usize>,
         c: &'a mut [f32; BLOCK],
     ) -> Written<'a, S> {
@@ -688,16 +767,24 @@ impl Net {
             Then::Keep { half, first } => {
                 // SAFETY: the gradients of these weights are this thread's in this phase.
                 let to = unsafe { self.grads[half].write(param.at + place.start..param.at + place.end) };
-                Written { simd, to, add: !first }
+                Written { simd, to, how: if first { How::Write } else { How::Add } }
             }
-            Then::Use(_) => Written { simd, to: &mut c[..place.len()], add: false },
+            // The most frequent rule needs no memory between.
+            Then::Use(now) if self.settings.is_plain_descent() => {
+                // SAFETY: these weights are this thread's in this phase.
+                let to = unsafe { param.values.write(place) };
+                Written { simd, to, how: How::Descend(now.rate()) }
+            }
+            Then::Use(_) => Written { simd, to: &mut c[..place.len()], how: How::Write },
         }
     }
 
     /// Uses a gradient that is not kept.
     #[inline(always)]
     fn take(&self, then: Then, param: &Param, is_weight: bool, place: Range<usize>, c: &mut [f32; BLOCK]) {
-        if let Then::Use(now) = then {
+        if let Then::Use(now) = then
+            && !self.settings.is_plain_descent()
+        {
             let g = &mut c[..place.len()];
             self.edit(param, is_weight, place.clone(), g);
             self.update(param, is_weight, place, g, now);
