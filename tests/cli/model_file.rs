@@ -213,7 +213,7 @@ fn a_file_that_lies_is_found_out() {
         }),
         (
             "a member learns regression of z",
-            Box::new(|_, a| a["others"][0]["encoder"]["target"]["Numbers"]["names"][0] = "z".into()),
+            Box::new(|_, a| a["others"][0]["encoder"]["target"]["numbers"]["names"][0] = "z".into()),
         ),
         ("metadata", Box::new(|_, a| a["others"][0]["encoder"] = serde_json::Value::Null)),
     ];
