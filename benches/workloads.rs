@@ -111,9 +111,9 @@ fn time(
     if let Some(models) = work.models {
         let members = (0..models).map(|model| member(model, models)).collect::<Result<Vec<_>, _>>()?;
         // Two for warming up.
-        fit_many(members[..2].to_vec());
+        fit_many(members[..2].to_vec(), None);
         let start = Instant::now();
-        fit_many(members).into_iter().collect::<Result<Vec<_>, _>>()?;
+        fit_many(members, None).into_iter().collect::<Result<Vec<_>, _>>()?;
         return Ok((steps * work.epochs.unwrap_or(1), start.elapsed().as_secs_f64(), models));
     }
     let (mut timed, mut start) = (0, Instant::now());

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor};
 use perceptra::model::{RunConfig, train};
 use perceptra::nn::{Activation, FeedForwardConfig, Loss, Norm};
-use perceptra::train::{Batch, Engine, Optimizer, TrainConfig};
-use perceptra::{Dataset, Model, fit};
+use perceptra::train::{Batch, Engine, Member, Optimizer, TrainConfig, fit_many};
+use perceptra::{Dataset, FeedForward, Model, fit};
 
 use crate::data;
 
@@ -137,6 +137,42 @@ fn models_move_between_devices() {
         for (other, device) in &all {
             let moved = Model::from_bytes("m", &bytes, device).unwrap().predict(&tables.table).unwrap();
             close(&format!("{name} to {other}"), &moved.values.values, &predictions.values.values, 1e-4);
+        }
+    }
+}
+
+/// On devices with memory of their own these are trained in one tensor program.
+#[test]
+fn networks_at_once_agree_with_networks_alone() {
+    let x: Vec<f32> = (0..150).map(|i| (i as f32 * 0.7).sin()).collect();
+    let y: Vec<f32> = x.chunks(3).map(|row| row[0] * row[1] - row[2]).collect();
+    for (name, device) in devices() {
+        let data = Dataset::from_rows(x.clone(), y.clone(), (3, 1), &device).unwrap();
+        let few = Dataset::from_rows(x[..60].to_vec(), y[..20].to_vec(), (3, 1), &device).unwrap();
+        let members: Vec<Member<'_, FeedForward>> = (0..5)
+            .map(|k| {
+                let shape = FeedForwardConfig::new(3, 1).with_widths(&[4 + k, 5], Activation::Tanh);
+                Member {
+                    network: shape.with_seed(k as u64).with_dropout(0.1 * (k % 2) as f64).init(&device).unwrap(),
+                    train: if k == 3 { &few } else { &data },
+                    validation: (k > 1).then_some(&few),
+                    config: TrainConfig {
+                        optimizer: if k == 4 { Optimizer::Sgd } else { Optimizer::Adam },
+                        learning_rate: 0.002 * (k + 1) as f64,
+                        batch: Batch::Rows(16),
+                        epochs: 2 + k % 2,
+                        ..TrainConfig::default()
+                    },
+                }
+            })
+            .collect();
+        for (member, together) in members.iter().zip(fit_many(members.clone(), None)) {
+            let alone = fit(member.network.clone(), member.train, member.validation, &member.config, &mut ()).unwrap();
+            let together = together.unwrap();
+            assert_eq!(together.history.epochs.len(), alone.history.epochs.len());
+            for (a, b) in together.network.layers.iter().zip(&alone.network.layers) {
+                close(&name, &values(a.linear.weight.val()), &values(b.linear.weight.val()), 1e-4);
+            }
         }
     }
 }

@@ -47,7 +47,7 @@ impl Default for EncoderOptions {
 }
 
 /// Numbers, row by row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Matrix {
     /// Rows.
     pub rows: usize,

@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use perceptra_data::Matrix;
 use perceptra_nn::FeedForward;
-use perceptra_train::{Control, Event, History, Observer, parallel};
+use perceptra_train::History;
 
 use crate::model::About;
-use crate::train::train_from;
+use crate::train::train_many;
 use crate::{Model, ModelError, Parts, Predictions, RunConfig, Tables, Trained};
 
 /// A network of a model.
@@ -100,19 +100,6 @@ impl Predictions {
     }
 }
 
-/// Passes on an interrupt alone, to runs on other threads.
-struct Quiet<'a>(Option<&'a AtomicBool>);
-
-impl Observer for Quiet<'_> {
-    fn observe(&mut self, _: &Event<'_>) -> Control {
-        Control::Continue
-    }
-
-    fn interrupt(&self) -> Option<&AtomicBool> {
-        self.0
-    }
-}
-
 /// Trains `run.network.ensemble` networks on the same parts of the rows, with the seeds that follow on that of the run.
 pub(crate) fn train_ensemble(
     run: &RunConfig,
@@ -130,12 +117,13 @@ pub(crate) fn train_ensemble(
     let mut settled = judged.settle(run);
     settled.network.ensemble = 1;
     let rows = judged.tables();
-    let members = parallel(device, run.network.ensemble, |i| {
+    let of = |i: usize| {
         let mut run = settled.clone();
         run.train.seed = run.train.seed.wrapping_add(i as u64);
-        train_from(&run, None, None, &rows, device, &mut Quiet(interrupt))
-    });
-    let members = members.into_iter().collect::<Result<Vec<_>, _>>()?;
+        (run, &rows)
+    };
+    let runs: Vec<_> = (0..run.network.ensemble).map(of).collect();
+    let members = train_many(&runs, device, interrupt).into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut trained = Trained::join(members.into_iter().map(|member| (1.0, member)), &parts)?;
     trained.model.about.training.seed = run.train.seed;
     Ok(trained)
@@ -225,6 +213,44 @@ mod tests {
             let again = train(&run(3), &tables, &device, &mut ()).unwrap();
             assert_eq!(again.model.to_bytes().unwrap().len(), trained.model.to_bytes().unwrap().len());
             assert_eq!(again.model.predict(&tables.table).unwrap(), together);
+        }
+    }
+
+    #[test]
+    fn runs_together_are_runs_alone() {
+        let device = Device::flex();
+        let (numbers, classes) = (tables(false), tables(true));
+        let with = |change: &dyn Fn(&mut RunConfig)| {
+            let mut run = run(1);
+            change(&mut run);
+            run
+        };
+        let runs = [
+            (with(&|_| ()), &numbers),
+            (with(&|r| r.train.learning_rate = 0.1), &numbers),
+            (with(&|_| ()), &classes),
+            (with(&|r| r.train.learning_rate = -1.0), &numbers),
+            (with(&|r| r.split.validation = 0.0), &numbers),
+            (with(&|r| r.network.ensemble = 2), &numbers),
+            (with(&|r| r.train.seed = 9), &classes),
+        ];
+        let all = [train_many(&runs, &device, None), crate::train::train_together(&runs, &device, None)];
+        for (i, (run, tables)) in runs.iter().enumerate() {
+            let alone = train(run, tables, &device, &mut ());
+            for many in &all {
+                match (&many[i], &alone) {
+                    (Ok(one), Ok(other)) => {
+                        assert_eq!((&one.rows, &one.validation), (&other.rows, &other.validation), "{i}");
+                        assert_eq!(one.model.metrics(), other.model.metrics());
+                        let predict = |t: &Trained| t.model.predict(&tables.table).unwrap();
+                        assert_eq!(predict(one), predict(other));
+                    }
+                    (one, other) => {
+                        let text = |r: &Result<Trained, ModelError>| r.as_ref().err().map(ToString::to_string);
+                        assert_eq!(text(one), text(other));
+                    }
+                }
+            }
         }
     }
 

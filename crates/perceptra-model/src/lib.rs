@@ -42,4 +42,4 @@ pub use run::{
     DataConfig, Ensemble, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions, Tables,
 };
 pub use stream::Streamed;
-pub use train::{Parts, Stage, Trained, resume, train, train_stage};
+pub use train::{Parts, Stage, Trained, resume, train, train_many, train_stage};

@@ -4,10 +4,10 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use perceptra_data::{DataError, EncodeReport, Encoder, Schema, Split, Table, Task, strata, target_numbers};
-use perceptra_nn::{Activation, FeedForwardConfig, Loss};
+use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Loss};
 use perceptra_train::{
-    ClassWeights, Control, Event, History, Metric, Observer, StopReason, TrainConfig, TrainError, TrainState, fit,
-    fit_blocks, resume_blocks,
+    ClassWeights, Control, Dataset, Event, Fitted, History, Member, Metric, Observer, Quiet, StopReason, TrainConfig,
+    TrainError, TrainState, fit, fit_blocks, fit_many, parallel, resume_blocks,
 };
 
 use crate::checkpoint::{Fingerprint, Folder, Keeper};
@@ -137,53 +137,22 @@ pub(crate) fn train_from(
         }
     }
     let folder = Folder::take(run, from)?;
-    let table = &tables.table;
-    let (schema, labels) = match &tables.stream {
-        Some(stream) => stream.schema(table, &run.data.schema)?,
-        None => {
-            let schema = Schema::infer(table, &run.data.schema)?;
-            let labels = Encoder::labels_of(table, &schema)?;
-            (schema, labels)
-        }
-    };
-    let loss = fitting_loss(run.train.loss, schema.task)?;
-    check_monitor(run.train.monitor, schema.task)?;
-    let [train_table, validation, test] = match &tables.stream {
-        // Its rows are in their parts already.
-        Some(_) => [None, tables.validation.clone(), tables.test.clone()],
-        None => parts(run, tables, &schema)?,
-    };
-    check_clashes(run, schema.task, validation.is_some())?;
-    // Of a stream, a sample.
-    let train_table = train_table.unwrap_or_else(|| table.clone());
-
-    let encoder = Encoder::fit(&train_table, &schema, labels, &run.encoder)?;
-    let (train_rows, report) = Encoded::of(&train_table, &encoder, &schema)?;
-    let validation_rows =
-        validation.as_ref().map(|t| Encoded::of(t, &encoder, &schema)).transpose()?.map(|(rows, _)| rows);
+    let mut prepared = Prepared::new(run, tables, device)?;
     let data = match from.is_some() || run.checkpoint.folder.is_some() {
-        true => Fingerprint::of([&train_rows].into_iter().chain(&validation_rows)),
+        true => Fingerprint::of([&prepared.train_rows].into_iter().chain(&prepared.validation_rows)),
         false => Fingerprint::default(),
     };
     if let Some(from) = from {
         from.check_data(&data)?;
     }
-    let network_config = network_config(run, &schema, &encoder)?;
-    let network = network_config.init(device)?;
-    let units: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
-    let validation_data = validation_rows.map(|rows| rows.dataset(&units, device)).transpose()?;
-
-    let training = TrainConfig { loss: Some(loss), ..run.train.clone() };
-    let mut rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
-    let history =
-        History { monitor: training.monitor, epochs: Vec::new(), best_epoch: 0, stop: StopReason::Unfinished };
-    let missing = run.data.read.missing.clone();
-    let about = About { schema, missing, encoder, network: network_config, training, loss, history, metrics: None };
+    let about = prepared.about.clone();
     let mut keeper = Keeper::new(run, folder, about.clone(), data, from, device, observer)?;
+    let validation_data = prepared.validation_data(device)?;
     let (state, validation_data) = (from.map(|from| &from.state).or(state), validation_data.as_ref());
+    let (network, units) = (prepared.network.clone(), prepared.units.clone());
     let fitted = match &tables.stream {
         None => {
-            let train_data = train_rows.dataset(&units, device)?;
+            let train_data = prepared.train_data(device)?;
             match state {
                 None => fit(network, &train_data, validation_data, &about.training, &mut keeper),
                 Some(state) => {
@@ -193,8 +162,8 @@ pub(crate) fn train_from(
             }?
         }
         Some(stream) => {
-            drop(train_rows);
-            rows[0] = stream.rows();
+            prepared.train_rows = Encoded::default();
+            prepared.rows[0] = stream.rows();
             let mut blocks = stream.blocks(&about.encoder, &about.schema, units, device);
             let fitted = match state {
                 None => fit_blocks(network, &mut blocks, validation_data, &about.training, device, &mut keeper),
@@ -207,12 +176,144 @@ pub(crate) fn train_from(
         }
     };
     drop(keeper);
-    let mut model = Model { about, network: fitted.network, share: 1.0, others: Vec::new() };
-    model.about.history = fitted.history;
-    let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
-    model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
-    let validation = validation.map(|t| model.evaluate(&t)).transpose()?;
-    Ok(Trained { model, rows, validation, report, dead })
+    prepared.finish(fitted)
+}
+
+/// Trains several models, as [`train`] does each: as many at once as the CPU has threads; on a device with memory of its own,
+/// where there is one network a model, in few tensor programs (see [`fit_many`]). Of checkpoints and streams there are none.
+/// `interrupt` ends all early.
+pub fn train_many(
+    runs: &[(RunConfig, &Tables)],
+    device: &Device,
+    interrupt: Option<&AtomicBool>,
+) -> Vec<Result<Trained, ModelError>> {
+    if device.memory_pool_usage().is_none() {
+        return parallel(device, runs.len(), |i| train(&runs[i].0, runs[i].1, device, &mut Quiet(interrupt)));
+    }
+    train_together(runs, device, interrupt)
+}
+
+/// As [`train_many`], all by one call of [`fit_many`].
+pub(crate) fn train_together(
+    runs: &[(RunConfig, &Tables)],
+    device: &Device,
+    interrupt: Option<&AtomicBool>,
+) -> Vec<Result<Trained, ModelError>> {
+    let (mut results, mut ready) = (Vec::new(), Vec::<(usize, Prepared)>::new());
+    for (i, (run, tables)) in runs.iter().enumerate() {
+        let plain = run.network.ensemble == 1 && run.checkpoint.folder.is_none() && tables.stream.is_none();
+        let prepare = || run.validate().and_then(|()| Prepared::new(run, tables, device));
+        results.push(match plain.then(prepare) {
+            None => Some(train(run, tables, device, &mut Quiet(interrupt))),
+            Some(Err(error)) => Some(Err(error)),
+            Some(Ok(prepared)) => {
+                ready.push((i, prepared));
+                None
+            }
+        });
+    }
+    // Rows that are the same are on the device once: members know them by their place.
+    let same = |of: &dyn Fn(&Prepared) -> Option<&Encoded>| -> Vec<usize> {
+        let first = |i: usize| (0..i).find(|j| of(&ready[*j].1) == of(&ready[i].1)).unwrap_or(i);
+        (0..ready.len()).map(first).collect()
+    };
+    let (train, validation) = (same(&|p| Some(&p.train_rows)), same(&|p| p.validation_rows.as_ref()));
+    let mut data = Vec::new();
+    for (i, (_, prepared)) in ready.iter_mut().enumerate() {
+        let own = (train[i] == i).then(|| prepared.train_data(device)).transpose();
+        let judged = if validation[i] == i { prepared.validation_data(device) } else { Ok(None) };
+        data.push(own.and_then(|own| Ok((own, judged?))));
+    }
+    let member = |i: usize| -> Option<Member<'_, FeedForward>> {
+        let (of, judged) = (data[train[i]].as_ref().ok()?, data[validation[i]].as_ref().ok()?);
+        let (network, config) = (ready[i].1.network.clone(), ready[i].1.about.training.clone());
+        Some(Member { network, train: of.0.as_ref()?, validation: judged.1.as_ref(), config })
+    };
+    let members: Vec<_> = (0..ready.len()).map(member).collect();
+    let here: Vec<bool> = members.iter().map(Option::is_some).collect();
+    let mut fitted = fit_many(members.into_iter().flatten().collect(), interrupt).into_iter();
+    // A device that does not take the rows says so for those that asked first.
+    let failed = data.into_iter().find_map(Result::err).map_or_else(String::new, |e| e.to_string());
+    for ((i, prepared), here) in ready.into_iter().zip(here) {
+        let result = if here { fitted.next() } else { None };
+        let result = result.unwrap_or_else(|| Err(TrainError::Device(failed.clone())));
+        results[i] = Some(result.map_err(ModelError::from).and_then(|fitted| prepared.finish(fitted)));
+    }
+    results.into_iter().flatten().collect()
+}
+
+/// A run whose tables are encoded, and whose network is built.
+struct Prepared {
+    about: About,
+    network: FeedForward,
+    units: Vec<f32>,
+    train_table: Table,
+    validation: Option<Table>,
+    test: Option<Table>,
+    train_rows: Encoded,
+    validation_rows: Option<Encoded>,
+    rows: [usize; 3],
+    report: EncodeReport,
+}
+
+impl Prepared {
+    fn new(run: &RunConfig, tables: &Tables, device: &Device) -> Result<Self, ModelError> {
+        let table = &tables.table;
+        let (schema, labels) = match &tables.stream {
+            Some(stream) => stream.schema(table, &run.data.schema)?,
+            None => {
+                let schema = Schema::infer(table, &run.data.schema)?;
+                let labels = Encoder::labels_of(table, &schema)?;
+                (schema, labels)
+            }
+        };
+        let loss = fitting_loss(run.train.loss, schema.task)?;
+        check_monitor(run.train.monitor, schema.task)?;
+        let [train_table, validation, test] = match &tables.stream {
+            // Its rows are in their parts already.
+            Some(_) => [None, tables.validation.clone(), tables.test.clone()],
+            None => parts(run, tables, &schema)?,
+        };
+        check_clashes(run, schema.task, validation.is_some())?;
+        // Of a stream, a sample.
+        let train_table = train_table.unwrap_or_else(|| table.clone());
+
+        let encoder = Encoder::fit(&train_table, &schema, labels, &run.encoder)?;
+        let (train_rows, report) = Encoded::of(&train_table, &encoder, &schema)?;
+        let validation_rows =
+            validation.as_ref().map(|t| Encoded::of(t, &encoder, &schema)).transpose()?.map(|(rows, _)| rows);
+        let network_config = network_config(run, &schema, &encoder)?;
+        let network = network_config.init(device)?;
+        let units: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
+        let training = TrainConfig { loss: Some(loss), ..run.train.clone() };
+        let rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
+        let history =
+            History { monitor: training.monitor, epochs: Vec::new(), best_epoch: 0, stop: StopReason::Unfinished };
+        let missing = run.data.read.missing.clone();
+        let about = About { schema, missing, encoder, network: network_config, training, loss, history, metrics: None };
+        Ok(Self { about, network, units, train_table, validation, test, train_rows, validation_rows, rows, report })
+    }
+
+    /// The training rows on the device; they are no longer here.
+    fn train_data(&mut self, device: &Device) -> Result<Dataset, ModelError> {
+        std::mem::take(&mut self.train_rows).dataset(&self.units, device)
+    }
+
+    /// The validation rows on the device; they are no longer here.
+    fn validation_data(&mut self, device: &Device) -> Result<Option<Dataset>, ModelError> {
+        self.validation_rows.take().map(|rows| rows.dataset(&self.units, device)).transpose()
+    }
+
+    /// The model of the trained network, judged.
+    fn finish(self, fitted: Fitted<FeedForward>) -> Result<Trained, ModelError> {
+        let Self { about, train_table, validation, test, rows, report, .. } = self;
+        let mut model = Model { about, network: fitted.network, share: 1.0, others: Vec::new() };
+        model.about.history = fitted.history;
+        let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
+        model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
+        let validation = validation.map(|t| model.evaluate(&t)).transpose()?;
+        Ok(Trained { model, rows, validation, report, dead })
+    }
 }
 
 /// Whether the outputs are the same for all of some rows, whose inputs are not.

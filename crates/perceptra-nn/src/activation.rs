@@ -80,6 +80,11 @@ impl Activation {
         }
     }
 
+    /// Whether f(0) ≠ 0.
+    pub(crate) fn moves_zero(self) -> bool {
+        matches!(self, Self::Step | Self::Sigmoid | Self::Softplus | Self::Dendritic | Self::Softmax)
+    }
+
     /// Applies the function.
     ///
     /// # Shapes

@@ -36,6 +36,12 @@ pub enum NetworkError {
         /// The network, as it prints.
         network: String,
     },
+    /// Networks that cannot be one [`Population`](crate::Population).
+    #[error("the networks cannot be computed together: {what}")]
+    Differ {
+        /// In what they differ.
+        what: String,
+    },
     /// More weights than one tensor can address.
     #[error("the network would have {parameters} parameters, more than the {limit} that fit")]
     TooLarge {

@@ -300,15 +300,19 @@ impl FeedForward {
 
     /// 0 where a unit is dropped, else 1/(1 − dropout): `[batch, width]`.
     fn mask(&self, draw: DropoutDraw<'_>, layer: u16, width: usize, device: &Device) -> Tensor<2> {
-        let stream = Stream::new(draw.seed, Purpose::Dropout(layer), draw.epoch);
-        let (rate, kept) = (self.dropout as f32, (1.0 / (1.0 - self.dropout)) as f32);
-        let mut mask = vec![0.0; draw.rows.len() * width];
-        for (row, units) in draw.rows.iter().zip(mask.chunks_exact_mut(width)) {
-            stream.fill_uniform(*row, units);
-            units.iter_mut().for_each(|u| *u = if *u < rate { 0.0 } else { kept });
+        let mut values = vec![0.0; draw.rows.len() * width];
+        for (row, units) in draw.rows.iter().zip(values.chunks_exact_mut(width)) {
+            mask(self.dropout, draw, layer, *row, units);
         }
-        Tensor::from_data(TensorData::new(mask, [draw.rows.len(), width]), &device.clone().inner())
+        Tensor::from_data(TensorData::new(values, [draw.rows.len(), width]), &device.clone().inner())
     }
+}
+
+/// 0 for each unit of a layer that is dropped in this row, else 1/(1 − rate).
+pub(crate) fn mask(rate: f64, draw: DropoutDraw<'_>, layer: u16, row: u32, units: &mut [f32]) {
+    Stream::new(draw.seed, Purpose::Dropout(layer), draw.epoch).fill_uniform(row, units);
+    let (rate, kept) = (rate as f32, (1.0 / (1.0 - rate)) as f32);
+    units.iter_mut().for_each(|u| *u = if *u < rate { 0.0 } else { kept });
 }
 
 impl burn::module::ModuleDisplay for FeedForward {

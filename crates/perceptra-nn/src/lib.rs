@@ -15,7 +15,8 @@
 //!
 //! A [`FeedForwardConfig`] describes the network and [`FeedForwardConfig::init`] builds it on a device, with initial
 //! weights that depend on the seed alone. A [`FeedForward`] is a plain Burn [`Module`](burn::module::Module): any other
-//! module can hold one as a field. A [`Neuron`] is the smallest of them, with given weights. A [`Loss`] compares its outputs with targets, row by row.
+//! module can hold one as a field. A [`Neuron`] is the smallest of them, with given
+//! weights; a [`Population`] is many of them at once. A [`Loss`] compares its outputs with targets, row by row.
 
 mod activation;
 mod error;
@@ -24,6 +25,7 @@ mod initializer;
 mod loss;
 mod membrane;
 mod neuron;
+mod population;
 
 pub use activation::Activation;
 pub use error::NetworkError;
@@ -32,6 +34,7 @@ pub use initializer::Initializer;
 pub use loss::{Loss, class_weights};
 pub use membrane::HodgkinHuxley;
 pub use neuron::{Neuron, Synapse};
+pub use population::{Population, PopulationLayer};
 
 #[cfg(test)]
 mod gradient_tests;

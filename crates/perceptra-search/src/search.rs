@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use perceptra_data::{Encoder, Schema, Table, Task};
-use perceptra_model::{Ensemble, ModelError, Parts, Predictions, RunConfig, Tables, Trained, train, train_stage};
-use perceptra_train::{
-    Control, Event, History, Metric, Observer, StopReason, TrainState, parallel, threads, with_threads,
+use perceptra_model::{
+    Ensemble, ModelError, Parts, Predictions, RunConfig, Stage, Tables, Trained, train, train_many, train_stage,
 };
+use perceptra_train::{History, Metric, Observer, Quiet, StopReason, TrainState, parallel, threads, with_threads};
 
 use crate::board::write;
 use crate::halving::Ladder;
@@ -78,6 +78,8 @@ pub enum SearchEvent<'a> {
 
 /// Trials among which greedy selection chooses.
 const CANDIDATES: usize = 20;
+/// Networks that are trained at once on a device with memory of its own.
+const TOGETHER: usize = 256;
 /// Members that it takes at most, each as often as it is taken.
 const ROUNDS: usize = 30;
 
@@ -110,19 +112,6 @@ struct Step {
 
 /// What is done with a trial that is through: its outcomes on each case.
 type Through<'a> = dyn FnMut(usize, Vec<Outcome>) -> Result<(), SearchError> + 'a;
-
-/// An observer that only passes an interrupt on.
-struct Interrupt<'a>(Option<&'a AtomicBool>);
-
-impl Observer for Interrupt<'_> {
-    fn observe(&mut self, _: &Event<'_>) -> Control {
-        Control::Continue
-    }
-
-    fn interrupt(&self) -> Option<&AtomicBool> {
-        self.0
-    }
-}
 
 impl<'a> Search<'a> {
     /// Plans the search that `run.search` describes, on `tables`, whose test rows it leaves aside.
@@ -315,6 +304,10 @@ impl<'a> Search<'a> {
         let cases = self.cases.len();
         let units = open.len() * cases;
         let on_cpu = self.device.memory_pool_usage().is_none();
+        if !on_cpu && workers.is_none() && self.run.search.halving.is_none() {
+            let numbers: Vec<usize> = open.iter().map(|step| step.number).collect();
+            return self.together(&numbers, interrupt, through);
+        }
         let workers = workers.unwrap_or(if on_cpu { threads() } else { 1 }).clamp(1, units.max(1));
         let mut before: BTreeMap<(usize, usize), Mutex<Option<Outcome>>> = BTreeMap::new();
         for step in &mut open {
@@ -444,11 +437,9 @@ impl<'a> Search<'a> {
         // The test rows judge the whole alone.
         let rows = Parts { test: None, ..parts.clone() };
         let tables = rows.tables();
-        let trained = parallel(self.device, members.len(), |i| {
-            let run = rows.settle(&self.final_run(members[i].0)?);
-            Ok::<_, SearchError>(train(&run, &tables, self.device, &mut Interrupt(interrupt))?)
-        });
-        let trained = trained.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let run = |(trial, _): &(&Trial, f64)| Ok((rows.settle(&self.final_run(trial)?), &tables));
+        let runs = members.iter().map(run).collect::<Result<Vec<_>, SearchError>>()?;
+        let trained = train_many(&runs, self.device, interrupt).into_iter().collect::<Result<Vec<_>, _>>()?;
         let trained = Trained::join(weights.iter().map(|(_, weight)| *weight).zip(trained), &parts)?;
         Ok((weights, trained))
     }
@@ -461,13 +452,15 @@ impl<'a> Search<'a> {
         interrupt: Option<&AtomicBool>,
     ) -> Result<Vec<(&'t Trial, f64)>, SearchError> {
         let cases = self.cases.len();
-        let models = parallel(self.device, candidates.len() * cases, |unit| {
-            let (trial, part) = (candidates[unit / cases], &self.cases[unit % cases]);
-            let run = part.settle(&self.run_of(trial.number)?);
-            let part = Parts { test: None, ..part.clone() };
-            Ok::<_, SearchError>(train(&run, &part.tables(), self.device, &mut Interrupt(interrupt))?.model)
-        });
-        let models = models.into_iter().collect::<Result<Vec<_>, SearchError>>()?;
+        let parts: Vec<Parts> = self.cases.iter().map(|part| Parts { test: None, ..part.clone() }).collect();
+        let tables: Vec<Tables> = parts.iter().map(Parts::tables).collect();
+        let run = |unit: usize| {
+            let run = parts[unit % cases].settle(&self.run_of(candidates[unit / cases].number)?);
+            Ok((run, &tables[unit % cases]))
+        };
+        let runs = (0..candidates.len() * cases).map(run).collect::<Result<Vec<_>, SearchError>>()?;
+        let trained = train_many(&runs, self.device, interrupt).into_iter();
+        let models = trained.map(|t| t.map(|t| t.model)).collect::<Result<Vec<_>, _>>()?;
         let judged: Vec<&Table> = self.cases.iter().filter_map(|c| c.test.as_ref().or(c.validation.as_ref())).collect();
         let predict = |unit: usize| models[unit].predict(judged[unit % cases]);
         let predictions = parallel(self.device, models.len(), predict).into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -574,6 +567,70 @@ impl<'a> Search<'a> {
         trial
     }
 
+    /// Trains trials to their ends, all cases of many of them at once: whether all were trained.
+    fn together(
+        &self,
+        numbers: &[usize],
+        interrupt: Option<&AtomicBool>,
+        through: &mut Through<'_>,
+    ) -> Result<bool, SearchError> {
+        let tables: Vec<Tables> = self.cases.iter().map(Parts::tables).collect();
+        for numbers in numbers.chunks(TOGETHER.div_ceil(self.cases.len())) {
+            let (mut runs, mut planned) = (Vec::new(), Vec::new());
+            for number in numbers {
+                let run = self.run_of(*number);
+                let settled = run.map(|run| self.cases.iter().map(|part| part.settle(&run)).collect::<Vec<_>>());
+                planned.push(settled.map(|settled| {
+                    runs.extend(settled.into_iter().zip(&tables));
+                }));
+            }
+            let mut trained = train_many(&runs, self.device, interrupt).into_iter();
+            for (number, planned) in numbers.iter().zip(planned) {
+                let outcomes = match planned {
+                    Err(error) => vec![Outcome::Failed { reason: error.to_string(), seconds: 0.0 }],
+                    Ok(()) => {
+                        let cases = trained.by_ref().take(self.cases.len());
+                        cases.map(|t| self.outcome(t.map_err(SearchError::from), None, None)).collect()
+                    }
+                };
+                if outcomes.iter().any(|o| matches!(o, Outcome::Interrupted)) {
+                    return Ok(false);
+                }
+                through(*number, outcomes)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// What became of a trial that was trained on one case, in so many seconds, if they are known otherwise than by its epochs.
+    fn outcome(
+        &self,
+        trained: Result<Trained, SearchError>,
+        state: Option<TrainState>,
+        seconds: Option<f64>,
+    ) -> Outcome {
+        let trained = match trained {
+            Ok(trained) => trained,
+            Err(error) => return Outcome::Failed { reason: error.to_string(), seconds: seconds.unwrap_or(0.0) },
+        };
+        let history = trained.model.history();
+        let seconds = seconds.unwrap_or_else(|| history.epochs.iter().map(|e| e.seconds).sum());
+        let reason = match history.stop {
+            StopReason::Interrupted => return Outcome::Interrupted,
+            StopReason::Diverged => format!("it diverged in epoch {}", history.epochs.len() + 1),
+            _ => {
+                let metrics = trained.model.metrics().or(trained.validation.as_ref());
+                let score = metrics.and_then(|m| m.get(self.metric)).filter(|score| score.is_finite());
+                if let Some(score) = score {
+                    let (epoch, curve) = (history.best_epoch, curve(history));
+                    return Outcome::Score { score, epoch, seconds, curve, state: state.map(Box::new) };
+                }
+                format!("its {} is not a finite number", self.metric)
+            }
+        };
+        Outcome::Failed { reason, seconds }
+    }
+
     /// Trains a trial on one case up to an epoch, from where it stands.
     fn try_case(
         &self,
@@ -590,39 +647,21 @@ impl<'a> Search<'a> {
             None => (None, 0.0),
         };
         let start = Instant::now();
-        let work = || -> Result<Option<(f64, History, Option<TrainState>)>, SearchError> {
+        let work = || -> Result<Stage, SearchError> {
             let part = &self.cases[case];
             let run = part.settle(&self.run_of(number)?);
-            let mut observer = Interrupt(interrupt);
-            let stage = train_stage(&run, &part.tables(), self.device, from.as_deref(), until, &mut observer)?;
-            let history = stage.trained.model.history().clone();
-            match history.stop {
-                StopReason::Interrupted => return Ok(None),
-                StopReason::Diverged => {
-                    let epoch = history.epochs.len() + 1;
-                    return Err(SearchError::Settings(format!("it diverged in epoch {epoch}")));
-                }
-                _ => {}
-            }
-            let metrics = stage.trained.model.metrics().or(stage.trained.validation.as_ref());
-            let score = metrics.and_then(|m| m.get(self.metric)).unwrap_or(f64::NAN);
-            Ok(Some((score, history, stage.state)))
+            let mut observer = Quiet(interrupt);
+            Ok(train_stage(&run, &part.tables(), self.device, from.as_deref(), until, &mut observer)?)
         };
-        let outcome = catch_unwind(AssertUnwindSafe(work));
-        let seconds = spent + start.elapsed().as_secs_f64();
-        match outcome {
-            Ok(Ok(Some((score, history, state)))) if score.is_finite() => {
-                let (epoch, curve) = (history.best_epoch, curve(&history));
-                Outcome::Score { score, epoch, seconds, curve, state: state.map(Box::new) }
-            }
-            Ok(Ok(Some(_))) => {
-                Outcome::Failed { reason: format!("its {} is not a finite number", self.metric), seconds }
-            }
-            Ok(Ok(None)) => Outcome::Interrupted,
-            Ok(Err(error)) => Outcome::Failed { reason: error.to_string(), seconds },
+        let stage = catch_unwind(AssertUnwindSafe(work));
+        let seconds = Some(spent + start.elapsed().as_secs_f64());
+        match stage {
+            Ok(Ok(Stage { trained, state })) => self.outcome(Ok(trained), state, seconds),
+            Ok(Err(error)) => self.outcome(Err(error), None, seconds),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-                Outcome::Failed { reason: format!("internal error: {}", text.unwrap_or("no message")), seconds }
+                let reason = format!("internal error: {}", text.unwrap_or("no message"));
+                Outcome::Failed { reason, seconds: seconds.unwrap_or(0.0) }
             }
         }
     }
@@ -900,6 +939,31 @@ mod tests {
             assert!(part.interrupted || part.trials.len() == 9);
             let again = plan.run(&SearchPlace { resume: true, ..place }, &mut |_| (), None).unwrap();
             assert_eq!(timeless(&again), timeless(&board));
+        }
+    }
+
+    #[test]
+    fn trials_at_once_are_trials_one_by_one() {
+        let tables = Tables::from(table(120));
+        let device = Device::flex();
+        for folds in [None, Some(3)] {
+            let mut run = run(&[("lr", "0.01,1e20"), ("hidden", "4,8")], Sampler::Grid, 0);
+            run.train.optimizer = perceptra_train::Optimizer::Sgd;
+            run.search.folds = folds;
+            let plan = Search::new(&run, &tables, &device).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let board = plan.run(&SearchPlace::new(folder.path()), &mut |_| (), None).unwrap();
+            let mut trials = Vec::new();
+            let mut keep = |number: usize, outcomes: Vec<Outcome>| {
+                trials.push(plan.trial(number, &outcomes, usize::MAX, None));
+                Ok(())
+            };
+            assert!(plan.together(&[1, 2, 3, 4], None, &mut keep).unwrap());
+            assert!(trials.iter().filter(|t| t.error.is_some()).count() == 2);
+            let together = Leaderboard::new(board.metric, 4, trials, false);
+            assert_eq!(timeless(&together), timeless(&board));
+            let stop = AtomicBool::new(true);
+            assert!(!plan.together(&[1], Some(&stop), &mut |_, _| panic!("it was interrupted")).unwrap());
         }
     }
 

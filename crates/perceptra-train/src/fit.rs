@@ -252,23 +252,23 @@ pub fn evaluate_loss<N: Network>(network: &N, data: &Dataset, loss: Loss) -> Res
 }
 
 /// The epochs so far, and what follows from them alone.
-struct Course<'a> {
-    config: &'a TrainConfig,
-    epochs: Vec<Epoch>,
+pub(crate) struct Course {
+    config: TrainConfig,
+    pub(crate) epochs: Vec<Epoch>,
     /// The best value, and its epoch; 0 for none.
-    best: (f64, usize),
+    pub(crate) best: (f64, usize),
     patience: Progress,
     progress: Progress,
 }
 
-impl<'a> Course<'a> {
-    fn new(monitor: Metric, config: &'a TrainConfig) -> Self {
+impl Course {
+    pub(crate) fn new(monitor: Metric, config: &TrainConfig) -> Self {
         let (patience, progress) = (Progress::new(monitor), Progress::new(Metric::Loss));
-        Self { config, epochs: Vec::new(), best: (f64::NAN, 0), patience, progress }
+        Self { config: config.clone(), epochs: Vec::new(), best: (f64::NAN, 0), patience, progress }
     }
 
     /// Adds an epoch: whether it is the best.
-    fn push(&mut self, epoch: Epoch) -> bool {
+    pub(crate) fn push(&mut self, epoch: Epoch) -> bool {
         let value = epoch.value();
         let improved = value.is_finite() && self.patience.metric.better(value, self.best.0, 0.0);
         if improved {
@@ -281,8 +281,8 @@ impl<'a> Course<'a> {
     }
 
     /// Whether the run has come to its end.
-    fn stop(&self) -> Option<StopReason> {
-        let config = self.config;
+    pub(crate) fn stop(&self) -> Option<StopReason> {
+        let config = &self.config;
         let last = self.epochs.last()?.value();
         if config.target.is_some_and(|t| last == t || self.patience.metric.better(last, t, 0.0)) {
             Some(StopReason::Target)

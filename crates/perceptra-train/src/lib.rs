@@ -47,6 +47,8 @@ mod metrics;
 mod network;
 mod optimizer;
 mod perceptron;
+mod population;
+mod rule;
 mod state;
 mod weighted;
 
@@ -61,7 +63,7 @@ pub use fused::{outputs, threads, with_threads};
 pub use gradients::{GradientCheck, TensorCheck, check_gradients};
 pub use history::{Control, Epoch, Event, History, Observer, StopReason};
 pub use lock::{Lock, LockError};
-pub use many::{Member, fit_many, parallel};
+pub use many::{Member, Quiet, fit_many, parallel};
 pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, probabilities};
 pub use network::{Network, Pass};
 pub use perceptron::{Perceptron, PerceptronConfig, Separability, mistake_bound};

@@ -1,11 +1,13 @@
 //! Many networks at once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 
-use crate::{Dataset, Fitted, Network, TrainConfig, TrainError, fit, threads, with_threads};
+use crate::{
+    Control, Dataset, Event, Fitted, Network, Observer, TrainConfig, TrainError, fit, population, threads, with_threads,
+};
 
 /// One network of several that are trained side by side, with rows and settings of its own.
 #[derive(Debug, Clone)]
@@ -20,19 +22,83 @@ pub struct Member<'a, N> {
     pub config: TrainConfig,
 }
 
-/// Trains all `members`, each by a thread of its own, as many at once as the CPU has threads: a small network fits a core's
-/// cache, and threads that share one wait for each other at every step. Each result is that of [`fit`] for the member alone,
-/// to the bit; they come in the order of the members, and one that fails does not touch the others.
+/// Trains all `members`: each result is that of [`fit`] for the member alone; they come in the order of the members, and one
+/// that fails does not touch the others. `interrupt` ends them all early, each after its first epoch.
 ///
-/// On a device with memory of its own the members take turns.
-pub fn fit_many<N: Network>(members: Vec<Member<'_, N>>) -> Vec<Result<Fitted<N>, TrainError>> {
-    let Some(device) = members.first().map(|m| m.train.device()) else { return Vec::new() };
-    let slots: Vec<Mutex<Option<Member<'_, N>>>> = members.into_iter().map(|m| Mutex::new(Some(m))).collect();
-    parallel(&device, slots.len(), |i| {
-        // Each is asked for once.
-        let member = slots[i].lock().unwrap_or_else(PoisonError::into_inner).take();
-        member.map_or(Err(TrainError::Empty("training")), |m| fit(m.network, m.train, m.validation, &m.config, &mut ()))
-    })
+/// On the CPU each is trained by a thread of its own, as many at once as there are threads, and the results are those of `fit`
+/// to the bit: a small network fits a core's cache, and threads that share one wait for each other at every step.
+///
+/// On devices with memory of their own, where a launch costs more than the work of a small network, members of one depth, with
+/// the same activations, loss, optimiser and batch, are trained in one tensor program (a [`Population`](perceptra_nn::Population)):
+/// their learning rates, momenta, decays, dropout rates, seeds, rows and widths may differ, each stops on its own, and those
+/// that have stopped are taken out. Results are those of `fit` but for rounding. Several devices work at once; members that
+/// a population does not take have their turns.
+pub fn fit_many<N: Network>(
+    members: Vec<Member<'_, N>>,
+    interrupt: Option<&AtomicBool>,
+) -> Vec<Result<Fitted<N>, TrainError>> {
+    let mut devices: Vec<(Device, Vec<(usize, Member<'_, N>)>)> = Vec::new();
+    for (place, member) in members.into_iter().enumerate() {
+        let device = member.train.device();
+        match devices.iter_mut().find(|(known, _)| *known == device) {
+            Some((_, members)) => members.push((place, member)),
+            None => devices.push((device, vec![(place, member)])),
+        }
+    }
+    let mut results: Vec<Placed<N>> = if devices.len() == 1 {
+        devices.into_iter().flat_map(|(device, members)| on_device(&device, members, interrupt)).collect()
+    } else {
+        std::thread::scope(|scope| {
+            let start = |(device, members)| scope.spawn(move || on_device(&device, members, interrupt));
+            let work: Vec<_> = devices.into_iter().map(start).collect();
+            let joined = work.into_iter().map(|thread| thread.join());
+            joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        })
+    };
+    results.sort_by_key(|(place, _)| *place);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// A result and its place.
+type Placed<N> = (usize, Result<Fitted<N>, TrainError>);
+
+fn on_device<N: Network>(
+    device: &Device,
+    members: Vec<(usize, Member<'_, N>)>,
+    interrupt: Option<&AtomicBool>,
+) -> Vec<Placed<N>> {
+    let own_memory = device.memory_pool_usage().is_some();
+    let (together, alone): (Vec<_>, Vec<_>) =
+        members.into_iter().partition(|(_, m)| own_memory && population::takes(m));
+    let mut results = population::fit_population(together, interrupt);
+    let slots: Vec<Mutex<Option<(usize, Member<'_, N>)>>> = alone.into_iter().map(|m| Mutex::new(Some(m))).collect();
+    results.extend(
+        parallel(device, slots.len(), |i| {
+            // Each is asked for once.
+            let member = slots[i].lock().unwrap_or_else(PoisonError::into_inner).take();
+            let fit = |(place, m): (usize, Member<'_, N>)| {
+                (place, fit(m.network, m.train, m.validation, &m.config, &mut Quiet(interrupt)))
+            };
+            member.map(fit)
+        })
+        .into_iter()
+        .flatten(),
+    );
+    results
+}
+
+/// An observer that only passes an interrupt on.
+#[derive(Debug, Clone, Copy)]
+pub struct Quiet<'a>(pub Option<&'a AtomicBool>);
+
+impl Observer for Quiet<'_> {
+    fn observe(&mut self, _: &Event<'_>) -> Control {
+        Control::Continue
+    }
+
+    fn interrupt(&self) -> Option<&AtomicBool> {
+        self.0
+    }
 }
 
 /// Does `count` pieces of work, as many at once as the CPU has threads, and gives their results in order. Training within a
@@ -110,7 +176,7 @@ mod tests {
                 config: TrainConfig::default(),
             }])
             .collect();
-        let results = fit_many(members.clone());
+        let results = fit_many(members.clone(), None);
         assert_eq!(results.len(), 13);
         for (member, result) in members.into_iter().zip(results) {
             let alone = fit(member.network, member.train, member.validation, &member.config, &mut ());
@@ -126,6 +192,6 @@ mod tests {
                 (a, b) => panic!("{:?} {:?}", a.err(), b.err()),
             }
         }
-        assert!(fit_many::<FeedForward>(Vec::new()).is_empty());
+        assert!(fit_many::<FeedForward>(Vec::new(), None).is_empty());
     }
 }

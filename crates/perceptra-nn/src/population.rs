@@ -1,0 +1,345 @@
+//! Many networks of one architecture as one.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Tensor, TensorData};
+
+use crate::feed_forward::mask;
+use crate::{Activation, DropoutDraw, FeedForward, Layer, NetworkError};
+
+/// K networks of the same depth and activations, whose weights lie in one tensor a layer: one forward pass takes all of them
+/// through a batch each, in as many operations as one network needs.
+///
+/// Their widths may differ: narrow layers are filled up with units that are always off, whose weights stay 0.
+///
+/// ```
+/// # use burn::tensor::{Device, Tensor};
+/// use perceptra_nn::{Activation, FeedForwardConfig, Population};
+///
+/// # let device = Device::flex();
+/// let network = |width, seed| FeedForwardConfig::new(4, 1).with_widths(&[width], Activation::Tanh).with_seed(seed);
+/// let (a, b) = (network(8, 1).init(&device)?, network(16, 2).init(&device)?);
+/// let both = Population::stack(&[a.clone(), b])?;
+/// let x = Tensor::ones([5, 4], &device);
+/// let y = both.forward(Tensor::stack(vec![x.clone(), x.clone()], 0));
+/// assert_eq!(y.dims(), [2, 5, 1]);
+/// let alone: Vec<f32> = a.forward(x).into_data().try_into_vec().unwrap();
+/// let first: Vec<f32> = y.slice(0..1).into_data().try_into_vec().unwrap();
+/// assert!(alone.iter().zip(first).all(|(a, b)| (a - b).abs() < 1e-6));
+/// # Ok::<(), perceptra_nn::NetworkError>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Population {
+    /// Hidden layers, then the output layer.
+    pub layers: Vec<PopulationLayer>,
+    /// The units of each layer of each member.
+    #[module(skip)]
+    widths: Vec<Vec<usize>>,
+    /// Share of hidden units dropped in training, of each member.
+    #[module(skip)]
+    dropout: Vec<f64>,
+}
+
+/// A dense layer of every member: f(xW + b).
+#[derive(Module, Debug)]
+pub struct PopulationLayer {
+    /// W `[members, inputs, outputs]`.
+    pub weight: Param<Tensor<3>>,
+    /// b `[members, 1, outputs]`.
+    pub bias: Option<Param<Tensor<3>>>,
+    /// f.
+    #[module(skip)]
+    pub activation: Activation,
+}
+
+impl Population {
+    /// Puts networks together.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Differ`] without networks, for networks that differ in inputs, outputs, depth, activations or in whether
+    /// layers have biases, and for normalisation.
+    pub fn stack(networks: &[FeedForward]) -> Result<Self, NetworkError> {
+        let differ = |what: &str| Err(NetworkError::Differ { what: what.to_owned() });
+        let Some(first) = networks.first() else { return differ("there are none") };
+        if networks.iter().any(|n| n.layers.len() != first.layers.len()) {
+            return differ("they have different depths");
+        }
+        let mut layers = Vec::new();
+        let mut widths = vec![Vec::new(); networks.len()];
+        for l in 0..first.layers.len() {
+            let of: Vec<&Layer> = networks.iter().map(|n| &n.layers[l]).collect();
+            if of.iter().any(|layer| layer.batch_norm.is_some() || layer.layer_norm.is_some()) {
+                return differ("they have normalisation layers");
+            }
+            if of.iter().any(|layer| layer.activation != of[0].activation) {
+                return differ("they have different activations");
+            }
+            if of.iter().any(|layer| layer.linear.bias.is_some() != of[0].linear.bias.is_some()) {
+                return differ("some have biases and some have not");
+            }
+            let shapes: Vec<[usize; 2]> = of.iter().map(|layer| layer.linear.weight.lazy_shape().dims()).collect();
+            let (ends, same) = (l + 1 == first.layers.len(), |i: usize| shapes.iter().all(|s| s[i] == shapes[0][i]));
+            if l == 0 && !same(0) || ends && !same(1) {
+                return differ("they have different inputs or outputs");
+            }
+            let [inputs, outputs] = [0, 1].map(|i| shapes.iter().map(|s| s[i]).max().unwrap_or(0));
+            let weights = of.iter().map(|layer| filled(layer.linear.weight.val(), [inputs, outputs]));
+            let bias = |layer: &&Layer| layer.linear.bias.as_ref().map(|b| filled(b.val().unsqueeze(), [1, outputs]));
+            let biases: Vec<Tensor<2>> = of.iter().filter_map(bias).collect();
+            layers.push(PopulationLayer {
+                weight: Param::from_tensor(Tensor::stack(weights.collect(), 0)),
+                bias: (!biases.is_empty()).then(|| Param::from_tensor(Tensor::stack(biases, 0))),
+                activation: of[0].activation,
+            });
+            widths.iter_mut().zip(&shapes).for_each(|(widths, shape)| widths.push(shape[1]));
+        }
+        Ok(Self { layers, widths, dropout: networks.iter().map(|n| n.dropout).collect() })
+    }
+
+    /// Networks.
+    pub fn members(&self) -> usize {
+        self.widths.len()
+    }
+
+    /// One of the networks, from 0.
+    ///
+    /// # Panics
+    ///
+    /// If there is none of this number.
+    pub fn member(&self, member: usize) -> FeedForward {
+        let mut inputs = self.layers[0].weight.dims()[1];
+        let layers = self.layers.iter().zip(&self.widths[member]).map(|(layer, &outputs)| {
+            let of =
+                |t: Tensor<3>, rows: usize| t.slice([member..member + 1, 0..rows, 0..outputs]).reshape([rows, outputs]);
+            let weight = Param::from_tensor(of(layer.weight.val(), inputs));
+            let bias = layer.bias.as_ref().map(|b| Param::from_tensor(of(b.val(), 1).reshape([outputs])));
+            inputs = outputs;
+            let linear = Linear { weight, bias };
+            Layer { linear, batch_norm: None, layer_norm: None, activation: layer.activation }
+        });
+        FeedForward { layers: layers.collect(), dropout: self.dropout[member] }
+    }
+
+    /// Some of the networks, in this order.
+    ///
+    /// # Panics
+    ///
+    /// If there is none of one of these numbers.
+    #[must_use]
+    pub fn select(&self, members: &[usize]) -> Self {
+        let device = self.layers[0].weight.val().device();
+        let numbers = members.iter().map(|&m| m as i32).collect::<Vec<_>>();
+        let numbers = Tensor::from_data(TensorData::new(numbers, [members.len()]), &device.inner());
+        let chosen = |p: &Param<Tensor<3>>| Param::from_tensor(p.val().select(0, numbers.clone()));
+        let layers = self.layers.iter().map(|layer| PopulationLayer {
+            weight: chosen(&layer.weight),
+            bias: layer.bias.as_ref().map(chosen),
+            activation: layer.activation,
+        });
+        Self {
+            layers: layers.collect(),
+            widths: members.iter().map(|&m| self.widths[m].clone()).collect(),
+            dropout: members.iter().map(|&m| self.dropout[m]).collect(),
+        }
+    }
+
+    /// Weights and biases of the layers in order, `[members, ...]` each.
+    pub fn tensors(&self) -> Vec<Tensor<3>> {
+        self.layers
+            .iter()
+            .flat_map(|l| std::iter::once(l.weight.val()).chain(l.bias.as_ref().map(Param::val)))
+            .collect()
+    }
+
+    /// The same networks with other [`Population::tensors`], of the same shapes.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer of them.
+    #[must_use]
+    pub fn with_tensors(&self, tensors: Vec<Tensor<3>>) -> Self {
+        let mut tensors = tensors.into_iter();
+        let mut next = || Param::from_tensor(tensors.next().expect("as many tensors as there are weights and biases"));
+        let layers = self.layers.iter().map(|layer| PopulationLayer {
+            weight: next(),
+            bias: layer.bias.as_ref().map(|_| next()),
+            activation: layer.activation,
+        });
+        Self { layers: layers.collect(), widths: self.widths.clone(), dropout: self.dropout.clone() }
+    }
+
+    /// The outputs of every network for its own batch.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[members, batch, inputs]`
+    /// - result: `[members, batch, outputs]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let g = self.layers.last().map_or(Activation::Identity, |layer| layer.activation);
+        activate(g, self.pass(x, None))
+    }
+
+    /// The outputs before the output activation.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[members, batch, inputs]`
+    /// - result: `[members, batch, outputs]`
+    pub fn forward_logits(&self, x: Tensor<3>) -> Tensor<3> {
+        self.pass(x, None)
+    }
+
+    /// As [`Population::forward_logits`], with the hidden units dropped that `draws` say, one for each member: those that
+    /// [`FeedForward::forward_dropout`] drops.
+    pub fn forward_dropout(&self, x: Tensor<3>, draws: &[DropoutDraw<'_>]) -> Tensor<3> {
+        self.pass(x, Some(draws).filter(|_| self.dropout.iter().any(|rate| *rate > 0.0)))
+    }
+
+    fn pass(&self, mut x: Tensor<3>, draws: Option<&[DropoutDraw<'_>]>) -> Tensor<3> {
+        let last = self.layers.len() - 1;
+        for (l, layer) in self.layers.iter().enumerate() {
+            let z = x.matmul(layer.weight.val());
+            x = match &layer.bias {
+                Some(bias) => z + bias.val(),
+                None => z,
+            };
+            if l == last {
+                break;
+            }
+            x = activate(layer.activation, x);
+            let [_, batch, width] = x.dims();
+            // Units that fill up are off, where f does not turn 0 into 0.
+            let filled = layer.activation.moves_zero() && self.widths.iter().any(|widths| widths[l] < width);
+            let rows = if draws.is_some() { batch } else { 1 };
+            if draws.is_none() && !filled {
+                continue;
+            }
+            let mut values = vec![0.0; self.members() * rows * width];
+            for (k, values) in values.chunks_exact_mut(rows * width).enumerate() {
+                let own = self.widths[k][l];
+                match draws {
+                    Some(draws) => {
+                        for (row, values) in draws[k].rows.iter().zip(values.chunks_exact_mut(width)) {
+                            mask(self.dropout[k], draws[k], l as u16, *row, &mut values[..own]);
+                        }
+                    }
+                    None => values[..own].fill(1.0),
+                }
+            }
+            let mask = TensorData::new(values, [self.members(), rows, width]);
+            x = x.clone() * Tensor::from_data(mask, &x.device().inner());
+        }
+        x
+    }
+}
+
+/// `[members, batch, units]` through an activation of `[batch, units]`.
+fn activate(f: Activation, x: Tensor<3>) -> Tensor<3> {
+    let [members, batch, units] = x.dims();
+    f.forward(x.reshape([members * batch, units])).reshape([members, batch, units])
+}
+
+/// A matrix with rows and columns of 0 added to this shape.
+fn filled(matrix: Tensor<2>, [rows, columns]: [usize; 2]) -> Tensor<2> {
+    let [n, m] = matrix.dims();
+    if [n, m] == [rows, columns] {
+        return matrix;
+    }
+    Tensor::zeros([rows, columns], &matrix.device()).slice_assign([0..n, 0..m], matrix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Distribution};
+
+    use crate::{FeedForwardConfig, Norm};
+
+    fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+        t.into_data().try_into_vec::<f32>().unwrap()
+    }
+
+    fn close(a: &[f32], b: &[f32]) {
+        assert_eq!(a.len(), b.len());
+        for (a, b) in a.iter().zip(b) {
+            assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{a} {b}");
+        }
+    }
+
+    fn networks(f: Activation, device: &Device) -> Vec<FeedForward> {
+        [[3, 5], [7, 2], [4, 4]]
+            .iter()
+            .enumerate()
+            .map(|(k, widths)| {
+                let config = FeedForwardConfig::new(4, 2).with_widths(widths, f).with_seed(k as u64);
+                config.with_initializer(crate::Initializer::Torch).with_dropout(0.2 * k as f64).init(device).unwrap()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn members_of_any_width_are_the_networks_alone() {
+        let device = Device::flex();
+        for f in [Activation::Relu, Activation::Sigmoid, Activation::Softplus] {
+            let alone = networks(f, &device);
+            let together = Population::stack(&alone).unwrap();
+            let x = Tensor::<3>::random([3, 6, 4], Distribution::Normal(0.0, 1.0), &device);
+            let y = values(together.forward(x.clone()));
+            let rows: [u32; 6] = [4, 8, 1, 0, 2, 9];
+            let draw = |k: usize| DropoutDraw { seed: k as u64, epoch: 3, rows: &rows };
+            let dropped = values(together.forward_dropout(x.clone(), &[draw(0), draw(1), draw(2)]));
+            let some = together.select(&[2, 0]);
+            for (k, network) in alone.iter().enumerate() {
+                let own = x.clone().slice(k..k + 1).reshape([6, 4]);
+                close(&values(network.forward(own.clone())), &y[k * 12..(k + 1) * 12]);
+                close(&values(network.forward_dropout(own.clone(), draw(k))), &dropped[k * 12..(k + 1) * 12]);
+                let back = together.member(k);
+                assert_eq!(values(back.forward(own.clone())), values(network.forward(own)));
+                assert_eq!((back.to_string(), back.dropout), (network.to_string(), network.dropout));
+            }
+            assert_eq!(some.members(), 2);
+            assert_eq!(
+                values(some.member(0).layers[1].linear.weight.val()),
+                values(alone[2].layers[1].linear.weight.val())
+            );
+        }
+    }
+
+    #[test]
+    fn units_that_fill_up_have_no_gradient() {
+        let device = Device::flex();
+        let together = Population::stack(&networks(Activation::Sigmoid, &device)).unwrap();
+        let tracked: Vec<_> = together.tensors().into_iter().map(|t| t.autodiff().require_grad()).collect();
+        let x = Tensor::<3>::random([3, 6, 4], Distribution::Normal(0.0, 1.0), &device).autodiff();
+        let loss = together.with_tensors(tracked.clone()).forward(x).powi_scalar(2).sum();
+        let grads = loss.backward();
+        let grads: Vec<_> = tracked.iter().map(|t| t.grad(&grads).unwrap()).collect();
+        // The first member has 3 and 5 of 7 and 5 units.
+        let extra = grads[0].clone().slice([0..1, 0..4, 3..7]);
+        assert!(values(extra).iter().all(|g| *g == 0.0));
+        let extra = grads[2].clone().slice([0..1, 3..7, 0..5]);
+        assert!(values(extra).iter().all(|g| *g == 0.0));
+        let own = grads[2].clone().slice([0..1, 0..3, 0..5]);
+        assert!(values(own).iter().all(|g| *g != 0.0));
+    }
+
+    #[test]
+    fn networks_that_are_not_alike_are_an_error() {
+        let device = Device::flex();
+        let of = |config: FeedForwardConfig| config.init(&device).unwrap();
+        let base = || FeedForwardConfig::new(4, 2).with_widths(&[3], Activation::Relu);
+        for (other, what) in [
+            (base().with_widths(&[3, 3], Activation::Relu), "different depths"),
+            (base().with_widths(&[3], Activation::Tanh), "different activations"),
+            (base().with_bias(false), "some have biases"),
+            (base().with_norm(Norm::Layer), "normalisation"),
+            (FeedForwardConfig::new(5, 2).with_widths(&[3], Activation::Relu), "different inputs"),
+            (FeedForwardConfig::new(4, 1).with_widths(&[3], Activation::Relu), "different inputs or outputs"),
+        ] {
+            let error = Population::stack(&[of(base()), of(other)]).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+        assert!(Population::stack(&[]).is_err());
+    }
+}
