@@ -5,8 +5,8 @@
     .venv/bin/python benches/search.py target/release/perceptra
 
 Both have the same spaces, the same most epochs, patience and share of validation rows, two processes or threads, and else what they
-have by default; each chooses by its own cross-validation, refits on all training rows, and is judged by the same held-out rows. The
-figures are medians of the times and means of the errors over the rounds, in which the two take turns.
+have by default; each chooses by its own cross-validation, refits on all training rows, and is judged by the same held-out rows. A
+second search with `--ensemble auto` averages several of its trials. The figures are medians of the times and means of the errors over the rounds, in which the two take turns.
 """
 
 import csv
@@ -72,13 +72,13 @@ def split(folder, seed):
     return paths
 
 
-def perceptra(program, train, test, seed, folder):
+def perceptra(program, train, test, seed, folder, more=()):
     widths = ",".join("x".join(map(str, w)) for w in WIDTHS)
     command = [program, "search", train, "--test-file", test, "--target", TARGET, "--folds", str(FOLDS), "--random", str(TRIALS)]
     command += ["--space", f"lr=log:{RATES[0]}..{RATES[1]}", "--space", f"hidden=choice:{widths}"]
     command += ["--space", "batch=choice:" + ",".join(map(str, BATCHES)), "--epochs", str(EPOCHS), "--patience", str(PATIENCE)]
     command += ["--validation", str(VALIDATION), "--seed", str(seed), "--device", "cpu", "--workers", "2"]
-    command += ["-o", os.path.join(folder, f"search-{seed}"), "--json"]
+    command += ["-o", os.path.join(folder, f"search-{seed}-{len(more)}"), "--json", *more]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["test"]["rmse"]
 
 
@@ -92,23 +92,26 @@ def sklearn(train, test, seed):
 
 
 def main():
-    figures = {"perceptra": [], "scikit-learn": []}
+    figures = {"perceptra": [], "with an ensemble": [], "scikit-learn": []}
+    program = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(ROUNDS):
             train, test = split(folder, seed)
             for name, work in (
-                ("perceptra", lambda: perceptra(os.path.abspath(sys.argv[1]), train, test, seed, folder)),
+                ("perceptra", lambda: perceptra(program, train, test, seed, folder)),
+                ("with an ensemble", lambda: perceptra(program, train, test, seed, folder, ("--ensemble", "auto"))),
                 ("scikit-learn", lambda: sklearn(train, test, seed)),
             ):
                 start = time.perf_counter()
                 error = work()
                 figures[name].append((time.perf_counter() - start, error))
-                print(f"round {seed + 1}: {name:<13} {figures[name][-1][0]:7.1f} s  RMSE {error:.3f}", flush=True)
+                print(f"round {seed + 1}: {name:<16} {figures[name][-1][0]:7.1f} s  RMSE {error:.3f}", flush=True)
     seconds = {name: statistics.median(s for s, _ in rounds) for name, rounds in figures.items()}
     errors = {name: statistics.mean(e for _, e in rounds) for name, rounds in figures.items()}
     for name in figures:
-        print(f"{name:<13} {seconds[name]:7.1f} s  RMSE {errors[name]:.3f}")
-    print(f"ratio of times {seconds['scikit-learn'] / seconds['perceptra']:.1f}")
+        print(f"{name:<16} {seconds[name]:7.1f} s  RMSE {errors[name]:.3f}")
+    for name in ("perceptra", "with an ensemble"):
+        print(f"scikit-learn takes {seconds['scikit-learn'] / seconds[name]:.1f} times as long as {name}")
 
 
 if __name__ == "__main__":
