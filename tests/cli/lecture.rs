@@ -138,6 +138,7 @@ fn models_are_compared_on_the_same_rows() {
         "SVM, linear ",
         "SVM, polynomial of degree 3 ",
         "SVM, radial ",
+        "the most frequent class ",
     ];
     assert!(
         lines[2].split_whitespace().eq([
@@ -153,12 +154,14 @@ fn models_are_compared_on_the_same_rows() {
         ]),
         "{text}"
     );
-    assert!(lines[3..].iter().zip(heads).all(|(line, head)| line.starts_with(head)) && lines.len() == 8, "{text}");
+    assert!(lines[3..].iter().zip(heads).all(|(line, head)| line.starts_with(head)) && lines.len() == 11, "{text}");
+    assert!(lines[10].contains(" has the best accuracy on these test rows"), "{text}");
     assert_eq!(folder.names(), [""; 0], "nothing is written");
 
     let json = folder.json(&[&args[..], &["--folds", "3", "--svm-rows", "100", "--json"]].concat());
     assert_eq!(json["test_rows"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>(), 344);
-    for contender in json["contenders"].as_array().unwrap() {
+    assert!(json["advice"].as_str().unwrap().contains(" of 3 folds"), "{json}");
+    for contender in &json["contenders"].as_array().unwrap()[..5] {
         let accuracies: Vec<f64> =
             contender["scores"].as_array().unwrap().iter().map(|s| s[0].as_f64().unwrap()).collect();
         assert!(accuracies.len() == 3 && accuracies.iter().all(|a| *a > 0.9), "{contender}");

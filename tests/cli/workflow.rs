@@ -136,6 +136,74 @@ fn a_saved_model_predicts_and_is_judged_as_it_was() {
 }
 
 #[test]
+fn a_model_says_what_it_goes_by_and_how_sure_it_is() {
+    let folder = Folder::new();
+    let table = data("concrete.csv");
+    let args = [
+        "train",
+        &table,
+        "--target",
+        "compressive_strength",
+        "--epochs",
+        "30",
+        "--device",
+        "cpu",
+        "--validation",
+        "0.3",
+    ];
+    folder.ok(&args);
+    let text = folder.ok(&["explain", "concrete.perceptra", &table]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("rmse on 1030 rows: ") && lines[2].starts_with("column"), "{text}");
+    // Strength comes of cement and age.
+    assert!(
+        lines[3..5].iter().all(|l| l.starts_with("cement") || l.starts_with("age")) && lines[3].contains("██"),
+        "{text}"
+    );
+    assert_eq!(lines.len(), 3 + 8);
+    let json = folder.json(&["explain", "concrete.perceptra", &table, "--metric", "r2", "--repeats", "3", "--json"]);
+    assert_eq!((json["metric"].as_str(), json["features"].as_array().unwrap().len()), (Some("r2"), 8));
+    let error = folder.run(&["explain", "concrete.perceptra", &table, "--metric", "accuracy"]);
+    assert!(error.code == Some(1) && error.stderr.contains("cannot judge the features"), "{}", error.stderr);
+
+    folder.ok(&["predict", "concrete.perceptra", &table, "--interval", "0.9", "-o", "out.csv", "--quiet"]);
+    let out = folder.read("out.csv");
+    assert!(out.starts_with("prediction,lower,upper\n"), "{out}");
+    let mut truth = csv::Reader::from_path(&table).unwrap();
+    let at = truth.headers().unwrap().iter().position(|h| h == "compressive_strength").unwrap();
+    let held = out.lines().skip(1).zip(truth.records()).filter(|(line, row)| {
+        let [_, lower, upper] = line.split(',').map(|v| v.parse::<f64>().unwrap()).collect::<Vec<_>>()[..] else {
+            panic!()
+        };
+        (lower..=upper).contains(&row.as_ref().unwrap()[at].parse::<f64>().unwrap())
+    });
+    // Nine in ten of 1030, and what 247 validation rows may be off by.
+    let held = held.count();
+    assert!((880..975).contains(&held), "{held}");
+    folder.ok(&["predict", "concrete.perceptra", &table, "--interval", "0.5", "-o", "out.parquet", "--quiet"]);
+    let file = std::fs::File::open(folder.path("out.parquet")).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let names: Vec<String> = reader.schema().fields().iter().map(|f| f.name().clone()).collect();
+    assert_eq!(names, ["prediction", "lower", "upper"]);
+    for (coverage, part) in [("1.5", "does not lie between 0 and 1"), ("0.9999", "needs 9999 validation rows")] {
+        let error = folder.run(&["predict", "concrete.perceptra", &table, "--interval", coverage]);
+        assert!(error.code == Some(1) && error.stderr.contains(part), "{}", error.stderr);
+    }
+
+    // Classes have a temperature, and no intervals.
+    let table = data("penguins.csv");
+    let args = ["train", &table, "--target", "species", "--epochs", "30", "--device", "cpu"];
+    let text = folder.ok(&args);
+    assert!(text.contains("\nprobabilities at temperature ") && text.contains("calibration error "), "{text}");
+    let error = folder.run(&["predict", "penguins.perceptra", &table, "--interval", "0.9"]);
+    assert!(error.stderr.contains("the model has no intervals: it predicts classes"), "{}", error.stderr);
+    let more =
+        ["--no-calibrate", "--label-smoothing", "0.1", "--schedule", "coslog4", "--json", "-o", "plain.perceptra"];
+    let json = folder.json(&[&args[..], &more[..]].concat());
+    assert!(json["calibration"].is_null() && json["test"]["calibration_error"].is_f64(), "{json}");
+}
+
+#[test]
 fn unseen_categories_and_missing_values_are_counted_and_predicted() {
     let folder = Folder::new();
     folder.train_penguins();

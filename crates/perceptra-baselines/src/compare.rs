@@ -38,7 +38,8 @@ pub struct Comparison {
     pub metrics: Vec<String>,
     /// Test rows of each fold.
     pub test_rows: Vec<usize>,
-    /// The models: the network first, then one neuron, then the support vector machines.
+    /// The models: the network first, then one neuron, the support vector machines, and what needs no model: the mean, or the most
+    /// frequent class.
     pub contenders: Vec<Contender>,
 }
 
@@ -68,10 +69,83 @@ impl Contender {
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
         (mean, (values.len() > 1).then(|| variance.sqrt()))
     }
+
+    /// How much more this model scores than another one on the same fold: the mean over the folds, its standard deviation, and
+    /// the number of folds in which it is more.
+    pub fn difference(&self, other: &Self, metric: usize) -> (f64, Option<f64>, usize) {
+        let pairs = self.scores.iter().zip(&other.scores);
+        let scores: Vec<Vec<f64>> = pairs.map(|(a, b)| vec![a[metric] - b[metric]]).collect();
+        let more = scores.iter().filter(|s| s[0] > 0.0).count();
+        let (mean, deviation) = Self { scores, ..self.clone() }.score(0);
+        (mean, deviation, more)
+    }
+}
+
+impl Comparison {
+    /// Which model to use, in a plain sentence or two: the best by the first metric, or a simpler one that the folds do not tell
+    /// from it, by paired differences within two standard errors.
+    pub fn advice(&self) -> String {
+        let less_is_better = self.task == Task::Regression;
+        let sign = if less_is_better { -1.0 } else { 1.0 };
+        let merit = |c: &Contender| sign * c.score(0).0;
+        let Some(best) = self.contenders.iter().max_by(|a, b| merit(a).total_cmp(&merit(b))) else {
+            return String::new();
+        };
+        let folds = best.scores.len();
+        let metric = &self.metrics[0];
+        let number = |x: f64| format!("{:.3}", x).trim_end_matches('0').trim_end_matches('.').to_owned();
+        if folds < 2 {
+            let score = number(best.score(0).0);
+            return format!(
+                "{} has the best {metric} on these test rows, {score}. One set of rows says little of small differences: compare \
+                 over folds.",
+                best.name
+            );
+        }
+        // Those that need no model, one neuron and lines are simpler than kernels, and these than the network.
+        let order = |c: &Contender| match self.contenders.iter().position(|other| other.name == c.name) {
+            Some(5) => 0,
+            Some(1) => 1,
+            Some(2) => 2,
+            Some(3 | 4) => 3,
+            _ => 4,
+        };
+        let behind = |c: &Contender| {
+            let (mean, deviation, more) = best.difference(c, 0);
+            let ahead = if less_is_better { folds - more } else { more };
+            (sign * mean, deviation.unwrap_or(0.0), ahead)
+        };
+        let level = |c: &&Contender| {
+            let (mean, deviation, _) = behind(c);
+            c.name != best.name && mean <= 2.0 * deviation / (folds as f64).sqrt()
+        };
+        let simpler = self.contenders.iter().filter(level).min_by_key(|c| order(c)).filter(|c| order(c) < order(best));
+        let apart = |c: &Contender| {
+            let (mean, deviation, ahead) = behind(c);
+            format!("{} ± {} ({ahead} of {folds} folds)", number(mean), number(deviation))
+        };
+        match simpler {
+            Some(simple) => format!(
+                "{} has the best {metric}, but is ahead of {} by {} only, which these folds do not tell from nothing: use {}, which is \
+                 simpler.",
+                best.name,
+                simple.name,
+                apart(simple),
+                simple.name
+            ),
+            None => {
+                let others = self.contenders.iter().filter(|c| c.name != best.name);
+                let second = others.max_by(|a, b| merit(a).total_cmp(&merit(b)));
+                let second = second.map_or_else(String::new, |c| format!(": ahead of {} by {}", c.name, apart(c)));
+                format!("Use {}, which has the best {metric}{second}.", best.name)
+            }
+        }
+    }
 }
 
 /// Trains the run's network, one neuron (linear, logistic or softmax, as the task is) with the same training settings, and
-/// support vector machines with three kernels; tests all of them on the same rows.
+/// support vector machines with three kernels; tests all of them on the same rows, and the mean (or the most frequent class) of the
+/// training rows beside them.
 ///
 /// The support vector machines see the columns as the network's encoder makes them, fitted on its training rows. They do not
 /// stop by validation rows, and train on these too; row and class weights do not concern them. γ is
@@ -168,6 +242,7 @@ pub fn compare(
             };
             add(2 + i, contender);
         }
+        add(5, without_a_model(&model, part, test)?);
     }
     let folds = parts.len() as f64;
     for contender in &mut comparison.contenders {
@@ -176,6 +251,46 @@ pub fn compare(
         contender.support_vectors = contender.support_vectors.map(|n| n / folds);
     }
     Ok(comparison)
+}
+
+/// The mean of each target, or the frequencies of the classes, of the rows to train on, said of every row.
+fn without_a_model(model: &Model, part: &Parts, test: &Table) -> Result<Contender, ModelError> {
+    let start = Instant::now();
+    let (encoder, rows) = (model.encoder(), test.rows());
+    let (name, scores, parameters) = match encoder.labels() {
+        Some(labels) => {
+            let mut shares = vec![0.0; labels.len()];
+            for class in encoder.class_numbers(&part.train)? {
+                shares[class as usize] += 1.0 / part.train.rows() as f32;
+            }
+            let truth = encoder.class_numbers(test)?;
+            let metrics = ClassificationMetrics::of(&shares.repeat(rows), &truth, labels.len(), None);
+            let scores = OF_CLASSES.iter().filter_map(|&k| metrics.get(k)).collect();
+            ("the most frequent class", scores, labels.len())
+        }
+        None => {
+            let mut targets = encoder.outputs_of(&part.train)?;
+            encoder.decode(&mut targets);
+            let columns = targets.columns;
+            let mean = |j: usize| {
+                let column = targets.values.iter().skip(j).step_by(columns);
+                (column.map(|y| f64::from(*y)).sum::<f64>() / targets.rows as f64) as f32
+            };
+            let means: Vec<f32> = (0..columns).map(mean).collect();
+            let mut truth = encoder.outputs_of(test)?;
+            encoder.decode(&mut truth);
+            let metrics = RegressionMetrics::of(&means.repeat(rows), &truth.values, columns, None);
+            ("the mean", OF_NUMBERS.iter().filter_map(|&k| metrics.get(k)).collect(), columns)
+        }
+    };
+    Ok(Contender {
+        name: name.to_owned(),
+        scores: vec![scores],
+        seconds: start.elapsed().as_secs_f64(),
+        parameters: parameters as f64,
+        support_vectors: None,
+        note: None,
+    })
 }
 
 const OF_NUMBERS: [Metric; 3] = [Metric::Rmse, Metric::Mae, Metric::R2];
@@ -307,12 +422,15 @@ mod tests {
                 "one neuron, logistic",
                 "SVM, linear",
                 "SVM, polynomial of degree 3",
-                "SVM, radial"
+                "SVM, radial",
+                "the most frequent class"
             ]
         );
         assert_eq!(comparison.metrics, ["accuracy", "balanced-accuracy", "f1"]);
         assert_eq!((comparison.test_rows.as_slice(), comparison.task), ([60].as_slice(), Task::Binary));
         let got = accuracies(&comparison);
+        // Half of the rows are of each class.
+        assert!((got[5] - 0.5).abs() < 0.01, "{got:?}");
         assert!(got[0] > got[1] + 0.05 && got[4] > got[2] + 0.05 && got[4] > 0.93, "{got:?}");
         assert_eq!(comparison.contenders[0].parameters, 1185.0);
         assert_eq!(comparison.contenders[1].parameters, 3.0);
@@ -352,6 +470,41 @@ mod tests {
         let line = &comparison.contenders[2];
         assert!((100.0..300.0).contains(&line.score(0).0) && line.score(2).0 > 0.98, "{line:?}");
         assert!(comparison.contenders[1].score(2).0 > 0.98, "{comparison:?}");
+    }
+
+    #[test]
+    fn advice_is_what_paired_differences_say() {
+        let contender = |name: &str, scores: &[f64]| Contender {
+            name: name.to_owned(),
+            scores: scores.iter().map(|s| vec![*s]).collect(),
+            seconds: 0.0,
+            parameters: 0.0,
+            support_vectors: None,
+            note: None,
+        };
+        let comparison = |task: Task, scores: [&[f64]; 6]| {
+            let names = ["network", "one neuron", "SVM, linear", "SVM, polynomial", "SVM, radial", "the mean"];
+            let metric = if task == Task::Regression { "rmse" } else { "accuracy" };
+            Comparison {
+                task,
+                metrics: vec![metric.to_owned()],
+                test_rows: vec![10; scores[0].len()],
+                contenders: names.iter().zip(scores).map(|(name, scores)| contender(name, scores)).collect(),
+            }
+        };
+        // The second is behind by 1, 2 and 3, in all folds.
+        let clear = [&[1.0, 2.0, 3.0][..], &[2.0, 4.0, 6.0], &[9.0; 3], &[9.0; 3], &[9.0; 3], &[9.0; 3]];
+        let clear = comparison(Task::Regression, clear);
+        assert_eq!(clear.contenders[1].difference(&clear.contenders[0], 0), (2.0, Some(1.0), 3));
+        let text = clear.advice();
+        assert_eq!(text, "Use network, which has the best rmse: ahead of one neuron by 2 ± 1 (3 of 3 folds).");
+        // A lead that comes and goes.
+        let noise = [&[0.9, 0.8, 0.95][..], &[0.85, 0.85, 0.9], &[0.5; 3], &[0.5; 3], &[0.5; 3], &[0.4; 3]];
+        let text = comparison(Task::Binary, noise).advice();
+        assert!(text.ends_with("do not tell from nothing: use one neuron, which is simpler."), "{text}");
+        let one = [&[1.0][..], &[2.0], &[3.0], &[3.0], &[3.0], &[9.0]];
+        let text = comparison(Task::Regression, one).advice();
+        assert!(text.starts_with("network has the best rmse on these test rows, 1."), "{text}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use perceptra_data::Matrix;
 use perceptra_nn::FeedForward;
 use perceptra_train::History;
 
+use crate::confidence::Confidence;
 use crate::model::About;
 use crate::train::train_many;
 use crate::{Model, ModelError, Parts, Predictions, RunConfig, Tables, Trained};
@@ -25,7 +26,7 @@ pub struct Member<'a> {
 impl Model {
     /// Joins models of the same targets into one, whose predictions are their averages, weighted: of numbers, and of the
     /// probabilities of classes. Weights are made to add up to 1; members may differ in all but their targets. What the result
-    /// says of itself, such as [`Model::encoder`], is of the first model; it has no test scores.
+    /// says of itself, such as [`Model::encoder`], is of the first model; it has no test scores, no temperature and no residuals.
     ///
     /// # Errors
     ///
@@ -48,6 +49,7 @@ impl Model {
         for (weight, model) in &mut members {
             *weight /= total;
             model.about.metrics = None;
+            model.about.confidence = Confidence::default();
         }
         if members.is_empty() {
             return Err(ModelError::Ensemble("there are no models".into()));
@@ -58,8 +60,7 @@ impl Model {
 
     /// The networks: one, or those of an ensemble.
     pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
-        let all = std::iter::once((self.share, self)).chain(self.others.iter().map(|(share, model)| (*share, model)));
-        all.map(|(share, model)| Member { share, network: &model.network, history: &model.about.history })
+        self.parts().map(|(share, model)| Member { share, network: &model.network, history: &model.about.history })
     }
 }
 
@@ -124,19 +125,23 @@ pub(crate) fn train_ensemble(
     };
     let runs: Vec<_> = (0..run.network.ensemble).map(of).collect();
     let members = train_many(&runs, device, interrupt).into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut trained = Trained::join(members.into_iter().map(|member| (1.0, member)), &parts)?;
+    let mut trained = Trained::join(members.into_iter().map(|member| (1.0, member)), &parts, run.output.calibrate)?;
     trained.model.about.training.seed = run.train.seed;
     Ok(trained)
 }
 
 impl Trained {
     /// Joins members, with their weights, that were trained on the training rows of `parts`, as [`Model::ensemble`] does; the other
-    /// parts judge them together.
+    /// parts judge them together. `calibrate` says whether the validation rows choose a temperature.
     ///
     /// # Errors
     ///
     /// As [`Model::ensemble`] and [`Model::evaluate`].
-    pub fn join(members: impl IntoIterator<Item = (f64, Self)>, parts: &Parts) -> Result<Self, ModelError> {
+    pub fn join(
+        members: impl IntoIterator<Item = (f64, Self)>,
+        parts: &Parts,
+        calibrate: bool,
+    ) -> Result<Self, ModelError> {
         let (mut models, mut report, mut dead) = (Vec::new(), None, false);
         for (weight, member) in members {
             report.get_or_insert(member.report);
@@ -144,11 +149,15 @@ impl Trained {
             models.push((weight, member.model));
         }
         let mut model = Model::ensemble(models)?;
+        let calibration = match &parts.validation {
+            Some(table) => model.learn_confidence(table, calibrate)?,
+            None => None,
+        };
         let validation = parts.validation.as_ref().map(|table| model.evaluate(table)).transpose()?;
         model.about.metrics = parts.test.as_ref().map(|table| model.evaluate(table)).transpose()?;
         let rows = [Some(&parts.train), parts.validation.as_ref(), parts.test.as_ref()];
         let rows = rows.map(|table| table.map_or(0, perceptra_data::Table::rows));
-        Ok(Trained { model, rows, validation, report: report.unwrap_or_default(), dead })
+        Ok(Trained { model, rows, validation, calibration, report: report.unwrap_or_default(), dead })
     }
 }
 
@@ -176,6 +185,7 @@ mod tests {
         run.network.ensemble = members;
         run.train.epochs = 6;
         run.train.seed = 5;
+        run.output.calibrate = false;
         run
     }
 

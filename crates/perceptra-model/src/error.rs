@@ -48,6 +48,17 @@ pub enum ModelError {
         /// The task.
         task: String,
     },
+    /// Intervals of a model that does not know how far its predictions are off.
+    #[error("the model has no intervals: {0}")]
+    NoIntervals(String),
+    /// A metric that says nothing of how much a feature matters.
+    #[error("the metric {metric} cannot judge the features of the task {task}")]
+    NotJudged {
+        /// The metric.
+        metric: String,
+        /// The task.
+        task: String,
+    },
     /// Models that cannot be one.
     #[error("the models cannot be joined: {0}")]
     Ensemble(String),

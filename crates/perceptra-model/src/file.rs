@@ -359,6 +359,10 @@ fn expected(
     if config.hidden.len() >= tensors.len() {
         return Err(format!("it has {} tensors for {} hidden layers", tensors.len(), config.hidden.len()));
     }
+    let numbers = if about.schema.task.is_classification() { 0 } else { encoder.outputs() };
+    if !about.confidence.is_sound(numbers) {
+        return Err("its temperature or its residuals are out of range".to_owned());
+    }
     let mut names = BTreeSet::new();
     for (name, shape) in expected_shapes(config) {
         let name = format!("{prefix}{name}");

@@ -23,20 +23,24 @@
 //! [`fit`](perceptra_train::fit) to a [`Model`], which predicts and judges tables and lives in one SafeTensors file.
 
 mod checkpoint;
+mod confidence;
 mod encoded;
 mod ensemble;
 mod error;
 mod file;
 mod gradients;
+mod importance;
 mod model;
 mod run;
 mod stream;
 mod train;
 
 pub use checkpoint::{Checkpoint, CheckpointConfig};
+pub use confidence::Calibration;
 pub use ensemble::Member;
 pub use error::ModelError;
 pub use gradients::check_gradients;
+pub use importance::{Explanation, Importance, ImportanceOptions};
 pub use model::{MetricValues, Metrics, Model, Predictions};
 pub use run::{
     DataConfig, Ensemble, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions, Tables,

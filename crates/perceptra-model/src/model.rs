@@ -8,6 +8,7 @@ use perceptra_train::{
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
+use crate::confidence::{Confidence, temper};
 
 /// A trained network with all it takes to use it on a table: schema, encoder, history, scores.
 #[derive(Debug, Clone)]
@@ -31,6 +32,9 @@ pub(crate) struct About {
     pub(crate) loss: Loss,
     pub(crate) history: History,
     pub(crate) metrics: Option<Metrics>,
+    /// What was learned from the validation rows about how sure predictions are.
+    #[serde(default, skip_serializing_if = "Confidence::is_empty")]
+    pub(crate) confidence: Confidence,
 }
 
 /// How good a model is on some rows.
@@ -147,39 +151,56 @@ impl Model {
     ///
     /// Missing columns, and values that do not fit their column.
     pub fn predict(&self, table: &Table) -> Result<Predictions, ModelError> {
-        let first = self.predict_alone(table)?;
-        if self.others.is_empty() {
-            return Ok(first);
-        }
-        let mut all = vec![(self.share, first)];
-        for (share, other) in &self.others {
-            all.push((*share, other.predict_alone(table)?));
-        }
-        let average = Predictions::average(all.iter().map(|(share, p)| (*share, p)));
-        Ok(average.unwrap_or_else(|| all.swap_remove(0).1))
+        let encoded = self.encode(table)?;
+        let inputs: Vec<&[f32]> = encoded.iter().map(|(inputs, _)| inputs.values.as_slice()).collect();
+        let mut predictions = self.predict_encoded(&inputs)?;
+        predictions.report = encoded.into_iter().next().map(|(_, report)| report).unwrap_or_default();
+        Ok(predictions)
     }
 
-    /// The predictions of the first network.
-    fn predict_alone(&self, table: &Table) -> Result<Predictions, ModelError> {
+    /// The model's own part, and those of the further members of an ensemble, with their shares.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (f64, &Self)> {
+        std::iter::once((self.share, self)).chain(self.others.iter().map(|(share, model)| (*share, model)))
+    }
+
+    /// The rows of `table` as the inputs of each member.
+    pub(crate) fn encode(&self, table: &Table) -> Result<Vec<(Matrix, EncodeReport)>, ModelError> {
+        Ok(self.parts().map(|(_, model)| model.about.encoder.inputs(table)).collect::<Result<_, _>>()?)
+    }
+
+    /// The predictions for rows that are inputs of each member.
+    pub(crate) fn predict_encoded(&self, inputs: &[&[f32]]) -> Result<Predictions, ModelError> {
+        let mut all = Vec::new();
+        for ((share, model), inputs) in self.parts().zip(inputs) {
+            all.push((share, model.predict_alone(inputs)?));
+        }
+        let average = if all.len() > 1 { Predictions::average(all.iter().map(|(share, p)| (*share, p))) } else { None };
+        let mut predictions = average.unwrap_or_else(|| all.swap_remove(0).1);
+        if let (Some(temperature), true) = (self.about.confidence.temperature, predictions.labels.is_some()) {
+            temper(&mut predictions.values, temperature);
+        }
+        Ok(predictions)
+    }
+
+    /// The predictions of the first network, for rows that are its inputs.
+    fn predict_alone(&self, inputs: &[f32]) -> Result<Predictions, ModelError> {
         let encoder = &self.about.encoder;
-        let (inputs, report) = encoder.inputs(table)?;
         let columns = encoder.outputs();
-        let outputs = outputs(&self.network, &inputs.values, self.about.loss)?;
+        let outputs = outputs(&self.network, inputs, self.about.loss)?;
+        let rows = outputs.len() / columns;
         let labels = encoder.labels().map(<[String]>::to_vec);
         let values = match &labels {
-            Some(labels) => Matrix {
-                rows: inputs.rows,
-                columns: labels.len(),
-                values: probabilities(&outputs, columns, self.about.loss),
-            },
+            Some(labels) => {
+                Matrix { rows, columns: labels.len(), values: probabilities(&outputs, columns, self.about.loss) }
+            }
             None => {
-                let mut values = Matrix { rows: inputs.rows, columns, values: outputs };
+                let mut values = Matrix { rows, columns, values: outputs };
                 encoder.decode(&mut values);
                 values
             }
         };
         let targets = encoder.targets().into_iter().map(str::to_owned).collect();
-        Ok(Predictions { values, spread: None, targets, labels, report })
+        Ok(Predictions { values, spread: None, targets, labels, report: EncodeReport::default() })
     }
 
     /// Judges the model by the rows of `table`, which has the targets too, with row weights if the model was trained with

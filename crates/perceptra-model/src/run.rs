@@ -258,11 +258,13 @@ pub struct OutputConfig {
     /// The model file; by default named after the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
+    /// Whether the validation rows choose the temperature of the probabilities of classes (Guo et al., 2017).
+    pub calibrate: bool,
 }
 
 impl Default for OutputConfig {
     fn default() -> Self {
-        Self { device: "auto".into(), model: None }
+        Self { device: "auto".into(), model: None, calibrate: true }
     }
 }
 

@@ -11,6 +11,7 @@ use perceptra_train::{
 };
 
 use crate::checkpoint::{Fingerprint, Folder, Keeper};
+use crate::confidence::{Calibration, Confidence};
 use crate::encoded::Encoded;
 use crate::ensemble::train_ensemble;
 use crate::model::About;
@@ -25,6 +26,8 @@ pub struct Trained {
     pub rows: [usize; 3],
     /// How good it is on the validation rows, which chose the epoch.
     pub validation: Option<Metrics>,
+    /// What the temperature that the validation rows chose did to their probabilities.
+    pub calibration: Option<Calibration>,
     /// Missing values of the training rows that were filled in.
     pub report: EncodeReport,
     /// Whether the network gives the same output for every row: all units of a hidden layer are off, or it learned nothing.
@@ -244,6 +247,7 @@ pub(crate) fn train_together(
 
 /// A run whose tables are encoded, and whose network is built.
 struct Prepared {
+    calibrate: bool,
     about: About,
     network: FeedForward,
     units: Vec<f32>,
@@ -290,8 +294,31 @@ impl Prepared {
         let history =
             History { monitor: training.monitor, epochs: Vec::new(), best_epoch: 0, stop: StopReason::Unfinished };
         let missing = run.data.read.missing.clone();
-        let about = About { schema, missing, encoder, network: network_config, training, loss, history, metrics: None };
-        Ok(Self { about, network, units, train_table, validation, test, train_rows, validation_rows, rows, report })
+        let about = About {
+            schema,
+            missing,
+            encoder,
+            network: network_config,
+            training,
+            loss,
+            history,
+            metrics: None,
+            confidence: Confidence::default(),
+        };
+        let calibrate = run.output.calibrate;
+        Ok(Self {
+            calibrate,
+            about,
+            network,
+            units,
+            train_table,
+            validation,
+            test,
+            train_rows,
+            validation_rows,
+            rows,
+            report,
+        })
     }
 
     /// The training rows on the device; they are no longer here.
@@ -306,13 +333,17 @@ impl Prepared {
 
     /// The model of the trained network, judged.
     fn finish(self, fitted: Fitted<FeedForward>) -> Result<Trained, ModelError> {
-        let Self { about, train_table, validation, test, rows, report, .. } = self;
+        let Self { calibrate, about, train_table, validation, test, rows, report, .. } = self;
         let mut model = Model { about, network: fitted.network, share: 1.0, others: Vec::new() };
         model.about.history = fitted.history;
         let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
+        let calibration = match &validation {
+            Some(table) => model.learn_confidence(table, calibrate)?,
+            None => None,
+        };
         model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
         let validation = validation.map(|t| model.evaluate(&t)).transpose()?;
-        Ok(Trained { model, rows, validation, report, dead })
+        Ok(Trained { model, rows, validation, calibration, report, dead })
     }
 }
 

@@ -106,8 +106,11 @@ impl Activation {
             // Burn's own has, on its ndarray backend, the gradient of an approximation, 0.0006 away.
             Self::Gelu => ((x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0) * x * 0.5,
             Self::Silu => activation::silu(x),
-            // ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|) does not overflow.
-            Self::Softplus => x.clone().clamp_min(0.0) + x.abs().neg().exp().log1p(),
+            // ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|) does not overflow; ½(x + |x|) has the right gradient at 0 too.
+            Self::Softplus => {
+                let size = x.clone().abs();
+                (x + size.clone()) * 0.5 + size.neg().exp().log1p()
+            }
             Self::Dendritic => Self::Step.forward(x.clone()) * (x.clamp_min(0.0) * (-1.0 / 0.3)).exp(),
             Self::Softmax => activation::softmax(x, 1),
         }

@@ -90,8 +90,10 @@ impl Loss {
             }
             Self::BinaryCrossEntropy => {
                 let z = outputs;
-                let log_term = z.clone().abs().neg().exp().log1p();
-                mean(z.clone().clamp_min(0.0) - z * targets + log_term)
+                let size = z.clone().abs();
+                // max(z, 0), in a form whose gradient at 0 is the ½ that is right there.
+                let positive = (z.clone() + size.clone()) * 0.5;
+                mean(positive - z * targets + size.neg().exp().log1p())
             }
             Self::CategoricalCrossEntropy => (activation::log_softmax(outputs, 1) * targets).sum_dim(1).neg(),
         }
@@ -208,6 +210,18 @@ impl From<Loss> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slopes_at_a_logit_of_0_are_right() {
+        let device = burn::tensor::Device::flex();
+        for (loss, slope) in [(Loss::BinaryCrossEntropy, 0.5 - 0.9), (Loss::CategoricalCrossEntropy, 0.0)] {
+            let z = Tensor::<2>::zeros([1, 1], &device).autodiff().require_grad();
+            let y = Tensor::<2>::full([1, 1], 0.9, &device).autodiff();
+            let grads = loss.per_row(z.clone(), y).sum().backward();
+            let grad = z.grad(&grads).unwrap().into_data().try_into_vec::<f32>().unwrap()[0];
+            assert!((grad - slope).abs() < 1e-6, "{loss}: {grad}");
+        }
+    }
     use approx::assert_relative_eq;
     use burn::tensor::Device;
 

@@ -440,7 +440,8 @@ impl<'a> Search<'a> {
         let run = |(trial, _): &(&Trial, f64)| Ok((rows.settle(&self.final_run(trial)?), &tables));
         let runs = members.iter().map(run).collect::<Result<Vec<_>, SearchError>>()?;
         let trained = train_many(&runs, self.device, interrupt).into_iter().collect::<Result<Vec<_>, _>>()?;
-        let trained = Trained::join(weights.iter().map(|(_, weight)| *weight).zip(trained), &parts)?;
+        let trained =
+            Trained::join(weights.iter().map(|(_, weight)| *weight).zip(trained), &parts, self.run.output.calibrate)?;
         Ok((weights, trained))
     }
 
@@ -500,8 +501,15 @@ impl<'a> Search<'a> {
     }
 
     fn head(&self) -> Head {
-        const FREE: [&str; 6] =
-            ["version", "output.", "checkpoint.", "data.table", "split.test_file", "search.ensemble"];
+        const FREE: [&str; 7] = [
+            "version",
+            "output.device",
+            "output.model",
+            "checkpoint.",
+            "data.table",
+            "split.test_file",
+            "search.ensemble",
+        ];
         let settings = self.run.settings();
         let kept = settings.iter().filter(|(key, _)| !FREE.iter().any(|free| key.starts_with(free)));
         let text: String = kept.map(|(key, value)| format!("{key}={value}\n")).collect();

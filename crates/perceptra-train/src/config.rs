@@ -140,6 +140,13 @@ pub enum Schedule {
     Exponential,
     /// To a tenth after each third of the epochs.
     Step,
+    /// Not at all in the first half, then along half a cosine to 0 at the last epoch.
+    FlatCosine,
+    /// From a 25th of it up to it in the first three tenths, then down to a 10⁻⁴ of that, along half cosines (Smith, Topin, 2019).
+    OneCycle,
+    /// Four times from 0 up to it and back, each time for about twice as long: ½(1 − cos(2π log₂(1 + 15t))) at the part t of the run
+    /// (Holzmüller, Grinsztajn, Steinwart, 2024).
+    Coslog4,
 }
 
 /// How much each class counts.
@@ -180,6 +187,7 @@ pub enum ClassWeights {
 /// | `no_progress` | none | epochs without a lower training loss before stopping | ≥ 1 |
 /// | `time_limit` | none | seconds after which the run ends | > 0 |
 /// | `class_weights` | `equal` | weight of each class | ≥ 0 |
+/// | `label_smoothing` | 0 | ε, the part of each class's target that goes to all classes alike | [0, 1) |
 /// | `seed` | 0 | of shuffling and dropout | |
 /// | `engine` | `auto` | what trains | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -231,6 +239,8 @@ pub struct TrainConfig {
     pub time_limit: Option<f64>,
     /// Weight of each class.
     pub class_weights: ClassWeights,
+    /// ε: in training, classes y become (1 − ε)y + ε/K of K classes, for cross-entropies (Szegedy et al., 2016).
+    pub label_smoothing: f64,
     /// Seed of shuffling and dropout.
     pub seed: u64,
     /// What trains: the faster engine by default.
@@ -291,6 +301,7 @@ impl Default for TrainConfig {
             no_progress: None,
             time_limit: None,
             class_weights: ClassWeights::Equal,
+            label_smoothing: 0.0,
             seed: 0,
             engine: Engine::Auto,
         }
@@ -347,6 +358,10 @@ impl TrainConfig {
                 require(positive(value), format!("{key} is {value}, it must be above 0"));
             }
         }
+        let smoothing = self.label_smoothing;
+        require((0.0..1.0).contains(&smoothing), format!("label_smoothing is {smoothing}, it must lie in [0, 1)"));
+        let plain = self.loss.is_none_or(|loss| loss.takes_logits());
+        require(smoothing == 0.0 || plain, "label_smoothing is set, which cross-entropies alone have".into());
         require(self.target.is_none_or(f64::is_finite), "target must be a finite number".into());
         if let ClassWeights::Given(weights) = &self.class_weights {
             let fine = weights.iter().all(|w| *w >= 0.0 && w.is_finite()) && weights.iter().any(|w| *w > 0.0);
@@ -373,7 +388,7 @@ mod tests {
     fn each_wrong_setting_is_named() {
         let good = TrainConfig::default;
         assert_eq!(good().validate(), Ok(()));
-        let table: [(TrainConfig, &str); 16] = [
+        let table: [(TrainConfig, &str); 18] = [
             (TrainConfig { learning_rate: 0.0, ..good() }, "learning_rate is 0"),
             (TrainConfig { learning_rate: f64::NAN, ..good() }, "learning_rate is NaN"),
             (TrainConfig { batch: Batch::Rows(0), ..good() }, "batch is 0"),
@@ -388,6 +403,8 @@ mod tests {
             (TrainConfig { clip_norm: Some(0.0), ..good() }, "clip_norm is 0"),
             (TrainConfig { clip_value: Some(-1.0), ..good() }, "clip_value is -1"),
             (TrainConfig { time_limit: Some(0.0), ..good() }, "time_limit is 0"),
+            (TrainConfig { label_smoothing: 1.0, ..good() }, "label_smoothing is 1"),
+            (TrainConfig { label_smoothing: 0.1, loss: Some(Loss::MeanSquared), ..good() }, "cross-entropies alone"),
             (TrainConfig { target: Some(f64::NAN), ..good() }, "target must be"),
             (TrainConfig { class_weights: ClassWeights::Given(vec![0.0, 0.0]), ..good() }, "class_weights must be"),
         ];

@@ -120,7 +120,7 @@ fn run<N: Network>(
     let shape = network.shape();
     let (count, device, classes, whole, mut blocks) = match rows {
         Rows::Whole(data) => {
-            let data = Weighted::new(data, shape, config, None)?;
+            let data = Weighted::new(data, shape, config, None)?.smoothed(config, loss);
             (data.rows, data.inputs.device(), data.classes.clone(), Some(data), None)
         }
         Rows::Blocks(blocks, device) => {
@@ -176,7 +176,7 @@ fn run<N: Network>(
                 let (mut draw, mut rate) = (epoch as u32, config.learning_rate);
                 whole_epoch = true;
                 while let Some(block) = blocks.next()? {
-                    let block = Weighted::new(&block, shape, config, classes.clone())?;
+                    let block = Weighted::new(&block, shape, config, classes.clone())?.smoothed(config, loss);
                     let pass = running.borrow_mut().pass(Some(&block), draw, &until)?;
                     (draw, rate, whole_epoch) = (draw.wrapping_add(BLOCK), pass.rate, pass.whole);
                     if !whole_epoch {

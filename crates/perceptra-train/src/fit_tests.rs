@@ -283,6 +283,46 @@ fn schedules_end_where_they_say() {
     assert_relative_eq!(steps[0], 2.0);
     assert_relative_eq!(steps[5], 0.2, max_relative = 1e-9);
     assert_relative_eq!(steps[9], 0.02, max_relative = 1e-9);
+    // One step an epoch, of ten: at 0, 0.1, ... of the run.
+    let half = |t: f64| 0.5 * (1.0 + (std::f64::consts::PI * t).cos());
+    let flat = rates(Schedule::FlatCosine);
+    assert!(flat[..6].iter().all(|r| *r == 2.0), "{flat:?}");
+    assert_relative_eq!(flat[8], 2.0 * half(0.6), max_relative = 1e-9);
+    let cycle = rates(Schedule::OneCycle);
+    assert_relative_eq!(cycle[0], 2.0 / 25.0, max_relative = 1e-9);
+    assert_relative_eq!(cycle[3], 2.0, max_relative = 1e-9);
+    assert!(cycle[..4].is_sorted() && cycle[3..].is_sorted_by(|a, b| a > b) && cycle[9] < 0.2, "{cycle:?}");
+    let waves = rates(Schedule::Coslog4);
+    // t = 0.2: 1 + 15t = 4, the end of the second wave; t = 0.4: 7.
+    assert!(waves[0] == 0.0 && waves[2].abs() < 1e-9, "{waves:?}");
+    assert_relative_eq!(waves[4], 1.0 - (std::f64::consts::TAU * 7f64.log2()).cos(), max_relative = 1e-9);
+}
+
+#[test]
+fn smoothed_labels_by_hand() {
+    // One neuron that gives z = 0 for both rows: its gradient is p − y, with y smoothed.
+    for (columns, y, expected) in [
+        (1, vec![1.0, 1.0], vec![0.5 - 0.9]),
+        (4, [[1.0, 0.0, 0.0, 0.0]; 2].concat(), vec![0.25 - 0.85, 0.25 - 0.05, 0.25 - 0.05, 0.25 - 0.05]),
+    ] {
+        let data = Dataset::from_rows(vec![0.0; 2], y, (1, columns), &device()).unwrap();
+        let g = if columns == 1 { Activation::Sigmoid } else { Activation::Softmax };
+        for engine in [Engine::Autodiff, Engine::Fused] {
+            let network = FeedForwardConfig::new(1, columns)
+                .with_initializer(perceptra_nn::Initializer::Zeros)
+                .with_output_activation(g)
+                .init(&device())
+                .unwrap();
+            let loss = if columns == 1 { Loss::BinaryCrossEntropy } else { Loss::CategoricalCrossEntropy };
+            let config = TrainConfig { loss: Some(loss), label_smoothing: 0.2, engine, ..sgd(1.0, Batch::Full, 1) };
+            let fitted = fit(network, &data, None, &config, &mut ()).unwrap();
+            let bias: Vec<f32> =
+                fitted.network.layers[0].linear.bias.as_ref().unwrap().val().try_into_vec_as().unwrap();
+            for (b, slope) in bias.iter().zip(&expected) {
+                assert!((b + slope).abs() < 1e-6, "{engine:?}: {bias:?} {expected:?}");
+            }
+        }
+    }
 }
 
 #[test]

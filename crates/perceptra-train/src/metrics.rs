@@ -140,8 +140,17 @@ pub struct ClassificationMetrics {
     pub roc_auc: f64,
     /// [`Metric::LogLoss`].
     pub log_loss: f64,
+    /// The expected calibration error: how far the probability of the class that is said is from how often it is right, in
+    /// [`BINS`](Self::BINS) bins of that probability, on average over the rows (Naeini, Cooper, Hauskrecht, 2015). NaN in files
+    /// that were written without it.
+    #[serde(with = "nan_as_null", default = "nan")]
+    pub calibration_error: f64,
     /// `confusion[true class][predicted class]`: sums of row weights, which are counts without weights.
     pub confusion: Vec<Vec<f64>>,
+}
+
+fn nan() -> f64 {
+    f64::NAN
 }
 
 /// JSON has no NaN.
@@ -200,6 +209,9 @@ impl RegressionMetrics {
 }
 
 impl ClassificationMetrics {
+    /// Bins of the calibration error, of equal widths.
+    pub const BINS: usize = 15;
+
     /// Compares probabilities with the true classes, weighted by `weights` (one a row).
     ///
     /// `probabilities` has `classes` columns, row by row.
@@ -207,9 +219,15 @@ impl ClassificationMetrics {
         let weight = |row: usize| weights.map_or(1.0, |w| f64::from(w[row]));
         let mut confusion = vec![vec![0.0; classes]; classes];
         let (mut log_loss, mut total) = (0.0, 0.0);
+        // What the rows of a bin said, less how often they were right.
+        let mut bins = [0.0; Self::BINS];
         for (i, (p, &class)) in probabilities.chunks_exact(classes).zip(truth).enumerate() {
             let w = weight(i);
-            confusion[class as usize][argmax(p)] += w;
+            let said = argmax(p);
+            confusion[class as usize][said] += w;
+            let sure = f64::from(p[said]);
+            let bin = ((sure * Self::BINS as f64) as usize).min(Self::BINS - 1);
+            bins[bin] += w * (sure - f64::from(u8::from(said == class as usize)));
             // As scikit-learn: a probability of 0 counts as the smallest step above it.
             log_loss -= w * f64::from(p[class as usize]).max(f64::from(f32::EPSILON)).ln();
             total += w;
@@ -242,6 +260,7 @@ impl ClassificationMetrics {
             f1: mean(&|c| share(2.0 * hits(c), said(c) + actual(c))),
             roc_auc,
             log_loss: share(log_loss, total),
+            calibration_error: share(bins.iter().map(|b| b.abs()).sum(), total),
             confusion,
         }
     }

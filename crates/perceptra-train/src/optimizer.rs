@@ -2,8 +2,8 @@
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::lr_scheduler::{
-    cosine::CosineAnnealingLrSchedulerConfig, exponential::ExponentialLrSchedulerConfig,
-    linear::LinearLrSchedulerConfig, step::StepLrSchedulerConfig,
+    LrScheduler, LrSchedulerRecord, cosine::CosineAnnealingLrSchedulerConfig,
+    exponential::ExponentialLrSchedulerConfig, linear::LinearLrSchedulerConfig, step::StepLrSchedulerConfig,
 };
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
@@ -80,7 +80,47 @@ pub(crate) fn schedule(config: &TrainConfig, steps: usize) -> Option<ModuleLrSch
         Schedule::Cosine => CosineAnnealingLrSchedulerConfig::new(1.0, steps).init().ok(),
         Schedule::Exponential => ExponentialLrSchedulerConfig::new(1.0, 0.01_f64.powf(1.0 / steps as f64)).init().ok(),
         Schedule::Step => StepLrSchedulerConfig::new(1.0, steps.div_ceil(3)).init().ok(),
+        Schedule::FlatCosine => Some(shaped(steps, |t| if t < 0.5 { 1.0 } else { fall(2.0 * t - 1.0) })),
+        Schedule::OneCycle => Some(shaped(steps, |t| match t {
+            t if t < 0.3 => 1.0 - (1.0 - 1.0 / 25.0) * fall(t / 0.3),
+            t => 1e-4 / 25.0 + (1.0 - 1e-4 / 25.0) * fall((t - 0.3) / 0.7),
+        })),
+        Schedule::Coslog4 => {
+            Some(shaped(steps, |t| 0.5 * (1.0 - (std::f64::consts::TAU * (1.0 + 15.0 * t).log2()).cos())))
+        }
     }
+}
+
+/// Half a cosine from 1 at 0 down to 0 at 1.
+fn fall(t: f64) -> f64 {
+    0.5 * (1.0 + (std::f64::consts::PI * t).cos())
+}
+
+/// A factor that depends on the part of the run alone.
+#[derive(Clone)]
+struct Shape {
+    at: usize,
+    steps: usize,
+    factor: fn(f64) -> f64,
+}
+
+fn shaped(steps: usize, factor: fn(f64) -> f64) -> ModuleLrScheduler {
+    ModuleLrScheduler::new(Shape { at: 0, steps, factor })
+}
+
+impl LrScheduler for Shape {
+    fn step(&mut self) -> f64 {
+        let t = self.at as f64 / self.steps as f64;
+        self.at += 1;
+        (self.factor)(t.min(1.0))
+    }
+
+    // Runs that go on make the steps again: nothing is recorded.
+    fn to_record(&self) -> LrSchedulerRecord {
+        LrSchedulerRecord::new()
+    }
+
+    fn load_record(&mut self, _: LrSchedulerRecord) {}
 }
 
 /// The parameters of fewer than two dimensions: biases and norms.

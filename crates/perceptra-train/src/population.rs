@@ -116,11 +116,15 @@ fn entry<N: Network>(place: usize, member: Member<'_, N>) -> Result<Entry<'_, N>
     let train = Weighted::new(member.train, shape, config, None)?;
     let classes = train.classes.clone();
     let validation = member.validation.map(|data| Weighted::new(data, shape, config, classes)).transpose()?;
+    let train = train.smoothed(config, config.loss.unwrap_or_default());
     let dense = member.network.valid().as_feed_forward().cloned();
     let dense = dense.ok_or_else(|| TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() })?;
     let batch = config.batch.size(train.rows);
     Ok(Entry { place, dense, train, validation, batch, member })
 }
+
+/// Where a data set lies, and how its targets were changed.
+type Identity = (usize, u64);
 
 /// Rows of several data sets, one after another, each data set once.
 struct Pool {
@@ -134,8 +138,8 @@ struct Pool {
 
 impl Pool {
     /// `sets` with the identities of their data: equal ones are kept once.
-    fn new(sets: &[(&Weighted, usize)]) -> Self {
-        let (mut kept, mut starts, mut rows) = (Vec::<&Weighted>::new(), Vec::<(usize, usize)>::new(), 0);
+    fn new(sets: &[(&Weighted, Identity)]) -> Self {
+        let (mut kept, mut starts, mut rows) = (Vec::<&Weighted>::new(), Vec::<(Identity, usize)>::new(), 0);
         let mut places = Vec::new();
         for (set, identity) in sets {
             let known = starts.iter().find(|(known, _)| known == identity).map(|(_, start)| *start);
@@ -221,8 +225,9 @@ impl<N: Network> Cohort<N> {
     fn new(kind: Kind, entries: Vec<Entry<'_, N>>) -> Result<Self, TrainError> {
         let dense: Vec<FeedForward> = entries.iter().map(|e| e.dense.clone()).collect();
         let population = Population::stack(&dense).map_err(|e| TrainError::Engine { obstacle: e.to_string() })?;
-        let identity = |data: &crate::Dataset| std::ptr::from_ref(data).addr();
-        let sets: Vec<_> = entries.iter().map(|e| (&e.train, identity(e.member.train))).collect();
+        let identity = |data: &crate::Dataset| (std::ptr::from_ref(data).addr(), 0);
+        let smoothed = |e: &Entry<'_, N>| e.member.config.label_smoothing.to_bits();
+        let sets: Vec<_> = entries.iter().map(|e| (&e.train, (identity(e.member.train).0, smoothed(e)))).collect();
         let train = Pool::new(&sets);
         let sets = entries.iter().filter_map(|e| Some((e.validation.as_ref()?, identity(e.member.validation?))));
         let sets: Vec<_> = sets.collect();
@@ -679,6 +684,7 @@ mod tests {
                         epochs: 3 + k % 3,
                         patience: (k == 0).then_some(1),
                         monitor: if k == 2 && classes == 0 { Metric::Rmse } else { Metric::Loss },
+                        label_smoothing: if classes > 0 { 0.05 * (k % 3) as f64 } else { 0.0 },
                         class_weights: if classes == 2 && k == 4 {
                             ClassWeights::Balanced
                         } else {

@@ -113,6 +113,17 @@ impl Weighted {
         })
     }
 
+    /// With its classes smoothed, for training.
+    pub(crate) fn smoothed(self, config: &TrainConfig, loss: Loss) -> Self {
+        let smoothing = config.label_smoothing;
+        if smoothing == 0.0 || !loss.takes_logits() {
+            return self;
+        }
+        let classes = self.targets.dims()[1].max(2) as f64;
+        let targets = self.targets.clone() * (1.0 - smoothing) + smoothing / classes;
+        Self { targets, ..self }
+    }
+
     /// The loss of a network in evaluation mode, and the metric where it is not the loss.
     pub(crate) fn judge<N: Network>(
         &self,

@@ -3,6 +3,7 @@
 mod compare;
 mod devices;
 mod evaluate;
+mod explain;
 mod gradcheck;
 mod init;
 mod inspect;
@@ -46,6 +47,8 @@ enum Command {
     Train(Box<train::TrainArgs>),
     /// Judge a model by a table that has the targets
     Evaluate(evaluate::EvaluateArgs),
+    /// Which columns a model goes by, on a table with targets
+    Explain(explain::ExplainArgs),
     /// Predict the rows of a table
     Predict(predict::PredictArgs),
     /// Train the network and simpler models on the same rows, and show how good each is
@@ -205,6 +208,7 @@ fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Search(args) => search::run(&args),

@@ -37,6 +37,9 @@ pub(crate) struct PredictArgs {
     /// Of an ensemble, add how far its networks differ: the standard deviation of the prediction, or of the class's probability
     #[arg(long)]
     uncertainty: bool,
+    /// Of numbers, add bounds between which the truth lies with this probability, by the residuals of the validation rows
+    #[arg(long, value_name = "COVERAGE")]
+    interval: Option<f64>,
     /// Refuse columns that the model does not know, but for its target
     #[arg(long)]
     strict: bool,
@@ -106,7 +109,9 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
             hint: Some("without --strict they are ignored".into()),
         });
     }
-    let columns = Columns { proba: args.proba, uncertainty: args.uncertainty };
+    let half_widths = args.interval.map(|coverage| model.half_widths(coverage)).transpose()?;
+    let half_widths = half_widths.as_deref().unwrap_or_default();
+    let columns = Columns { proba: args.proba, uncertainty: args.uncertainty, half_widths };
     let mut job = Job { model: &model, columns, report: EncodeReport::default() };
     match &args.output {
         None => {
@@ -134,14 +139,16 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
 
 /// What is written besides the predictions.
 #[derive(Debug, Clone, Copy)]
-struct Columns {
+struct Columns<'a> {
     proba: bool,
     uncertainty: bool,
+    /// Half the width of the interval of each target, if there are intervals.
+    half_widths: &'a [f32],
 }
 
 struct Job<'a> {
     model: &'a Model,
-    columns: Columns,
+    columns: Columns<'a>,
     report: EncodeReport,
 }
 
@@ -200,7 +207,7 @@ impl Job<'_> {
     fn each(
         &mut self,
         reader: TableReader,
-        mut write: impl FnMut(&Predictions, Columns) -> Result<(), CliError>,
+        mut write: impl FnMut(&Predictions, Columns<'_>) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         for table in reader {
             if let Some(interrupted) = CliError::interrupted("the predictions are not complete") {
@@ -216,7 +223,7 @@ impl Job<'_> {
     /// The columns of the output: `prediction`, or one for each of several targets, then the probabilities, then the uncertainty.
     fn fields(&self) -> Vec<Field> {
         let encoder = self.model.encoder();
-        let Columns { proba, uncertainty } = self.columns;
+        let Columns { proba, uncertainty, half_widths } = self.columns;
         let number = |name: String| Field::new(name, DataType::Float32, false);
         match (encoder.labels(), encoder.targets().as_slice()) {
             (Some(labels), _) => {
@@ -226,15 +233,12 @@ impl Job<'_> {
                     .chain(uncertainty.then(|| number("uncertainty".into())))
                     .collect()
             }
-            (None, [_]) => {
-                let names = ["prediction", "uncertainty"].into_iter().take(1 + usize::from(uncertainty));
-                names.map(|name| number(name.into())).collect()
-            }
             (None, targets) => {
-                let named = |what: &str| targets.iter().map(|t| number(format!("{what}_{t}"))).collect::<Vec<_>>();
-                let mut fields = named("prediction");
-                fields.extend(if uncertainty { named("uncertainty") } else { Vec::new() });
-                fields
+                let several = targets.len() > 1;
+                let name = |what: &str, t: &str| if several { format!("{what}_{t}") } else { what.to_owned() };
+                let bounds: &[&str] = if half_widths.is_empty() { &[] } else { &["lower", "upper"] };
+                let whats = ["prediction"].iter().chain(uncertainty.then_some(&"uncertainty")).chain(bounds);
+                whats.flat_map(|what| targets.iter().map(move |t| (what, t))).map(|(w, t)| number(name(w, t))).collect()
             }
         }
     }
@@ -274,16 +278,18 @@ fn uncertainties(predictions: &Predictions, row: usize) -> &[f32] {
     }
 }
 
-fn cells(predictions: &Predictions, row: usize, what: Columns) -> impl Iterator<Item = Cell<'_>> {
+fn cells<'a>(predictions: &'a Predictions, row: usize, what: Columns<'a>) -> impl Iterator<Item = Cell<'a>> {
     let columns = predictions.values.columns;
     let values = &predictions.values.values[row * columns..(row + 1) * columns];
     let label = predictions.labels.as_ref().map(|labels| Cell::Label(&labels[perceptra::train::argmax(values)]));
     let numbers = if label.is_none() || what.proba { values } else { &[] };
     let uncertainties = if what.uncertainty { uncertainties(predictions, row) } else { &[] };
-    label.into_iter().chain(numbers.iter().chain(uncertainties).map(|x| Cell::Number(*x)))
+    let bound = move |sign: f32| values.iter().zip(what.half_widths).map(move |(x, half)| x + sign * half);
+    let numbers = numbers.iter().chain(uncertainties).copied().chain(bound(-1.0)).chain(bound(1.0));
+    label.into_iter().chain(numbers.map(Cell::Number))
 }
 
-fn arrays(predictions: &Predictions, what: Columns) -> Vec<ArrayRef> {
+fn arrays(predictions: &Predictions, what: Columns<'_>) -> Vec<ArrayRef> {
     let matrix = &predictions.values;
     let number = |j: usize| -> ArrayRef {
         Arc::new(matrix.values.iter().skip(j).step_by(matrix.columns).copied().collect::<Float32Array>())
@@ -300,6 +306,12 @@ fn arrays(predictions: &Predictions, what: Columns) -> Vec<ArrayRef> {
         let count = if predictions.labels.is_some() { 1 } else { matrix.columns };
         for j in 0..count {
             let column = (0..matrix.rows).map(|row| uncertainties(predictions, row)[j]);
+            arrays.push(Arc::new(column.collect::<Float32Array>()));
+        }
+    }
+    for sign in [-1.0, 1.0] {
+        for (j, half) in what.half_widths.iter().enumerate() {
+            let column = matrix.values.iter().skip(j).step_by(matrix.columns).map(|x| x + sign * half);
             arrays.push(Arc::new(column.collect::<Float32Array>()));
         }
     }

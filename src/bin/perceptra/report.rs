@@ -64,6 +64,7 @@ fn numbers(metrics: &Metrics) -> Vec<(&'static str, f64)> {
             ("F1", m.f1),
             ("ROC AUC", m.roc_auc),
             ("log loss", m.log_loss),
+            ("calibration error", m.calibration_error),
         ],
     }
 }

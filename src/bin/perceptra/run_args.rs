@@ -101,6 +101,12 @@ pub(crate) struct RunArgs {
     /// Layers without biases
     #[arg(long, help_heading = "Network")]
     no_bias: bool,
+    /// Probabilities as the network has them, without a temperature chosen by the validation rows
+    #[arg(long, help_heading = "Parts of the data")]
+    no_calibrate: bool,
+    /// The part of each class's target that goes to all classes alike [default: 0]
+    #[arg(long, value_name = "PART", help_heading = "Training")]
+    label_smoothing: Option<f64>,
     /// mse, half-sse, mae, huber[:delta], binary-cross-entropy, categorical-cross-entropy [default: by the task]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     loss: Option<Loss>,
@@ -291,7 +297,9 @@ impl RunArgs {
         set(&mut run.network.dropout, &self.dropout);
         set(&mut run.network.norm, &self.norm);
         run.network.bias &= !self.no_bias;
+        run.output.calibrate &= !self.no_calibrate;
         let train = &mut run.train;
+        set(&mut train.label_smoothing, &self.label_smoothing);
         set_some(&mut train.loss, &self.loss);
         set_some(&mut train.reduction, &self.reduction);
         set(&mut train.optimizer, &self.optimizer);

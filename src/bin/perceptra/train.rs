@@ -167,6 +167,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             "missing": trained.report.missing,
             "validation": trained.validation,
             "test": trained.model.metrics(),
+            "calibration": trained.calibration,
             "history": trained.model.history(),
         }))
         .and(outcome(&trained, &model_path));
@@ -263,6 +264,15 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
     text += &report::metrics_table(&parts);
     if !parts.is_empty() {
         text += "\n";
+    }
+    if let Some(c) = &trained.calibration {
+        let change = |[before, after]: [f64; 2]| format!("{} → {}", report::number(before), report::number(after));
+        text += &format!(
+            "probabilities at temperature {:.3}, which the validation rows chose: their log loss {}, calibration error {}\n\n",
+            c.temperature,
+            change(c.log_loss),
+            change(c.calibration_error)
+        );
     }
     text += &format!("model: {}\nrun file: {}\n", model_path.display(), run_path.display());
     text

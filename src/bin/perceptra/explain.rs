@@ -1,0 +1,75 @@
+//! `perceptra explain`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use perceptra::Table;
+use perceptra::model::{Explanation, ImportanceOptions};
+use perceptra::train::Metric;
+use serde_json::json;
+
+use crate::run_args::named;
+use crate::{CliError, ReadArgs, load_model, print, print_json, report};
+
+/// Permutation importance: how much worse the model is when a column's values are dealt out to the rows anew.
+///
+/// Columns that say the same share their importance: each alone can be done without.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  perceptra explain penguins.perceptra data/penguins.csv --repeats 20")]
+pub(crate) struct ExplainArgs {
+    /// The model file
+    model: PathBuf,
+    /// The table, with the features and the targets, or - for standard input; best of rows that did not train the model
+    table: PathBuf,
+    /// What is measured [default: rmse or log-loss]
+    #[arg(long, value_name = "METRIC", value_parser = named::<Metric>)]
+    metric: Option<Metric>,
+    /// Permutations of each column
+    #[arg(long, value_name = "N", default_value_t = ImportanceOptions::default().repeats)]
+    repeats: usize,
+    /// Of the permutations
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+pub(crate) fn run(args: &ExplainArgs) -> Result<(), CliError> {
+    let model = load_model(&args.model, &args.device)?;
+    let mut options = model.read_options();
+    args.read.apply(&mut options);
+    let table = Table::read(&args.table, &options)?;
+    let options = ImportanceOptions { metric: args.metric, repeats: args.repeats, seed: args.seed };
+    let found = model.importance(&table, &options)?;
+    if args.json {
+        return print_json(&json!(found));
+    }
+    print(&text(&found, args.repeats))
+}
+
+/// Blocks of the longest bar.
+const BAR: f64 = 24.0;
+
+fn text(found: &Explanation, repeats: usize) -> String {
+    let longest = found.features.first().map_or(0.0, |f| f.importance).max(f64::MIN_POSITIVE);
+    let rows = found.features.iter().map(|f| {
+        let bar = "█".repeat((BAR * f.importance / longest).round().clamp(0.0, BAR) as usize);
+        let importance = match repeats {
+            1 => report::number(f.importance),
+            _ => format!("{} ± {}", report::number(f.importance), report::number(f.deviation)),
+        };
+        vec![f.feature.clone(), importance, format!("{bar:<24}")]
+    });
+    let worse = format!("worse {}", found.metric);
+    let score = report::number(found.score);
+    let head =
+        format!("{} on {} rows: {score}; without what a column says, by so much worse:\n\n", found.metric, found.rows);
+    head + &report::table(&["column", &worse, ""], rows.collect())
+}
