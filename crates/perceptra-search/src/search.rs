@@ -662,14 +662,14 @@ impl<'a> Search<'a> {
             Ok(train_stage(&run, &part.tables(), self.device, from.as_deref(), until, &mut observer)?)
         };
         let stage = catch_unwind(AssertUnwindSafe(work));
-        let seconds = Some(spent + start.elapsed().as_secs_f64());
+        let seconds = spent + start.elapsed().as_secs_f64();
         match stage {
-            Ok(Ok(Stage { trained, state })) => self.outcome(Ok(trained), state, seconds),
-            Ok(Err(error)) => self.outcome(Err(error), None, seconds),
+            Ok(Ok(Stage { trained, state })) => self.outcome(Ok(trained), state, Some(seconds)),
+            Ok(Err(error)) => self.outcome(Err(error), None, Some(seconds)),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
                 let reason = format!("internal error: {}", text.unwrap_or("no message"));
-                Outcome::Failed { reason, seconds: seconds.unwrap_or(0.0) }
+                Outcome::Failed { reason, seconds }
             }
         }
     }

@@ -37,7 +37,7 @@ pub fn fit_many<N: Network>(
     members: Vec<Member<'_, N>>,
     interrupt: Option<&AtomicBool>,
 ) -> Vec<Result<Fitted<N>, TrainError>> {
-    let mut devices: Vec<(Device, Vec<(usize, Member<'_, N>)>)> = Vec::new();
+    let mut devices: Vec<(Device, Vec<Numbered<'_, N>>)> = Vec::new();
     for (place, member) in members.into_iter().enumerate() {
         let device = member.train.device();
         match devices.iter_mut().find(|(known, _)| *known == device) {
@@ -59,24 +59,26 @@ pub fn fit_many<N: Network>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// A member and its place.
+type Numbered<'a, N> = (usize, Member<'a, N>);
 /// A result and its place.
-type Placed<N> = (usize, Result<Fitted<N>, TrainError>);
+pub(crate) type Placed<N> = (usize, Result<Fitted<N>, TrainError>);
 
 fn on_device<N: Network>(
     device: &Device,
-    members: Vec<(usize, Member<'_, N>)>,
+    members: Vec<Numbered<'_, N>>,
     interrupt: Option<&AtomicBool>,
 ) -> Vec<Placed<N>> {
     let own_memory = device.memory_pool_usage().is_some();
     let (together, alone): (Vec<_>, Vec<_>) =
         members.into_iter().partition(|(_, m)| own_memory && population::takes(m));
     let mut results = population::fit_population(together, interrupt);
-    let slots: Vec<Mutex<Option<(usize, Member<'_, N>)>>> = alone.into_iter().map(|m| Mutex::new(Some(m))).collect();
+    let slots: Vec<Mutex<Option<Numbered<'_, N>>>> = alone.into_iter().map(|m| Mutex::new(Some(m))).collect();
     results.extend(
         parallel(device, slots.len(), |i| {
             // Each is asked for once.
             let member = slots[i].lock().unwrap_or_else(PoisonError::into_inner).take();
-            let fit = |(place, m): (usize, Member<'_, N>)| {
+            let fit = |(place, m): Numbered<'_, N>| {
                 (place, fit(m.network, m.train, m.validation, &m.config, &mut Quiet(interrupt)))
             };
             member.map(fit)

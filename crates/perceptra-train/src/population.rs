@@ -10,7 +10,7 @@ use perceptra_nn::{Activation, DropoutDraw, FeedForward, Loss, Population};
 
 use crate::engine::{self, Until};
 use crate::fit::Course;
-use crate::many::Member;
+use crate::many::{Member, Placed};
 use crate::metrics::monitored;
 use crate::network::Network;
 use crate::optimizer::schedule;
@@ -77,7 +77,7 @@ pub(crate) fn takes<N: Network>(member: &Member<'_, N>) -> bool {
 pub(crate) fn fit_population<N: Network>(
     members: Vec<(usize, Member<'_, N>)>,
     interrupt: Option<&AtomicBool>,
-) -> Vec<(usize, Result<Fitted<N>, TrainError>)> {
+) -> Vec<Placed<N>> {
     let (mut results, mut groups) = (Vec::new(), Vec::<(Kind, Vec<Entry<'_, N>>)>::new());
     let mut entries = Vec::new();
     for (place, member) in members {
@@ -265,10 +265,7 @@ impl<N: Network> Cohort<N> {
         Ok(Self { kind, alive, best: weights.clone(), weights, memory, train, validation, population })
     }
 
-    fn train(
-        mut self,
-        interrupt: Option<&AtomicBool>,
-    ) -> Result<Vec<(usize, Result<Fitted<N>, TrainError>)>, TrainError> {
+    fn train(mut self, interrupt: Option<&AtomicBool>) -> Result<Vec<Placed<N>>, TrainError> {
         let mut done = Vec::new();
         for epoch in 1.. {
             let until = Until { deadline: None, interrupt };
@@ -512,7 +509,7 @@ impl<N: Network> Cohort<N> {
     }
 
     /// Takes out the members that have come to their ends, and moves the others together.
-    fn retire(&mut self, ends: &[Option<StopReason>], done: &mut Vec<(usize, Result<Fitted<N>, TrainError>)>) {
+    fn retire(&mut self, ends: &[Option<StopReason>], done: &mut Vec<Placed<N>>) {
         if ends.iter().all(Option::is_none) {
             return;
         }
@@ -599,7 +596,7 @@ mod tests {
         assert!((a - b).abs() <= tolerance * a.abs().max(1.0), "{what}: {a} {b}");
     }
 
-    fn same(together: Vec<(usize, Result<Fitted<FeedForward>, TrainError>)>, members: &[Member<'_, FeedForward>]) {
+    fn same(together: Vec<Placed<FeedForward>>, members: &[Member<'_, FeedForward>]) {
         assert_eq!(together.len(), members.len());
         for (place, result) in together {
             let m = &members[place];

@@ -119,7 +119,7 @@ pub(crate) struct RunArgs {
     /// Size of steps [default: 0.002]
     #[arg(long, alias = "lr", value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
     learning_rate: Option<f64>,
-    /// constant, linear, cosine, exponential, step [default: constant]
+    /// constant, linear, cosine, exponential, step, flat-cosine, one-cycle, coslog4 [default: constant]
     #[arg(long, value_name = "NAME", value_parser = named::<Schedule>, help_heading = "Training")]
     schedule: Option<Schedule>,
     /// Rows of a step, auto (by the number of rows) or full [default: auto]
