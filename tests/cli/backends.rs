@@ -141,48 +141,51 @@ fn models_move_between_devices() {
     }
 }
 
-/// On devices with memory of their own these are trained in one tensor program; the reference trains each alone.
+/// Members on all devices at once; on those with memory of their own they are trained in one tensor program. The reference trains
+/// each alone.
 #[test]
 fn networks_at_once_agree_with_networks_alone() {
     let x: Vec<f32> = (0..150).map(|i| (i as f32 * 0.7).sin()).collect();
     let y: Vec<f32> = x.chunks(3).map(|row| row[0] * row[1] - row[2]).collect();
-    let mut reference: Option<Vec<Vec<Vec<f32>>>> = None;
-    for (name, device) in devices() {
-        let data = Dataset::from_rows(x.clone(), y.clone(), (3, 1), &device).unwrap();
-        let few = Dataset::from_rows(x[..60].to_vec(), y[..20].to_vec(), (3, 1), &device).unwrap();
-        let member = |k: usize| Member {
-            network: FeedForwardConfig::new(3, 1)
-                .with_widths(&[4 + k, 5], Activation::Tanh)
-                .with_seed(k as u64)
-                .with_dropout(0.1 * (k % 2) as f64)
-                .init(&device)
-                .unwrap(),
-            train: if k == 1 { &few } else { &data },
-            validation: (k == 2).then_some(&few),
-            config: TrainConfig {
-                learning_rate: 0.002 * (k + 1) as f64,
-                batch: Batch::Rows(16),
-                epochs: 2 + k / 2,
-                ..TrainConfig::default()
-            },
-        };
-        let members: Vec<Member<'_, FeedForward>> = (0..3).map(member).collect();
-        let fitted = match reference {
-            None => members
-                .iter()
-                .map(|m| fit(m.network.clone(), m.train, m.validation, &m.config, &mut ()))
-                .collect::<Vec<_>>(),
-            Some(_) => fit_many(members, None),
-        };
-        let weights = |network: &FeedForward| network.layers.iter().map(|l| values(l.linear.weight.val())).collect();
-        let got: Vec<Vec<Vec<f32>>> = fitted.into_iter().map(|f| weights(&f.unwrap().network)).collect();
-        match &reference {
-            None => reference = Some(got),
-            Some(expected) => {
-                for (a, b) in got.iter().flatten().zip(expected.iter().flatten()) {
-                    close(&name, a, b, 1e-4);
-                }
-            }
+    let devices = devices();
+    let data: Vec<[Dataset; 2]> = devices
+        .iter()
+        .map(|(_, device)| {
+            let of =
+                |rows: usize| Dataset::from_rows(x[..3 * rows].to_vec(), y[..rows].to_vec(), (3, 1), device).unwrap();
+            [of(50), of(20)]
+        })
+        .collect();
+    let member = |d: usize, k: usize| Member {
+        network: FeedForwardConfig::new(3, 1)
+            .with_widths(&[4 + k, 5], Activation::Tanh)
+            .with_seed(k as u64)
+            .with_dropout(0.1 * (k % 2) as f64)
+            .init(&devices[d].1)
+            .unwrap(),
+        train: &data[d][usize::from(k == 1)],
+        validation: (k == 2).then_some(&data[d][1]),
+        config: TrainConfig {
+            learning_rate: 0.002 * (k + 1) as f64,
+            batch: Batch::Rows(16),
+            epochs: 2 + k / 2,
+            ..TrainConfig::default()
+        },
+    };
+    let places: Vec<(usize, usize)> = (0..3).flat_map(|k| (0..devices.len()).map(move |d| (d, k))).collect();
+    let members: Vec<Member<'_, FeedForward>> = places.iter().map(|&(d, k)| member(d, k)).collect();
+    let weights = |network: &FeedForward| -> Vec<Vec<f32>> {
+        network.layers.iter().map(|l| values(l.linear.weight.val())).collect()
+    };
+    let expected: Vec<_> = (0..3)
+        .map(|k| member(0, k))
+        .map(|m| weights(&fit(m.network, m.train, m.validation, &m.config, &mut ()).unwrap().network))
+        .collect();
+    for ((d, k), fitted) in places.into_iter().zip(fit_many(members, None)) {
+        let fitted = fitted.unwrap();
+        assert_eq!(fitted.network.layers[0].linear.weight.val().device(), devices[d].1);
+        for (a, b) in weights(&fitted.network).iter().zip(&expected[k]) {
+            close(&devices[d].0, a, b, 1e-4);
         }
     }
 }

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use perceptra::Table;
 use serde_json::json;
 
-use crate::{CliError, ReadArgs, load_model, print, print_json, report};
+use crate::{CliError, ReadArgs, load_both, print, print_json, report};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -27,10 +26,7 @@ pub(crate) struct EvaluateArgs {
 }
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
-    let model = load_model(&args.model, &args.device)?;
-    let mut options = model.read_options();
-    args.read.apply(&mut options);
-    let table = Table::read(&args.table, &options)?;
+    let (model, table) = load_both(&args.model, &args.table, &args.device, &args.read)?;
     let metrics = model.evaluate(&table)?;
     if args.json {
         return print_json(&json!(metrics));

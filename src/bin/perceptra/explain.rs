@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use perceptra::Table;
 use perceptra::model::{Explanation, ImportanceOptions};
 use perceptra::train::Metric;
 use serde_json::json;
 
 use crate::run_args::named;
-use crate::{CliError, ReadArgs, load_model, print, print_json, report};
+use crate::{CliError, ReadArgs, load_both, print, print_json, report};
 
 /// Permutation importance: how much worse the model is when a column's values are dealt out to the rows anew.
 ///
@@ -42,10 +41,7 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), CliError> {
-    let model = load_model(&args.model, &args.device)?;
-    let mut options = model.read_options();
-    args.read.apply(&mut options);
-    let table = Table::read(&args.table, &options)?;
+    let (model, table) = load_both(&args.model, &args.table, &args.device, &args.read)?;
     let options = ImportanceOptions { metric: args.metric, repeats: args.repeats, seed: args.seed };
     let found = model.importance(&table, &options)?;
     if args.json {

@@ -230,6 +230,15 @@ fn load_model(path: &Path, device: &str) -> Result<Model, CliError> {
     Ok(Model::load(path, &choice.device)?)
 }
 
+/// Reads a model, and a table as it takes it.
+fn load_both(model: &Path, table: &Path, device: &str, read: &ReadArgs) -> Result<(Model, perceptra::Table), CliError> {
+    let model = load_model(model, device)?;
+    let mut options = model.read_options();
+    read.apply(&mut options);
+    let table = perceptra::Table::read(table, &options)?;
+    Ok((model, table))
+}
+
 /// Whether two paths are one file.
 fn same_file(a: &Path, b: &Path) -> bool {
     a == b || (a.exists() && a.canonicalize().ok() == b.canonicalize().ok())
