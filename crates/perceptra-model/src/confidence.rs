@@ -76,34 +76,35 @@ pub(crate) fn temper(probabilities: &mut Matrix, temperature: f64) {
 }
 
 impl Model {
-    /// Learns from rows with targets, which are not those that trained the weights: the temperature if `calibrate`, and what it
-    /// did; of numbers the residuals.
+    /// Learns from rows with targets, which are not those that trained the weights: the temperature if `calibrate`; of numbers the
+    /// residuals. Gives the scores on these rows, as the model has them from then on, and what the temperature did.
     pub(crate) fn learn_confidence(
         &mut self,
         table: &Table,
         calibrate: bool,
-    ) -> Result<Option<Calibration>, ModelError> {
+    ) -> Result<(Metrics, Option<Calibration>), ModelError> {
         let predictions = self.predict(table)?;
+        let before = self.judge(table, &predictions)?;
         if predictions.labels.is_none() {
             self.about.confidence = self.residuals(table, &predictions)?;
-            return Ok(None);
+            return Ok((before, None));
         }
         if !calibrate {
-            return Ok(None);
+            return Ok((before, None));
         }
         let truth = self.encoder().class_numbers(table)?;
         let temperature = temperature(&predictions.values, &truth);
-        let before = self.judge(table, &predictions)?;
         self.about.confidence.temperature = Some(temperature);
         let mut after = predictions;
         temper(&mut after.values, temperature);
-        let after = self.judge(table, &after)?;
+        let metrics = self.judge(table, &after)?;
         let of = |metrics: &Metrics| match &metrics.values {
             MetricValues::Classification { metrics, .. } => (metrics.log_loss, metrics.calibration_error),
             MetricValues::Regression(_) => (f64::NAN, f64::NAN),
         };
-        let (before, after) = (of(&before), of(&after));
-        Ok(Some(Calibration { temperature, log_loss: [before.0, after.0], calibration_error: [before.1, after.1] }))
+        let (before, after) = (of(&before), of(&metrics));
+        let (log_loss, calibration_error) = ([before.0, after.0], [before.1, after.1]);
+        Ok((metrics, Some(Calibration { temperature, log_loss, calibration_error })))
     }
 
     fn residuals(&self, table: &Table, predictions: &Predictions) -> Result<Confidence, ModelError> {

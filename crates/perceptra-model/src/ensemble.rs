@@ -149,11 +149,8 @@ impl Trained {
             models.push((weight, member.model));
         }
         let mut model = Model::ensemble(models)?;
-        let calibration = match &parts.validation {
-            Some(table) => model.learn_confidence(table, calibrate)?,
-            None => None,
-        };
-        let validation = parts.validation.as_ref().map(|table| model.evaluate(table)).transpose()?;
+        let judged = parts.validation.as_ref().map(|table| model.learn_confidence(table, calibrate)).transpose()?;
+        let (validation, calibration) = judged.map_or((None, None), |(metrics, done)| (Some(metrics), done));
         model.about.metrics = parts.test.as_ref().map(|table| model.evaluate(table)).transpose()?;
         let rows = [Some(&parts.train), parts.validation.as_ref(), parts.test.as_ref()];
         let rows = rows.map(|table| table.map_or(0, perceptra_data::Table::rows));

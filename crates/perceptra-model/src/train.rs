@@ -337,12 +337,9 @@ impl Prepared {
         let mut model = Model { about, network: fitted.network, share: 1.0, others: Vec::new() };
         model.about.history = fitted.history;
         let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
-        let calibration = match &validation {
-            Some(table) => model.learn_confidence(table, calibrate)?,
-            None => None,
-        };
+        let judged = validation.map(|table| model.learn_confidence(&table, calibrate)).transpose()?;
+        let (validation, calibration) = judged.map_or((None, None), |(metrics, done)| (Some(metrics), done));
         model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
-        let validation = validation.map(|t| model.evaluate(&t)).transpose()?;
         Ok(Trained { model, rows, validation, calibration, report, dead })
     }
 }

@@ -102,6 +102,11 @@ impl Population {
         self.widths.len()
     }
 
+    /// Whether units of a member are dropped in training.
+    pub fn drops(&self) -> bool {
+        self.dropout.iter().any(|rate| *rate > 0.0)
+    }
+
     /// One of the networks, from 0.
     ///
     /// # Panics
@@ -193,7 +198,7 @@ impl Population {
     /// As [`Population::forward_logits`], with the hidden units dropped that `draws` say, one for each member: those that
     /// [`FeedForward::forward_dropout`] drops.
     pub fn forward_dropout(&self, x: Tensor<3>, draws: &[DropoutDraw<'_>]) -> Tensor<3> {
-        self.pass(x, Some(draws).filter(|_| self.dropout.iter().any(|rate| *rate > 0.0)))
+        self.pass(x, Some(draws).filter(|_| self.drops()))
     }
 
     fn pass(&self, mut x: Tensor<3>, draws: Option<&[DropoutDraw<'_>]>) -> Tensor<3> {

@@ -592,7 +592,21 @@ impl<'a> Search<'a> {
                     runs.extend(settled.into_iter().zip(&tables));
                 }));
             }
-            let mut trained = train_many(&runs, self.device, interrupt).into_iter();
+            let trained = catch_unwind(AssertUnwindSafe(|| train_many(&runs, self.device, interrupt)));
+            // A driver that panics would take all with it: one by one, it takes those that made it panic.
+            let Ok(trained) = trained else {
+                for number in numbers {
+                    let cases = 0..self.cases.len();
+                    let outcomes: Vec<Outcome> =
+                        cases.map(|case| self.try_case(*number, case, usize::MAX, None, interrupt)).collect();
+                    if outcomes.iter().any(|o| matches!(o, Outcome::Interrupted)) {
+                        return Ok(false);
+                    }
+                    through(*number, outcomes)?;
+                }
+                continue;
+            };
+            let mut trained = trained.into_iter();
             for (number, planned) in numbers.iter().zip(planned) {
                 let outcomes = match planned {
                     Err(error) => vec![Outcome::Failed { reason: error.to_string(), seconds: 0.0 }],

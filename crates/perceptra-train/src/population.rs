@@ -210,8 +210,13 @@ struct Cohort<N> {
     best: Vec<Tensor<3>>,
     /// What the rule remembers of each tensor.
     memory: Vec<[Option<Tensor<3>>; 2]>,
+    scales: Scales,
     train: Pool,
     validation: Option<Pool>,
+}
+
+fn scales<N>(kind: &Kind, alive: &[Alive<N>]) -> Scales {
+    Scales::new(kind.rule, &alive.iter().map(|m| &m.config).collect::<Vec<_>>(), &kind.device)
 }
 
 /// What an epoch's losses add up to, `[members, 1, 1]` each: of training rows and weights, of validation rows and weights.
@@ -262,7 +267,8 @@ impl<N: Network> Cohort<N> {
         }
         let weights = population.tensors();
         let memory = weights.iter().map(|_| [None, None]).collect();
-        Ok(Self { kind, alive, best: weights.clone(), weights, memory, train, validation, population })
+        let scales = scales(&kind, &alive);
+        Ok(Self { scales, kind, alive, best: weights.clone(), weights, memory, train, validation, population })
     }
 
     fn train(mut self, interrupt: Option<&AtomicBool>) -> Result<Vec<Placed<N>>, TrainError> {
@@ -312,6 +318,7 @@ impl<N: Network> Cohort<N> {
         let zero = || Tensor::<3>::zeros([k, 1, 1], &device);
         let (mut losses, mut total) = (zero(), zero());
         let population = self.population.clone();
+        let drops = population.drops();
         'epoch: for first in (0..steps).step_by(at_once) {
             let span = first..(first + at_once).min(steps);
             let counted = self.train.weights.is_some() || !span.clone().all(whole);
@@ -338,21 +345,22 @@ impl<N: Network> Cohort<N> {
                     self.weights.iter().map(|w| w.clone().autodiff().require_grad()).collect();
                 let network = population.with_tensors(tracked.clone());
                 let x = x.reshape([k, batch, self.kind.ends.0]).autodiff();
-                // Rows that fill up a short batch drop nothing that is looked at.
-                let padded: Vec<Vec<u32>> = orders
-                    .iter()
-                    .map(|order| {
-                        let own = &order[order.len().min(step * batch)..order.len().min((step + 1) * batch)];
-                        own.iter().copied().chain(std::iter::repeat(0)).take(batch).collect()
-                    })
-                    .collect();
-                let draws: Vec<DropoutDraw<'_>> = self
-                    .alive
-                    .iter()
-                    .zip(&padded)
-                    .map(|(m, rows)| DropoutDraw { seed: m.config.seed, epoch, rows })
-                    .collect();
-                let outputs = network.forward_dropout(x, &draws);
+                let outputs = if drops {
+                    // Rows that fill up a short batch drop nothing that is looked at.
+                    let padded: Vec<Vec<u32>> = orders
+                        .iter()
+                        .map(|order| {
+                            let own = &order[order.len().min(step * batch)..order.len().min((step + 1) * batch)];
+                            own.iter().copied().chain(std::iter::repeat(0)).take(batch).collect()
+                        })
+                        .collect();
+                    let draws = self.alive.iter().zip(&padded);
+                    let draws: Vec<DropoutDraw<'_>> =
+                        draws.map(|(m, rows)| DropoutDraw { seed: m.config.seed, epoch, rows }).collect();
+                    network.forward_dropout(x, &draws)
+                } else {
+                    network.forward_logits(x)
+                };
                 let per_row = self.per_row(outputs, y.autodiff());
                 let (sum, weight) = match weights {
                     None => (per_row.sum_dim(1), None),
@@ -397,7 +405,6 @@ impl<N: Network> Cohort<N> {
 
     /// Makes the step of the members that have rows in it.
     fn step(&mut self, grads: Vec<Tensor<3>>, works: &[bool]) {
-        let device = &self.kind.device;
         for (member, works) in self.alive.iter_mut().zip(works) {
             if *works {
                 member.steps += 1;
@@ -408,13 +415,14 @@ impl<N: Network> Cohort<N> {
         let all = works.iter().all(|w| *w);
         let members: Vec<(&TrainConfig, f64, usize)> =
             self.alive.iter().map(|m| (&m.config, m.rate, m.steps)).collect();
-        let scales = Scales::new(&members, (!all).then_some(works), device);
+        self.scales.next(&members, (!all).then_some(works));
+        let scales = &self.scales;
         let is_weight: Vec<bool> =
             self.kind.biases.iter().flat_map(|bias| std::iter::once(true).chain(bias.then_some(false))).collect();
         let grads = scales.edit(grads, &self.weights, &is_weight);
         for (i, grad) in grads.into_iter().enumerate() {
             let weight = self.weights[i].clone();
-            self.weights[i] = self.kind.rule.step(weight, grad, &mut self.memory[i], &scales, is_weight[i]);
+            self.weights[i] = self.kind.rule.step(weight, grad, &mut self.memory[i], scales, is_weight[i]);
         }
     }
 
@@ -551,6 +559,7 @@ impl<N: Network> Cohort<N> {
         self.population = self.population.with_tensors(self.weights.clone()).select(&kept);
         self.weights = self.population.tensors();
         self.best = best.select(&kept).tensors();
+        self.scales = scales(&self.kind, &self.alive);
         let numbers: Vec<i32> = kept.iter().map(|&i| i as i32).collect();
         let numbers = Tensor::<1, Int>::from_data(TensorData::new(numbers, [kept.len()]), &self.kind.device);
         for memory in self.memory.iter_mut().flatten() {

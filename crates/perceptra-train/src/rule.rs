@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::{Optimizer, TrainConfig};
+use crate::{Optimizer, Schedule, TrainConfig};
 
 /// How gradients become steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +19,15 @@ pub(crate) enum Rule {
 const BETA: (f64, f64) = (0.9, 0.999);
 const EPSILON: f64 = 1e-8;
 
-/// What members' steps are scaled by, `[members, 1, 1]` each.
+/// What members' steps are scaled by, `[members, 1, 1]` each. Only what changes from step to step is put on the device each time.
+#[derive(Clone)]
 pub(crate) struct Scales {
+    rule: Rule,
     rate: Tensor<3>,
     momentum: Option<Tensor<3>>,
-    /// λ of coupled decay, and 1 − ρλ of decoupled decay.
+    /// λ of coupled decay.
     decay: Option<Tensor<3>>,
+    /// 1 − ρλ of decoupled decay.
     keep: Option<Tensor<3>>,
     /// 1 − β₁ᵗ and 1 − β₂ᵗ.
     corrections: Option<[Tensor<3>; 2]>,
@@ -36,35 +39,51 @@ pub(crate) struct Scales {
     works: Option<Tensor<3>>,
 }
 
+fn column(values: impl Iterator<Item = f64>, device: &Device) -> Tensor<3> {
+    let values: Vec<f32> = values.map(|x| x as f32).collect();
+    let members = values.len();
+    Tensor::from_data(TensorData::new(values, [members, 1, 1]), device)
+}
+
 impl Scales {
-    /// Of members by their settings, learning rates and numbers of the step, from 1.
-    pub(crate) fn new(members: &[(&TrainConfig, f64, usize)], works: Option<&[bool]>, device: &Device) -> Self {
-        let tensor = |f: &dyn Fn(&TrainConfig, f64, usize) -> f64| {
-            let values: Vec<f32> = members.iter().map(|(config, rate, step)| f(config, *rate, *step) as f32).collect();
-            Tensor::<3>::from_data(TensorData::new(values, [members.len(), 1, 1]), device)
-        };
-        let any = |f: &dyn Fn(&TrainConfig) -> bool| members.iter().any(|(config, ..)| f(config));
-        let rule = members.first().and_then(|(config, ..)| Rule::of(config));
-        let decoupled = matches!(rule, Some(Rule::AdamW | Rule::Lion));
+    /// Of members with these settings, all of one rule, before their first step.
+    pub(crate) fn new(rule: Rule, members: &[&TrainConfig], device: &Device) -> Self {
+        let tensor = |f: &dyn Fn(&TrainConfig) -> f64| column(members.iter().map(|config| f(config)), device);
+        let any = |f: &dyn Fn(&TrainConfig) -> bool| members.iter().any(|config| f(config));
+        let decoupled = matches!(rule, Rule::AdamW | Rule::Lion);
         let decays = any(&|c| c.weight_decay > 0.0);
-        let power = |beta: f64, step: usize| f64::from(1.0 - (beta as f32).powi(step as i32));
-        let adam = matches!(rule, Some(Rule::Adam | Rule::AdamW));
         Self {
-            rate: tensor(&|_, rate, _| rate),
-            momentum: any(&|c| c.momentum > 0.0).then(|| tensor(&|c, _, _| c.momentum)),
-            decay: (decays && !decoupled).then(|| tensor(&|c, _, _| c.weight_decay)),
-            keep: (decays && decoupled).then(|| tensor(&|c, rate, _| 1.0 - rate * c.weight_decay)),
-            corrections: adam
-                .then(|| [tensor(&|_, _, step| power(BETA.0, step)), tensor(&|_, _, step| power(BETA.1, step))]),
-            l1: any(&|c| c.l1 > 0.0).then(|| tensor(&|c, _, _| c.l1)),
-            l2: any(&|c| c.l2 > 0.0).then(|| tensor(&|c, _, _| c.l2)),
-            clip_value: any(&|c| c.clip_value.is_some()).then(|| tensor(&|c, _, _| c.clip_value.unwrap_or(f64::MAX))),
-            clip_norm: any(&|c| c.clip_norm.is_some()).then(|| tensor(&|c, _, _| c.clip_norm.unwrap_or(1e30))),
-            works: works.map(|works| {
-                let values: Vec<f32> = works.iter().map(|w| f32::from(u8::from(*w))).collect();
-                Tensor::from_data(TensorData::new(values, [works.len(), 1, 1]), device)
-            }),
+            rule,
+            rate: tensor(&|c| c.learning_rate),
+            momentum: any(&|c| c.momentum > 0.0).then(|| tensor(&|c| c.momentum)),
+            decay: (decays && !decoupled).then(|| tensor(&|c| c.weight_decay)),
+            keep: (decays && decoupled).then(|| tensor(&|c| 1.0 - c.learning_rate * c.weight_decay)),
+            corrections: None,
+            l1: any(&|c| c.l1 > 0.0).then(|| tensor(&|c| c.l1)),
+            l2: any(&|c| c.l2 > 0.0).then(|| tensor(&|c| c.l2)),
+            clip_value: any(&|c| c.clip_value.is_some()).then(|| tensor(&|c| c.clip_value.unwrap_or(f64::MAX))),
+            clip_norm: any(&|c| c.clip_norm.is_some()).then(|| tensor(&|c| c.clip_norm.unwrap_or(1e30))),
+            works: None,
         }
+    }
+
+    /// For the next step of members by their settings, learning rates and numbers of the step, from 1.
+    pub(crate) fn next(&mut self, members: &[(&TrainConfig, f64, usize)], works: Option<&[bool]>) {
+        let device = self.rate.device();
+        if members.iter().any(|(config, ..)| config.schedule != Schedule::Constant) {
+            self.rate = column(members.iter().map(|(_, rate, _)| *rate), &device);
+            if self.keep.is_some() {
+                self.keep = Some(column(members.iter().map(|(c, rate, _)| 1.0 - rate * c.weight_decay), &device));
+            }
+        }
+        if matches!(self.rule, Rule::Adam | Rule::AdamW) {
+            let power = |beta: f64| {
+                let power = move |step: usize| f64::from(1.0 - (beta as f32).powi(step as i32));
+                column(members.iter().map(move |(.., step)| power(*step)), &device)
+            };
+            self.corrections = Some([power(BETA.0), power(BETA.1)]);
+        }
+        self.works = works.map(|works| column(works.iter().map(|w| f64::from(u8::from(*w))), &device));
     }
 
     /// Adds penalties to the gradients of weights and clips, as it is done for one network.
