@@ -1,90 +1,233 @@
 #!/usr/bin/env python3
-"""Held-out results of Perceptra's defaults beside scikit-learn's MLP with early stopping, on the same rows.
+"""Held-out scores of Perceptra's presets beside other tools, on the same rows: the table and the plot of docs/accuracy.md.
 
-usage: accuracy.py [--tables DIR] [--seeds N] [--only NAME,...] [--perceptra PATH]
+usage: accuracy.py [--tables DIR] [--methods NAME,...] [--only TABLE,...] [--seeds N] [--rows N] [--json FILE] [--plot FILE]
+                   [--perceptra PATH]
 
-Needs: pip install scikit-learn pandas; cargo build --release
-Each table is split 80/20 by sklearn's train_test_split(random_state=seed), stratified for classes; both are trained on the
-80 and judged by the 20. scikit-learn gets imputed, standardised and one-hot columns and a standardised target.
+Needs: cargo build --release; pip install pandas scikit-learn xgboost pytabkit matplotlib (those whose methods are asked for).
+
+For every seed a table (of more than --rows rows, a sample) is split into 64 % to train on, 16 % to stop by and 20 % to judge by,
+stratified for classes; every method gets the same rows. Scores go to the JSON file one by one, and those that stand there
+already are not computed again. Numbers are judged by the root mean squared error, classes by the share of errors; the log loss
+is kept too. Times are wall-clock seconds of fitting alone (of Perceptra: of the whole program).
 """
-import argparse, json, pathlib, statistics, subprocess, tempfile, warnings
+import argparse, json, pathlib, statistics, subprocess, tempfile, time, warnings
 
-TABLES = {  # target, columns to leave out, metric
-    "diamonds": ("price", [], "rmse"),
-    "concrete": ("compressive_strength", [], "rmse"),
-    "auto": ("mpg", ["name"], "rmse"),
-    "diabetes": ("target", [], "rmse"),
-    "digits": ("target", [], "accuracy"),
-    "breast_cancer": ("target", [], "accuracy"),
-    "penguins": ("species", [], "accuracy"),
-    "spam7": ("yesno", [], "accuracy"),
+TABLES = {  # target, columns to leave out
+    "auto": ("mpg", ["name"]),
+    "breast_cancer": ("target", []),
+    "concrete": ("compressive_strength", []),
+    "default": ("default", []),
+    "diabetes": ("target", []),
+    "diamonds": ("price", []),
+    "digits": ("target", []),
+    "iris": ("Species", []),
+    "penguins": ("species", []),
+    "spam7": ("yesno", []),
 }
+NUMBERS = {"auto", "concrete", "diabetes", "diamonds"}
 
 
-def sklearn_score(train, test, target, metric):
-    import numpy as np
+class Task:
+    """The parts of a table for one seed, as frames."""
+
+    def __init__(self, folder, name, rows, seed):
+        import pandas
+        from sklearn.model_selection import train_test_split
+
+        self.name, self.seed, (self.target, leave) = name, seed, TABLES[name]
+        self.is_numeric = name in NUMBERS
+        table = pandas.read_csv(folder / f"{name}.csv", na_values=["?"]).drop(columns=leave)
+        if len(table) > rows:
+            table = table.sample(rows, random_state=seed)
+        strata = lambda t: None if self.is_numeric else t[self.target]
+        rest, self.test = train_test_split(table, test_size=0.2, random_state=seed, stratify=strata(table))
+        self.train, self.validation = train_test_split(rest, test_size=0.2, random_state=seed, stratify=strata(rest))
+
+    def x(self, part):
+        x = part.drop(columns=self.target)
+        return x.assign(**{c: x[c].astype("category") for c in x if x[c].dtype.kind not in "iuf"})
+
+    def classes(self):
+        return sorted(self.train[self.target].unique())
+
+    def y(self, part):
+        y = part[self.target]
+        return y.to_numpy(float) if self.is_numeric else y.map({c: i for i, c in enumerate(self.classes())}).to_numpy(int)
+
+    def score(self, said):
+        """Of predicted numbers, or of probabilities [rows, classes]."""
+        import numpy as np
+        y = self.y(self.test)
+        if self.is_numeric:
+            return {"score": float(np.sqrt(np.mean((np.asarray(said).ravel() - y) ** 2)))}
+        p = np.clip(np.asarray(said, float), 1e-15, 1.0)
+        return {"score": float(np.mean(p.argmax(1) != y)),
+                "log_loss": float(-np.mean(np.log(p[np.arange(len(y)), y] / p.sum(1))))}
+
+
+def sklearn_mlp(task):
     from sklearn.compose import TransformedTargetRegressor, make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    import pandas
 
-    x, y = train.drop(columns=target), train[target]
+    rest = pandas.concat([task.train, task.validation])
+    x = task.x(rest)
     numbers = x.select_dtypes("number").columns
-    texts = [c for c in x if c not in numbers]
     encode = make_column_transformer(
         (make_pipeline(SimpleImputer(), StandardScaler()), numbers),
-        (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")), texts),
-    )
-    if metric == "rmse":
-        network = MLPRegressor(early_stopping=True, max_iter=500, random_state=0)
+        (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")),
+         [c for c in x if c not in numbers]))
+    # It takes its own validation rows from what it is given.
+    network = (MLPRegressor if task.is_numeric else MLPClassifier)(
+        early_stopping=True, validation_fraction=0.2, max_iter=500, random_state=task.seed)
+    if task.is_numeric:
         network = TransformedTargetRegressor(network, transformer=StandardScaler())
-    else:
-        network = MLPClassifier(early_stopping=True, max_iter=500, random_state=0)
-    said = make_pipeline(encode, network).fit(x, y).predict(test.drop(columns=target))
-    if metric == "rmse":
-        return float(np.sqrt(np.mean((said - test[target]) ** 2)))
-    return float(np.mean(said == test[target]))
+    model, start = make_pipeline(encode, network), time.perf_counter()
+    model.fit(x, task.y(rest))
+    seconds = time.perf_counter() - start
+    return (model.predict if task.is_numeric else model.predict_proba)(task.x(task.test)), seconds
 
 
-def perceptra_score(program, folder, target, metric, seed):
-    out = subprocess.run(
-        [program, "train", f"{folder}/train.csv", "--test-file", f"{folder}/test.csv", "--target", target, "--seed", str(seed),
-         "--device", "cpu", "--json", "-o", f"{folder}/m.perceptra"], check=True, capture_output=True, text=True)
-    return json.loads(out.stdout)["test"][metric]
+def xgboost(task):
+    import pandas, xgboost
+    rest = pandas.concat([task.train, task.validation])
+    parts = pandas.concat([rest, task.test])  # of one kind of categories
+    x = task.x(parts)
+    model = (xgboost.XGBRegressor if task.is_numeric else xgboost.XGBClassifier)(enable_categorical=True, random_state=task.seed)
+    start = time.perf_counter()
+    model.fit(x.iloc[:len(rest)], task.y(rest))
+    seconds = time.perf_counter() - start
+    return (model.predict if task.is_numeric else model.predict_proba)(x.iloc[len(rest):]), seconds
+
+
+def pytabkit(name, **settings):
+    def method(task):
+        import numpy as np, pandas
+        from pytabkit.models.sklearn import sklearn_interfaces as of
+        kind = getattr(of, f"{name}_{'Regressor' if task.is_numeric else 'Classifier'}")
+        x = pandas.concat([task.train, task.validation, task.test])
+        x = task.x(x)
+        n, v = len(task.train), len(task.validation)
+        # It knows no missing numbers.
+        for c in x.select_dtypes("number"):
+            x[c] = x[c].fillna(x[c].iloc[:n].median())
+        model = kind(random_state=task.seed, device="cpu", **settings)
+        y = np.concatenate([task.y(task.train), task.y(task.validation)])
+        start = time.perf_counter()
+        model.fit(x.iloc[:n + v], y, val_idxs=np.arange(n, n + v))
+        seconds = time.perf_counter() - start
+        return (model.predict if task.is_numeric else model.predict_proba)(x.iloc[n + v:]), seconds
+    return method
+
+
+def perceptra(*options):
+    def method(task, program):
+        import pandas
+        with tempfile.TemporaryDirectory() as folder:
+            for part in ("train", "validation", "test"):
+                getattr(task, part).to_csv(f"{folder}/{part}.csv", index=False)
+            task_option = ["--task", "regression"] if task.is_numeric else []
+            start = time.perf_counter()
+            subprocess.run(
+                [program, "train", f"{folder}/train.csv", "--validation-file", f"{folder}/validation.csv", "--target", task.target,
+                 "--test", "0", "--seed", str(task.seed), "--device", "cpu", "-q", "-o", f"{folder}/m.perceptra", *task_option, *options],
+                check=True)
+            seconds = time.perf_counter() - start
+            probabilities = [] if task.is_numeric else ["--probabilities"]
+            subprocess.run([program, "predict", f"{folder}/m.perceptra", f"{folder}/test.csv", "-o", f"{folder}/p.csv", "-q",
+                            *probabilities], check=True)
+            said = pandas.read_csv(f"{folder}/p.csv")
+        if task.is_numeric:
+            return said.iloc[:, -1], seconds
+        return said[[c for k in task.classes() for c in said if c in (f"p_{k}", f"{task.target}={k}")]], seconds
+    return method
+
+
+METHODS = {
+    "scikit-learn MLP": sklearn_mlp,
+    "XGBoost": xgboost,
+    "pytabkit RealMLP-TD-S": pytabkit("RealMLP_TD_S"),
+    "pytabkit RealMLP-TD": pytabkit("RealMLP_TD"),
+    "pytabkit TabM": pytabkit("TabM_D"),
+    "perceptra": perceptra(),
+    **{f"perceptra {p}": perceptra("--preset", p) for p in ("fast", "default", "realmlp", "realmlp-s", "tabm", "tabm-ple")},
+}
 
 
 def main():
-    import pandas
-    from sklearn.model_selection import train_test_split
-
-    root = pathlib.Path(__file__).resolve().parent.parent
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--tables", type=pathlib.Path, default=root / "data")
-    p.add_argument("--seeds", type=int, default=10)
-    p.add_argument("--only", default="")
-    p.add_argument("--perceptra", default=str(root / "target/release/perceptra"))
+    p.add_argument("--tables", type=pathlib.Path, default=pathlib.Path("data"))
+    p.add_argument("--methods", default=",".join(METHODS))
+    p.add_argument("--only", default=",".join(TABLES))
+    p.add_argument("--seeds", type=int, default=5)
+    p.add_argument("--rows", type=int, default=5000)
+    p.add_argument("--json", type=pathlib.Path, default=pathlib.Path("accuracy.json"))
+    p.add_argument("--plot", type=pathlib.Path)
+    p.add_argument("--perceptra", default="target/release/perceptra")
     a = p.parse_args()
     warnings.filterwarnings("ignore")
-    for name, (target, dropped, metric) in TABLES.items():
-        path = a.tables / f"{name}.csv"
-        if not path.exists() or (a.only and name not in a.only.split(",")):
-            continue
-        table = pandas.read_csv(path, na_values=["?"]).drop(columns=dropped)
-        ours, theirs = [], []
-        for seed in range(a.seeds):
-            strata = table[target] if metric == "accuracy" else None
-            train, test = train_test_split(table, test_size=0.2, random_state=seed, stratify=strata)
-            with tempfile.TemporaryDirectory() as folder:
-                train.to_csv(f"{folder}/train.csv", index=False)
-                test.to_csv(f"{folder}/test.csv", index=False)
-                ours.append(perceptra_score(a.perceptra, folder, target, metric, seed))
-            theirs.append(sklearn_score(train, test, target, metric))
-        mean = statistics.mean
-        print(json.dumps({"table": name, "metric": metric, "seeds": a.seeds,
-                          "perceptra": round(mean(ours), 4), "perceptra_seed_0": round(ours[0], 4),
-                          "sklearn": round(mean(theirs), 4), "sklearn_seed_0": round(theirs[0], 4),
-                          "wins": sum((o < t) == (metric == "rmse") and o != t for o, t in zip(ours, theirs))}), flush=True)
+
+    done = json.loads(a.json.read_text()) if a.json.exists() else []
+    tables = [t for t in a.only.split(",") if (a.tables / f"{t}.csv").exists()]
+    methods = a.methods.split(",")
+    for seed in range(a.seeds):
+        for table in tables:
+            for method in methods:
+                key = {"method": method, "table": table, "seed": seed, "rows": a.rows}
+                if any(all(d[k] == v for k, v in key.items()) for d in done):
+                    continue
+                task = Task(a.tables, table, a.rows, seed)
+                run = METHODS[method]
+                said, seconds = run(task, a.perceptra) if method.startswith("perceptra") else run(task)
+                done.append({**key, **task.score(said), "seconds": seconds})
+                print(*done[-1].values(), flush=True)
+                # Others may have written meanwhile.
+                now = json.loads(a.json.read_text()) if a.json.exists() else []
+                a.json.write_text(json.dumps(now + [done[-1]], indent=0))
+    report([d for d in done if d["rows"] == a.rows and d["table"] in tables and d["method"] in methods and d["seed"] < a.seeds],
+           tables, methods, a.plot)
+
+
+def report(done, tables, methods, plot):
+    of = lambda method, table, what: [d[what] for d in done if d["method"] == method and d["table"] == table and what in d]
+    methods = [m for m in methods if all(of(m, t, "score") for t in tables)]
+    mean = {(m, t): statistics.mean(of(m, t, "score")) for m in methods for t in tables}
+    print("| table |", " | ".join(methods), "|\n|---|" + "---:|" * len(methods))
+    for t in tables:
+        cell = lambda m: f"{mean[m, t]:.4g} ± {statistics.stdev(of(m, t, 'score')) / len(of(m, t, 'score')) ** 0.5:.2g}"
+        print(f"| {t} |", " | ".join(cell(m) for m in methods), "|")
+    # Ranks of each seed's scores, ties shared; then over the tables.
+    ranks = {m: [] for m in methods}
+    for t in tables:
+        for s in sorted({d["seed"] for d in done}):
+            scores = {d["method"]: d["score"] for d in done if d["table"] == t and d["seed"] == s and d["method"] in methods}
+            if len(scores) == len(methods):
+                for m in methods:
+                    less, same = (sum(x < scores[m] for x in scores.values()), sum(x == scores[m] for x in scores.values()))
+                    ranks[m].append(less + (same + 1) / 2)
+    rank = {m: statistics.mean(r) for m, r in ranks.items()}
+    print("| *average rank* |", " | ".join(f"{rank[m]:.2f}" for m in methods), "|")
+    seconds = {m: [d["seconds"] for d in done if d["method"] == m] for m in methods}
+    print("| *seconds a fit* |", " | ".join(f"{statistics.mean(seconds[m]):.2g}" for m in methods), "|")
+    losses = {m: [d["log_loss"] for d in done if d["method"] == m and "log_loss" in d] for m in methods}
+    print("| *log loss* |", " | ".join(f"{statistics.mean(l):.3f}" if (l := losses[m]) else "" for m in methods), "|")
+    if plot:
+        import matplotlib
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+        order = sorted(methods, key=rank.get, reverse=True)
+        figure, axes = plt.subplots(figsize=(7.5, 0.45 * len(order) + 1))
+        axes.barh(order, [rank[m] for m in order], color=["#2a6f97" if m.startswith("perceptra") else "#b8b8b8" for m in order])
+        for i, m in enumerate(order):
+            axes.text(rank[m] + 0.05, i, f"{rank[m]:.2f}", va="center", fontsize=9)
+        axes.set_xlabel(f"average rank over {len(tables)} tables (lower is better)")
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.tight_layout()
+        figure.savefig(plot)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ fn network(w1: f32, w2: f32, device: &Device) -> Any<FeedForward> {
     let layer =
         |w| Ok::<_, Box<dyn std::error::Error>>(Neuron::new(vec![w], 0.0, Activation::Tanh).network(device)?.layers);
     let layers = [layer(w1)?, layer(w2)?].concat();
-    let mut network = FeedForward { layers, dropout: 0.0 };
+    let mut network = FeedForward::new(layers, 0.0);
     network.layers.iter_mut().for_each(|layer| layer.linear.bias = None);
     Ok(network)
 }

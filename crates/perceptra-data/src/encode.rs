@@ -20,7 +20,8 @@ pub enum Scaling {
     /// (x − median) / interquartile range, then squashed smoothly to (−3, 3) by x/√(1 + (x/3)²)
     /// (Holzmüller, Grinsztajn, Steinwart, 2024).
     Robust,
-    /// The normal quantile of x's rank among the training rows, in [−5.2, 5.2].
+    /// The normal quantile of x's rank among the training rows, in [−5.2, 5.2], by a 30th as many quantiles as there are rows,
+    /// in 10..=1000 (Gorishniy et al., 2024).
     Quantile,
     /// As it is.
     None,
@@ -36,13 +37,29 @@ pub struct EncoderOptions {
     pub min_category_rows: usize,
     /// The most categories of a column with columns of their own; the others share one.
     pub max_categories: usize,
+    /// Whether the other columns (0/1 and −1/1) are scaled and squashed as `robust` scales numbers.
+    pub scale_categories: bool,
+    /// Columns with more categories than this, a missing one among them, become one column with the number of the category, for
+    /// a network with an embedding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embed_above: Option<usize>,
     /// Whether numeric targets are standardised inside the model.
     pub standardise_target: bool,
+    /// Whether predicted numbers are kept in the range of the training rows' targets.
+    pub clamp_target: bool,
 }
 
 impl Default for EncoderOptions {
     fn default() -> Self {
-        Self { scaling: Scaling::Standard, min_category_rows: 3, max_categories: 100, standardise_target: true }
+        Self {
+            scaling: Scaling::Standard,
+            min_category_rows: 3,
+            max_categories: 100,
+            scale_categories: false,
+            embed_above: None,
+            standardise_target: true,
+            clamp_target: false,
+        }
     }
 }
 
@@ -73,10 +90,33 @@ pub struct EncodeReport {
 /// | numeric, date | one scaled number, missing ones the mean (the median for robust and quantile scaling), and a 0/1 column "was missing" if any training row lacked a value |
 /// | boolean | −1 or 1, missing 0 |
 /// | categorical | a 0/1 column per frequent category, one for rare and unseen ones if there are rare ones, one for "missing" if that occurred |
+/// | categorical, many | one column with the number of the category, see [`EncoderOptions::embed_above`] |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Encoder {
     features: Vec<Feature>,
     target: Target,
+    /// Columns that are scaled and squashed after all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    squashed: Vec<Squashed>,
+}
+
+/// x ↦ z/√(1 + (z/3)²) with z = (x − offset)·factor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Squashed {
+    column: usize,
+    offset: f64,
+    factor: f64,
+}
+
+/// What a column of the encoded inputs is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    /// A number.
+    Number,
+    /// Of a code: 0 or 1, −1 or 1.
+    Code,
+    /// The number of one of so many categories, from 0.
+    Category(usize),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,6 +144,11 @@ enum Code {
         /// Whether a column takes missing values.
         missing: bool,
     },
+    /// One number: of the category, then one for rare and unseen ones, then one for missing values if they occurred.
+    Index {
+        categories: Vec<String>,
+        missing: bool,
+    },
 }
 
 /// x ↦ a number of moderate size.
@@ -119,7 +164,14 @@ enum Scale {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Target {
-    Numbers { names: Vec<String>, means: Vec<f64>, scales: Vec<f64> },
+    Numbers {
+        names: Vec<String>,
+        means: Vec<f64>,
+        scales: Vec<f64>,
+        /// The least and the largest of each, if predictions stay between them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ranges: Vec<[f64; 2]>,
+    },
     Classes { name: String, labels: Vec<String> },
 }
 
@@ -170,18 +222,32 @@ impl Encoder {
             (Some(labels), Some(name)) => Target::Classes { name: name.clone(), labels },
             _ => {
                 let mut means = Vec::new();
-                let mut scales = Vec::new();
+                let (mut scales, mut ranges) = (Vec::new(), Vec::new());
                 for name in &schema.targets {
                     let values = target_numbers(table, name)?;
                     let (mean, deviation) = mean_and_deviation(&values);
                     let scaled = options.standardise_target && deviation > 0.0;
                     means.push(if options.standardise_target { mean } else { 0.0 });
                     scales.push(if scaled { deviation } else { 1.0 });
+                    if options.clamp_target && !values.is_empty() {
+                        let (least, most) = (values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied());
+                        ranges.push([least, most.fold(f64::NEG_INFINITY, f64::max)]);
+                    }
                 }
-                Target::Numbers { names: schema.targets.clone(), means, scales }
+                Target::Numbers { names: schema.targets.clone(), means, scales, ranges }
             }
         };
-        Ok(Self { features, target })
+        let mut encoder = Self { features, target, squashed: Vec::new() };
+        if options.scale_categories {
+            let (inputs, _) = encoder.inputs(table)?;
+            for (column, _) in encoder.kinds().into_iter().enumerate().filter(|(_, k)| *k == InputKind::Code) {
+                let values = inputs.values.iter().skip(column).step_by(inputs.columns).map(|x| f64::from(*x)).collect();
+                if let Some((Scale::Squash { offset, factor }, _)) = fit_scale(values, Scaling::Robust) {
+                    encoder.squashed.push(Squashed { column, offset, factor });
+                }
+            }
+        }
+        Ok(encoder)
     }
 
     /// The classes of the target in `table`, in order, if the task is a classification.
@@ -201,6 +267,20 @@ impl Encoder {
         self.features.iter().map(|f| f.code.width()).sum()
     }
 
+    /// What each column of the encoded inputs is.
+    pub fn kinds(&self) -> Vec<InputKind> {
+        let of = |f: &Feature| match &f.code {
+            Code::Number { indicator: true, .. } => vec![InputKind::Number, InputKind::Code],
+            Code::Number { .. } => vec![InputKind::Number],
+            Code::Sign => vec![InputKind::Code],
+            Code::OneHot { .. } => vec![InputKind::Code; f.code.width()],
+            Code::Index { categories, missing } => {
+                vec![InputKind::Category(categories.len() + 1 + usize::from(*missing))]
+            }
+        };
+        self.features.iter().flat_map(of).collect()
+    }
+
     /// Names of the encoded inputs, such as `age`, `age (missing)`, `colour=red`.
     pub fn input_names(&self) -> Vec<String> {
         self.features
@@ -208,7 +288,7 @@ impl Encoder {
             .flat_map(|f| {
                 let name = &f.name;
                 match &f.code {
-                    Code::Number { indicator: false, .. } | Code::Sign => vec![name.clone()],
+                    Code::Number { indicator: false, .. } | Code::Sign | Code::Index { .. } => vec![name.clone()],
                     Code::Number { .. } => vec![name.clone(), format!("{name} (missing)")],
                     Code::OneHot { categories, other, missing } => categories
                         .iter()
@@ -270,6 +350,12 @@ impl Encoder {
             feature.encode(table, &mut values, first, width, &mut report)?;
             first += feature.code.width();
         }
+        for row in values.chunks_exact_mut(width.max(1)) {
+            for Squashed { column, offset, factor } in &self.squashed {
+                let scale = Scale::Squash { offset: *offset, factor: *factor };
+                row[*column] = scale.apply(f64::from(row[*column])) as f32;
+            }
+        }
         Ok((Matrix { rows, columns: width, values }, report))
     }
 
@@ -300,7 +386,7 @@ impl Encoder {
         let (rows, columns) = (table.rows(), self.outputs());
         let mut values = vec![0.0; rows * columns];
         match &self.target {
-            Target::Numbers { names, means, scales } => {
+            Target::Numbers { names, means, scales, .. } => {
                 for (j, name) in names.iter().enumerate() {
                     for (i, y) in target_numbers(table, name)?.into_iter().enumerate() {
                         let scaled = ((y - means[j]) / scales[j]) as f32;
@@ -352,6 +438,17 @@ impl Encoder {
         }
     }
 
+    /// Keeps decoded outputs in the range of the training rows, if the encoder does so.
+    pub fn clamp(&self, outputs: &mut Matrix) {
+        if let Target::Numbers { ranges, .. } = &self.target {
+            for row in outputs.values.chunks_exact_mut(outputs.columns) {
+                for (y, [least, most]) in row.iter_mut().zip(ranges) {
+                    *y = y.clamp(*least as f32, *most as f32);
+                }
+            }
+        }
+    }
+
     /// Standard deviation of each numeric target in the training rows, the unit of the standardised one.
     pub fn target_scales(&self) -> Vec<f64> {
         match &self.target {
@@ -363,8 +460,10 @@ impl Encoder {
     /// Whether widths, categories and scales fit together, as they do after [`Encoder::fit`]: for encoders read from files.
     pub fn is_sound(&self) -> bool {
         let target = match &self.target {
-            Target::Numbers { names, means, scales } => {
+            Target::Numbers { names, means, scales, ranges } => {
                 !names.is_empty()
+                    && (ranges.is_empty() || ranges.len() == names.len())
+                    && ranges.iter().all(|[least, most]| least <= most && least.is_finite() && most.is_finite())
                     && names.len() == means.len()
                     && names.len() == scales.len()
                     && means.iter().chain(scales).all(|x| x.is_finite())
@@ -385,7 +484,9 @@ impl Encoder {
             }
             _ => true,
         });
-        target && features && !self.features.is_empty()
+        let (width, squashed) = (self.width(), &self.squashed);
+        let squashed = squashed.iter().all(|s| s.column < width && s.offset.is_finite() && s.factor.is_finite());
+        target && features && squashed && !self.features.is_empty()
     }
 }
 
@@ -500,7 +601,7 @@ fn fit_scale(mut values: Vec<f64>, scaling: Scaling) -> Option<(Scale, f64)> {
             (Scale::Squash { offset: median, factor }, 0.0)
         }
         Scaling::Quantile => {
-            let n = values.len().min(MAX_KNOTS);
+            let n = (values.len() / 30).clamp(10, MAX_KNOTS).min(values.len());
             let knots = (0..n).map(|i| quantile(i as f64 / (n.max(2) - 1) as f64)).collect();
             let scale = Scale::Quantile { knots };
             let fill = scale.apply(median);
@@ -608,6 +709,10 @@ fn one_hot(table: &Table, name: &str, options: &EncoderOptions) -> Result<Code, 
     frequent.truncate(options.max_categories);
     let mut categories: Vec<String> = frequent.into_iter().map(|(c, _)| c).collect();
     categories.sort();
+    let slots = categories.len() + 1;
+    if options.embed_above.is_some_and(|most| slots > most) {
+        return Ok(Code::Index { categories, missing });
+    }
     Ok(Code::OneHot { other: categories.len() < all, categories, missing })
 }
 
@@ -615,7 +720,7 @@ impl Code {
     fn width(&self) -> usize {
         match self {
             Self::Number { indicator, .. } => 1 + usize::from(*indicator),
-            Self::Sign => 1,
+            Self::Sign | Self::Index { .. } => 1,
             Self::OneHot { categories, other, missing } => {
                 categories.len() + usize::from(*other) + usize::from(*missing)
             }
@@ -657,6 +762,7 @@ impl Feature {
                     row[first] = value.map_or(0.0, |x| if x == 0.0 { -1.0 } else { 1.0 });
                 }
             }
+            Code::Index { .. } => {}
             Code::OneHot { categories, other, missing } => {
                 let column = table.column(&self.name)?;
                 let index: HashMap<&str, usize> = categories.iter().zip(0..).map(|(c, i)| (c.as_str(), i)).collect();
@@ -675,6 +781,23 @@ impl Feature {
                         row[first + place] = 1.0;
                     }
                 }
+            }
+        }
+        if let Code::Index { categories, missing } = &self.code {
+            let column = table.column(&self.name)?;
+            let index: HashMap<&str, usize> = categories.iter().zip(0..).map(|(c, i)| (c.as_str(), i)).collect();
+            for (i, row) in out.chunks_exact_mut(width).enumerate() {
+                let place = match column.text(i) {
+                    None => {
+                        missing_count += 1;
+                        categories.len() + usize::from(*missing)
+                    }
+                    Some(text) => index.get(text.as_ref()).copied().unwrap_or_else(|| {
+                        unseen_count += 1;
+                        categories.len()
+                    }),
+                };
+                row[first] = place as f32;
             }
         }
         if missing_count > 0 {

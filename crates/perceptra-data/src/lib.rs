@@ -1,7 +1,7 @@
 //! Tables for neural networks: read, understand, split, encode.
 //!
 //! ```
-//! use perceptra_data::{Encoder, EncoderOptions, Schema, SchemaOptions, Split, Table};
+//! use perceptra_data::{Encoder, EncoderOptions, InputKind, Schema, SchemaOptions, Split, Table};
 //!
 //! let csv = "size,colour,price\n1,red,10\n2,blue,20\n3,red,30\n4,blue,40.5\n";
 //! let table = Table::from_csv("prices.csv", csv, &Default::default())?;
@@ -28,7 +28,7 @@ mod stream;
 mod synthetic;
 mod table;
 
-pub use encode::{EncodeReport, Encoder, EncoderOptions, Matrix, Scaling, class_numbers, row_weights, target_numbers};
+pub use encode::{EncodeReport, Encoder, EncoderOptions, InputKind, Matrix, Scaling, class_numbers, row_weights, target_numbers};
 pub use error::{DataError, Offending, Place};
 pub use read::{MISSING, ReadOptions, TableReader};
 pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task, class_order};

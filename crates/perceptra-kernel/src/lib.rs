@@ -12,7 +12,9 @@
 //!     batch: 4,
 //!     dropout: 0.0,
 //!     seed: 0,
-//!     decay: 0.0,
+//!     betas: [0.9, 0.999],
+//!     rates: [1.0; 2],
+//!     decay: [0.0; 2],
 //!     l1: 0.0,
 //!     l2: 0.0,
 //!     clip_value: None,
@@ -27,7 +29,7 @@
 //!     weights: None,
 //! };
 //! for epoch in 1..=500 {
-//!     xor.epoch(&data, &[0, 1, 2, 3], epoch, &|_| 0.05, None);
+//!     xor.epoch(&data, &[0, 1, 2, 3], epoch, &|_| 0.05.into(), None);
 //! }
 //! let mut outputs = [0.0; 4];
 //! xor.outputs(data.inputs, &mut outputs);
@@ -49,4 +51,4 @@ mod settings;
 pub use kernel::DenseTrainer;
 pub use order::order;
 pub use pointwise::{Activation, Loss, Rule};
-pub use settings::{Data, Layer, Settings, Totals};
+pub use settings::{Data, Layer, Moment, Settings, Totals};

@@ -4,6 +4,7 @@
 
 #![allow(clippy::inline_always)]
 
+use crate::Moment;
 use crate::math::{erf, exp, log1p, sigmoid, tanh};
 
 /// An activation function of one number.
@@ -21,6 +22,7 @@ pub enum Activation {
     Selu,
     Gelu,
     Silu,
+    Mish,
     Softplus,
     Dendritic,
 }
@@ -65,6 +67,10 @@ impl Activation {
             Self::Silu => each(z, a, d, |z| {
                 let s = sigmoid(z);
                 (z * s, s * (1.0 + z * (1.0 - s)))
+            }),
+            Self::Mish => each(z, a, d, |z| {
+                let t = tanh(z.max(0.0) + log1p(exp(-z.abs())));
+                (z * t, t + z * sigmoid(z) * (1.0 - t * t))
             }),
             Self::Softplus => each(z, a, d, |z| (z.max(0.0) + log1p(exp(-z.abs())), sigmoid(z))),
             Self::Dendritic => each(z, a, d, |z| {
@@ -173,7 +179,7 @@ pub enum Rule {
         /// Whether the momentum is Nesterov's.
         nesterov: bool,
     },
-    /// Adam; β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+    /// Adam; ε = 1e-8.
     Adam,
     /// Adam with decoupled decay.
     AdamW,
@@ -190,17 +196,21 @@ pub enum Rule {
 
 /// One step of a rule.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
+pub(crate) struct Step {
     rate: f64,
+    /// The part of the decay that is used.
+    decay: f64,
+    /// The part of the dropout that is used.
+    pub(crate) dropout: f64,
     first: bool,
+    betas: (f32, f32),
     /// 1 − β₁ᵗ and 1 − β₂ᵗ of Adam.
     corrections: (f32, f32),
 }
 
-const BETA: (f32, f32) = (0.9, 0.999);
 const EPSILON: f32 = 1e-8;
 
-impl Moment {
+impl Step {
     #[inline(always)]
     pub(crate) fn rate(self) -> f32 {
         self.rate as f32
@@ -217,19 +227,20 @@ impl Moment {
 }
 
 impl Rule {
-    /// Step `step`, from 1, with learning rate `rate`.
-    pub(crate) fn at(self, step: i32, rate: f64) -> Moment {
+    /// Step `step`, from 1.
+    pub(crate) fn at(self, step: i32, moment: Moment, betas: [f32; 2]) -> Step {
         // Not computed where it is not needed, as a compiler would that sees no harm in it.
         #[cold]
         #[inline(never)]
-        fn corrections(step: i32) -> (f32, f32) {
-            (1.0 - BETA.0.powi(step), 1.0 - BETA.1.powi(step))
+        fn corrections(step: i32, betas: [f32; 2]) -> (f32, f32) {
+            (1.0 - betas[0].powi(step), 1.0 - betas[1].powi(step))
         }
         let corrections = match self {
-            Self::Adam | Self::AdamW => corrections(step),
+            Self::Adam | Self::AdamW => corrections(step, betas),
             _ => (1.0, 1.0),
         };
-        Moment { rate, first: step == 1, corrections }
+        let Moment { rate, decay, dropout } = moment;
+        Step { rate, decay, dropout, first: step == 1, betas: (betas[0], betas[1]), corrections }
     }
 
     /// How many numbers are remembered for each weight.
@@ -247,12 +258,22 @@ impl Rule {
         matches!(self, Self::AdamW | Self::Lion)
     }
 
-    /// Moves the weights `w` by their gradients `g`; `s` and `t` are what the rule remembers.
+    /// Moves the weights `w` by their gradients `g`, with a factor of the learning rate and a decay; `s` and `t` are what the rule
+    /// remembers.
     #[inline(always)]
-    pub(crate) fn apply(self, now: Moment, decay: f32, w: &mut [f32], g: &[f32], s: &mut [f32], t: &mut [f32]) {
-        let rate = now.rate as f32;
-        let decay_coupled = if self.decay_is_decoupled() { 0.0 } else { decay };
-        let keep = (1.0 - now.rate * f64::from(decay)) as f32;
+    pub(crate) fn apply(
+        self,
+        now: Step,
+        (factor, decay): (f64, f64),
+        w: &mut [f32],
+        g: &[f32],
+        s: &mut [f32],
+        t: &mut [f32],
+    ) {
+        let rate = (now.rate * factor) as f32;
+        let beta = now.betas;
+        let decay_coupled = if self.decay_is_decoupled() { 0.0 } else { decay as f32 };
+        let keep = (1.0 - now.rate * factor * f64::from((decay * now.decay) as f32)) as f32;
         let gradient = |w: f32, g: f32| w * decay_coupled + g;
         match self {
             Self::Sgd { momentum: 0.0, .. } if decay_coupled == 0.0 => {
@@ -278,16 +299,16 @@ impl Rule {
                 let epsilon = EPSILON * correct;
                 for (((w, g), m), v) in w.iter_mut().zip(g).zip(s).zip(t) {
                     let g = gradient(*w, *g);
-                    *m = *m * BETA.0 + g * (1.0 - BETA.0);
-                    *v = *v * BETA.1 + g * g * (1.0 - BETA.1);
+                    *m = *m * beta.0 + g * (1.0 - beta.0);
+                    *v = *v * beta.1 + g * g * (1.0 - beta.1);
                     *w -= *m * factor / (v.sqrt() + epsilon) * rate;
                 }
             }
             Self::AdamW => {
                 let corrections = now.corrections;
                 for (((w, g), m), v) in w.iter_mut().zip(g).zip(s).zip(t) {
-                    *m = *m * BETA.0 + g * (1.0 - BETA.0);
-                    *v = *v * BETA.1 + g * g * (1.0 - BETA.1);
+                    *m = *m * beta.0 + g * (1.0 - beta.0);
+                    *v = *v * beta.1 + g * g * (1.0 - beta.1);
                     let step = *m / corrections.0 / ((*v / corrections.1).sqrt() + EPSILON);
                     *w = *w * keep - step * rate;
                 }

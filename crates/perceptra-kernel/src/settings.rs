@@ -30,9 +30,13 @@ pub struct Settings {
     pub dropout: f64,
     /// Seed of the dropout.
     pub seed: u64,
-    /// Weight decay, as the rule has it. Of weights, as the penalties; not of biases.
-    pub decay: f64,
-    /// λ of λΣ|w|.
+    /// β₁ and β₂ of Adam and AdamW.
+    pub betas: [f32; 2],
+    /// By what learning rates of weights and of biases are multiplied.
+    pub rates: [f64; 2],
+    /// Decay of weights and of biases, as the rule has it.
+    pub decay: [f64; 2],
+    /// λ of λΣ|w|, of weights, as the other penalty.
     pub l1: f64,
     /// λ of ½λΣw².
     pub l2: f64,
@@ -47,8 +51,26 @@ impl Settings {
     #[inline(always)]
     pub(crate) fn is_plain_descent(&self) -> bool {
         self.rule == Rule::Sgd { momentum: 0.0, nesterov: false }
-            && (self.decay, self.l1, self.l2) == (0.0, 0.0, 0.0)
+            && (self.decay, self.rates, self.l1, self.l2) == ([0.0; 2], [1.0; 2], 0.0, 0.0)
             && self.clip_value.is_none()
+    }
+}
+
+/// What changes from step to step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment {
+    /// The learning rate.
+    pub rate: f64,
+    /// The part of the decay that is used; 1 for rules whose decay joins the gradient.
+    pub decay: f64,
+    /// The part of the dropout that is used.
+    pub dropout: f64,
+}
+
+impl From<f64> for Moment {
+    /// This learning rate, with all decay and dropout.
+    fn from(rate: f64) -> Self {
+        Self { rate, decay: 1.0, dropout: 1.0 }
     }
 }
 

@@ -59,7 +59,9 @@ fn steps_allocate_nothing() {
                 batch: 64,
                 dropout,
                 seed: 0,
-                decay: 0.01,
+                betas: [0.9, 0.999],
+                rates: [1.0; 2],
+                decay: [0.01, 0.0],
                 l1: 0.0,
                 l2: 0.0,
                 clip_value: None,
@@ -69,7 +71,7 @@ fn steps_allocate_nothing() {
             let order: Vec<u32> = (0..rows as u32).collect();
             let mut count = |steps: usize, epoch: u32| {
                 let before = ALLOCATIONS.load(Ordering::Relaxed);
-                let totals = trainer.epoch(&data, &order[..64 * steps], epoch, &|_| 0.001, None);
+                let totals = trainer.epoch(&data, &order[..64 * steps], epoch, &|_| 0.001.into(), None);
                 assert_eq!(totals.steps, steps);
                 ALLOCATIONS.load(Ordering::Relaxed) - before
             };

@@ -2,7 +2,9 @@
 //!
 //! Tensors, all 32-bit floats: `layers.N.weight` [inputs, outputs] and `layers.N.bias` [outputs] of each dense layer; with
 //! batch normalisation also `layers.N.norm.gamma`, `.beta`, `.mean` and `.variance`, with layer normalisation the first
-//! two, each [outputs]. The metadata entry `perceptra` is JSON: `format`, `checksum` (CRC-32 of this JSON with an empty
+//! two, each [outputs]. Further parts have `embedding...`, `input_scale` [1, inputs], `layers.N.mix` [1, outputs],
+//! `layers.N.factors.in` [members, inputs] and `layers.N.factors.out` [members, outputs]; of several members the biases are
+//! [members·outputs], and the weights of the output layer [members·inputs, outputs]. The metadata entry `perceptra` is JSON: `format`, `checksum` (CRC-32 of this JSON with an empty
 //! checksum, then of all tensors' bytes in order of their names), `version` of the program, and what
 //! [`Model`] says of itself. Nothing in it is executed.
 //!
@@ -22,7 +24,7 @@ use std::path::Path;
 
 use burn::module::{Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
-use perceptra_nn::{FeedForward, Initializer};
+use perceptra_nn::{FeedForward, FeedForwardConfig, Initializer};
 use perceptra_train::{Engine, TrainError, TrainState, write_atomic};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -123,8 +125,8 @@ impl Model {
     /// The model, or a checkpoint of its run, as the bytes of its file.
     pub(crate) fn bytes(&self, resume: Option<(Resume, &TrainState)>) -> Result<Vec<u8>, ModelError> {
         let mut all: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
-        for (k, member) in self.members().enumerate() {
-            for (name, (shape, values)) in tensors(member.network)? {
+        for (k, (_, model)) in self.parts().enumerate() {
+            for (name, (shape, values)) in tensors(&model.network, &model.about.network)? {
                 let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
                 all.insert(prefix(k) + &name, (Dtype::F32, shape, bytes));
             }
@@ -274,7 +276,7 @@ fn looks_like(bytes: &[u8]) -> Option<&'static str> {
 type Values = (Vec<usize>, Vec<f32>);
 
 /// Every tensor of a network by name.
-fn tensors(network: &FeedForward) -> Result<Vec<(String, Values)>, ModelError> {
+fn tensors(network: &FeedForward, config: &FeedForwardConfig) -> Result<Vec<(String, Values)>, ModelError> {
     fn values<const D: usize>(tensor: Tensor<D>) -> Result<Values, ModelError> {
         let shape = tensor.dims().to_vec();
         let values = tensor.try_into_vec_as().map_err(|e| TrainError::Device(e.to_string()))?;
@@ -303,7 +305,17 @@ fn tensors(network: &FeedForward) -> Result<Vec<(String, Values)>, ModelError> {
             }
         }
     }
+    let mut network = network.clone();
+    for ((_, param), name) in network.parts_mut().into_iter().zip(part_names(config)) {
+        all.push((name, values(param.val())?));
+    }
     Ok(all)
+}
+
+/// The names of the tensors of further parts, in their order.
+fn part_names(config: &FeedForwardConfig) -> impl Iterator<Item = String> {
+    let part = |name: &str| name.ends_with(".mix") || name.contains(".factors.") || !name.starts_with("layers.");
+    config.tensors().into_iter().map(|(name, ..)| name).filter(move |name| part(name))
 }
 
 /// What the names of the tensors of a member begin with.
@@ -364,7 +376,7 @@ fn expected(
         return Err("its temperature or its residuals are out of range".to_owned());
     }
     let mut names = BTreeSet::new();
-    for (name, shape) in expected_shapes(config) {
+    for (name, shape, _) in config.tensors() {
         let name = format!("{prefix}{name}");
         let Some(view) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
         if view.dtype() != Dtype::F32 || view.shape() != shape.as_slice() {
@@ -416,27 +428,9 @@ fn network(
             norm.beta = Some(Param::from_data(data(format!("layers.{i}.norm.beta"))?, device));
         }
     }
-    Ok(burn::module::Module::valid(&network))
-}
-
-/// The tensors of a network and their shapes.
-fn expected_shapes(config: &perceptra_nn::FeedForwardConfig) -> BTreeMap<String, Vec<usize>> {
-    use perceptra_nn::Norm;
-    let mut shapes = BTreeMap::new();
-    for (i, (inputs, outputs)) in config.shapes().into_iter().enumerate() {
-        shapes.insert(format!("layers.{i}.weight"), vec![inputs, outputs]);
-        if config.bias {
-            shapes.insert(format!("layers.{i}.bias"), vec![outputs]);
-        }
-        let parts: &[&str] = match config.norm {
-            _ if i == config.hidden.len() => &[],
-            Norm::None => &[],
-            Norm::Layer => &["gamma", "beta"],
-            Norm::Batch => &["gamma", "beta", "mean", "variance"],
-        };
-        for part in parts {
-            shapes.insert(format!("layers.{i}.norm.{part}"), vec![outputs]);
-        }
+    let names: Vec<String> = part_names(config).collect();
+    for ((_, param), name) in network.parts_mut().into_iter().zip(names) {
+        *param = Param::from_data(data(name)?, device);
     }
-    shapes
+    Ok(burn::module::Module::valid(&network))
 }

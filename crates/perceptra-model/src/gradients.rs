@@ -6,7 +6,7 @@ use perceptra_nn::FeedForward;
 use perceptra_train::{GradientCheck, TrainConfig};
 
 use crate::encoded::Encoded;
-use crate::train::{fitting_loss, network_config};
+use crate::train::{build_network, fitting_loss};
 use crate::{ModelError, Parts, RunConfig, Tables};
 
 /// Checks the gradients of the network that `run` describes, with its first weights, on up to `rows` of its training rows, evenly
@@ -38,7 +38,7 @@ pub fn check_gradients(
     let every = train.rows().div_ceil(rows).max(1);
     let sample: Vec<u32> = (0..train.rows() as u32).step_by(every).collect();
     let (sample, _) = Encoded::of(&train.take(&sample), &encoder, &schema)?;
-    let network = network_config(run, &schema, &encoder)?.init(device)?;
+    let (_, network) = build_network(run, &schema, &encoder, &sample.inputs, device)?;
     let config = TrainConfig { loss: Some(loss), ..run.train.clone() };
     let check = perceptra_train::check_gradients(&network, &sample.dataset(&[], device)?, &config, most)?;
     Ok((network, check))

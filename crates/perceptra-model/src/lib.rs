@@ -31,6 +31,7 @@ mod file;
 mod gradients;
 mod importance;
 mod model;
+mod preset;
 mod run;
 mod stream;
 mod train;
@@ -42,8 +43,9 @@ pub use error::ModelError;
 pub use gradients::check_gradients;
 pub use importance::{Explanation, Importance, ImportanceOptions};
 pub use model::{MetricValues, Metrics, Model, Predictions};
+pub use preset::Preset;
 pub use run::{
-    DataConfig, Ensemble, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions, Tables,
+    DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions, Tables,
 };
 pub use stream::Streamed;
 pub use train::{Parts, Stage, Trained, resume, train, train_many, train_stage};

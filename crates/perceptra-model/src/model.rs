@@ -196,6 +196,7 @@ impl Model {
             None => {
                 let mut values = Matrix { rows, columns, values: outputs };
                 encoder.decode(&mut values);
+                encoder.clamp(&mut values);
                 values
             }
         };

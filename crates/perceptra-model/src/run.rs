@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use perceptra_data::{EncoderOptions, ReadOptions, SchemaOptions, SplitOptions, Table, nearest};
-use perceptra_nn::{Activation, FeedForwardConfig, Hidden, Initializer, Norm};
+use perceptra_data::{EncoderOptions, InputKind, Matrix, ReadOptions, SchemaOptions, SplitOptions, Table, Task, nearest};
+use perceptra_nn::{Activation, Column, EmbeddingConfig, FeedForwardConfig, Hidden, Initializer, Norm, NumberEmbedding, Parts};
 use perceptra_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointConfig, ModelError, Streamed};
+use crate::{CheckpointConfig, ModelError, Preset, Streamed};
 
 /// A run, completely: data, encoder, network, training, device, output.
 ///
@@ -36,6 +36,9 @@ pub struct RunConfig {
     /// Version of the program that wrote the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Where settings come from that are not given: see [`RunConfig::over`]. Training does not look at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
     /// The table and the meaning of its columns.
     pub data: DataConfig,
     /// Parts of the table.
@@ -220,6 +223,27 @@ pub struct NetworkConfig {
     pub dropout: f64,
     /// Normalisation of hidden layers.
     pub norm: Norm,
+    /// What becomes of numbers before the first layer.
+    pub embedding: EmbeddingKind,
+    /// Numbers that an embedded number becomes; by default 4 for `periodic`, 16 for `piecewise-linear`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_width: Option<usize>,
+    /// Cosines of each number of a periodic embedding.
+    pub frequencies: usize,
+    /// Standard deviation of the frequencies of a periodic embedding to begin with.
+    pub frequency_scale: f64,
+    /// Bins of each number of a piecewise-linear embedding, of about as many training rows each.
+    pub bins: usize,
+    /// Numbers that an embedded category becomes, see [`EncoderOptions::embed_above`].
+    pub category_width: usize,
+    /// Whether inputs have learned factors.
+    pub input_scale: bool,
+    /// Whether the activations of hidden units are parametric.
+    pub parametric: bool,
+    /// Whether weights are in the neural-tangent-kernel parametrisation.
+    pub ntk: bool,
+    /// Networks in one that share most of their weights (TabM).
+    pub members: usize,
     /// Networks of the model, which differ in their seeds; their predictions are averaged.
     pub ensemble: usize,
 }
@@ -234,9 +258,32 @@ impl Default for NetworkConfig {
             bias: true,
             dropout: 0.1,
             norm: Norm::None,
+            embedding: EmbeddingKind::None,
+            embedding_width: None,
+            frequencies: 16,
+            frequency_scale: 0.1,
+            bins: 48,
+            category_width: 8,
+            input_scale: false,
+            parametric: false,
+            ntk: false,
+            members: 1,
             ensemble: 1,
         }
     }
+}
+
+/// What becomes of numbers before the first layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbeddingKind {
+    /// They go on as they are.
+    #[default]
+    None,
+    /// Learned cosines of each, and itself: [`NumberEmbedding::Periodic`].
+    Periodic,
+    /// A line that is bent at quantiles of the training rows: [`NumberEmbedding::PiecewiseLinear`].
+    PiecewiseLinear,
 }
 
 /// One activation for all layers, or a list.
@@ -307,6 +354,29 @@ impl RunConfig {
             });
         }
         Ok(run)
+    }
+
+    /// The settings of a run file over those of a preset, which depend on the task.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunConfig::from_toml`].
+    pub fn over(preset: Preset, task: Task, name: &str, text: &str) -> Result<Self, ModelError> {
+        fn merge(base: &mut toml::Table, over: toml::Table) {
+            for (key, value) in over {
+                match (base.get_mut(&key), value) {
+                    (Some(toml::Value::Table(base)), toml::Value::Table(over)) => merge(base, over),
+                    (_, value) => {
+                        base.insert(key, value);
+                    }
+                }
+            }
+        }
+        Self::from_toml(name, text)?;
+        let mut all = toml::Table::try_from(preset.run(task)).unwrap_or_default();
+        merge(&mut all, text.parse().unwrap_or_default());
+        let run: Self = all.try_into().map_err(|e| run_file_error(name, &e))?;
+        Ok(Self { preset: None, ..run })
     }
 
     /// Reads a run from a TOML file.
@@ -386,6 +456,20 @@ impl RunConfig {
                 problems.push(format!("{key} is 0, it must be at least 1"));
             }
         }
+        let network = &self.network;
+        for (key, value) in [
+            ("frequencies", network.frequencies),
+            ("bins", network.bins),
+            ("category_width", network.category_width),
+            ("members", network.members),
+        ] {
+            if value == 0 {
+                problems.push(format!("{key} is 0, it must be at least 1"));
+            }
+        }
+        if let Err(problem) = self.number_embedding(Vec::new()) {
+            problems.push(problem);
+        }
         if self.network.ensemble > 1 && self.checkpoint.folder.is_some() {
             problems.push("ensemble is more than 1, and checkpoints are of one network: leave one of them out".into());
         }
@@ -421,7 +505,72 @@ impl RunConfig {
             .with_bias(network.bias)
             .with_dropout(network.dropout)
             .with_norm(network.norm)
+            .with_parts(self.parts(None))
             .with_seed(self.train.seed))
+    }
+
+    /// Further parts of the network, none if it has none.
+    fn parts(&self, embedding: Option<EmbeddingConfig>) -> Option<Parts> {
+        let NetworkConfig { input_scale, parametric, ntk, members, .. } = self.network;
+        Some(Parts { embedding, input_scale, parametric, ntk, members }).filter(|parts| *parts != Parts::default())
+    }
+
+    /// What becomes of numbers, with the edges of their bins.
+    fn number_embedding(&self, edges: Vec<Vec<f32>>) -> Result<NumberEmbedding, String> {
+        let network = &self.network;
+        let width = |usual: usize, least: usize| match network.embedding_width.unwrap_or(usual) {
+            width if width < least => Err(format!("embedding_width is {width}, it must be at least {least}")),
+            width => Ok(width),
+        };
+        let sigma = network.frequency_scale;
+        Ok(match network.embedding {
+            EmbeddingKind::None => NumberEmbedding::None,
+            EmbeddingKind::Periodic if !(sigma > 0.0 && sigma.is_finite()) => {
+                return Err(format!("frequency_scale is {sigma}, it must be above 0"));
+            }
+            EmbeddingKind::Periodic => {
+                NumberEmbedding::Periodic { frequencies: network.frequencies, sigma, width: width(4, 2)? }
+            }
+            EmbeddingKind::PiecewiseLinear => NumberEmbedding::PiecewiseLinear { edges, width: width(16, 1)? },
+        })
+    }
+
+    /// As [`RunConfig::feed_forward`], with the embedding for these columns, whose bins suit these rows.
+    pub(crate) fn feed_forward_for(
+        &self,
+        kinds: &[InputKind],
+        rows: &Matrix,
+        outputs: usize,
+        output: Activation,
+    ) -> Result<FeedForwardConfig, String> {
+        let config = self.feed_forward(kinds.len(), outputs, output)?;
+        let embedded = |kind: &InputKind| match kind {
+            InputKind::Number => self.network.embedding != EmbeddingKind::None,
+            InputKind::Category(_) => true,
+            InputKind::Code => false,
+        };
+        if !kinds.iter().any(embedded) {
+            return Ok(config);
+        }
+        let bent = self.network.embedding == EmbeddingKind::PiecewiseLinear;
+        let mut edges = Vec::new();
+        let column = |(i, kind): (usize, &InputKind)| match kind {
+            InputKind::Number if bent => match bins(rows, i, self.network.bins) {
+                // A number that never changes says nothing, and has no bins.
+                own if own.len() < 2 => Column::Plain,
+                own => {
+                    edges.push(own);
+                    Column::Number
+                }
+            },
+            InputKind::Number => Column::Number,
+            InputKind::Code => Column::Plain,
+            InputKind::Category(n) => Column::Category(*n),
+        };
+        let columns = kinds.iter().enumerate().map(column).collect();
+        let numbers = self.number_embedding(edges)?;
+        let embedding = EmbeddingConfig { columns, numbers, category_width: self.network.category_width };
+        Ok(config.with_parts(self.parts(Some(embedding))))
     }
 
     /// Reads the run's tables; a streamed one is read twice, and only a part of it is kept.
@@ -503,6 +652,23 @@ fn run_file_error(name: &str, error: &toml::de::Error) -> ModelError {
         nearest(unknown, known)
     });
     ModelError::RunFile { name: name.to_owned(), message: message.trim_end().to_owned(), nearest: nearest_key }
+}
+
+/// The edges of about `bins` bins of equally many rows, of a column: its quantiles, each once.
+fn bins(rows: &Matrix, column: usize, bins: usize) -> Vec<f32> {
+    let mut values: Vec<f32> = rows.values.iter().skip(column).step_by(rows.columns.max(1)).copied().collect();
+    values.sort_by(f32::total_cmp);
+    let Some(last) = values.len().checked_sub(1) else { return Vec::new() };
+    let bins = bins.min(last.max(1));
+    let quantile = |i: usize| {
+        let place = i as f64 / bins as f64 * last as f64;
+        let (low, part) = (place as usize, place.fract());
+        let (a, b) = (f64::from(values[low]), f64::from(values[(low + 1).min(last)]));
+        (a + part * (b - a)) as f32
+    };
+    let mut edges: Vec<f32> = (0..=bins).map(quantile).collect();
+    edges.dedup();
+    edges
 }
 
 /// Whether version `a` comes after version `b`, by their numbers.

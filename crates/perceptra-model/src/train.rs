@@ -2,9 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use burn::tensor::Device;
-use perceptra_data::{DataError, EncodeReport, Encoder, Schema, Split, Table, Task, strata, target_numbers};
-use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Loss};
+use burn::tensor::{Device, Tensor, TensorData};
+use perceptra_data::{DataError, EncodeReport, Encoder, Matrix, Schema, Split, Table, Task, strata, target_numbers};
+use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Initializer, Loss};
 use perceptra_train::{
     ClassWeights, Control, Dataset, Event, Fitted, History, Member, Metric, Observer, Quiet, StopReason, TrainConfig,
     TrainError, TrainState, fit, fit_blocks, fit_many, parallel, resume_blocks,
@@ -286,8 +286,7 @@ impl Prepared {
         let (train_rows, report) = Encoded::of(&train_table, &encoder, &schema)?;
         let validation_rows =
             validation.as_ref().map(|t| Encoded::of(t, &encoder, &schema)).transpose()?.map(|(rows, _)| rows);
-        let network_config = network_config(run, &schema, &encoder)?;
-        let network = network_config.init(device)?;
+        let (network_config, network) = build_network(run, &schema, &encoder, &train_rows.inputs, device)?;
         let units: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
         let training = TrainConfig { loss: Some(loss), ..run.train.clone() };
         let rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
@@ -353,18 +352,31 @@ fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
     Ok(same(&outputs, model.encoder().outputs()) && !same(&inputs.values, inputs.columns))
 }
 
-/// The network for what the encoder makes.
-pub(crate) fn network_config(
+/// The most rows that a data-driven initializer looks at.
+const SEEN: usize = 10_000;
+
+/// The network for what the encoder makes, with its first weights; `rows` are those that train.
+pub(crate) fn build_network(
     run: &RunConfig,
     schema: &Schema,
     encoder: &Encoder,
-) -> Result<FeedForwardConfig, ModelError> {
+    rows: &Matrix,
+    device: &Device,
+) -> Result<(FeedForwardConfig, FeedForward), ModelError> {
     let output = match schema.task {
         Task::Regression => Activation::Identity,
         Task::Binary if encoder.outputs() == 1 => Activation::Sigmoid,
         _ => Activation::Softmax,
     };
-    run.feed_forward(encoder.width(), encoder.outputs(), output).map_err(|problem| ModelError::Settings(vec![problem]))
+    let config = run.feed_forward_for(&encoder.kinds(), rows, encoder.outputs(), output);
+    let config = config.map_err(|problem| ModelError::Settings(vec![problem]))?;
+    let mut network = config.init(device)?;
+    if config.initializer == Initializer::DataDriven && rows.rows > 0 {
+        let n = rows.rows.min(SEEN);
+        let seen = TensorData::new(rows.values[..n * rows.columns].to_vec(), [n, rows.columns]);
+        network = network.fit_to(Tensor::from_data(seen, device), run.train.seed);
+    }
+    Ok((config, network))
 }
 
 /// The rows of a run, by what they are for.

@@ -32,6 +32,8 @@ pub enum Activation {
     Gelu,
     /// x·sigmoid(x), also called swish (Elfwing, Uchibe, Doya, 2017)
     Silu,
+    /// x·tanh(ln(1 + eˣ)) (Misra, 2019)
+    Mish,
     /// ln(1 + eˣ)
     Softplus,
     /// e^(−x/0.3) where x ≥ 0, else 0: the calcium spike of a human dendrite, largest at its threshold and smaller beyond
@@ -43,7 +45,7 @@ pub enum Activation {
 
 impl Activation {
     /// Every activation, in the order of this page.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Identity,
         Self::Step,
         Self::Sign,
@@ -55,6 +57,7 @@ impl Activation {
         Self::Selu,
         Self::Gelu,
         Self::Silu,
+        Self::Mish,
         Self::Softplus,
         Self::Dendritic,
         Self::Softmax,
@@ -74,6 +77,7 @@ impl Activation {
             Self::Selu => "selu",
             Self::Gelu => "gelu",
             Self::Silu => "silu",
+            Self::Mish => "mish",
             Self::Softplus => "softplus",
             Self::Dendritic => "dendritic",
             Self::Softmax => "softmax",
@@ -106,6 +110,7 @@ impl Activation {
             // Burn's own has, on its ndarray backend, the gradient of an approximation, 0.0006 away.
             Self::Gelu => ((x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0) * x * 0.5,
             Self::Silu => activation::silu(x),
+            Self::Mish => x.clone() * activation::tanh(Self::Softplus.forward(x)),
             // ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|) does not overflow; ½(x + |x|) has the right gradient at 0 too.
             Self::Softplus => {
                 let size = x.clone().abs();
@@ -138,7 +143,7 @@ mod tests {
     #[test]
     fn values_are_those_of_the_formulas() {
         let x = [-30.0, -1.0, 0.0, 0.5, 2.0, 30.0];
-        let table: [(Activation, [f32; 6]); 13] = [
+        let table: [(Activation, [f32; 6]); 14] = [
             (Activation::Identity, x),
             (Activation::Step, [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]),
             (Activation::Sign, [-1.0, -1.0, 0.0, 1.0, 1.0, 1.0]),
@@ -150,6 +155,7 @@ mod tests {
             (Activation::Selu, [-1.758_099_3, -1.111_330_7, 0.0, 0.525_350_5, 2.101_402, 31.521_029]),
             (Activation::Gelu, [0.0, -0.158_655_25, 0.0, 0.345_731_23, 1.954_499_7, 30.0]),
             (Activation::Silu, [-2.807_287e-12, -0.268_941_43, 0.0, 0.311_229_67, 1.761_594_2, 30.0]),
+            (Activation::Mish, [-2.807_286_9e-12, -0.3034015, 0.0, 0.3752452, 1.943959, 30.0]),
             (Activation::Softplus, [9.357_623e-14, 0.313_261_7, std::f32::consts::LN_2, 0.974_077, 2.126_928, 30.0]),
             (Activation::Dendritic, [0.0, 0.0, 1.0, 0.188_875_6, 1.272_633_8e-3, 0.0]),
         ];

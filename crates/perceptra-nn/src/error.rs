@@ -42,6 +42,18 @@ pub enum NetworkError {
         /// In what they differ.
         what: String,
     },
+    /// An embedding that cannot be built.
+    #[error("the embedding is wrong: {what}")]
+    Embedding {
+        /// What is wrong.
+        what: String,
+    },
+    /// Parts that do not go together.
+    #[error("{what}")]
+    Clash {
+        /// Which parts.
+        what: String,
+    },
     /// More weights than one tensor can address.
     #[error("the network would have {parameters} parameters, more than the {limit} that fit")]
     TooLarge {

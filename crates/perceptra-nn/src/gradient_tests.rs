@@ -26,6 +26,7 @@ fn activate(f: Activation, x: f64) -> f64 {
         }
         Activation::Selu => 1.050_700_987_355_480_5 * if x >= 0.0 { x } else { 1.673_263_242_354_377_2 * x.exp_m1() },
         Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::Mish => x * x.exp().ln_1p().tanh(),
         Activation::Softplus => x.exp().ln_1p(),
         Activation::Identity => x,
         other => unreachable!("{other} is not smooth enough for differences"),
@@ -104,7 +105,7 @@ proptest! {
         rows in 1usize..6,
         activation in prop::sample::select(vec![
             Activation::Sigmoid, Activation::Tanh, Activation::Elu, Activation::Selu, Activation::Silu,
-            Activation::Softplus, Activation::Identity,
+            Activation::Softplus, Activation::Identity, Activation::Mish,
         ]),
         loss in prop::sample::select(vec![
             Loss::MeanSquared, Loss::HalfSumSquared, Loss::MeanAbsolute, Loss::Huber { delta: 0.7 },

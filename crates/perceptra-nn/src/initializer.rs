@@ -25,6 +25,12 @@ pub enum Initializer {
     LecunUniform,
     /// U(−√(1/n), √(1/n)), biases too: what PyTorch's `Linear` does
     Torch,
+    /// N(0, 1/n), biases N(0, 1), the output layer 0: what RealMLP-TD-S begins with (Holzmüller, Grinsztajn, Steinwart, 2024)
+    LecunNormal,
+    /// N(0, 1/n), then, layer by layer, so scaled that each unit's sum has variance 1 over training rows; biases so that each
+    /// unit's sum is 0 at a random point between five training rows ("std" and "he+5": Steinwart, 2019; Holzmüller, Grinsztajn,
+    /// Steinwart, 2024). Needs the rows: see [`FeedForward::fit_to`](crate::FeedForward::fit_to).
+    DataDriven,
     /// All 0: only for networks without a hidden layer, others do not learn from it
     Zeros,
 }
@@ -62,6 +68,11 @@ impl Initializer {
                 uniform(0, &mut weights, (1.0 / n).sqrt());
                 uniform(1, &mut biases, (1.0 / n).sqrt());
             }
+            Self::LecunNormal => {
+                normal(&mut weights, (1.0 / n).sqrt());
+                stream.fill_normal(1, &mut biases);
+            }
+            Self::DataDriven => normal(&mut weights, (1.0 / n).sqrt()),
             Self::Zeros => {}
         }
         (weights, biases)
@@ -69,9 +80,12 @@ impl Initializer {
 
     fn suiting(activation: Activation) -> Self {
         match activation {
-            Activation::Relu | Activation::LeakyRelu | Activation::Elu | Activation::Gelu | Activation::Silu => {
-                Self::KaimingUniform
-            }
+            Activation::Relu
+            | Activation::LeakyRelu
+            | Activation::Elu
+            | Activation::Gelu
+            | Activation::Silu
+            | Activation::Mish => Self::KaimingUniform,
             Activation::Selu => Self::LecunUniform,
             _ => Self::XavierUniform,
         }
@@ -93,6 +107,8 @@ mod tests {
             (Initializer::XavierNormal, 2.0 / 96.0, None),
             (Initializer::LecunUniform, 1.0 / 64.0, Some(3.0 / 64.0)),
             (Initializer::Torch, 1.0 / 192.0, Some(1.0 / 64.0)),
+            (Initializer::LecunNormal, 1.0 / 64.0, None),
+            (Initializer::DataDriven, 1.0 / 64.0, None),
         ];
         for (initializer, variance, bound) in table {
             let stream = Stream::new(1, Purpose::Init(0), 0);
@@ -102,7 +118,7 @@ mod tests {
             if let Some(bound) = bound {
                 assert!(weights.iter().all(|&w| f64::from(w).abs() <= bound.sqrt() * 1.000_001));
             }
-            assert_eq!(biases.iter().all(|&b| b == 0.0), initializer != Initializer::Torch);
+            assert_eq!(biases.iter().all(|&b| b == 0.0), !matches!(initializer, Initializer::Torch | Initializer::LecunNormal));
         }
     }
 }

@@ -19,6 +19,7 @@
 //! weights; a [`Population`] is many of them at once. A [`Loss`] compares its outputs with targets, row by row.
 
 mod activation;
+mod embedding;
 mod error;
 mod feed_forward;
 mod initializer;
@@ -28,8 +29,9 @@ mod neuron;
 mod population;
 
 pub use activation::Activation;
+pub use embedding::{Column, Embedding, EmbeddingConfig, NumberEmbedding};
 pub use error::NetworkError;
-pub use feed_forward::{DropoutDraw, FeedForward, FeedForwardConfig, Hidden, Layer, Norm};
+pub use feed_forward::{DropoutDraw, FeedForward, FeedForwardConfig, Group, Hidden, Layer, Norm, Parts};
 pub use initializer::Initializer;
 pub use loss::{Loss, class_weights};
 pub use membrane::HodgkinHuxley;

@@ -65,13 +65,14 @@ impl Population {
         if networks.iter().any(|n| n.layers.len() != first.layers.len()) {
             return differ("they have different depths");
         }
+        if networks.iter().any(|n| !n.is_plain()) {
+            return differ("they have more than dense layers");
+        }
         let mut layers = Vec::new();
         let mut widths = vec![Vec::new(); networks.len()];
         for l in 0..first.layers.len() {
             let of: Vec<&Layer> = networks.iter().map(|n| &n.layers[l]).collect();
-            if of.iter().any(|layer| layer.batch_norm.is_some() || layer.layer_norm.is_some()) {
-                return differ("they have normalisation layers");
-            }
+
             if of.iter().any(|layer| layer.activation != of[0].activation) {
                 return differ("they have different activations");
             }
@@ -120,10 +121,9 @@ impl Population {
             let weight = Param::from_tensor(of(layer.weight.val(), inputs));
             let bias = layer.bias.as_ref().map(|b| Param::from_tensor(of(b.val(), 1).reshape([outputs])));
             inputs = outputs;
-            let linear = Linear { weight, bias };
-            Layer { linear, batch_norm: None, layer_norm: None, activation: layer.activation }
+            Layer::new(Linear { weight, bias }, layer.activation)
         });
-        FeedForward { layers: layers.collect(), dropout: self.dropout[member] }
+        FeedForward::new(layers.collect(), self.dropout[member])
     }
 
     /// Some of the networks, in this order.
@@ -292,7 +292,7 @@ mod tests {
             let x = Tensor::<3>::random([3, 6, 4], Distribution::Normal(0.0, 1.0), &device);
             let y = values(together.forward(x.clone()));
             let rows: [u32; 6] = [4, 8, 1, 0, 2, 9];
-            let draw = |k: usize| DropoutDraw { seed: k as u64, epoch: 3, rows: &rows };
+            let draw = |k: usize| DropoutDraw { seed: k as u64, epoch: 3, rows: &rows, part: 1.0 };
             let dropped = values(together.forward_dropout(x.clone(), &[draw(0), draw(1), draw(2)]));
             let some = together.select(&[2, 0]);
             for (k, network) in alone.iter().enumerate() {

@@ -29,6 +29,12 @@ pub enum Purpose {
     Pieces,
     /// The points of a search.
     Search,
+    /// Initial tensors of embeddings.
+    Embedding,
+    /// Initial scales of the members of a batch ensemble.
+    Members,
+    /// Rows by which the biases of the layer with this index begin.
+    Biases(u16),
 }
 
 impl Purpose {
@@ -41,6 +47,9 @@ impl Purpose {
             Self::Data => 5 << 16,
             Self::Pieces => 6 << 16,
             Self::Search => 7 << 16,
+            Self::Embedding => 8 << 16,
+            Self::Members => 9 << 16,
+            Self::Biases(layer) => 10 << 16 | u32::from(layer),
         }
     }
 }

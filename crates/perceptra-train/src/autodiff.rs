@@ -1,12 +1,14 @@
 //! The engine that is the definition of what is right: Burn's autodiff, for any network on any device.
 
+use std::sync::Arc;
+
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::{GradientsParams, OptimizerRecord};
 use burn::tensor::{Bytes, Int, Tensor, TensorData};
 use perceptra_nn::{DropoutDraw, Loss};
 
 use crate::engine::{self, Judged, Plan, Running, Until};
-use crate::optimizer::{edit_gradients, optimizer, schedule};
+use crate::optimizer::{Course, Now, edit_gradients, optimizer};
 use crate::state::{record, with_weights};
 use crate::weighted::{Totals, Weighted};
 use crate::{Engine, Metric, Network, Pass, Reduction, TrainConfig, TrainError, TrainState};
@@ -31,9 +33,11 @@ pub(crate) struct Autodiff<'a, N> {
 impl<'a, N: Network> Autodiff<'a, N> {
     pub(crate) fn new(network: N, plan: &Plan<'a>) -> Self {
         let network = network.train();
+        let now = Arc::default();
         let stepper = Stepper {
-            optimizer: optimizer(plan.config, &network),
-            schedule: schedule(plan.config, plan.steps.saturating_mul(plan.config.epochs)),
+            optimizer: optimizer(plan.config, &network, &now),
+            course: Course::new(plan.config, plan.steps.saturating_mul(plan.config.epochs)),
+            now,
             config: plan.config,
             loss: plan.loss,
             reduction: plan.config.reduction_of(plan.loss),
@@ -57,6 +61,10 @@ impl<'a, N: Network> Autodiff<'a, N> {
 impl<N: Network> Running<N> for Autodiff<'_, N> {
     fn begin(&mut self) {
         self.totals = self.totals.cleared();
+    }
+
+    fn slow(&mut self, factor: f64) {
+        self.stepper.course.plateau = factor;
     }
 
     fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<engine::Pass, TrainError> {
@@ -109,16 +117,12 @@ impl<N: Network> Running<N> for Autodiff<'_, N> {
             with_weights(self.network.take().unwrap_or_else(|| self.snapshot.clone()).valid(), &state.network)?;
         let network = network.train();
         // The optimiser is that of the new parameters: weights decay, others do not.
-        let optimizer = optimizer(self.stepper.config, &network);
+        let optimizer = optimizer(self.stepper.config, &network, &self.stepper.now);
         let record = OptimizerRecord::from_bytes(Bytes::from_bytes_vec(state.optimizer.clone()))
             .map_err(|e| TrainError::Resume(e.to_string()))?;
         self.stepper.optimizer = optimizer.load_record(record);
         self.network = Some(network);
-        if let Some(schedule) = &mut self.stepper.schedule {
-            (0..state.epochs.len() * self.stepper.steps).for_each(|_| {
-                schedule.step();
-            });
-        }
+        self.stepper.course.skip(state.epochs.len() * self.stepper.steps);
         Ok(())
     }
 
@@ -136,10 +140,21 @@ impl ModuleVisitor for Sums {
     }
 }
 
+/// The losses of rows `[rows]`, of several members their mean.
+fn each_member(loss: Loss, outputs: Tensor<2>, targets: Tensor<2>, members: usize) -> Tensor<2> {
+    if members <= 1 {
+        return loss.per_row(outputs, targets);
+    }
+    let rows = targets.dims()[0];
+    let losses = loss.per_row(outputs, targets.repeat_dim(0, members));
+    losses.reshape([members, rows]).mean_dim(0).reshape([rows, 1])
+}
+
 /// Trains epochs.
 struct Stepper<'a> {
     optimizer: burn::optim::ModuleOptimizer,
-    schedule: Option<burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler>,
+    course: Course,
+    now: Arc<Now>,
     config: &'a TrainConfig,
     loss: Loss,
     reduction: Reduction,
@@ -175,10 +190,14 @@ impl Stepper<'_> {
                 let slice = |t: &Tensor<2>| {
                     if range.len() == chunk.len() { t.clone() } else { t.clone().slice(range.clone()) }
                 };
-                let drops = DropoutDraw { seed: self.config.seed, epoch: draw, rows };
+                let moment = self.course.next();
+                rate = moment.rate;
+                self.now.set(moment.decay);
+                let drops = DropoutDraw { seed: self.config.seed, epoch: draw, rows, part: moment.dropout };
                 let pass = Pass { logits: self.loss.takes_logits(), dropout: Some(drops) };
                 let outputs = network.forward(slice(&inputs), pass);
-                let per_row = self.loss.per_row(outputs, slice(&targets));
+                let members = outputs.dims()[0] / rows.len();
+                let per_row = each_member(self.loss, outputs, slice(&targets), members);
                 let (sum, weight) = match weights.as_ref().map(slice) {
                     None => (per_row.sum(), None),
                     Some(w) => ((per_row * w.clone()).sum(), Some(w.sum())),
@@ -195,9 +214,6 @@ impl Stepper<'_> {
                     false => GradientsParams::new(),
                 };
                 let grads = edit_gradients(self.config, &network, grads);
-                if let Some(schedule) = &mut self.schedule {
-                    rate = self.config.learning_rate * schedule.step().base();
-                }
                 network = self.optimizer.step(rate, network, grads);
                 *totals = totals.clone().add(sum.inner(), weight, rows.len());
                 left -= rows.len();

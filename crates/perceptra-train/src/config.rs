@@ -1,6 +1,6 @@
 //! How a network is trained.
 
-use perceptra_nn::Loss;
+use perceptra_nn::{Group, Loss};
 use serde::{Deserialize, Serialize};
 
 use crate::{Engine, Metric, TrainError};
@@ -147,6 +147,68 @@ pub enum Schedule {
     /// Four times from 0 up to it and back, each time for about twice as long: ½(1 − cos(2π log₂(1 + 15t))) at the part t of the run
     /// (Holzmüller, Grinsztajn, Steinwart, 2024).
     Coslog4,
+    /// Times `plateau_factor` whenever `monitor` has made no progress for `plateau_patience` epochs, as PyTorch's
+    /// `ReduceLROnPlateau`.
+    Plateau,
+}
+
+/// A factor for each kind of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Factors {
+    /// Of weights of dense layers.
+    pub weight: f64,
+    /// Of biases.
+    pub bias: f64,
+    /// Of normalisation layers.
+    pub norm: f64,
+    /// Of embeddings.
+    pub embedding: f64,
+    /// Of learned factors of inputs.
+    pub input_scale: f64,
+    /// Of parametric activations.
+    pub activation: f64,
+    /// Of the factors of the members of a batch ensemble.
+    pub member: f64,
+}
+
+impl Default for Factors {
+    fn default() -> Self {
+        Self::all(1.0)
+    }
+}
+
+impl Factors {
+    /// The same for all.
+    pub const fn all(factor: f64) -> Self {
+        Self {
+            weight: factor,
+            bias: factor,
+            norm: factor,
+            embedding: factor,
+            input_scale: factor,
+            activation: factor,
+            member: factor,
+        }
+    }
+
+    /// That of a group.
+    pub fn of(&self, group: Group) -> f64 {
+        match group {
+            Group::Weight => self.weight,
+            Group::Bias => self.bias,
+            Group::Norm => self.norm,
+            Group::Embedding => self.embedding,
+            Group::InputScale => self.input_scale,
+            Group::Activation => self.activation,
+            Group::Member => self.member,
+        }
+    }
+}
+
+/// Of decay: weights alone.
+fn weights_alone() -> Factors {
+    Factors { weight: 1.0, ..Factors::all(0.0) }
 }
 
 /// How much each class counts.
@@ -171,17 +233,24 @@ pub enum ClassWeights {
 /// | `optimizer` | `adam` | the step rule | |
 /// | `learning_rate` | 0.002 | ρ, the size of steps | > 0 |
 /// | `schedule` | `constant` | ρ over the run | |
+/// | `plateau_patience`, `plateau_factor` | 10, 0.1 | of the schedule `plateau` | ≥ 1, (0, 1) |
+/// | `lr_factors` | 1 | of ρ, by kind of parameters | ≥ 0 |
+/// | `betas` | 0.9, 0.999 | of Adam and AdamW: parts of the averages of gradients and their squares that are kept | [0, 1) |
 /// | `batch` | `auto` | rows of a step | ≥ 1, `auto` or `full` |
 /// | `drop_last` | false | leave out a last short batch | |
 /// | `momentum` | 0 | of SGD and RMSProp | [0, 1) |
 /// | `nesterov` | false | Nesterov's form of SGD's momentum | |
 /// | `weight_decay` | 0 | of weights, not of biases, by the optimiser's rule | ≥ 0 |
+/// | `decay_factors` | 1 for weights, 0 for others | of `weight_decay`, by kind of parameters | ≥ 0 |
+/// | `decay_schedule` | `constant` | `weight_decay` over the run, of AdamW and Lion | |
+/// | `dropout_schedule` | `constant` | the network's dropout over the run | |
 /// | `l1`, `l2` | 0 | λ of the penalties λΣ\|w\| and ½λΣw² | ≥ 0 |
 /// | `clip_norm` | none | longest gradient, over all parameters | > 0 |
 /// | `clip_value` | none | largest gradient element | > 0 |
 /// | `epochs` | 200 | the most passes over the data | ≥ 1 |
 /// | `patience` | 30 | epochs without progress of `monitor` before stopping | ≥ 1 |
 /// | `min_delta` | 0 | what counts as progress | ≥ 0 |
+/// | `last_best` | false | of equally good epochs, keep the last instead of the first | |
 /// | `monitor` | `loss` | judged on the validation rows, or the training loss without them | |
 /// | `target` | none | stop when `monitor` reaches this | |
 /// | `no_progress` | none | epochs without a lower training loss before stopping | ≥ 1 |
@@ -203,6 +272,15 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// ρ over the run.
     pub schedule: Schedule,
+    /// Epochs without progress after which `plateau` takes its next step down.
+    pub plateau_patience: usize,
+    /// By what `plateau` multiplies the learning rate each time.
+    pub plateau_factor: f64,
+    /// By what the learning rate is multiplied for each kind of parameters.
+    #[serde(skip_serializing_if = "is_all_one")]
+    pub lr_factors: Factors,
+    /// β₁ and β₂ of Adam and AdamW.
+    pub betas: [f64; 2],
     /// Rows of a step.
     pub batch: Batch,
     /// Whether a last batch that is short is left out.
@@ -211,9 +289,16 @@ pub struct TrainConfig {
     pub momentum: f64,
     /// Whether SGD's momentum is Nesterov's.
     pub nesterov: bool,
-    /// Decay of weights (tensors of two or more dimensions), decoupled in AdamW, Adan, Lion and Lamb, added to the
-    /// gradient in the others. Biases and norms do not decay.
+    /// Decay of weights, decoupled in AdamW, Adan, Lion and Lamb, added to the gradient in the others. Others than weights decay
+    /// by their `decay_factors`.
     pub weight_decay: f64,
+    /// By what the decay is multiplied for each kind of parameters.
+    #[serde(default = "weights_alone", skip_serializing_if = "is_weights_alone")]
+    pub decay_factors: Factors,
+    /// `weight_decay` over the run.
+    pub decay_schedule: Schedule,
+    /// The network's dropout over the run.
+    pub dropout_schedule: Schedule,
     /// λ of the penalty λΣ|w| over weights.
     pub l1: f64,
     /// λ of the penalty ½λΣw² over weights.
@@ -229,6 +314,8 @@ pub struct TrainConfig {
     pub patience: Option<usize>,
     /// How much better counts as progress, for `patience` and `no_progress`.
     pub min_delta: f64,
+    /// Whether, of equally good epochs, the last is the best.
+    pub last_best: bool,
     /// What is judged on the validation rows (without them, the training loss is).
     pub monitor: Metric,
     /// Stop when `monitor` is this good.
@@ -245,6 +332,14 @@ pub struct TrainConfig {
     pub seed: u64,
     /// What trains: the faster engine by default.
     pub engine: Engine,
+}
+
+fn is_all_one(factors: &Factors) -> bool {
+    *factors == Factors::all(1.0)
+}
+
+fn is_weights_alone(factors: &Factors) -> bool {
+    *factors == weights_alone()
 }
 
 /// `None` written as `"none"`, for settings that are on by default.
@@ -284,11 +379,18 @@ impl Default for TrainConfig {
             optimizer: Optimizer::Adam,
             learning_rate: 0.002,
             schedule: Schedule::Constant,
+            plateau_patience: 10,
+            plateau_factor: 0.1,
+            lr_factors: Factors::all(1.0),
+            betas: [0.9, 0.999],
             batch: Batch::Auto,
             drop_last: false,
             momentum: 0.0,
             nesterov: false,
             weight_decay: 0.0,
+            decay_factors: weights_alone(),
+            decay_schedule: Schedule::Constant,
+            dropout_schedule: Schedule::Constant,
             l1: 0.0,
             l2: 0.0,
             clip_norm: None,
@@ -296,6 +398,7 @@ impl Default for TrainConfig {
             epochs: 200,
             patience: Some(30),
             min_delta: 0.0,
+            last_best: false,
             monitor: Metric::Loss,
             target: None,
             no_progress: None,
@@ -358,6 +461,32 @@ impl TrainConfig {
                 require(positive(value), format!("{key} is {value}, it must be above 0"));
             }
         }
+        require(self.plateau_patience > 0, "plateau_patience is 0, it must be at least 1 epoch".into());
+        let factor = self.plateau_factor;
+        require(factor > 0.0 && factor < 1.0, format!("plateau_factor is {factor}, it must lie between 0 and 1"));
+        for (key, factors) in [("lr_factors", &self.lr_factors), ("decay_factors", &self.decay_factors)] {
+            let Factors { weight, bias, norm, embedding, input_scale, activation, member } = *factors;
+            let all = [weight, bias, norm, embedding, input_scale, activation, member];
+            require(all.iter().all(|f| not_negative(*f)), format!("{key} must be 0 or more"));
+        }
+        let betas = self.betas;
+        require(
+            betas.iter().all(|b| (0.0..1.0).contains(b)),
+            format!("betas are {} and {}, they must lie in [0, 1)", betas[0], betas[1]),
+        );
+        require(
+            betas == [0.9, 0.999] || matches!(self.optimizer, Optimizer::Adam | Optimizer::AdamW),
+            format!("betas are set, which {name} does not have: only adam and adamw do"),
+        );
+        require(
+            self.decay_schedule == Schedule::Constant || matches!(self.optimizer, Optimizer::AdamW | Optimizer::Lion),
+            format!("decay_schedule is set, and the decay of {name} is not over the run: that of adamw and lion is"),
+        );
+        let over_run = |schedule: Schedule| schedule != Schedule::Plateau;
+        require(
+            over_run(self.decay_schedule) && over_run(self.dropout_schedule),
+            "plateau is a schedule of the learning rate alone".into(),
+        );
         let smoothing = self.label_smoothing;
         require((0.0..1.0).contains(&smoothing), format!("label_smoothing is {smoothing}, it must lie in [0, 1)"));
         let plain = self.loss.is_none_or(|loss| loss.takes_logits());
@@ -388,7 +517,7 @@ mod tests {
     fn each_wrong_setting_is_named() {
         let good = TrainConfig::default;
         assert_eq!(good().validate(), Ok(()));
-        let table: [(TrainConfig, &str); 18] = [
+        let table: [(TrainConfig, &str); 25] = [
             (TrainConfig { learning_rate: 0.0, ..good() }, "learning_rate is 0"),
             (TrainConfig { learning_rate: f64::NAN, ..good() }, "learning_rate is NaN"),
             (TrainConfig { batch: Batch::Rows(0), ..good() }, "batch is 0"),
@@ -405,6 +534,13 @@ mod tests {
             (TrainConfig { time_limit: Some(0.0), ..good() }, "time_limit is 0"),
             (TrainConfig { label_smoothing: 1.0, ..good() }, "label_smoothing is 1"),
             (TrainConfig { label_smoothing: 0.1, loss: Some(Loss::MeanSquared), ..good() }, "cross-entropies alone"),
+            (TrainConfig { plateau_patience: 0, ..good() }, "plateau_patience is 0"),
+            (TrainConfig { plateau_factor: 1.0, ..good() }, "plateau_factor is 1"),
+            (TrainConfig { lr_factors: Factors::all(-1.0), ..good() }, "lr_factors must be"),
+            (TrainConfig { betas: [0.9, 1.0], ..good() }, "betas are 0.9 and 1"),
+            (TrainConfig { optimizer: Optimizer::Sgd, betas: [0.9, 0.95], ..good() }, "only adam and adamw do"),
+            (TrainConfig { decay_schedule: Schedule::FlatCosine, ..good() }, "the decay of adam is not over the run"),
+            (TrainConfig { dropout_schedule: Schedule::Plateau, ..good() }, "of the learning rate alone"),
             (TrainConfig { target: Some(f64::NAN), ..good() }, "target must be"),
             (TrainConfig { class_weights: ClassWeights::Given(vec![0.0, 0.0]), ..good() }, "class_weights must be"),
         ];

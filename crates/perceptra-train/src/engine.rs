@@ -104,6 +104,9 @@ pub(crate) trait Running<N> {
     /// Begins an epoch: no losses yet.
     fn begin(&mut self);
 
+    /// Multiplies learning rates by this from now on.
+    fn slow(&mut self, factor: f64);
+
     /// One pass over the training rows, or over a block of them, in a new order, which `draw` chooses.
     fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<Pass, TrainError>;
 

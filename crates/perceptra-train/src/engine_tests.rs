@@ -48,7 +48,7 @@ fn weights(network: &FeedForward) -> Vec<Vec<f32>> {
         .collect()
 }
 
-const ELEMENTWISE: [Activation; 13] = [
+const ELEMENTWISE: [Activation; 14] = [
     Activation::Identity,
     Activation::Step,
     Activation::Sign,
@@ -60,6 +60,7 @@ const ELEMENTWISE: [Activation; 13] = [
     Activation::Selu,
     Activation::Gelu,
     Activation::Silu,
+    Activation::Mish,
     Activation::Softplus,
     Activation::Dendritic,
 ];

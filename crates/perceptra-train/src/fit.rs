@@ -11,8 +11,8 @@ use crate::engine::{Judged, Plan, Running, Until};
 use crate::fused::Fused;
 use crate::weighted::{Weighted, class_weight_tensor, class_weight_values};
 use crate::{
-    Blocks, ClassWeights, Control, Dataset, Engine, Epoch, Event, History, Metric, Network, Observer, Snapshot,
-    StopReason, TrainConfig, TrainError, TrainState,
+    Blocks, ClassWeights, Control, Dataset, Engine, Epoch, Event, History, Metric, Network, Observer, Schedule,
+    Snapshot, StopReason, TrainConfig, TrainError, TrainState,
 };
 
 /// A trained network and how it came about.
@@ -146,6 +146,7 @@ fn run<N: Network>(
         state.epochs.iter().for_each(|epoch| {
             course.push(epoch.clone());
         });
+        running.borrow_mut().slow(course.slow());
     }
     let obstacle = obstacle.as_deref();
     observer.observe(&Event::Started { epochs: config.epochs, rows: count, steps, engine, obstacle });
@@ -197,6 +198,7 @@ fn run<N: Network>(
         if improved {
             running.borrow_mut().keep();
         }
+        running.borrow_mut().slow(course.slow());
         let capture = || capture(&running, &course.epochs);
         let run = whole_epoch.then_some(Snapshot { capture: &capture });
         let epoch = &course.epochs[epoch - 1];
@@ -259,25 +261,41 @@ pub(crate) struct Course {
     pub(crate) best: (f64, usize),
     patience: Progress,
     progress: Progress,
+    /// Of the schedule `plateau`, and how often it has stepped down.
+    plateau: (Progress, i32),
 }
 
 impl Course {
     pub(crate) fn new(monitor: Metric, config: &TrainConfig) -> Self {
         let (patience, progress) = (Progress::new(monitor), Progress::new(Metric::Loss));
-        Self { config: config.clone(), epochs: Vec::new(), best: (f64::NAN, 0), patience, progress }
+        let plateau = (Progress::new(monitor), 0);
+        Self { config: config.clone(), epochs: Vec::new(), best: (f64::NAN, 0), patience, progress, plateau }
     }
 
     /// Adds an epoch: whether it is the best.
     pub(crate) fn push(&mut self, epoch: Epoch) -> bool {
         let value = epoch.value();
-        let improved = value.is_finite() && self.patience.metric.better(value, self.best.0, 0.0);
+        let better = self.patience.metric.better(value, self.best.0, 0.0);
+        let improved = value.is_finite() && (better || self.config.last_best && value == self.best.0);
         if improved {
             self.best = (value, epoch.epoch);
         }
         self.patience.advance(value, self.config.min_delta);
         self.progress.advance(epoch.train_loss, self.config.min_delta);
+        let (plateau, steps) = &mut self.plateau;
+        plateau.advance(value, self.config.min_delta);
+        if plateau.idle >= self.config.plateau_patience {
+            plateau.idle = 0;
+            *steps += 1;
+        }
         self.epochs.push(epoch);
         improved
+    }
+
+    /// What the schedule `plateau` multiplies learning rates by now; 1 for others.
+    pub(crate) fn slow(&self) -> f64 {
+        let config = &self.config;
+        if config.schedule == Schedule::Plateau { config.plateau_factor.powi(self.plateau.1) } else { 1.0 }
     }
 
     /// Whether the run has come to its end.

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use perceptra_kernel as kernel;
@@ -11,7 +10,7 @@ use perceptra_nn::{Activation, FeedForward, Loss};
 
 use crate::engine::{self, Judged, Plan, Running, Until};
 use crate::metrics::monitored;
-use crate::optimizer::schedule;
+use crate::optimizer::{Course, Moment};
 use crate::state::{record, with_weights};
 use crate::weighted::{EVALUATE, Weighted, read};
 use crate::{Engine, Metric, Network, Optimizer, Pass, Reduction, TrainConfig, TrainError, TrainState};
@@ -24,7 +23,7 @@ pub(crate) struct Fused<'a, N> {
     loss: Loss,
     reduction: Reduction,
     monitor: Metric,
-    schedule: Option<ModuleLrScheduler>,
+    course: Course,
     train: Option<Rows>,
     validation: Option<Rows>,
     steps: usize,
@@ -73,6 +72,7 @@ fn activation(f: Activation) -> Option<kernel::Activation> {
         Activation::Selu => kernel::Activation::Selu,
         Activation::Gelu => kernel::Activation::Gelu,
         Activation::Silu => kernel::Activation::Silu,
+        Activation::Mish => kernel::Activation::Mish,
         Activation::Softplus => kernel::Activation::Softplus,
         Activation::Dendritic => kernel::Activation::Dendritic,
         Activation::Softmax => return None,
@@ -187,9 +187,8 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
         return Err(TrainError::Width { what: "inputs", network: n, data: inputs.len() - rows * n });
     }
     let device = network.layers[0].linear.weight.val().device();
-    let plain = !network.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some());
     let on_host = device.memory_pool_usage().is_none() && network.layers[0].linear.weight.dtype() == DType::F32;
-    if let Some(activations) = activations(network, loss).filter(|_| plain && on_host) {
+    if let Some(activations) = activations(network, loss).filter(|_| network.is_plain() && on_host) {
         let settings = kernel::Settings {
             loss: loss_of(loss),
             sum: loss.is_sum(),
@@ -197,7 +196,9 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
             batch: rows.clamp(1, PREDICT),
             dropout: 0.0,
             seed: 0,
-            decay: 0.0,
+            betas: [0.9, 0.999],
+            rates: [1.0; 2],
+            decay: [0.0; 2],
             l1: 0.0,
             l2: 0.0,
             clip_value: None,
@@ -209,7 +210,7 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
     }
     let network = network.valid();
     let mut values = Vec::with_capacity(rows * m);
-    for chunk in inputs.chunks(EVALUATE * n) {
+    for chunk in inputs.chunks((EVALUATE / network.members()).max(1) * n) {
         let data = TensorData::new(chunk.to_vec(), [chunk.len() / n, n]);
         let pass = Pass { logits: loss.takes_logits(), dropout: None };
         values.extend(read(Network::forward(&network, Tensor::from_data(data, &device.clone().inner()), pass))?);
@@ -232,6 +233,9 @@ impl<'a, N: Network> Fused<'a, N> {
         }
         if dense.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some()) {
             return Some("it has no normalisation layers".to_owned());
+        }
+        if !dense.is_plain() {
+            return Some("it has dense layers alone".to_owned());
         }
         // What is trained shows on the network in training; adapters show as more parameters than weights.
         let active = dense.clone().train();
@@ -268,7 +272,9 @@ impl<'a, N: Network> Fused<'a, N> {
             batch: plan.batch,
             dropout: dense.dropout,
             seed: config.seed,
-            decay: config.weight_decay,
+            betas: config.betas.map(|b| b as f32),
+            rates: [config.lr_factors.weight, config.lr_factors.bias],
+            decay: [config.decay_factors.weight, config.decay_factors.bias].map(|f| f * config.weight_decay),
             l1: config.l1,
             l2: config.l2,
             clip_value: config.clip_value,
@@ -283,7 +289,7 @@ impl<'a, N: Network> Fused<'a, N> {
             loss: plan.loss,
             reduction: config.reduction_of(plan.loss),
             monitor: plan.monitor,
-            schedule: schedule(config, plan.steps.saturating_mul(config.epochs)),
+            course: Course::new(config, plan.steps.saturating_mul(config.epochs)),
             train: plan.train.map(Rows::new).transpose()?,
             validation: plan.validation.map(Rows::new).transpose()?,
             steps: plan.steps,
@@ -332,22 +338,26 @@ impl<N: Network> Running<N> for Fused<'_, N> {
         self.totals = kernel::Totals::default();
     }
 
+    fn slow(&mut self, factor: f64) {
+        self.course.plateau = factor;
+    }
+
     fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<engine::Pass, TrainError> {
         let block = block.map(Rows::new).transpose()?;
         let rows = block.as_ref().or(self.train.as_ref()).ok_or(TrainError::Empty("training"))?;
         let order = engine::order(self.config, rows.rows, self.batch, draw);
         let steps = order.len().div_ceil(self.batch);
-        let base = self.config.learning_rate;
-        let rates: Vec<f64> = match &mut self.schedule {
-            None => Vec::new(),
-            Some(schedule) => (0..steps).map(|_| base * schedule.step().base()).collect(),
+        let moments: Vec<Moment> = (0..steps).map(|_| self.course.next()).collect();
+        let moment = |step: usize| {
+            let Moment { rate, decay, dropout } = moments[step];
+            kernel::Moment { rate, decay, dropout }
         };
-        let rate = |step: usize| rates.get(step).copied().unwrap_or(base);
-        let totals = self.trainer.epoch(&rows.data(), &order, draw, &rate, Some(&|| until.reached()));
+        let totals = self.trainer.epoch(&rows.data(), &order, draw, &moment, Some(&|| until.reached()));
         self.totals.loss += totals.loss;
         self.totals.weight += totals.weight;
         self.totals.steps += totals.steps;
-        Ok(engine::Pass { rate: rate(totals.steps.saturating_sub(1)), whole: totals.steps == steps })
+        let last = moments.get(totals.steps.saturating_sub(1));
+        Ok(engine::Pass { rate: last.map_or(0.0, |m| m.rate), whole: totals.steps == steps })
     }
 
     fn judge(&mut self) -> Result<Judged, TrainError> {
@@ -393,11 +403,7 @@ impl<N: Network> Running<N> for Fused<'_, N> {
             let n = state.optimizer.len();
             return Err(TrainError::Resume(format!("the optimiser's state of {n} bytes does not fit the network")));
         }
-        if let Some(schedule) = &mut self.schedule {
-            (0..state.epochs.len() * self.steps).for_each(|_| {
-                schedule.step();
-            });
-        }
+        self.course.skip(state.epochs.len() * self.steps);
         Ok(())
     }
 

@@ -3,11 +3,12 @@
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor, TensorData};
-use perceptra_nn::Loss;
+use perceptra_nn::{Group, Loss};
 
+use crate::network::Groups;
 use crate::optimizer::edit_gradients;
 use crate::weighted::{Weighted, read};
-use crate::{Batch, Dataset, Engine, Network, Optimizer, Pass, Reduction, Schedule, TrainConfig, TrainError, fit};
+use crate::{Batch, Dataset, Engine, Factors, Network, Optimizer, Pass, Reduction, Schedule, TrainConfig, TrainError, fit};
 
 /// The gradients of a network against central differences, tensor by tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +144,9 @@ fn fused_gradients<N: Network>(
         nesterov: false,
         learning_rate: RATE,
         schedule: Schedule::Constant,
+        lr_factors: Factors::all(1.0),
+        betas: [0.9, 0.999],
+        decay_schedule: Schedule::Constant,
         batch: Batch::Full,
         drop_last: false,
         epochs: 1,
@@ -203,7 +207,7 @@ impl Rows<'_> {
         // In training, as normalisation knows the two apart.
         let objective = self.objective(&network.clone().train()).inner();
         let (l1, l2) = (self.config.l1, self.config.l2);
-        let mut penalties = Penalties { l1, l2, sum: 0.0, error: None };
+        let mut penalties = Penalties { groups: Groups::of(network), l1, l2, sum: 0.0, error: None };
         if l1 > 0.0 || l2 > 0.0 {
             network.visit(&mut penalties);
         }
@@ -216,6 +220,7 @@ impl Rows<'_> {
 }
 
 struct Penalties {
+    groups: Groups,
     l1: f64,
     l2: f64,
     sum: f64,
@@ -224,7 +229,7 @@ struct Penalties {
 
 impl ModuleVisitor for Penalties {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if D < 2 {
+        if self.groups.get(param.id, D) != Group::Weight {
             return;
         }
         match param.val().try_into_vec_as::<f64>() {

@@ -54,7 +54,7 @@ mod weighted;
 
 pub use atomic::{clean, write_atomic};
 pub use blocks::Blocks;
-pub use config::{Batch, ClassWeights, Optimizer, Reduction, Schedule, TrainConfig};
+pub use config::{Batch, ClassWeights, Factors, Optimizer, Reduction, Schedule, TrainConfig};
 pub use dataset::Dataset;
 pub use engine::Engine;
 pub use error::TrainError;

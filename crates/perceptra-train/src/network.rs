@@ -1,8 +1,10 @@
 //! What can be trained.
 
-use burn::module::Module;
+use std::collections::HashMap;
+
+use burn::module::{Module, ParamId};
 use burn::tensor::Tensor;
-use perceptra_nn::{Activation, DropoutDraw, FeedForward};
+use perceptra_nn::{Activation, DropoutDraw, FeedForward, Group};
 
 /// A Burn module that maps a batch of rows to a batch of outputs: all that [`fit`](crate::fit) asks of a network.
 ///
@@ -29,8 +31,15 @@ pub trait Network: Module {
     /// # Shapes
     ///
     /// - inputs: `[batch, inputs]`
-    /// - result: `[batch, outputs]`
+    /// - result: `[batch, outputs]`; in training a network that is several in one may give `[members·batch, outputs]`, one member
+    ///   after another: each is trained by its own loss.
     fn forward(&self, inputs: Tensor<2>, pass: Pass<'_>) -> Tensor<2>;
+
+    /// What parameters are, for settings that concern some of them. Others count as weights if they have two dimensions or more,
+    /// else as biases.
+    fn groups(&self) -> Vec<(ParamId, Group)> {
+        Vec::new()
+    }
 
     /// The [`FeedForward`] that this network is, if its [`forward`](Network::forward) does nothing else: then the fused
     /// engine can train it.
@@ -49,6 +58,20 @@ pub trait Network: Module {
     }
 }
 
+/// The groups of a network's parameters.
+pub(crate) struct Groups(HashMap<ParamId, Group>);
+
+impl Groups {
+    pub(crate) fn of<N: Network>(network: &N) -> Self {
+        Self(network.groups().into_iter().collect())
+    }
+
+    /// The group of a parameter with so many dimensions.
+    pub(crate) fn get(&self, id: ParamId, dimensions: usize) -> Group {
+        self.0.get(&id).copied().unwrap_or(if dimensions < 2 { Group::Bias } else { Group::Weight })
+    }
+}
+
 /// What a forward pass is for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pass<'a> {
@@ -60,14 +83,18 @@ pub struct Pass<'a> {
 
 impl Network for FeedForward {
     fn forward(&self, inputs: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
-        let z = match pass.dropout {
-            Some(draw) => self.forward_dropout(inputs, draw),
-            None => self.forward_logits(inputs),
-        };
-        match self.output_activation() {
-            Activation::Sigmoid | Activation::Softmax if pass.logits => z,
-            g => g.forward(z),
+        let g = self.output_activation();
+        let as_logits = pass.logits && matches!(g, Activation::Sigmoid | Activation::Softmax);
+        match pass.dropout {
+            Some(draw) if as_logits => self.forward_dropout(inputs, draw),
+            Some(draw) => g.forward(self.forward_dropout(inputs, draw)),
+            None if as_logits => self.forward_logits(inputs),
+            None => FeedForward::forward(self, inputs),
         }
+    }
+
+    fn groups(&self) -> Vec<(ParamId, Group)> {
+        FeedForward::groups(self)
     }
 
     fn as_feed_forward(&self) -> Option<&FeedForward> {
@@ -79,7 +106,6 @@ impl Network for FeedForward {
     }
 
     fn shape(&self) -> Option<(usize, usize)> {
-        let inputs = self.layers.first()?.linear.weight.lazy_shape()[0];
-        Some((inputs, self.layers.last()?.linear.weight.lazy_shape()[1]))
+        Some((self.inputs(), self.outputs()))
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use perceptra_nn::{Activation, DropoutDraw, FeedForward, Loss, Population};
@@ -13,10 +12,10 @@ use crate::fit::Course;
 use crate::many::{Member, Placed};
 use crate::metrics::monitored;
 use crate::network::Network;
-use crate::optimizer::schedule;
+use crate::optimizer::Course as Over;
 use crate::rule::{Rule, Scales};
 use crate::weighted::{Weighted, read};
-use crate::{Fitted, History, Metric, Reduction, StopReason, TrainConfig, TrainError};
+use crate::{Fitted, History, Metric, Reduction, Schedule, StopReason, TrainConfig, TrainError};
 
 /// Numbers that are gathered at once, of all members together.
 const GATHER: usize = 1 << 24;
@@ -67,10 +66,14 @@ impl Kind {
 /// Whether a member can be trained in a population.
 pub(crate) fn takes<N: Network>(member: &Member<'_, N>) -> bool {
     let Some(dense) = member.network.as_feed_forward() else { return false };
-    let plain = dense.layers.iter().all(|l| l.batch_norm.is_none() && l.layer_norm.is_none());
+    let (config, usual) = (&member.config, TrainConfig::default());
+    let tuned = (config.betas, config.lr_factors, config.decay_factors) != (usual.betas, usual.lr_factors, usual.decay_factors)
+        || config.decay_schedule != Schedule::Constant
+        || config.dropout_schedule != Schedule::Constant
+        || config.schedule == Schedule::Plateau;
     let parameters: usize = dense.num_params();
     // Adapters and other parts show as more parameters.
-    plain && member.network.num_params() == parameters && Rule::of(&member.config).is_some()
+    dense.is_plain() && !tuned && member.network.num_params() == parameters && Rule::of(&member.config).is_some()
 }
 
 /// Trains members that a population takes: the results of [`fit`](crate::fit), but for rounding, by their places.
@@ -188,7 +191,7 @@ struct Alive<N> {
     config: TrainConfig,
     course: Course,
     monitor: Metric,
-    schedule: Option<ModuleLrScheduler>,
+    over: Over,
     deadline: Option<Instant>,
     units: Option<Vec<f32>>,
     /// Targets and weights of its validation rows, where a metric is monitored.
@@ -254,7 +257,7 @@ impl<N: Network> Cohort<N> {
                 network: entry.member.network,
                 course: Course::new(monitor, &config),
                 monitor,
-                schedule: schedule(&config, steps.saturating_mul(config.epochs)),
+                over: Over::new(&config, steps.saturating_mul(config.epochs)),
                 deadline: config.time_limit.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9))),
                 units: entry.validation.as_ref().and_then(|v| v.units.clone()),
                 judged,
@@ -356,7 +359,7 @@ impl<N: Network> Cohort<N> {
                         .collect();
                     let draws = self.alive.iter().zip(&padded);
                     let draws: Vec<DropoutDraw<'_>> =
-                        draws.map(|(m, rows)| DropoutDraw { seed: m.config.seed, epoch, rows }).collect();
+                        draws.map(|(m, rows)| DropoutDraw { seed: m.config.seed, epoch, rows, part: 1.0 }).collect();
                     network.forward_dropout(x, &draws)
                 } else {
                     network.forward_logits(x)
@@ -408,8 +411,7 @@ impl<N: Network> Cohort<N> {
         for (member, works) in self.alive.iter_mut().zip(works) {
             if *works {
                 member.steps += 1;
-                let factor = member.schedule.as_mut().map_or(1.0, |schedule| schedule.step().base());
-                member.rate = member.config.learning_rate * factor;
+                member.rate = member.over.next().rate;
             }
         }
         let all = works.iter().all(|w| *w);

@@ -1,7 +1,7 @@
 //! Rows with their weights, and the sums of their losses.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use perceptra_nn::{Loss, class_weights};
+use perceptra_nn::{FeedForward, Loss, class_weights};
 
 use crate::metrics::monitored;
 use crate::{ClassWeights, Dataset, Metric, Network, Pass, Reduction, TrainConfig, TrainError};
@@ -133,8 +133,9 @@ impl Weighted {
     ) -> Result<(Totals, Option<f64>), TrainError> {
         let mut totals = Totals::none(&self.inputs.device());
         let mut outputs = Vec::new();
-        for start in (0..self.rows).step_by(EVALUATE) {
-            let range = start..(start + EVALUATE).min(self.rows);
+        let size = (EVALUATE / network.as_feed_forward().map_or(1, FeedForward::members)).max(1);
+        for start in (0..self.rows).step_by(size) {
+            let range = start..(start + size).min(self.rows);
             let slice = |t: &Tensor<2>| t.clone().slice(range.clone());
             let out = network.forward(slice(&self.inputs), Pass { logits: loss.takes_logits(), dropout: None });
             let per_row = loss.per_row(out.clone(), slice(&self.targets));

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use perceptra::data::{Scaling, Task};
-use perceptra::model::OneOrMany;
+use perceptra::data::Schema;
+use perceptra::model::{EmbeddingKind, OneOrMany, Preset};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedule};
-use perceptra::{Activation, Metric, RunConfig};
+use perceptra::{Activation, Metric, ModelError, RunConfig};
 use serde_json::json;
 
 use crate::{CliError, ReadArgs};
@@ -20,6 +21,9 @@ pub(crate) struct RunArgs {
     /// A run file (see `perceptra init`); flags override it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Settings that go together, where neither flags nor the run file say otherwise: fast, realmlp, realmlp-s, tabm, tabm-ple
+    #[arg(long, value_name = "NAME", value_parser = named::<Preset>)]
+    preset: Option<Preset>,
     /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]... (see `perceptra devices`) [default: auto]
     #[arg(long)]
     device: Option<String>,
@@ -83,7 +87,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "WIDTHS", value_parser = widths, help_heading = "Network")]
     hidden: Option<Widths>,
     /// Activation of the hidden layers, or a list with one for each: identity, step, sign, sigmoid, tanh, relu, leaky-relu,
-    /// elu, selu, gelu, silu, softplus, dendritic
+    /// elu, selu, gelu, silu, mish, softplus, dendritic
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = named::<Activation>, help_heading = "Network")]
     activation: Vec<Activation>,
     /// Activation of the output [default: none for numbers, sigmoid or softmax for classes]
@@ -98,6 +102,12 @@ pub(crate) struct RunArgs {
     /// Normalisation of hidden layers: none, batch, layer
     #[arg(long, value_name = "NAME", value_parser = named::<Norm>, help_heading = "Network")]
     norm: Option<Norm>,
+    /// What becomes of numbers before the first layer: none, periodic, piecewise-linear [default: none]
+    #[arg(long, value_name = "NAME", value_parser = named::<EmbeddingKind>, help_heading = "Network")]
+    embedding: Option<EmbeddingKind>,
+    /// Networks in one that share most of their weights (TabM) [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    members: Option<usize>,
     /// Layers without biases
     #[arg(long, help_heading = "Network")]
     no_bias: bool,
@@ -237,9 +247,29 @@ impl RunArgs {
         })
     }
 
-    /// The run file or the defaults, with the flags put in.
+    /// The run file or the defaults, with the flags put in; what neither says is as a preset has it.
     pub(crate) fn resolve(&self) -> Result<RunConfig, CliError> {
-        self.apply(self.start()?)
+        let run = self.apply(self.start()?)?;
+        let Some(preset) = self.preset.or(run.preset) else { return Ok(run) };
+        let task = match run.data.schema.task {
+            Some(task) => task,
+            None if run.data.table.as_os_str() == "-" => {
+                return Err(CliError::usage(
+                    "a preset depends on the task, which cannot be found from standard input before it is read",
+                    "say --task regression, binary or multiclass",
+                ));
+            }
+            // Read once more later: a preset is chosen by what is in the table.
+            None => Schema::infer(&run.tables()?.table, &run.data.schema).map_err(ModelError::from)?.task,
+        };
+        let (name, text) = match &self.config {
+            None => (String::new(), String::new()),
+            Some(path) => {
+                let read = |source| ModelError::Read { path: path.clone(), source };
+                (path.display().to_string(), std::fs::read_to_string(path).map_err(read)?)
+            }
+        };
+        self.apply(RunConfig::over(preset, task, &name, &text)?)
     }
 
     /// A run with the flags put in.
@@ -296,6 +326,8 @@ impl RunArgs {
         set(&mut run.network.initializer, &self.initializer);
         set(&mut run.network.dropout, &self.dropout);
         set(&mut run.network.norm, &self.norm);
+        set(&mut run.network.embedding, &self.embedding);
+        set(&mut run.network.members, &self.members);
         run.network.bias &= !self.no_bias;
         run.output.calibrate &= !self.no_calibrate;
         let train = &mut run.train;

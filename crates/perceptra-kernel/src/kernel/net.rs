@@ -12,7 +12,7 @@ use pulp::{Simd, WithSimd};
 
 use super::buffer::{Buffer, PANEL, Panels};
 use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, load, multiply, store, transpose};
-use crate::pointwise::{Activation, Moment};
+use crate::pointwise::{Activation, Step};
 use crate::settings::{Data, Layer, Settings};
 
 /// Panels of a sum over k that stay in cache.
@@ -228,6 +228,7 @@ impl WithSimd for Gather<'_> {
 #[derive(Clone, Copy)]
 pub(super) struct Drop<'a> {
     pub(super) epoch: u32,
+    pub(super) rate: f64,
     /// The rows of the chunk, by their numbers in the data.
     pub(super) ids: &'a [u32],
 }
@@ -250,7 +251,7 @@ impl WithSimd for Forward<'_> {
         let Scratch { partial, block, .. } = scratch;
         let c = &mut block.0;
         let dense = &net.layers[l];
-        let drop = drop.filter(|_| net.settings.dropout > 0.0 && l + 1 < net.layers.len());
+        let drop = drop.filter(|drop| drop.rate > 0.0 && l + 1 < net.layers.len());
         let (x, shape) = net.inputs_of(l);
         let (weights, bias) = (&dense.weight.values, &dense.bias.values);
         // SAFETY: weights are only read in this phase.
@@ -381,7 +382,7 @@ impl Dense {
         self.layer.activation.apply(z, a, d);
         if let Some(drop) = drop {
             let stream = Stream::new(net.settings.seed, Purpose::Dropout(l as u16), drop.epoch);
-            let (rate, kept) = (net.settings.dropout as f32, (1.0 / (1.0 - net.settings.dropout)) as f32);
+            let (rate, kept) = (drop.rate as f32, (1.0 / (1.0 - drop.rate)) as f32);
             let ids = &drop.ids[i..i + n];
             for ((id, a), d) in ids.iter().zip(a.chunks_exact_mut(width)).zip(d.chunks_exact_mut(width)) {
                 let mut u = [0.0; PANEL];
@@ -635,7 +636,7 @@ pub(super) enum Then {
     /// It is kept among those of this half of the batch, added to what is there unless it is the first.
     Keep { half: usize, first: bool },
     /// It is used at once.
-    Use(Moment),
+    Use(Step),
 }
 
 /// The gradient of some weights over some rows of a chunk.
@@ -810,7 +811,7 @@ impl Net {
     }
 
     #[inline(always)]
-    fn update(&self, param: &Param, is_weight: bool, place: Range<usize>, g: &[f32], now: Moment) {
+    fn update(&self, param: &Param, is_weight: bool, place: Range<usize>, g: &[f32], now: Step) {
         let state = |i: usize| {
             let place = if param.states[i].is_empty() { 0..0 } else { place.clone() };
             // SAFETY: these weights, and what belongs to them, are this thread's in this phase.
@@ -818,8 +819,9 @@ impl Net {
         };
         // SAFETY: as above.
         let w = unsafe { param.values.write(place.clone()) };
-        let decay = if is_weight { self.settings.decay as f32 } else { 0.0 };
-        self.settings.rule.apply(now, decay, w, g, state(0), state(1));
+        let kind = usize::from(!is_weight);
+        let tuning = (self.settings.rates[kind], self.settings.decay[kind]);
+        self.settings.rule.apply(now, tuning, w, g, state(0), state(1));
     }
 }
 
@@ -829,9 +831,9 @@ pub(super) enum Settle {
     /// They are made whole: those of both halves of the batch are added, with penalties, and clipped by value.
     Whole,
     /// They are used, times a factor.
-    Use(f32, Moment),
+    Use(f32, Step),
     /// Both at once.
-    WholeUse(Moment),
+    WholeUse(Step),
 }
 
 /// Kept gradients of some weights.

@@ -23,8 +23,8 @@ use super::buffer::{Buffer, PANEL};
 use super::net::{Backward, Drop, Forward, Gather, Gradient, Kept, Net, Scratch, Settle, Slope, Then, Unit};
 use super::team::{Barrier, Team};
 use super::tile::ROWS;
-use crate::pointwise::{Loss, Moment};
-use crate::settings::{Data, Layer, Settings, Totals};
+use crate::pointwise::{Loss, Step};
+use crate::settings::{Data, Layer, Moment, Settings, Totals};
 
 /// Rows that are taken through the network at once; larger batches are taken in several goes.
 const CHUNK: usize = 512;
@@ -192,7 +192,7 @@ impl DenseTrainer {
         self.team.threads()
     }
 
-    /// One pass over the rows in `order`, in batches; `rate(step)` is the learning rate of a step, counted from 0. Ends
+    /// One pass over the rows in `order`, in batches; `moment(step)` is what a step is made with, counted from 0. Ends
     /// early, after the batch in work, once `until` is true or the sum of the losses is no longer finite; `until` is asked
     /// at the beginning of every step, by one thread.
     ///
@@ -204,7 +204,7 @@ impl DenseTrainer {
         data: &Data<'_>,
         order: &[u32],
         epoch: u32,
-        rate: &(dyn Fn(usize) -> f64 + Sync),
+        moment: &(dyn Fn(usize) -> Moment + Sync),
         until: Option<&(dyn Fn() -> bool + Sync)>,
     ) -> Totals {
         let rows = self.check(data);
@@ -212,7 +212,7 @@ impl DenseTrainer {
         let (totals, last) = (Mutex::new([Totals::default(); 2]), AtomicUsize::new(usize::MAX));
         let mut team = std::mem::replace(&mut self.team, Team::new(1));
         {
-            let run = Epoch { trainer: self, data, order, epoch, rate, until, totals: &totals, last: &last };
+            let run = Epoch { trainer: self, data, order, epoch, moment, until, totals: &totals, last: &last };
             team.run(&|thread, barrier| self.arch.dispatch(Part { run: &run, thread, barrier }));
         }
         self.team = team;
@@ -315,7 +315,7 @@ struct Epoch<'a> {
     data: &'a Data<'a>,
     order: &'a [u32],
     epoch: u32,
-    rate: &'a (dyn Fn(usize) -> f64 + Sync),
+    moment: &'a (dyn Fn(usize) -> Moment + Sync),
     until: Option<&'a (dyn Fn() -> bool + Sync)>,
     totals: &'a Mutex<[Totals; 2]>,
     /// The last step, once it is known that the epoch ends early. Thread 0 writes it before a step in which the others
@@ -336,7 +336,7 @@ struct Batch<'a> {
     ids: &'a [u32],
     /// What the slopes of the rows' losses are multiplied by.
     scale: f32,
-    now: Moment,
+    now: Step,
 }
 
 impl WithSimd for Part<'_> {
@@ -353,7 +353,8 @@ impl WithSimd for Part<'_> {
             if self.thread == 0 && early() {
                 self.run.last.fetch_min(number, Ordering::Relaxed);
             }
-            let now = settings.rule.at(trainer.step.wrapping_add(number as i32 + 1), (self.run.rate)(number));
+            let step = trainer.step.wrapping_add(number as i32 + 1);
+            let now = settings.rule.at(step, (self.run.moment)(number), settings.betas);
             let weight = match data.weights {
                 None => ids.len() as f64,
                 Some(weights) => ids.iter().map(|&r| f64::from(weights[r as usize])).sum(),
@@ -390,14 +391,14 @@ impl Part<'_> {
         &self,
         simd: S,
         net: &Net,
-        (ids, scale): (&[u32], f32),
+        (ids, scale, dropout): (&[u32], f32, f64),
         rows: Range<usize>,
         scratch: &mut Scratch,
     ) {
         let data = self.run.data;
         simd.vectorize(Gather { net, data, ids, rows: rows.clone(), targets: &mut scratch.targets });
         for l in 0..net.layers.len() {
-            let drop = Some(Drop { epoch: self.run.epoch, ids });
+            let drop = Some(Drop { epoch: self.run.epoch, rate: net.settings.dropout * dropout, ids });
             simd.vectorize(Forward { net, l, rows: rows.clone(), drop, scratch: &mut *scratch });
         }
         simd.vectorize(Slope { net, data, ids, rows: rows.clone(), scale, scratch });
@@ -416,7 +417,7 @@ impl Part<'_> {
         for (c, ids) in batch.ids.chunks(trainer.chunk).enumerate() {
             let rows = share(ids.len(), self.thread, trainer.plan.len());
             if !rows.is_empty() {
-                self.there_and_back(simd, net, (ids, batch.scale), rows, scratch);
+                self.there_and_back(simd, net, (ids, batch.scale, batch.now.dropout), rows, scratch);
             }
             self.barrier.wait();
             let then = if keep { Then::Keep { half: 0, first: c == 0 } } else { Then::Use(batch.now) };
@@ -461,7 +462,7 @@ impl Part<'_> {
                     }
                     continue;
                 }
-                self.there_and_back(simd, net, (ids, batch.scale), rows.clone(), scratch);
+                self.there_and_back(simd, net, (ids, batch.scale, batch.now.dropout), rows.clone(), scratch);
                 totals[half].loss += net.lost(rows.clone());
                 for unit in plan {
                     simd.vectorize(Gradient { net, rows: rows.clone(), unit, then, block: &mut scratch.block });
@@ -488,7 +489,7 @@ impl Part<'_> {
     /// Uses kept gradients. Networks that are shared wait for each other's parts, as the length of the gradient is that of
     /// all parts.
     #[inline(always)]
-    fn settle<S: Simd>(&self, simd: S, net: &Net, plan: &[Unit], now: Moment) {
+    fn settle<S: Simd>(&self, simd: S, net: &Net, plan: &[Unit], now: Step) {
         let shared = self.run.trainer.halves == 1;
         let all = |settle| plan.iter().for_each(|unit| simd.vectorize(Kept { net, unit, settle }));
         let Some(limit) = net.settings.clip_norm else { return all(Settle::WholeUse(now)) };

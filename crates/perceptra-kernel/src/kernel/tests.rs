@@ -10,7 +10,7 @@ use super::DenseTrainer;
 use crate::pointwise::{Activation, Loss, Rule};
 use crate::settings::{Data, Layer, Settings, Totals};
 
-const SMOOTH: [Activation; 8] = [
+const SMOOTH: [Activation; 9] = [
     Activation::Identity,
     Activation::Sigmoid,
     Activation::Tanh,
@@ -18,6 +18,7 @@ const SMOOTH: [Activation; 8] = [
     Activation::Selu,
     Activation::Gelu,
     Activation::Silu,
+    Activation::Mish,
     Activation::Softplus,
 ];
 
@@ -30,6 +31,7 @@ fn activate(f: Activation, z: f64) -> f64 {
         Activation::Selu => 1.050_700_987_355_480_5 * (z.max(0.0) + 1.673_263_242_354_377_2 * z.min(0.0).exp_m1()),
         Activation::Gelu => z * 0.5 * (1.0 + erf(z / 2f64.sqrt())),
         Activation::Silu => z / (1.0 + (-z).exp()),
+        Activation::Mish => z * (z.max(0.0) + (-z.abs()).exp().ln_1p()).tanh(),
         Activation::Softplus => z.max(0.0) + (-z.abs()).exp().ln_1p(),
         Activation::Relu => z.max(0.0),
         Activation::LeakyRelu => z.max(0.01 * z),
@@ -127,7 +129,9 @@ const PLAIN: Settings = Settings {
     batch: 32,
     dropout: 0.0,
     seed: 0,
-    decay: 0.0,
+    betas: [0.9, 0.999],
+    rates: [1.0; 2],
+    decay: [0.0; 2],
     l1: 0.0,
     l2: 0.0,
     clip_value: None,
@@ -199,7 +203,7 @@ proptest! {
         let data = Data { inputs: &x, targets: &y, weights: weighted.then_some(weights.as_slice()) };
         let before = reference(&mut trainer, &layers);
         let order: Vec<u32> = (0..rows as u32).rev().collect();
-        let totals = trainer.epoch(&data, &order, 1, &|_| 1.0, None);
+        let totals = trainer.epoch(&data, &order, 1, &|_| 1.0.into(), None);
         let after = reference(&mut trainer, &layers);
 
         let value = before.loss(loss, sum, &data);
@@ -247,7 +251,7 @@ fn train(
     let mut totals = Totals::default();
     for epoch in 1..=3 {
         let order = Stream::new(5, Purpose::Shuffle, epoch).permutation(rows);
-        totals = trainer.epoch(&data, &order, epoch, &|step| 0.01 / (1.0 + step as f64), None);
+        totals = trainer.epoch(&data, &order, epoch, &|step| (0.01 / (1.0 + step as f64)).into(), None);
     }
     let mut outputs = Vec::new();
     let judged = trainer.evaluate(&data, &mut outputs);
@@ -260,7 +264,7 @@ fn train(
 
 /// Small and large networks, batches of one chunk and of several, kept gradients and not, wide and narrow outputs.
 fn cases() -> Vec<(&'static [usize], Activation, Settings, usize)> {
-    let adam = Settings { rule: Rule::Adam, dropout: 0.2, decay: 0.01, ..PLAIN };
+    let adam = Settings { rule: Rule::Adam, dropout: 0.2, decay: [0.01, 0.0], ..PLAIN };
     vec![
         (&[8, 64, 64, 1], Activation::Relu, Settings { batch: 64, ..PLAIN }, 200),
         (&[8, 64, 64, 1], Activation::Tanh, Settings { batch: 601, clip_norm: Some(0.05), ..adam }, 1203),
@@ -326,7 +330,7 @@ fn a_batch_in_several_goes_is_the_same_step() {
         let mut trainer = DenseTrainer::new(&layers, Settings { batch: 1000, ..PLAIN }, 2);
         fill(&mut trainer, &layers, 9);
         let order: Vec<u32> = (0..rows).collect();
-        trainer.epoch(data, &order, 1, &|_| 0.1, None);
+        trainer.epoch(data, &order, 1, &|_| 0.1.into(), None);
         trainer.layer(0).0
     };
     let all = step(&Data { inputs: &x, targets: &y, weights: Some(&weights) }, 1000);
@@ -343,7 +347,7 @@ fn nan_is_not_swallowed() {
         let mut trainer = DenseTrainer::new(&layers, Settings { batch: 2, ..PLAIN }, 1);
         fill(&mut trainer, &layers, 1);
         let data = Data { inputs: &[f32::NAN, 1.0, 0.0, 1.0], targets: &[0.0, 1.0], weights: None };
-        let totals = trainer.epoch(&data, &[0, 1], 1, &|_| 0.1, None);
+        let totals = trainer.epoch(&data, &[0, 1], 1, &|_| 0.1.into(), None);
         assert!(totals.loss.is_nan(), "{f:?}");
     }
 }
@@ -366,7 +370,7 @@ fn saved_weights_come_back_and_an_epoch_ends_when_asked() {
         1,
         &|step| {
             *steps.lock().unwrap() = step;
-            0.1
+            0.1.into()
         },
         None,
     );
@@ -376,11 +380,11 @@ fn saved_weights_come_back_and_an_epoch_ends_when_asked() {
     trainer.restore(&store);
     trainer.outputs(&x, &mut after);
     assert_eq!(before, after);
-    let totals = trainer.epoch(&data, &order, 2, &|_| 0.1, Some(&|| true));
+    let totals = trainer.epoch(&data, &order, 2, &|_| 0.1.into(), Some(&|| true));
     assert_eq!((totals.steps, totals.weight), (1, 64.0));
     let asked = std::sync::atomic::AtomicUsize::new(0);
     let fourth = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 3;
-    assert_eq!(trainer.epoch(&data, &order, 2, &|_| 0.1, Some(&fourth)).steps, 4);
+    assert_eq!(trainer.epoch(&data, &order, 2, &|_| 0.1.into(), Some(&fourth)).steps, 4);
 }
 
 #[test]
@@ -394,7 +398,7 @@ fn a_loss_that_is_not_finite_ends_the_epoch() {
         let (x, y) = (normal(8 * 6400, 1, 0, 1.0), normal(6400, 1, 1, 1.0));
         let data = Data { inputs: &x, targets: &y, weights: None };
         let order: Vec<u32> = (0..6400).collect();
-        let totals = trainer.epoch(&data, &order, 1, &|_| 1e10, None);
+        let totals = trainer.epoch(&data, &order, 1, &|_| 1e10.into(), None);
         assert!(!totals.loss.is_finite() && totals.steps < 50, "{widths:?}: {totals:?}");
     }
 }
@@ -418,21 +422,21 @@ fn a_run_goes_on_from_what_was_saved() {
         for width in [64, 256] {
             let layers =
                 layers(&[8, width, width, 1], &[Activation::Relu, Activation::Tanh, Activation::Identity], true);
-            let settings = Settings { batch: 64, rule, dropout: 0.1, decay: 0.01, ..PLAIN };
+            let settings = Settings { batch: 64, rule, dropout: 0.1, decay: [0.01, 0.0], ..PLAIN };
             let mut whole = DenseTrainer::new(&layers, settings, 2);
             fill(&mut whole, &layers, 1);
             let (mut weights, mut states) = (Vec::new(), Vec::new());
-            whole.epoch(&data, &order, 1, &|_| 0.01, None);
+            whole.epoch(&data, &order, 1, &|_| 0.01.into(), None);
             whole.save(&mut weights);
             let step = whole.save_rule(&mut states);
             assert_eq!(step, 10);
-            whole.epoch(&data, &order, 2, &|_| 0.01, None);
+            whole.epoch(&data, &order, 2, &|_| 0.01.into(), None);
 
             let mut resumed = DenseTrainer::new(&layers, settings, 2);
             resumed.restore(&weights);
             assert!(resumed.restore_rule(&states, step));
             assert!(!resumed.restore_rule(&[1.0; 3], step), "{rule:?}");
-            resumed.epoch(&data, &order, 2, &|_| 0.01, None);
+            resumed.epoch(&data, &order, 2, &|_| 0.01.into(), None);
             for l in 0..3 {
                 assert!(resumed.layer(l) == whole.layer(l), "{rule:?}, width {width}, layer {l}");
             }

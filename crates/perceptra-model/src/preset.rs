@@ -1,0 +1,119 @@
+//! Settings that go together.
+
+use perceptra_data::{Scaling, Task};
+use perceptra_nn::{Activation, Initializer};
+use perceptra_train::{Batch, Factors, Metric, Optimizer, Schedule};
+use serde::{Deserialize, Serialize};
+
+use crate::run::EmbeddingKind;
+use crate::{OneOrMany, RunConfig};
+
+/// A named set of settings: encoder, network and training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// One small network with early stopping.
+    Fast,
+    /// RealMLP-TD (Holzmüller, Grinsztajn, Steinwart: *Better by default*, NeurIPS 2024).
+    Realmlp,
+    /// RealMLP-TD-S, its small form: no embeddings, no dropout, no decay, no parametric activations.
+    RealmlpS,
+    /// TabM with 32 members and three blocks of 512 (Gorishniy, Kotelnikov, Babenko: *TabM*, ICLR 2025), with the settings that
+    /// `pytabkit` has as defaults.
+    Tabm,
+    /// TabM with piecewise-linear embeddings and two blocks.
+    TabmPle,
+}
+
+impl Preset {
+    /// Every preset, in the order of this page.
+    pub const ALL: [Self; 5] = [Self::Fast, Self::Realmlp, Self::RealmlpS, Self::Tabm, Self::TabmPle];
+
+    /// The name used in files and messages, such as `realmlp-s`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Realmlp => "realmlp",
+            Self::RealmlpS => "realmlp-s",
+            Self::Tabm => "tabm",
+            Self::TabmPle => "tabm-ple",
+        }
+    }
+
+    /// The settings for a task; those of the data, the split and the output are the defaults.
+    pub fn run(self, task: Task) -> RunConfig {
+        let mut run = RunConfig::default();
+        match self {
+            Self::Fast => {}
+            Self::Realmlp => real_mlp(&mut run, task, false),
+            Self::RealmlpS => real_mlp(&mut run, task, true),
+            Self::Tabm => tab_m(&mut run, task, false),
+            Self::TabmPle => tab_m(&mut run, task, true),
+        }
+        run
+    }
+}
+
+/// The default parameters `RealMLP_TD_*` of `pytabkit`.
+fn real_mlp(run: &mut RunConfig, task: Task, small: bool) {
+    let classes = task.is_classification();
+    run.encoder.scaling = Scaling::Robust;
+    run.encoder.scale_categories = true;
+    run.encoder.clamp_target = !small;
+    let network = &mut run.network;
+    network.hidden = vec![256; 3];
+    network.activation = OneOrMany::One(if classes { Activation::Selu } else { Activation::Mish });
+    network.input_scale = true;
+    network.ntk = true;
+    network.initializer = if small { Initializer::LecunNormal } else { Initializer::DataDriven };
+    network.dropout = 0.0;
+    let train = &mut run.train;
+    train.optimizer = Optimizer::AdamW;
+    train.betas = [0.9, 0.95];
+    train.learning_rate = match (classes, small) {
+        (true, _) => 0.04,
+        (false, true) => 0.07,
+        (false, false) => 0.2,
+    };
+    train.schedule = Schedule::Coslog4;
+    train.lr_factors = Factors { bias: 0.1, input_scale: 6.0, embedding: 0.1, activation: 0.1, ..Factors::all(1.0) };
+    train.batch = Batch::Rows(256);
+    train.drop_last = true;
+    train.epochs = 256;
+    train.patience = None;
+    train.last_best = true;
+    train.monitor = if classes { Metric::Accuracy } else { Metric::Rmse };
+    train.label_smoothing = if classes { 0.1 } else { 0.0 };
+    if !small {
+        run.encoder.embed_above = Some(9);
+        network.embedding = EmbeddingKind::Periodic;
+        network.parametric = true;
+        network.dropout = 0.15;
+        train.dropout_schedule = Schedule::FlatCosine;
+        train.weight_decay = 0.02;
+        train.decay_schedule = Schedule::FlatCosine;
+        // There the factor of the learning rate counts twice.
+        train.decay_factors = Factors { bias: 0.0, ..train.lr_factors };
+    }
+}
+
+/// The default parameters `TABM_D_*` of `pytabkit`.
+fn tab_m(run: &mut RunConfig, task: Task, embedded: bool) {
+    run.encoder.scaling = Scaling::Quantile;
+    let network = &mut run.network;
+    network.hidden = vec![512; if embedded { 2 } else { 3 }];
+    network.activation = OneOrMany::One(Activation::Relu);
+    network.initializer = Initializer::Torch;
+    network.dropout = 0.1;
+    network.members = 32;
+    if embedded {
+        network.embedding = EmbeddingKind::PiecewiseLinear;
+    }
+    let train = &mut run.train;
+    train.optimizer = Optimizer::AdamW;
+    train.learning_rate = 0.002;
+    train.batch = Batch::Rows(256);
+    train.epochs = 1000;
+    train.patience = Some(16);
+    train.monitor = if task.is_classification() { Metric::Accuracy } else { Metric::Rmse };
+}
