@@ -13,8 +13,8 @@
 //!     dropout: 0.0,
 //!     seed: 0,
 //!     betas: [0.9, 0.999],
-//!     rates: [1.0; 2],
-//!     decay: [0.0; 2],
+//!     rates: [1.0; 6],
+//!     decay: [0.0; 6],
 //!     l1: 0.0,
 //!     l2: 0.0,
 //!     clip_value: None,
@@ -47,8 +47,10 @@ mod math;
 mod order;
 mod pointwise;
 mod settings;
+mod stem;
 
-pub use kernel::DenseTrainer;
+pub use kernel::{DenseTrainer, Part};
 pub use order::order;
 pub use pointwise::{Activation, Loss, Rule};
-pub use settings::{Data, Layer, Moment, Settings, Totals};
+pub use settings::{Data, Group, Layer, Moment, Parts, Settings, Totals};
+pub use stem::{Column, Numbers, Stem};

@@ -96,6 +96,22 @@ pub(crate) fn erf(x: f32) -> f32 {
     c * p / q
 }
 
+/// sin x and cos x, by the polynomials of Cephes; to 1e-6 for |x| < 10⁴.
+#[inline(always)]
+pub(crate) fn sin_cos(x: f32) -> (f32, f32) {
+    let quarter = (x * std::f32::consts::FRAC_2_PI).round_ties_even();
+    // π/2 in three parts, the first two of which have few digits.
+    let r = ((x - quarter * 1.570_312_5) - quarter * 4.837_513e-4) - quarter * 7.549_79e-8;
+    let z = r * r;
+    let sine = r + r * z * (-0.166_666_55 + z * (8.332_161e-3 + z * -1.951_529_6e-4));
+    let cosine = 1.0 - 0.5 * z + z * z * (4.166_664_6e-2 + z * (-1.388_731_6e-3 + z * 2.443_315_7e-5));
+    let quarter = quarter as i32;
+    let (sin, cos) = if quarter & 1 == 0 { (sine, cosine) } else { (cosine, sine) };
+    let sin = if quarter & 2 == 0 { sin } else { -sin };
+    let cos = if (quarter + 1) & 2 == 0 { cos } else { -cos };
+    (sin, cos)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +137,10 @@ mod tests {
         assert!(error(sigmoid, |x| 1.0 / (1.0 + (-x).exp()), (-80.0, 80.0), tiny) < 3e-7);
         assert!(error(tanh, f64::tanh, (-10.0, 10.0), tiny) < 3e-7);
         assert!(error(tanh, f64::tanh, (-1e-3, 1e-3), tiny) < 3e-7);
+        for (range, most) in [((-10.0, 10.0), 2e-7), ((-1000.0, 1000.0), 3e-7)] {
+            assert!(error(|x| sin_cos(x).0, f64::sin, range, 1.0) < most);
+            assert!(error(|x| sin_cos(x).1, f64::cos, range, 1.0) < most);
+        }
     }
 
     #[test]

@@ -258,20 +258,20 @@ impl Rule {
         matches!(self, Self::AdamW | Self::Lion)
     }
 
-    /// Moves the weights `w` by their gradients `g`, with a factor of the learning rate and a decay; `s` and `t` are what the rule
-    /// remembers.
+    /// Moves the weights `w` by their gradients `g`, with factors of the learning rate and of ε, and a decay; `s` and `t` are what
+    /// the rule remembers.
     #[inline(always)]
     pub(crate) fn apply(
         self,
         now: Step,
-        (factor, decay): (f64, f64),
+        (factor, decay, small): (f64, f64, f32),
         w: &mut [f32],
         g: &[f32],
         s: &mut [f32],
         t: &mut [f32],
     ) {
         let rate = (now.rate * factor) as f32;
-        let beta = now.betas;
+        let (beta, small) = (now.betas, EPSILON * small);
         let decay_coupled = if self.decay_is_decoupled() { 0.0 } else { decay as f32 };
         let keep = (1.0 - now.rate * factor * f64::from((decay * now.decay) as f32)) as f32;
         let gradient = |w: f32, g: f32| w * decay_coupled + g;
@@ -296,7 +296,7 @@ impl Rule {
             Self::Adam => {
                 let correct = now.corrections.1.sqrt();
                 let factor = correct / now.corrections.0;
-                let epsilon = EPSILON * correct;
+                let epsilon = small * correct;
                 for (((w, g), m), v) in w.iter_mut().zip(g).zip(s).zip(t) {
                     let g = gradient(*w, *g);
                     *m = *m * beta.0 + g * (1.0 - beta.0);
@@ -309,7 +309,7 @@ impl Rule {
                 for (((w, g), m), v) in w.iter_mut().zip(g).zip(s).zip(t) {
                     *m = *m * beta.0 + g * (1.0 - beta.0);
                     *v = *v * beta.1 + g * g * (1.0 - beta.1);
-                    let step = *m / corrections.0 / ((*v / corrections.1).sqrt() + EPSILON);
+                    let step = *m / corrections.0 / ((*v / corrections.1).sqrt() + small);
                     *w = *w * keep - step * rate;
                 }
             }
@@ -317,14 +317,14 @@ impl Rule {
                 for ((w, g), v) in w.iter_mut().zip(g).zip(s) {
                     let g = gradient(*w, *g);
                     *v = *v * 0.99 + g * g * (1.0 - 0.99);
-                    *w -= g / (v.sqrt() + EPSILON) * rate;
+                    *w -= g / (v.sqrt() + small) * rate;
                 }
             }
             Self::RmsProp { momentum } => {
                 for (((w, g), v), b) in w.iter_mut().zip(g).zip(s).zip(t) {
                     let g = gradient(*w, *g);
                     *v = *v * 0.99 + g * g * (1.0 - 0.99);
-                    let step = g / (v.sqrt() + EPSILON);
+                    let step = g / (v.sqrt() + small);
                     *b = if now.first { step } else { *b * momentum + step };
                     *w -= *b * rate;
                 }
@@ -333,7 +333,7 @@ impl Rule {
                 for ((w, g), v) in w.iter_mut().zip(g).zip(s) {
                     let g = gradient(*w, *g);
                     *v += g * g;
-                    *w -= g / (v.sqrt() + EPSILON) * rate;
+                    *w -= g / (v.sqrt() + small) * rate;
                 }
             }
             Self::Lion => {

@@ -1,6 +1,7 @@
 //! What is trained, how, and on what.
 
 use crate::pointwise::{Activation, Loss, Rule};
+use crate::stem::Stem;
 
 /// One layer f(xW + b).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,45 @@ pub struct Layer {
     pub bias: bool,
     /// f. For a loss that takes logits, the last layer's is the identity.
     pub activation: Activation,
+}
+
+/// What a parameter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Weights of dense layers.
+    Weight,
+    /// Biases.
+    Bias,
+    /// Of embeddings.
+    Embedding,
+    /// Factors of the inputs of the first dense layer.
+    InputScale,
+    /// The α of parametric activations.
+    Activation,
+    /// Factors of the members of a batch ensemble.
+    Member,
+}
+
+/// What a network has besides dense layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts {
+    /// What becomes of a row before the first layer.
+    pub stem: Option<Stem>,
+    /// Whether the inputs of the first layer have factors.
+    pub input_scale: bool,
+    /// Whether hidden units have an α in z + α·(f(z) − z).
+    pub parametric: bool,
+    /// Networks in one, which share the weights of hidden layers: f(((x⊙r)W)⊙s + b), each with its own r, s and b, and with an
+    /// output layer of its own. Each is trained by its own loss.
+    pub members: usize,
+    /// Whether sums of weights are divided by √inputs. Weights are given and kept with this factor; steps are as if they were not.
+    pub ntk: bool,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { stem: None, input_scale: false, parametric: false, members: 1, ntk: false }
+    }
 }
 
 /// How a [`DenseTrainer`](crate::DenseTrainer) trains.
@@ -32,10 +72,10 @@ pub struct Settings {
     pub seed: u64,
     /// β₁ and β₂ of Adam and AdamW.
     pub betas: [f32; 2],
-    /// By what learning rates of weights and of biases are multiplied.
-    pub rates: [f64; 2],
-    /// Decay of weights and of biases, as the rule has it.
-    pub decay: [f64; 2],
+    /// By what learning rates are multiplied, of each [`Group`].
+    pub rates: [f64; 6],
+    /// Decay of each [`Group`], as the rule has it.
+    pub decay: [f64; 6],
     /// λ of λΣ|w|, of weights, as the other penalty.
     pub l1: f64,
     /// λ of ½λΣw².
@@ -51,7 +91,7 @@ impl Settings {
     #[inline(always)]
     pub(crate) fn is_plain_descent(&self) -> bool {
         self.rule == Rule::Sgd { momentum: 0.0, nesterov: false }
-            && (self.decay, self.rates, self.l1, self.l2) == ([0.0; 2], [1.0; 2], 0.0, 0.0)
+            && (self.decay, self.rates, self.l1, self.l2) == ([0.0; 6], [1.0; 6], 0.0, 0.0)
             && self.clip_value.is_none()
     }
 }

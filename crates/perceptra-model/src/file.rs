@@ -376,7 +376,8 @@ fn expected(
         return Err("its temperature or its residuals are out of range".to_owned());
     }
     let mut names = BTreeSet::new();
-    for (name, shape, _) in config.tensors() {
+    let shapes: BTreeMap<_, _> = config.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect();
+    for (name, shape) in shapes {
         let name = format!("{prefix}{name}");
         let Some(view) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
         if view.dtype() != Dtype::F32 || view.shape() != shape.as_slice() {

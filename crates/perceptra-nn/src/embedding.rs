@@ -67,7 +67,7 @@ pub struct Embedding {
     /// `[categories, width]` each.
     tables: Vec<Param<Tensor<2>>>,
     #[module(skip)]
-    columns: Vec<Column>,
+    config: EmbeddingConfig,
 }
 
 #[derive(Module, Debug)]
@@ -269,7 +269,7 @@ impl EmbeddingConfig {
             }
         }
         let tables = shapes.map(|shape| param(shape, &normal(1.0))).collect();
-        Embedding { periodic, piecewise, tables, columns: self.columns.clone() }
+        Embedding { periodic, piecewise, tables, config: self.clone() }
     }
 }
 
@@ -290,7 +290,7 @@ impl Embedding {
             });
         }
         parts.extend(self.columns_of(&x, |c| c == Column::Plain));
-        let categories = self.columns.iter().enumerate().filter(|(_, c)| matches!(c, Column::Category(_)));
+        let categories = self.config.columns.iter().enumerate().filter(|(_, c)| matches!(c, Column::Category(_)));
         for ((i, column), table) in categories.zip(&self.tables) {
             let Column::Category(k) = column else { continue };
             let numbers = x.clone().narrow(1, i, 1).clamp(0.0, (k - 1) as f64).reshape([-1]);
@@ -304,8 +304,9 @@ impl Embedding {
     fn columns_of(&self, x: &Tensor<2>, which: impl Fn(Column) -> bool) -> Option<Tensor<2>> {
         let mut runs = Vec::new();
         let mut i = 0;
-        while i < self.columns.len() {
-            let length = self.columns[i..].iter().take_while(|c| which(**c)).count();
+        let columns = &self.config.columns;
+        while i < columns.len() {
+            let length = columns[i..].iter().take_while(|c| which(**c)).count();
             if length > 0 {
                 runs.push(x.clone().narrow(1, i, length));
             }
@@ -316,6 +317,11 @@ impl Embedding {
             1 => runs.pop(),
             _ => Some(Tensor::cat(runs, 1)),
         }
+    }
+
+    /// Its description.
+    pub fn config(&self) -> &EmbeddingConfig {
+        &self.config
     }
 
     /// Its tensors in the order of [`EmbeddingConfig::shapes`].

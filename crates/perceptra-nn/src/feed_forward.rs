@@ -497,6 +497,20 @@ impl FeedForward {
         self.members
     }
 
+    /// Whether sums of weights are divided by √inputs.
+    pub fn is_ntk(&self) -> bool {
+        self.ntk
+    }
+
+    /// (inputs, outputs) of each layer, of one member.
+    pub fn widths(&self) -> Vec<(usize, usize)> {
+        let of = |layer: &Layer| {
+            let [n, m] = layer.linear.weight.lazy_shape().dims();
+            (if layer.factors.is_some() { n } else { n / self.members.max(1) }, m)
+        };
+        self.layers.iter().map(of).collect()
+    }
+
     /// Columns of the input.
     pub fn inputs(&self) -> usize {
         self.columns

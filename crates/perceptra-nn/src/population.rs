@@ -338,7 +338,7 @@ mod tests {
             (base().with_widths(&[3, 3], Activation::Relu), "different depths"),
             (base().with_widths(&[3], Activation::Tanh), "different activations"),
             (base().with_bias(false), "some have biases"),
-            (base().with_norm(Norm::Layer), "normalisation"),
+            (base().with_norm(Norm::Layer), "more than dense layers"),
             (FeedForwardConfig::new(5, 2).with_widths(&[3], Activation::Relu), "different inputs"),
             (FeedForwardConfig::new(4, 1).with_widths(&[3], Activation::Relu), "different inputs or outputs"),
         ] {

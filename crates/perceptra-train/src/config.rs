@@ -293,7 +293,7 @@ pub struct TrainConfig {
     /// by their `decay_factors`.
     pub weight_decay: f64,
     /// By what the decay is multiplied for each kind of parameters.
-    #[serde(default = "weights_alone", skip_serializing_if = "is_weights_alone")]
+    #[serde(deserialize_with = "decay_factors", skip_serializing_if = "is_weights_alone")]
     pub decay_factors: Factors,
     /// `weight_decay` over the run.
     pub decay_schedule: Schedule,
@@ -336,6 +336,29 @@ pub struct TrainConfig {
 
 fn is_all_one(factors: &Factors) -> bool {
     *factors == Factors::all(1.0)
+}
+
+/// Those that are given, over those of weights alone.
+fn decay_factors<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Factors, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Given {
+        weight: f64,
+        bias: f64,
+        norm: f64,
+        embedding: f64,
+        input_scale: f64,
+        activation: f64,
+        member: f64,
+    }
+    impl Default for Given {
+        fn default() -> Self {
+            let Factors { weight, bias, norm, embedding, input_scale, activation, member } = weights_alone();
+            Self { weight, bias, norm, embedding, input_scale, activation, member }
+        }
+    }
+    let Given { weight, bias, norm, embedding, input_scale, activation, member } = Given::deserialize(d)?;
+    Ok(Factors { weight, bias, norm, embedding, input_scale, activation, member })
 }
 
 fn is_weights_alone(factors: &Factors) -> bool {

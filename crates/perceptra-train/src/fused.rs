@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use perceptra_kernel as kernel;
-use perceptra_nn::{Activation, FeedForward, Loss};
+use perceptra_nn::{Activation, Column, FeedForward, Group, Loss, NumberEmbedding};
 
 use crate::engine::{self, Judged, Plan, Running, Until};
 use crate::metrics::monitored;
@@ -145,28 +145,121 @@ pub fn threads() -> usize {
     LIMIT.get().min(*all)
 }
 
+/// What a network has besides dense layers, as the kernel has it.
+fn parts(network: &FeedForward) -> kernel::Parts {
+    let stem = network.embedding.as_ref().map(|embedding| embedding.config().clone()).map(|config| kernel::Stem {
+        columns: config.columns.iter().map(|column| match column {
+            Column::Number => kernel::Column::Number,
+            Column::Plain => kernel::Column::Plain,
+            Column::Category(n) => kernel::Column::Category(*n),
+        })
+        .collect(),
+        numbers: match config.numbers {
+            NumberEmbedding::None => kernel::Numbers::Plain,
+            NumberEmbedding::Periodic { frequencies, width, .. } => kernel::Numbers::Periodic(frequencies, width),
+            NumberEmbedding::PiecewiseLinear { edges, width } => kernel::Numbers::PiecewiseLinear(edges, width),
+        },
+        category_width: config.category_width,
+    });
+    kernel::Parts {
+        stem,
+        input_scale: network.input_scale.is_some(),
+        parametric: network.layers.iter().any(|l| l.mix.is_some()),
+        members: network.members(),
+        ntk: network.is_ntk(),
+    }
+}
+
 /// The kernel's trainer with the weights of `network`, which has these activations.
 fn trainer(
     network: &FeedForward,
     activations: Vec<kernel::Activation>,
     settings: kernel::Settings,
 ) -> Result<kernel::DenseTrainer, TrainError> {
-    let layers = network.layers.iter().zip(activations).map(|(layer, activation)| {
-        let [inputs, outputs] = layer.linear.weight.dims();
-        kernel::Layer { inputs, outputs, bias: layer.linear.bias.is_some(), activation }
+    let layers = network.layers.iter().zip(network.widths()).zip(activations);
+    let layers = layers.map(|((layer, (inputs, outputs)), activation)| kernel::Layer {
+        inputs,
+        outputs,
+        bias: layer.linear.bias.is_some(),
+        activation,
     });
-    let mut trainer = kernel::DenseTrainer::new(&layers.collect::<Vec<_>>(), settings, threads());
+    let mut trainer =
+        kernel::DenseTrainer::with_parts(&layers.collect::<Vec<_>>(), &parts(network), settings, threads());
     set_weights(&mut trainer, network)?;
     Ok(trainer)
+}
+
+/// What weights are multiplied by on their way to the kernel.
+fn gain(network: &FeedForward, layer: usize) -> f32 {
+    if network.is_ntk() { (network.widths()[layer].0 as f64).sqrt().recip() as f32 } else { 1.0 }
 }
 
 /// Gives the trainer the weights of `network`.
 fn set_weights(trainer: &mut kernel::DenseTrainer, network: &FeedForward) -> Result<(), TrainError> {
     for (i, layer) in network.layers.iter().enumerate() {
         let bias = layer.linear.bias.as_ref().map(|b| read(b.val().inner())).transpose()?;
-        trainer.set_layer(i, &read(layer.linear.weight.val().inner())?, &bias.unwrap_or_default());
+        let mut weight = read(layer.linear.weight.val().inner())?;
+        let gain = gain(network, i);
+        weight.iter_mut().for_each(|w| *w *= gain);
+        trainer.set_layer(i, &weight, &bias.unwrap_or_default());
+    }
+    let mut network = network.clone();
+    for (part, param) in kernel_parts(&mut network) {
+        trainer.set_part(part, &read(param.val().inner())?);
     }
     Ok(())
+}
+
+/// The further parts of a network by what the kernel calls them.
+fn kernel_parts(network: &mut FeedForward) -> Vec<(kernel::Part, &mut Param<Tensor<2>>)> {
+    let layers: Vec<[bool; 2]> = network.layers.iter().map(|l| [l.mix.is_some(), l.factors.is_some()]).collect();
+    let scaled = network.input_scale.is_some();
+    let params = network.parts_mut();
+    let embedded = params.iter().filter(|(group, _)| *group == Group::Embedding).count();
+    let mut names: Vec<kernel::Part> = (0..embedded).map(kernel::Part::Embedding).collect();
+    names.extend(scaled.then_some(kernel::Part::In(0)));
+    for (i, [mixed, factored]) in layers.into_iter().enumerate() {
+        names.extend(mixed.then_some(kernel::Part::Mix(i)));
+        names.extend([kernel::Part::In(i), kernel::Part::Out(i)].into_iter().filter(|_| factored));
+    }
+    names.into_iter().zip(params.into_iter().map(|(_, param)| param)).collect()
+}
+
+/// The outputs of several members as one: `[members, rows, outputs]` to `[rows, outputs]`, with `logits` those of the average of
+/// their probabilities.
+fn join(outputs: &mut Vec<f32>, network: &FeedForward, logits: bool) {
+    let (members, m, g) = (network.members(), network.outputs(), network.output_activation());
+    let n = outputs.len() / members;
+    let lines = |i: usize| outputs.iter().skip(i).step_by(n).map(|x| f64::from(*x));
+    let log_sum = |values: &[f64]| {
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        most + values.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
+    };
+    let softplus = |z: f64| z.max(0.0) + (-z.abs()).exp().ln_1p();
+    let joined: Vec<f32> = match g {
+        Activation::Softmax if logits => {
+            // Of each member, what makes its logits logarithms of probabilities.
+            let sums: Vec<f64> = outputs
+                .chunks_exact(m)
+                .map(|row| log_sum(&row.iter().map(|z| f64::from(*z)).collect::<Vec<_>>()))
+                .collect();
+            let rows = n / m;
+            let of = |i: usize| {
+                let logs: Vec<f64> = lines(i).enumerate().map(|(k, z)| z - sums[k * rows + i / m]).collect();
+                log_sum(&logs) as f32
+            };
+            (0..n).map(of).collect()
+        }
+        Activation::Sigmoid if logits => {
+            let of = |i: usize| {
+                let log = |sign: f64| log_sum(&lines(i).map(|z| -softplus(sign * z)).collect::<Vec<_>>());
+                (log(-1.0) - log(1.0)) as f32
+            };
+            (0..n).map(of).collect()
+        }
+        _ => (0..n).map(|i| (lines(i).sum::<f64>() / members as f64) as f32).collect(),
+    };
+    *outputs = joined;
 }
 
 /// The outputs of a dense network for rows in the host's memory, as `loss` takes them: logits where it takes logits.
@@ -188,7 +281,7 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
     }
     let device = network.layers[0].linear.weight.val().device();
     let on_host = device.memory_pool_usage().is_none() && network.layers[0].linear.weight.dtype() == DType::F32;
-    if let Some(activations) = activations(network, loss).filter(|_| network.is_plain() && on_host) {
+    if let Some(activations) = activations(network, loss).filter(|_| !has_norm(network) && on_host) {
         let settings = kernel::Settings {
             loss: loss_of(loss),
             sum: loss.is_sum(),
@@ -197,15 +290,18 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
             dropout: 0.0,
             seed: 0,
             betas: [0.9, 0.999],
-            rates: [1.0; 2],
-            decay: [0.0; 2],
+            rates: [1.0; 6],
+            decay: [0.0; 6],
             l1: 0.0,
             l2: 0.0,
             clip_value: None,
             clip_norm: None,
         };
-        let mut values = vec![0.0; rows * m];
+        let mut values = vec![0.0; network.members() * rows * m];
         trainer(network, activations, settings)?.outputs(inputs, &mut values);
+        if network.members() > 1 {
+            join(&mut values, network, loss.takes_logits());
+        }
         return Ok(values);
     }
     let network = network.valid();
@@ -221,6 +317,14 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
 /// Rows that the kernels take at once.
 const PREDICT: usize = 512;
 
+/// In the order of the kernel's.
+const GROUPS: [Group; 6] =
+    [Group::Weight, Group::Bias, Group::Embedding, Group::InputScale, Group::Activation, Group::Member];
+
+fn has_norm(network: &FeedForward) -> bool {
+    network.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some())
+}
+
 impl<'a, N: Network> Fused<'a, N> {
     /// Why this engine cannot train `network` so, if it cannot.
     pub(crate) fn obstacle(network: &N, plan: &Plan<'_>) -> Option<String> {
@@ -231,26 +335,43 @@ impl<'a, N: Network> Fused<'a, N> {
         if plan.device.memory_pool_usage().is_some() {
             return Some("the device is not the CPU".to_owned());
         }
-        if dense.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some()) {
+        if has_norm(dense) {
             return Some("it has no normalisation layers".to_owned());
         }
-        if !dense.is_plain() {
-            return Some("it has dense layers alone".to_owned());
+        let config = plan.config;
+        if dense.members() > 1 && dense.input_scale.is_some() {
+            return Some("it has no input scale before several members".to_owned());
+        }
+        let widths = dense.widths();
+        let aligned = widths[..widths.len() - 1].iter().all(|(_, m)| m.is_multiple_of(4));
+        if dense.members() > 1 && dense.dropout > 0.0 && !aligned {
+            return Some("it drops units of several members by fours".to_owned());
+        }
+        let edited = config.l1 > 0.0 || config.l2 > 0.0 || config.clip_norm.or(config.clip_value).is_some();
+        let coupled = config.weight_decay > 0.0 && !matches!(config.optimizer, Optimizer::AdamW | Optimizer::Lion);
+        if dense.is_ntk() && (edited || coupled) {
+            return Some("it has no penalties, clipping or coupled decay in the NTK parametrisation".to_owned());
         }
         // What is trained shows on the network in training; adapters show as more parameters than weights.
-        let active = dense.clone().train();
+        let mut active = dense.clone().train();
         let mut weights = 0;
         for layer in &active.layers {
-            let [inputs, outputs] = layer.linear.weight.dims();
             let (weight, bias) = (&layer.linear.weight, layer.linear.bias.as_ref());
-            weights += inputs * outputs + bias.map_or(0, |_| outputs);
+            weights += weight.lazy_shape().num_elements() + bias.map_or(0, |b| b.lazy_shape().num_elements());
             let trained = weight.is_require_grad() && bias.is_none_or(|b| b.is_require_grad());
             let dtypes = weight.dtype() == DType::F32 && bias.is_none_or(|b| b.dtype() == DType::F32);
             if !(trained && dtypes) {
                 return Some("it trains all weights, as 32-bit numbers".to_owned());
             }
         }
-        if active.num_params() != weights {
+        let parameters = active.num_params();
+        for (_, param) in active.parts_mut() {
+            weights += param.lazy_shape().num_elements();
+            if !param.is_require_grad() || param.dtype() != DType::F32 {
+                return Some("it trains all weights, as 32-bit numbers".to_owned());
+            }
+        }
+        if parameters != weights {
             return Some("the network has parameters besides its weights and biases".to_owned());
         }
         if activations(dense, plan.loss).is_none() {
@@ -273,8 +394,8 @@ impl<'a, N: Network> Fused<'a, N> {
             dropout: dense.dropout,
             seed: config.seed,
             betas: config.betas.map(|b| b as f32),
-            rates: [config.lr_factors.weight, config.lr_factors.bias],
-            decay: [config.decay_factors.weight, config.decay_factors.bias].map(|f| f * config.weight_decay),
+            rates: GROUPS.map(|group| config.lr_factors.of(group)),
+            decay: GROUPS.map(|group| config.decay_factors.of(group) * config.weight_decay),
             l1: config.l1,
             l2: config.l2,
             clip_value: config.clip_value,
@@ -305,13 +426,22 @@ impl<'a, N: Network> Fused<'a, N> {
     fn trained(&mut self) -> N {
         let mut network = self.network.valid();
         if let Some(dense) = network.as_feed_forward_mut() {
+            let gains: Vec<f32> = (0..dense.layers.len()).map(|i| gain(dense, i)).collect();
             for (i, layer) in dense.layers.iter_mut().enumerate() {
-                let (weight, bias) = self.trainer.layer(i);
+                let (mut weight, bias) = self.trainer.layer(i);
+                weight.iter_mut().for_each(|w| *w /= gains[i]);
                 layer.linear.weight = replaced(&layer.linear.weight, weight);
                 layer.linear.bias = layer.linear.bias.as_ref().map(|b| replaced(b, bias));
             }
+            for (part, param) in kernel_parts(dense) {
+                *param = replaced(param, self.trainer.part(part));
+            }
         }
         network
+    }
+
+    fn is_ntk(&self) -> bool {
+        self.network.as_feed_forward().is_some_and(FeedForward::is_ntk)
     }
 
     /// Gives the trainer the weights of a record of the network.
@@ -366,7 +496,14 @@ impl<N: Network> Running<N> for Fused<'_, N> {
         let Some(data) = &self.validation else {
             return Ok(Judged { train_loss, validation_loss: None, monitored: None, finite });
         };
-        let totals = self.trainer.evaluate(&data.data(), &mut self.outputs);
+        let dense = self.network.as_feed_forward();
+        let logits = self.loss.takes_logits();
+        let joined = |outputs: &mut Vec<f32>| {
+            if let Some(dense) = dense {
+                join(outputs, dense, logits);
+            }
+        };
+        let totals = self.trainer.evaluate(&data.data(), &mut self.outputs, joined);
         let value = (self.monitor != Metric::Loss).then(|| {
             let (outputs, columns) = (self.outputs.clone(), data.targets.len() / data.rows);
             let (weights, units) = (data.weights.as_deref(), data.units.as_deref());
@@ -389,6 +526,10 @@ impl<N: Network> Running<N> for Fused<'_, N> {
         let step = self.trainer.save_rule(&mut remembered);
         let mut optimizer = step.to_le_bytes().to_vec();
         optimizer.extend(remembered.iter().flat_map(|x| x.to_le_bytes()));
+        if self.is_ntk() {
+            // Divided and multiplied again, weights would not be the same to the bit.
+            optimizer.extend(weights.iter().chain(&self.best).flat_map(|x| x.to_le_bytes()));
+        }
         Ok(TrainState { engine: Engine::Fused, epochs: Vec::new(), network, best: best?, optimizer })
     }
 
@@ -398,7 +539,12 @@ impl<N: Network> Running<N> for Fused<'_, N> {
         self.set(&state.network)?;
         let (words, rest) = state.optimizer.as_chunks::<4>();
         let (step, remembered) = words.split_first().unwrap_or((&[0; 4], &[]));
-        let remembered: Vec<f32> = remembered.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let mut remembered: Vec<f32> = remembered.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        if self.is_ntk() && remembered.len() >= 2 * self.best.len() {
+            let n = self.best.len();
+            self.best = remembered.split_off(remembered.len() - n);
+            self.trainer.restore(&remembered.split_off(remembered.len() - n));
+        }
         if !rest.is_empty() || !self.trainer.restore_rule(&remembered, i32::from_le_bytes(*step)) {
             let n = state.optimizer.len();
             return Err(TrainError::Resume(format!("the optimiser's state of {n} bytes does not fit the network")));

@@ -74,4 +74,6 @@ mod engine_tests;
 #[cfg(test)]
 mod fit_tests;
 #[cfg(test)]
+mod parts_tests;
+#[cfg(test)]
 mod resume_tests;

@@ -65,9 +65,11 @@ mod tests {
             super::TEMPLATE.lines().map(|l| format!("{}\n", l.strip_prefix("# > ").unwrap_or(l))).collect();
         let full = RunConfig::from_toml("run.toml", &uncommented).unwrap();
         let text = full.to_toml();
-        // What is searched is the user's to name.
-        let (head, rest) = text.split_once("[search.space]").unwrap();
-        let text = format!("{head}{}", rest.split_once("\n[").map_or("", |(_, rest)| rest));
+        // What is searched is the user's to name; kinds of parameters stand in one line.
+        let text = ["search.space", "train.lr_factors", "train.decay_factors"].iter().fold(text, |text, section| {
+            let (head, rest) = text.split_once(&format!("[{section}]")).unwrap();
+            format!("{head}{}", rest.split_once("\n[").map_or(String::new(), |(_, rest)| format!("[{rest}")))
+        });
         for key in text.lines().filter_map(|l| l.split_once(" = ")).map(|(key, _)| key) {
             assert!(key == "version" || uncommented.contains(&format!("\n{key} = ")), "{key} is not in the template");
         }

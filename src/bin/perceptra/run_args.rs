@@ -93,7 +93,8 @@ pub(crate) struct RunArgs {
     /// Activation of the output [default: none for numbers, sigmoid or softmax for classes]
     #[arg(long, value_name = "NAME", value_parser = named::<Activation>, help_heading = "Network")]
     output_activation: Option<Activation>,
-    /// auto, kaiming-uniform, kaiming-normal, xavier-uniform, xavier-normal, lecun-uniform, torch, zeros [default: torch]
+    /// auto, kaiming-uniform, kaiming-normal, xavier-uniform, xavier-normal, lecun-uniform, lecun-normal, torch,
+    /// data-driven, zeros [default: torch]
     #[arg(long, value_name = "NAME", value_parser = named::<Initializer>, help_heading = "Network")]
     initializer: Option<Initializer>,
     /// Share of hidden units dropped in training [default: 0.1]
@@ -129,7 +130,8 @@ pub(crate) struct RunArgs {
     /// Size of steps [default: 0.002]
     #[arg(long, alias = "lr", value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
     learning_rate: Option<f64>,
-    /// constant, linear, cosine, exponential, step, flat-cosine, one-cycle, coslog4 [default: constant]
+    /// constant, linear, cosine, exponential, step, flat-cosine, one-cycle, coslog4, plateau
+    /// [default: constant]
     #[arg(long, value_name = "NAME", value_parser = named::<Schedule>, help_heading = "Training")]
     schedule: Option<Schedule>,
     /// Rows of a step, auto (by the number of rows) or full [default: auto]

@@ -14,4 +14,4 @@ mod team;
 mod tests;
 mod tile;
 
-pub use step::DenseTrainer;
+pub use step::{DenseTrainer, Part};

@@ -12,8 +12,9 @@ use pulp::{Simd, WithSimd};
 
 use super::buffer::{Buffer, PANEL, Panels};
 use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, load, multiply, store, transpose};
-use crate::pointwise::{Activation, Step};
-use crate::settings::{Data, Layer, Settings};
+use crate::pointwise::{Activation, Rule, Step};
+use crate::settings::{Data, Group, Layer, Parts, Settings};
+use crate::stem::Plan;
 
 /// Panels of a sum over k that stay in cache.
 const DEPTH: usize = 16;
@@ -31,6 +32,9 @@ pub(super) struct Param {
     pub(super) states: [Buffer; 2],
     /// Where their gradients begin.
     pub(super) at: usize,
+    is_weight: bool,
+    /// Factor of the learning rate, decay, factor of ε.
+    tuning: (f64, f64, f32),
 }
 
 /// A layer and its memory.
@@ -43,7 +47,24 @@ pub(super) struct Dense {
     /// The transposed weights, for the way back; not for the first layer.
     pub(super) flipped: Buffer,
     pub(super) flipped_shape: Panels,
+    /// Of each member.
     pub(super) bias: Param,
+    /// α of a parametric activation.
+    pub(super) mix: Param,
+    /// s of each member.
+    pub(super) scale: Param,
+    /// r of the next layer of each member.
+    pub(super) factor: Param,
+    /// What becomes of rows, if this is no dense layer.
+    pub(super) stem: Option<Plan>,
+    /// Networks in one.
+    pub(super) members: usize,
+    /// Whether each member has weights of its own, one after another.
+    pub(super) own: bool,
+    /// Whether z and f(z) are changed by more than biases and dropout.
+    pub(super) extended: bool,
+    /// What ∂R/∂b, ∂R/∂s, ∂R/∂α and ∂R/∂r of a row are: without ∂R/∂a on the way forward, with it after the way back.
+    pub(super) parts: [Buffer; 4],
     /// f(z) of a chunk.
     pub(super) a: Buffer,
     /// f′(z) on the way forward, ∂R/∂z after the way back.
@@ -60,49 +81,129 @@ pub(super) struct Net {
     pub(super) losses: Buffer,
     /// Gradients of each half of the batch, where they are kept.
     pub(super) grads: [Buffer; 2],
+    pub(super) members: usize,
+    zeros: Vec<f32>,
+    /// Whether a step is w ← w − ρ·∂R/∂w and nothing more.
+    plain: bool,
+}
+
+/// Rows of a batch that are in work; a batch of several members has each row once for each of them.
+#[derive(Clone, Copy)]
+pub(super) struct Chunk<'a> {
+    /// By their numbers in the data.
+    pub(super) ids: &'a [u32],
+    /// Rows of the batch before them, and rows of each member.
+    pub(super) start: usize,
+    pub(super) batch: usize,
+    pub(super) epoch: u32,
+    /// Share of the units that is dropped.
+    pub(super) drop: f64,
+}
+
+impl Chunk<'_> {
+    /// Rows outside training, of the first member.
+    pub(super) fn new(rows: usize) -> Self {
+        Self { ids: &[], start: 0, batch: rows, epoch: 0, drop: 0.0 }
+    }
+
+    /// The member that a row belongs to.
+    #[inline(always)]
+    fn member(&self, row: usize) -> usize {
+        (self.start + row) / self.batch
+    }
+
+    /// Those of some rows that belong to a member.
+    #[inline(always)]
+    pub(super) fn of(&self, member: usize, rows: &Range<usize>) -> Range<usize> {
+        let place = |row: usize| (row.saturating_sub(self.start)).clamp(rows.start, rows.end);
+        place(member * self.batch)..place((member + 1) * self.batch)
+    }
 }
 
 impl Net {
     /// A network of zeros with room for `chunk` rows, and for `kept` gradients of every weight.
-    pub(super) fn new(layers: &[Layer], settings: Settings, chunk: usize, kept: usize) -> Self {
+    pub(super) fn new(layers: &[Layer], parts: &Parts, settings: Settings, chunk: usize, kept: usize) -> Self {
         let states = settings.rule.states();
+        let members = parts.members;
         let mut at = 0;
-        let mut param = |len: usize| {
+        let mut param = |len: usize, group: Group, gain: f64| {
             let len = len.next_multiple_of(16);
             let state = |i| Buffer::zeros(if i < states { len } else { 0 });
-            let param = Param { values: Buffer::zeros(len), states: [state(0), state(1)], at };
+            // Weights are gain times those that steps are defined for: their gradients are 1/gain times as large.
+            let step = if matches!(settings.rule, Rule::Sgd { .. }) { gain * gain } else { gain };
+            let kind = group as usize;
+            let tuning = (settings.rates[kind] * step, settings.decay[kind] / step, (1.0 / gain) as f32);
+            let is_weight = group == Group::Weight;
+            let param = Param { values: Buffer::zeros(len), states: [state(0), state(1)], at, is_weight, tuning };
             at += len;
             param
         };
-        let dense = layers.iter().enumerate().map(|(i, &layer)| {
+        let padded = |n: usize| n.next_multiple_of(16);
+        let several = members > 1;
+        let plan = parts.stem.as_ref().map(Plan::new);
+        let columns = parts.stem.as_ref().map_or(layers[0].inputs, |stem| stem.columns.len());
+        let first = (plan.is_some() || parts.input_scale || several).then(|| {
+            let width = layers[0].inputs;
+            let layer = Layer { inputs: columns, outputs: width, bias: false, activation: Activation::Identity };
+            (layer, true)
+        });
+        let mut plan = plan;
+        let all: Vec<(Layer, bool)> = first.into_iter().chain(layers.iter().map(|l| (*l, false))).collect();
+        let last = all.len() - 1;
+        let dense = all.iter().enumerate().map(|(i, &(layer, is_stem))| {
             let Layer { inputs, outputs, .. } = layer;
-            let narrow = outputs <= NARROW;
+            let own = several && i == last;
+            let (narrow, hidden) = (outputs <= NARROW && !is_stem, i < last);
             let shape = if narrow { Panels::new(outputs, inputs) } else { Panels::new(inputs, outputs) };
             let flipped_shape = Panels::new(outputs, inputs);
             let rows = Panels::new(chunk, outputs);
+            let gain = if parts.ntk { (inputs as f64).sqrt().recip() } else { 1.0 };
+            let copies = if own { members } else { 1 };
+            let stem = is_stem.then(|| plan.take()).map(|plan| plan.unwrap_or_default());
+            let weight = match &stem {
+                Some(plan) => param(plan.parameters, Group::Embedding, 1.0),
+                None => param(copies * shape.len(), Group::Weight, gain),
+            };
+            let mixed = parts.parametric && hidden && !is_stem;
+            let scaled = several && hidden && !is_stem;
+            // The first layer's r, or its factors; the output layer has none.
+            let factored = if is_stem { parts.input_scale || several } else { several && i + 1 < last };
+            let group = if several { Group::Member } else { Group::InputScale };
+            let part = |there: bool| Buffer::zeros(if there { rows.len() } else { 0 });
             Dense {
                 layer,
                 narrow,
                 shape,
-                weight: param(shape.len()),
-                flipped: Buffer::zeros(if narrow || i == 0 { 0 } else { flipped_shape.len() }),
+                weight,
+                flipped: Buffer::zeros(if narrow || i == 0 { 0 } else { copies * flipped_shape.len() }),
                 flipped_shape,
-                bias: param(outputs),
+                bias: param(if is_stem { 0 } else { members * padded(outputs) }, Group::Bias, 1.0),
+                mix: param(if mixed { outputs } else { 0 }, Group::Activation, 1.0),
+                scale: param(if scaled { members * padded(outputs) } else { 0 }, Group::Member, 1.0),
+                factor: param(if factored { members * padded(outputs) } else { 0 }, group, 1.0),
+                stem,
+                members,
+                own,
+                extended: is_stem || mixed || scaled || factored,
+                parts: [part(scaled), part(scaled), part(mixed), part(factored)],
                 a: Buffer::zeros(rows.len()),
                 d: Buffer::zeros(rows.len()),
                 rows,
             }
         });
         let dense: Vec<Dense> = dense.collect();
-        let x_shape = Panels::new(chunk, layers[0].inputs);
+        let x_shape = Panels::new(chunk, columns);
         let grads = |i| Buffer::zeros(if i < kept { at } else { 0 });
         Self {
+            plain: settings.is_plain_descent() && !parts.ntk,
             settings,
             layers: dense,
             x: Buffer::zeros(x_shape.len()),
             x_shape,
             losses: Buffer::zeros(chunk),
             grads: [grads(0), grads(1)],
+            members,
+            zeros: vec![0.0; all.iter().map(|(l, _)| padded(l.outputs)).max().unwrap_or(0)],
         }
     }
 
@@ -117,12 +218,16 @@ impl Net {
 
     /// All weights, in the order of their gradients.
     pub(super) fn values(&mut self) -> impl Iterator<Item = &mut [f32]> {
-        self.layers.iter_mut().flat_map(|l| [l.weight.values.all(), l.bias.values.all()])
+        self.params().map(|p| p.values.all())
+    }
+
+    fn params(&mut self) -> impl Iterator<Item = &mut Param> {
+        self.layers.iter_mut().flat_map(|l| [&mut l.weight, &mut l.bias, &mut l.mix, &mut l.scale, &mut l.factor])
     }
 
     /// What the step rule remembers of them.
     pub(super) fn states(&mut self) -> impl Iterator<Item = &mut [f32]> {
-        self.layers.iter_mut().flat_map(|l| [&mut l.weight, &mut l.bias]).flat_map(|p| &mut p.states).map(Buffer::all)
+        self.params().flat_map(|p| &mut p.states).map(Buffer::all)
     }
 
     /// Copies rows `ids` into panels, as rows of the chunk.
@@ -160,6 +265,21 @@ impl Net {
                 let whole = part.len() == S::F32_LANES;
                 store::<S>(to, 0, if whole { load::<S>(part, 0) } else { simd.partial_load_f32s(part) });
             }
+        }
+    }
+
+    /// Copies a row of the data out of its panels.
+    ///
+    /// # Safety
+    ///
+    /// Nobody writes the row meanwhile.
+    #[inline(always)]
+    unsafe fn raw_row(&self, r: usize, to: &mut [f32]) {
+        for p in 0..self.x_shape.count() {
+            let used = self.x_shape.used(p);
+            // SAFETY: the caller's promise.
+            let from = unsafe { self.x.read(self.x_shape.range(p, r..r + 1)) };
+            to[p * PANEL..p * PANEL + used].copy_from_slice(&from[..used]);
         }
     }
 
@@ -224,21 +344,12 @@ impl WithSimd for Gather<'_> {
     }
 }
 
-/// What dropout needs to know of the rows in work.
-#[derive(Clone, Copy)]
-pub(super) struct Drop<'a> {
-    pub(super) epoch: u32,
-    pub(super) rate: f64,
-    /// The rows of the chunk, by their numbers in the data.
-    pub(super) ids: &'a [u32],
-}
-
 /// a = f(xW + b) and d = f′(xW + b) of some rows, with dropout.
 pub(super) struct Forward<'a> {
     pub(super) net: &'a Net,
     pub(super) l: usize,
     pub(super) rows: Range<usize>,
-    pub(super) drop: Option<Drop<'a>>,
+    pub(super) chunk: Chunk<'a>,
     pub(super) scratch: &'a mut Scratch,
 }
 
@@ -247,15 +358,44 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { net, l, rows, drop, scratch } = self;
+        let Self { net, l, rows, chunk, scratch } = self;
+        let dense = &net.layers[l];
+        if let Some(plan) = &dense.stem {
+            dense.begin(net, plan, rows, chunk, scratch);
+        } else if dense.own {
+            for member in 0..dense.members {
+                let rows = chunk.of(member, &rows);
+                if !rows.is_empty() {
+                    Forward { net, l, rows, chunk, scratch: &mut *scratch }.dense(simd, member);
+                }
+            }
+        } else {
+            Self { net, l, rows, chunk, scratch }.dense(simd, 0);
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// With the weights and biases of a member; where the members share weights, that of the first.
+    #[inline(always)]
+    fn dense<S: Simd>(self, simd: S, member: usize) {
+        let Self { net, l, rows, chunk, scratch } = self;
         let Scratch { partial, block, .. } = scratch;
         let c = &mut block.0;
         let dense = &net.layers[l];
-        let drop = drop.filter(|drop| drop.rate > 0.0 && l + 1 < net.layers.len());
+        let drop = Some(chunk).filter(|chunk| chunk.drop > 0.0 && l + 1 < net.layers.len());
         let (x, shape) = net.inputs_of(l);
-        let (weights, bias) = (&dense.weight.values, &dense.bias.values);
+        let size = dense.layer.outputs.next_multiple_of(16);
+        let place = member * dense.shape.len()..(member + 1) * dense.shape.len();
         // SAFETY: weights are only read in this phase.
-        let (weights, bias) = unsafe { (weights.read(0..weights.len()), bias.read(0..bias.len())) };
+        let weights = unsafe { dense.weight.values.read(place) };
+        // Where members have biases of their own they are added later.
+        let bias = if dense.extended {
+            &net.zeros
+        } else {
+            // SAFETY: as above.
+            unsafe { dense.bias.values.read(member * size..(member + 1) * size) }
+        };
         if dense.narrow {
             c.fill(0.0);
             for start in rows.clone().step_by(BLOCK / 16) {
@@ -270,12 +410,12 @@ impl WithSimd for Forward<'_> {
                         }
                     }
                 }
-                dense.activate(net, l, 0, start, end - start, &c[..(end - start) * 16], drop);
+                dense.activate(net, l, 0, start..end, &c[..(end - start) * 16], chunk, drop.is_some());
             }
             return;
         }
         // The usual case is done in registers.
-        let relu = dense.layer.activation == Activation::Relu && drop.is_none();
+        let relu = dense.layer.activation == Activation::Relu && drop.is_none() && !dense.extended;
         if shape.columns <= FEW && dense.shape.count() == 1 && relu {
             let (width, wide) = (dense.shape.width(0), shape.width(0));
             let range = dense.rows.range(0, rows.clone());
@@ -318,7 +458,7 @@ impl WithSimd for Forward<'_> {
                     // SAFETY: these rows are this thread's.
                     unsafe { multiply(simd, n, width, left, b, sums) };
                     if last && !relu {
-                        dense.activate(net, l, p, i, n, &c[..n * width], drop);
+                        dense.activate(net, l, p, i..i + n, &c[..n * width], chunk, drop.is_some());
                     }
                 }
             }
@@ -372,23 +512,65 @@ impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
 }
 
 impl Dense {
-    /// From z of a block, `n` rows of panel `p` from row `i` on, to a and d.
+    /// What becomes of rows before the first dense layer.
+    #[inline(always)]
+    fn begin(&self, net: &Net, plan: &Plan, rows: Range<usize>, chunk: Chunk<'_>, scratch: &mut Scratch) {
+        let size = self.layer.outputs.next_multiple_of(16);
+        let (raw, row) = (&mut scratch.raw, &mut scratch.row);
+        raw.resize(net.x_shape.columns, 0.0);
+        row.resize(size, 0.0);
+        let (values, factors) = (&self.weight.values, &self.factor.values);
+        // SAFETY: parameters are only read in this phase.
+        let (values, factors) = unsafe { (values.read(0..values.len()), factors.read(0..factors.len())) };
+        for r in rows {
+            // SAFETY: the row is this thread's.
+            unsafe { net.raw_row(r, raw) };
+            if plan.outputs == 0 {
+                row[..raw.len()].copy_from_slice(raw);
+            } else {
+                plan.forward(values, raw, row);
+            }
+            let factors = factors.get(chunk.member(r) * size..(chunk.member(r) + 1) * size);
+            for p in 0..self.rows.count() {
+                let (range, width) = (self.rows.range(p, r..r + 1), self.rows.width(p));
+                let x = &row[p * PANEL..p * PANEL + width];
+                // SAFETY: as above.
+                let (a, d) = unsafe { (self.a.write(range.clone()), self.d.write(range.clone())) };
+                match factors {
+                    None => {
+                        a.copy_from_slice(x);
+                        d.fill(1.0);
+                    }
+                    Some(factors) => {
+                        let factors = &factors[p * PANEL..p * PANEL + width];
+                        // SAFETY: as above.
+                        let v = unsafe { self.parts[3].write(range) };
+                        v.copy_from_slice(x);
+                        d.copy_from_slice(factors);
+                        a.iter_mut().zip(x).zip(factors).for_each(|((a, x), r)| *a = x * r);
+                    }
+                }
+            }
+        }
+    }
+
+    /// From z of a block, some rows of panel `p`, to a and d.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn activate(&self, net: &Net, l: usize, p: usize, i: usize, n: usize, z: &[f32], drop: Option<Drop<'_>>) {
-        let (range, width) = (self.rows.range(p, i..i + n), self.rows.width(p));
+    fn activate(&self, net: &Net, l: usize, p: usize, rows: Range<usize>, z: &[f32], chunk: Chunk<'_>, drops: bool) {
+        if self.extended {
+            self.activate_extended(net, l, p, rows, z, chunk, drops);
+            return;
+        }
+        let (range, width) = (self.rows.range(p, rows.clone()), self.rows.width(p));
         // SAFETY: these rows are this thread's.
         let (a, d) = unsafe { (self.a.write(range.clone()), self.d.write(range)) };
         self.layer.activation.apply(z, a, d);
-        if let Some(drop) = drop {
-            let stream = Stream::new(net.settings.seed, Purpose::Dropout(l as u16), drop.epoch);
-            let (rate, kept) = (drop.rate as f32, (1.0 / (1.0 - drop.rate)) as f32);
-            let ids = &drop.ids[i..i + n];
-            for ((id, a), d) in ids.iter().zip(a.chunks_exact_mut(width)).zip(d.chunks_exact_mut(width)) {
-                let mut u = [0.0; PANEL];
-                stream.fill_uniform_from(*id, (p * PANEL / 4) as u32, &mut u[..width]);
-                for ((u, a), d) in u.iter().zip(a).zip(d) {
-                    let mask = if *u < rate { 0.0 } else { kept };
+        if drops {
+            for ((r, a), d) in rows.zip(a.chunks_exact_mut(width)).zip(d.chunks_exact_mut(width)) {
+                let mut mask = [0.0; PANEL];
+                self.mask(net, l, p, r, chunk, &mut mask[..width]);
+                for ((mask, a), d) in mask.iter().zip(a).zip(d) {
                     *a *= mask;
                     *d *= mask;
                 }
@@ -397,6 +579,87 @@ impl Dense {
         let used = self.rows.used(p);
         if used < width && self.layer.activation.moves_zero() {
             a.chunks_exact_mut(width).for_each(|row| row[used..].fill(0.0));
+        }
+    }
+
+    /// 0 for each unit of a panel that is dropped in a row, else 1/(1 − rate).
+    #[inline(always)]
+    fn mask(&self, net: &Net, l: usize, p: usize, row: usize, chunk: Chunk<'_>, mask: &mut [f32]) {
+        let number = l - usize::from(net.layers[0].stem.is_some());
+        let stream = Stream::new(net.settings.seed, Purpose::Dropout(number as u16), chunk.epoch);
+        let (rate, kept) = (chunk.drop as f32, (1.0 / (1.0 - chunk.drop)) as f32);
+        // Of several members, the numbers of one after another.
+        let first = if self.members > 1 { chunk.member(row) * self.layer.outputs } else { 0 };
+        stream.fill_uniform_from(chunk.ids[row], ((first + p * PANEL) / 4) as u32, mask);
+        mask.iter_mut().for_each(|u| *u = if *u < rate { 0.0 } else { kept });
+    }
+
+    /// As [`Dense::activate`], with what members and parametric activations add: a = (z + α(f(z) − z))·mask·r with z = s·xW + b.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn activate_extended(
+        &self,
+        net: &Net,
+        l: usize,
+        p: usize,
+        rows: Range<usize>,
+        sums: &[f32],
+        chunk: Chunk<'_>,
+        drops: bool,
+    ) {
+        let (width, used, size) = (self.rows.width(p), self.rows.used(p), self.layer.outputs.next_multiple_of(16));
+        for (sums, row) in sums.chunks_exact(width).zip(rows) {
+            let range = self.rows.range(p, row..row + 1);
+            let member = if self.members > 1 { chunk.member(row) * size } else { 0 } + p * PANEL;
+            let own = |param, place| own_numbers(param, place..place + width);
+            let (bias, scale, factor) = (own(&self.bias, member), own(&self.scale, member), own(&self.factor, member));
+            let mix = own(&self.mix, p * PANEL);
+            // SAFETY: the row is this thread's.
+            let part = |i: usize| unsafe {
+                self.parts[i].write(if self.parts[i].is_empty() { 0..0 } else { range.clone() })
+            };
+            // SAFETY: as above.
+            let (a, d) = unsafe { (self.a.write(range.clone()), self.d.write(range.clone())) };
+            let (mut z, mut slope, mut mask) = ([0.0; PANEL], [0.0; PANEL], [1.0; PANEL]);
+            let (z, slope, mask) = (&mut z[..width], &mut slope[..width], &mut mask[..width]);
+            if scale.is_empty() {
+                z.iter_mut().zip(sums).zip(bias).for_each(|((z, x), b)| *z = x + b);
+            } else {
+                z.iter_mut().zip(sums).zip(bias).zip(scale).for_each(|(((z, x), b), s)| *z = x * s + b);
+            }
+            self.layer.activation.apply(z, a, slope);
+            if drops {
+                self.mask(net, l, p, row, chunk, mask);
+            }
+            if !mix.is_empty() {
+                let u = part(2);
+                for i in 0..width {
+                    let bent = a[i] - z[i];
+                    u[i] = bent * mask[i];
+                    a[i] = z[i] + mix[i] * bent;
+                    slope[i] = 1.0 + mix[i] * (slope[i] - 1.0);
+                }
+            }
+            a.iter_mut().zip(&*mask).for_each(|(a, m)| *a *= m);
+            slope.iter_mut().zip(&*mask).for_each(|(d, m)| *d *= m);
+            if !factor.is_empty() {
+                part(3).copy_from_slice(a);
+                a.iter_mut().zip(factor).for_each(|(a, r)| *a *= r);
+                slope.iter_mut().zip(factor).for_each(|(d, r)| *d *= r);
+                if !mix.is_empty() {
+                    part(2).iter_mut().zip(factor).for_each(|(u, r)| *u *= r);
+                }
+            }
+            if scale.is_empty() {
+                d.copy_from_slice(slope);
+            } else {
+                let (e, q) = (part(0), part(1));
+                e.copy_from_slice(slope);
+                q.iter_mut().zip(&*slope).zip(sums).for_each(|((q, d), x)| *q = d * x);
+                d.iter_mut().zip(&*slope).zip(scale).for_each(|((d, slope), s)| *d = slope * s);
+            }
+            a[used..].fill(0.0);
+            d[used..].fill(0.0);
         }
     }
 
@@ -420,9 +683,10 @@ impl Dense {
 
     /// Brings the transposed weights up to date.
     pub(super) fn flip_all(&mut self) {
-        let rows = 0..self.layer.inputs;
-        // SAFETY: `&mut self` excludes every other thread.
-        unsafe { self.flip::<pulp::Scalar>(rows) };
+        for member in 0..if self.own { self.members } else { 1 } {
+            // SAFETY: `&mut self` excludes every other thread.
+            unsafe { self.flip::<pulp::Scalar>(0..self.layer.inputs, member) };
+        }
     }
 
     /// Copies rows of the weights, from a multiple of 16 on, to columns of the transposed ones, if there are such.
@@ -431,21 +695,24 @@ impl Dense {
     ///
     /// Nobody else writes these rows or uses these columns meanwhile.
     #[inline(always)]
-    unsafe fn flip<S: Simd>(&self, rows: Range<usize>) {
+    unsafe fn flip<S: Simd>(&self, rows: Range<usize>, member: usize) {
         if self.flipped.is_empty() {
             return;
         }
         let (from, to) = (self.shape, self.flipped_shape);
+        let (before, behind) = (member * from.len(), member * to.len());
         for p in 0..from.count() {
             let width = from.width(p);
             for i in rows.clone().step_by(16) {
                 let n = (rows.end - i).min(16);
                 // SAFETY: the caller's promise.
-                let source = unsafe { self.weight.values.read(from.range(p, i..i + n)) };
+                let place = from.range(p, i..i + n);
+                // SAFETY: as above.
+                let source = unsafe { self.weight.values.read(before + place.start..before + place.end) };
                 for c in (0..from.used(p)).step_by(16) {
                     let first = p * PANEL + c;
                     let columns = (self.layer.outputs - first).min(16);
-                    let start = to.range(i / PANEL, first..first).start + i % PANEL;
+                    let start = behind + to.range(i / PANEL, first..first).start + i % PANEL;
                     let wide = to.width(i / PANEL);
                     if n == 16 && columns == 16 {
                         // SAFETY: the caller's promise; 16 columns from a multiple of 16 on lie within the panel.
@@ -467,6 +734,13 @@ impl Dense {
     }
 }
 
+/// Some numbers of a parameter, none if there is no such parameter.
+#[inline(always)]
+fn own_numbers(param: &Param, place: Range<usize>) -> &[f32] {
+    // SAFETY: parameters are only read while rows go through the network, which is when this is called.
+    unsafe { param.values.read(if param.values.is_empty() { 0..0 } else { place }) }
+}
+
 /// A thread's own memory.
 #[derive(Default)]
 pub(super) struct Scratch {
@@ -475,6 +749,11 @@ pub(super) struct Scratch {
     /// Sums over a part of k, `[rows, 64]`.
     pub(super) partial: Vec<f32>,
     pub(super) targets: Vec<f32>,
+    /// Rows of the data, of each member once.
+    pub(super) ids: Vec<u32>,
+    /// A row of the data, and what becomes of it.
+    raw: Vec<f32>,
+    row: Vec<f32>,
     outputs: Vec<f32>,
     slopes: Vec<f32>,
     losses: Vec<f32>,
@@ -541,6 +820,7 @@ pub(super) struct Backward<'a> {
     pub(super) net: &'a Net,
     pub(super) l: usize,
     pub(super) rows: Range<usize>,
+    pub(super) chunk: Chunk<'a>,
     pub(super) partial: &'a mut Vec<f32>,
 }
 
@@ -549,13 +829,32 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { net, l, rows, partial } = self;
+        let Self { net, l, rows, chunk, partial } = self;
+        let dense = &net.layers[l];
+        if !dense.own {
+            Self { net, l, rows, chunk, partial }.dense(simd, 0);
+            return;
+        }
+        for member in 0..dense.members {
+            let rows = chunk.of(member, &rows);
+            if !rows.is_empty() {
+                Backward { net, l, rows, chunk, partial: &mut *partial }.dense(simd, member);
+            }
+        }
+    }
+}
+
+impl Backward<'_> {
+    /// With the weights of a member.
+    #[inline(always)]
+    fn dense<S: Simd>(self, simd: S, member: usize) {
+        let Self { net, l, rows, partial, .. } = self;
         let (dense, before) = (&net.layers[l], &net.layers[l - 1]);
         let flipped = if dense.narrow { &dense.weight.values } else { &dense.flipped };
         let (shape, wide) = (dense.flipped_shape, dense.rows);
         // SAFETY: weights are only read in this phase.
-        let weights = unsafe { flipped.read(0..flipped.len()) };
-        if wide.columns <= FEW && shape.count() == 1 {
+        let weights = unsafe { flipped.read(member * shape.len()..(member + 1) * shape.len()) };
+        if !before.extended && wide.columns <= FEW && shape.count() == 1 {
             let (width, m) = (shape.width(0), dense.layer.outputs);
             // SAFETY: these rows are this thread's.
             let d = unsafe { before.d.write(before.rows.range(0, rows.clone())) };
@@ -586,7 +885,13 @@ impl WithSimd for Backward<'_> {
                     let kept = (i - rows.start) * PANEL..(i - rows.start) * PANEL + n * width;
                     let kept = if parts > 1 { kept } else { 0..0 };
                     let (first, last) = (part == 0, part + 1 == parts);
-                    let sums = BackwardSums { simd, partial: &mut partial[kept], d, first, last };
+                    let parts = [0, 1, 2, 3].map(|k| {
+                        let part = &before.parts[k];
+                        let range = if part.is_empty() { 0..0 } else { before.rows.range(p, i..i + n) };
+                        // SAFETY: as above.
+                        unsafe { part.write(range) }
+                    });
+                    let sums = BackwardSums { simd, partial: &mut partial[kept], d, parts, first, last };
                     // SAFETY: these rows are this thread's.
                     unsafe { multiply(simd, n, width, left, b, sums) };
                 }
@@ -600,6 +905,8 @@ struct BackwardSums<'a, S> {
     simd: S,
     partial: &'a mut [f32],
     d: &'a mut [f32],
+    /// What is multiplied by the sums too; empty where there is nothing.
+    parts: [&'a mut [f32]; 4],
     first: bool,
     last: bool,
 }
@@ -615,6 +922,12 @@ impl<S: Simd> Sums<S> for BackwardSums<'_, S> {
         if self.last {
             let slope = load::<S>(self.d, place);
             store::<S>(self.d, place, self.simd.mul_f32s(slope, sum));
+            for part in &mut self.parts {
+                if !part.is_empty() {
+                    let own = load::<S>(part, place);
+                    store::<S>(part, place, self.simd.mul_f32s(own, sum));
+                }
+            }
         } else {
             store::<S>(self.partial, place, sum);
         }
@@ -627,7 +940,42 @@ pub(super) enum Unit {
     /// Of a layer, rows of the weights; panels of a narrow layer's.
     Weights(usize, Range<usize>),
     /// Of a layer.
-    Bias(usize),
+    Sum(usize, Term),
+    /// Of the output layer of several members, the weights of one.
+    Member(usize, usize),
+    /// Of the first layer, what becomes of some columns.
+    Stem(Range<usize>),
+}
+
+/// A parameter whose gradient is the sum over rows of what each row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Term {
+    Bias,
+    Scale,
+    Mix,
+    Factor,
+}
+
+impl Dense {
+    pub(super) fn term(&self, term: Term) -> &Param {
+        match term {
+            Term::Bias => &self.bias,
+            Term::Scale => &self.scale,
+            Term::Mix => &self.mix,
+            Term::Factor => &self.factor,
+        }
+    }
+
+    /// What rows say of it.
+    fn said(&self, term: Term) -> &Buffer {
+        match term {
+            Term::Bias if self.parts[0].is_empty() => &self.d,
+            Term::Bias => &self.parts[0],
+            Term::Scale => &self.parts[1],
+            Term::Mix => &self.parts[2],
+            Term::Factor => &self.parts[3],
+        }
+    }
 }
 
 /// What becomes of a gradient.
@@ -643,6 +991,7 @@ pub(super) enum Then {
 pub(super) struct Gradient<'a> {
     pub(super) net: &'a Net,
     pub(super) rows: Range<usize>,
+    pub(super) chunk: Chunk<'a>,
     pub(super) unit: &'a Unit,
     pub(super) then: Then,
     pub(super) block: &'a mut Aligned,
@@ -653,68 +1002,135 @@ impl WithSimd for Gradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { net, rows, unit, then, block } = self;
-        let k = rows.len();
+        let Self { net, rows, chunk, unit, then, block } = self;
         let c = &mut block.0;
+        let absent = |param: &Param, place: Range<usize>| {
+            if let Then::Keep { half, first: true } = then {
+                // SAFETY: the gradients of these weights are this thread's in this phase.
+                unsafe { net.grads[half].write(param.at + place.start..param.at + place.end) }.fill(0.0);
+            }
+        };
         match unit {
-            Unit::Bias(l) => {
+            Unit::Sum(l, term) => {
                 let dense = &net.layers[*l];
-                for p in 0..dense.rows.count() {
-                    let width = dense.rows.width(p);
-                    // SAFETY: ∂R/∂z is only read in this phase.
-                    let slopes = unsafe { dense.d.read(dense.rows.range(p, rows.clone())) };
-                    let place = p * PANEL..p * PANEL + width;
-                    let mut sums = net.sums(simd, then, &dense.bias, place.clone(), c);
-                    for place in (0..width).step_by(S::F32_LANES) {
-                        let mut sum = simd.splat_f32s(0.0);
-                        for row in slopes.chunks_exact(width) {
-                            sum = simd.add_f32s(sum, load::<S>(row, place));
-                        }
-                        sums.finish(place, sum);
+                let (param, said) = (dense.term(*term), dense.said(*term));
+                let size = dense.layer.outputs.next_multiple_of(16);
+                for member in 0..if *term == Term::Mix { 1 } else { dense.members } {
+                    let rows = if dense.members == 1 || *term == Term::Mix { rows.clone() } else { chunk.of(member, &rows) };
+                    if rows.is_empty() {
+                        absent(param, member * size..(member + 1) * size);
+                        continue;
                     }
-                    net.take(then, &dense.bias, false, place, c);
+                    for p in 0..dense.rows.count() {
+                        let width = dense.rows.width(p);
+                        // SAFETY: what rows say is only read in this phase.
+                        let slopes = unsafe { said.read(dense.rows.range(p, rows.clone())) };
+                        let start = member * size + p * PANEL;
+                        let mut sums = net.sums(simd, then, param, start..start + width, c);
+                        for place in (0..width).step_by(S::F32_LANES) {
+                            let mut sum = simd.splat_f32s(0.0);
+                            for row in slopes.chunks_exact(width) {
+                                sum = simd.add_f32s(sum, load::<S>(row, place));
+                            }
+                            sums.finish(place, sum);
+                        }
+                        net.take(then, param, start..start + width, c);
+                    }
                 }
             }
-            Unit::Weights(l, range) => {
+            Unit::Weights(l, range) => net.weights(simd, *l, range.clone(), rows, then, 0, c),
+            Unit::Member(l, member) => {
                 let dense = &net.layers[*l];
-                let (x, shape) = net.inputs_of(*l);
-                // SAFETY: activations and ∂R/∂z are only read in this phase.
-                let (x, slopes) = unsafe { (x.read(0..shape.len()), dense.d.read(0..dense.rows.len())) };
-                if dense.narrow {
-                    let m = dense.layer.outputs;
-                    let left = Left::Columns { matrix: &slopes[rows.start * 16..], stride: 16, k };
-                    for p in range.clone() {
-                        let (width, b) = (shape.width(p), &x[shape.range(p, rows.clone())]);
-                        let place = dense.shape.range(p, 0..m);
-                        let sums = net.sums(simd, then, &dense.weight, place.clone(), c);
-                        // SAFETY: as above.
-                        unsafe { multiply(simd, m, width, left, b, sums) };
-                        net.take(then, &dense.weight, true, place, c);
-                    }
+                let rows = chunk.of(*member, &rows);
+                if rows.is_empty() {
+                    absent(&dense.weight, member * dense.shape.len()..(member + 1) * dense.shape.len());
                     return;
                 }
-                for p in 0..dense.shape.count() {
-                    let width = dense.shape.width(p);
-                    let b = &slopes[dense.rows.range(p, rows.clone())];
-                    let mut i = range.start;
-                    while i < range.end {
-                        let q = i / PANEL;
-                        let n = ROWS.min(range.end - i).min((q + 1) * PANEL - i);
-                        let matrix = &x[shape.range(q, rows.clone())][i - q * PANEL..];
-                        let left = Left::Columns { matrix, stride: shape.width(q), k };
-                        let place = dense.shape.range(p, i..i + n);
-                        let sums = net.sums(simd, then, &dense.weight, place.clone(), c);
-                        // SAFETY: as above.
-                        unsafe { multiply(simd, n, width, left, b, sums) };
-                        net.take(then, &dense.weight, true, place, c);
-                        i += n;
-                    }
+                let range = if dense.narrow { 0..dense.shape.count() } else { 0..dense.layer.inputs };
+                net.weights(simd, *l, range, rows, then, *member, c);
+            }
+            Unit::Stem(fields) => {
+                let dense = &net.layers[0];
+                let (Some(plan), Then::Keep { half, first }) = (&dense.stem, then) else { return };
+                let place = plan.place(fields.clone());
+                let (mut raw, mut slopes) = (vec![0.0; net.x_shape.columns], vec![0.0; dense.layer.outputs]);
+                // SAFETY: these gradients are this thread's in this phase; parameters and what rows say are only read.
+                let (g, values) = unsafe {
+                    let at = dense.weight.at;
+                    (net.grads[half].write(at + place.start..at + place.end), dense.weight.values.read(0..plan.parameters))
+                };
+                if first {
+                    g.fill(0.0);
                 }
-                if matches!(then, Then::Use(_)) {
-                    // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
-                    unsafe { dense.flip::<S>(range.clone()) };
+                for row in rows {
+                    // SAFETY: as above.
+                    unsafe { net.raw_row(row, &mut raw) };
+                    for p in 0..dense.rows.count() {
+                        let used = dense.rows.used(p);
+                        // SAFETY: as above.
+                        let from = unsafe { dense.d.read(dense.rows.range(p, row..row + 1)) };
+                        slopes[p * PANEL..p * PANEL + used].copy_from_slice(&from[..used]);
+                    }
+                    plan.backward(fields.clone(), values, &raw, &slopes, g);
                 }
             }
+        }
+    }
+}
+
+impl Net {
+    /// The gradients of some rows of a layer's weights, or of panels of a narrow one's, of a member that has its own.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn weights<S: Simd>(
+        &self,
+        simd: S,
+        l: usize,
+        range: Range<usize>,
+        rows: Range<usize>,
+        then: Then,
+        member: usize,
+        c: &mut [f32; BLOCK],
+    ) {
+        let dense = &self.layers[l];
+        let (k, before) = (rows.len(), member * dense.shape.len());
+        let own = |place: Range<usize>| before + place.start..before + place.end;
+        let (x, shape) = self.inputs_of(l);
+        // SAFETY: activations and ∂R/∂z are only read in this phase.
+        let (x, slopes) = unsafe { (x.read(0..shape.len()), dense.d.read(0..dense.rows.len())) };
+        if dense.narrow {
+            let m = dense.layer.outputs;
+            let left = Left::Columns { matrix: &slopes[rows.start * 16..], stride: 16, k };
+            for p in range {
+                let (width, b) = (shape.width(p), &x[shape.range(p, rows.clone())]);
+                let place = own(dense.shape.range(p, 0..m));
+                let sums = self.sums(simd, then, &dense.weight, place.clone(), c);
+                // SAFETY: as above.
+                unsafe { multiply(simd, m, width, left, b, sums) };
+                self.take(then, &dense.weight, place, c);
+            }
+            return;
+        }
+        for p in 0..dense.shape.count() {
+            let width = dense.shape.width(p);
+            let b = &slopes[dense.rows.range(p, rows.clone())];
+            let mut i = range.start;
+            while i < range.end {
+                let q = i / PANEL;
+                let n = ROWS.min(range.end - i).min((q + 1) * PANEL - i);
+                let matrix = &x[shape.range(q, rows.clone())][i - q * PANEL..];
+                let left = Left::Columns { matrix, stride: shape.width(q), k };
+                let place = own(dense.shape.range(p, i..i + n));
+                let sums = self.sums(simd, then, &dense.weight, place.clone(), c);
+                // SAFETY: as above.
+                unsafe { multiply(simd, n, width, left, b, sums) };
+                self.take(then, &dense.weight, place, c);
+                i += n;
+            }
+        }
+        if matches!(then, Then::Use(_)) {
+            // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
+            unsafe { dense.flip::<S>(range, member) };
         }
     }
 }
@@ -771,7 +1187,7 @@ impl Net {
                 Written { simd, to, how: if first { How::Write } else { How::Add } }
             }
             // The most frequent rule needs no memory between.
-            Then::Use(now) if self.settings.is_plain_descent() => {
+            Then::Use(now) if self.plain => {
                 // SAFETY: these weights are this thread's in this phase.
                 let to = unsafe { param.values.write(place) };
                 Written { simd, to, how: How::Descend(now.rate()) }
@@ -782,21 +1198,21 @@ impl Net {
 
     /// Uses a gradient that is not kept.
     #[inline(always)]
-    fn take(&self, then: Then, param: &Param, is_weight: bool, place: Range<usize>, c: &mut [f32; BLOCK]) {
+    fn take(&self, then: Then, param: &Param, place: Range<usize>, c: &mut [f32; BLOCK]) {
         if let Then::Use(now) = then
-            && !self.settings.is_plain_descent()
+            && !self.plain
         {
             let g = &mut c[..place.len()];
-            self.edit(param, is_weight, place.clone(), g);
-            self.update(param, is_weight, place, g, now);
+            self.edit(param, place.clone(), g);
+            self.update(param, place, g, now);
         }
     }
 
     /// Adds penalties and clips by value.
     #[inline(always)]
-    fn edit(&self, param: &Param, is_weight: bool, place: Range<usize>, g: &mut [f32]) {
+    fn edit(&self, param: &Param, place: Range<usize>, g: &mut [f32]) {
         let (l1, l2) = (self.settings.l1 as f32, self.settings.l2 as f32);
-        if is_weight && (l1 > 0.0 || l2 > 0.0) {
+        if param.is_weight && (l1 > 0.0 || l2 > 0.0) {
             // SAFETY: nobody writes these weights now.
             let w = unsafe { param.values.read(place) };
             for (g, w) in g.iter_mut().zip(w) {
@@ -811,7 +1227,7 @@ impl Net {
     }
 
     #[inline(always)]
-    fn update(&self, param: &Param, is_weight: bool, place: Range<usize>, g: &[f32], now: Step) {
+    fn update(&self, param: &Param, place: Range<usize>, g: &[f32], now: Step) {
         let state = |i: usize| {
             let place = if param.states[i].is_empty() { 0..0 } else { place.clone() };
             // SAFETY: these weights, and what belongs to them, are this thread's in this phase.
@@ -819,9 +1235,7 @@ impl Net {
         };
         // SAFETY: as above.
         let w = unsafe { param.values.write(place.clone()) };
-        let kind = usize::from(!is_weight);
-        let tuning = (self.settings.rates[kind], self.settings.decay[kind]);
-        self.settings.rule.apply(now, tuning, w, g, state(0), state(1));
+        self.settings.rule.apply(now, param.tuning, w, g, state(0), state(1));
     }
 }
 
@@ -850,21 +1264,38 @@ impl WithSimd for Kept<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let Self { net, unit, settle } = self;
         match unit {
-            Unit::Bias(l) => net.settle(settle, &net.layers[*l].bias, false, 0..net.layers[*l].bias.values.len()),
+            Unit::Sum(l, term) => {
+                let param = net.layers[*l].term(*term);
+                net.settle(settle, param, 0..param.values.len());
+            }
+            Unit::Stem(fields) => {
+                let dense = &net.layers[0];
+                if let Some(plan) = &dense.stem {
+                    net.settle(settle, &dense.weight, plan.place(fields.clone()));
+                }
+            }
+            Unit::Member(l, member) => {
+                let dense = &net.layers[*l];
+                net.settle(settle, &dense.weight, member * dense.shape.len()..(member + 1) * dense.shape.len());
+                if !matches!(settle, Settle::Whole) {
+                    // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
+                    unsafe { dense.flip::<S>(0..dense.layer.inputs, *member) };
+                }
+            }
             Unit::Weights(l, range) => {
                 let dense = &net.layers[*l];
                 if dense.narrow {
                     for p in range.clone() {
-                        net.settle(settle, &dense.weight, true, dense.shape.range(p, 0..dense.layer.outputs));
+                        net.settle(settle, &dense.weight, dense.shape.range(p, 0..dense.layer.outputs));
                     }
                     return;
                 }
                 for p in 0..dense.shape.count() {
-                    net.settle(settle, &dense.weight, true, dense.shape.range(p, range.clone()));
+                    net.settle(settle, &dense.weight, dense.shape.range(p, range.clone()));
                 }
                 if !matches!(settle, Settle::Whole) {
                     // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
-                    unsafe { dense.flip::<S>(range.clone()) };
+                    unsafe { dense.flip::<S>(range.clone(), 0) };
                 }
             }
         }
@@ -873,11 +1304,11 @@ impl WithSimd for Kept<'_> {
 
 impl Net {
     #[inline(always)]
-    fn settle(&self, settle: Settle, param: &Param, is_weight: bool, range: Range<usize>) {
+    fn settle(&self, settle: Settle, param: &Param, range: Range<usize>) {
         let [first, second] = &self.grads;
         if let Settle::WholeUse(now) = settle
             && !second.is_empty()
-            && self.settings.is_plain_descent()
+            && self.plain
         {
             let kept = param.at + range.start..param.at + range.end;
             // SAFETY: these weights and their gradients are this thread's in this phase.
@@ -896,14 +1327,14 @@ impl Net {
                     let h = unsafe { second.read(kept) };
                     g.iter_mut().zip(h).for_each(|(g, h)| *g += h);
                 }
-                self.edit(param, is_weight, place.clone(), g);
+                self.edit(param, place.clone(), g);
             }
             match settle {
                 Settle::Whole => {}
-                Settle::WholeUse(now) => self.update(param, is_weight, place, g, now),
+                Settle::WholeUse(now) => self.update(param, place, g, now),
                 Settle::Use(factor, now) => {
                     g.iter_mut().for_each(|g| *g *= factor);
-                    self.update(param, is_weight, place, g, now);
+                    self.update(param, place, g, now);
                 }
             }
         }

@@ -20,11 +20,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::buffer::{Buffer, PANEL};
-use super::net::{Backward, Drop, Forward, Gather, Gradient, Kept, Net, Scratch, Settle, Slope, Then, Unit};
+use super::net::{Backward, Chunk, Forward, Gather, Gradient, Kept, Net, Scratch, Settle, Slope, Term, Then, Unit};
 use super::team::{Barrier, Team};
 use super::tile::ROWS;
 use crate::pointwise::{Loss, Step};
-use crate::settings::{Data, Layer, Moment, Settings, Totals};
+use crate::stem::Plan;
+use crate::settings::{Data, Layer, Moment, Parts, Settings, Totals};
 
 /// Rows that are taken through the network at once; larger batches are taken in several goes.
 const CHUNK: usize = 512;
@@ -50,6 +51,42 @@ pub struct DenseTrainer {
     step: i32,
 }
 
+/// A part besides weights and biases of dense layers, which are counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A tensor of the stem: of periodic embeddings w, b, V, c; of piecewise-linear ones the linear part, its bias, V; then the table
+    /// of each categorical column.
+    Embedding(usize),
+    /// Factors of the inputs of a layer: r `[members, inputs]`.
+    In(usize),
+    /// Factors of the sums of a layer: s `[members, outputs]`.
+    Out(usize),
+    /// α of the units of a layer, `[outputs]`.
+    Mix(usize),
+}
+
+impl Part {
+    /// The layer that keeps it, of those with the stem: a layer keeps the factors of the next one's inputs.
+    fn layer(self, has_stem: bool) -> usize {
+        match self {
+            Self::Embedding(_) => 0,
+            Self::In(layer) => layer,
+            Self::Out(layer) | Self::Mix(layer) => layer + usize::from(has_stem),
+        }
+    }
+}
+
+/// Copies rows of numbers to rows that begin at multiples of 16.
+fn spread(from: &[f32], width: usize, to: &mut [f32]) {
+    let rows = to.chunks_exact_mut(width.next_multiple_of(16));
+    rows.zip(from.chunks_exact(width)).for_each(|(to, from)| to[..width].copy_from_slice(from));
+}
+
+/// The other way, so many rows.
+fn gather(from: &[f32], width: usize, rows: usize) -> Vec<f32> {
+    from.chunks_exact(width.next_multiple_of(16)).take(rows).flat_map(|row| row[..width].to_vec()).collect()
+}
+
 impl std::fmt::Debug for DenseTrainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let layers: Vec<Layer> = self.nets[0].layers.iter().map(|l| l.layer).collect();
@@ -69,18 +106,40 @@ impl DenseTrainer {
     ///
     /// If there is no layer, a width or the batch is 0, or a layer's inputs are not the outputs of the one before.
     pub fn new(layers: &[Layer], settings: Settings, threads: usize) -> Self {
-        assert!(!layers.is_empty() && settings.batch > 0);
+        Self::with_parts(layers, &Parts::default(), settings, threads)
+    }
+
+    /// As [`DenseTrainer::new`], with more than dense layers. Outputs are then those of one member after another, `[members, rows,
+    /// outputs]`.
+    ///
+    /// # Panics
+    ///
+    /// As [`DenseTrainer::new`]; if the inputs of the first layer are not what the stem makes of a row; if there are no members; if
+    /// there are several members and layers without biases, no hidden layer, or dropout in layers whose widths 4 does not divide; if
+    /// weights are divided by √inputs and there are penalties, clipping, or decay that joins the gradient.
+    pub fn with_parts(layers: &[Layer], parts: &Parts, settings: Settings, threads: usize) -> Self {
+        assert!(!layers.is_empty() && settings.batch > 0 && parts.members > 0);
         assert!(layers.iter().all(|l| l.inputs > 0 && l.outputs > 0));
         assert!(layers.windows(2).all(|pair| pair[0].outputs == pair[1].inputs));
+        assert!(parts.stem.as_ref().is_none_or(|stem| Plan::new(stem).outputs == layers[0].inputs));
+        let divided = layers.iter().all(|l| l.bias) && layers.len() > 1;
+        let aligned = settings.dropout == 0.0 || layers[..layers.len() - 1].iter().all(|l| l.outputs.is_multiple_of(4));
+        assert!(parts.members == 1 || divided && aligned);
+        let edited = settings.l1 > 0.0 || settings.l2 > 0.0 || settings.clip_norm.or(settings.clip_value).is_some();
+        let coupled = settings.decay != [0.0; 6] && !settings.rule.decay_is_decoupled();
+        assert!(!parts.ntk || !edited && !coupled);
         let weights: usize = layers.iter().map(|l| l.inputs * l.outputs).sum();
-        let worth = (3 * settings.batch).saturating_mul(weights) / WORTH_A_THREAD;
-        let halves = if weights <= SMALL && worth >= 2 { 2 } else { 1 };
+        let batch = settings.batch.saturating_mul(parts.members);
+        let worth = batch.saturating_mul(3 * weights) / WORTH_A_THREAD;
+        let plain = *parts == Parts::default();
+        let halves = if weights <= SMALL && worth >= 2 && plain { 2 } else { 1 };
         let team = Team::new(threads.min(worth).min(if halves == 2 { 2 } else { usize::MAX }).max(1));
         let threads = team.threads();
-        let chunk = settings.batch.min(CHUNK);
-        let kept = if halves == 2 { 2 } else { usize::from(settings.batch > CHUNK || settings.clip_norm.is_some()) };
+        let chunk = batch.min(CHUNK);
+        let keeps = batch > CHUNK || settings.clip_norm.is_some() || parts.members > 1 || parts.stem.is_some();
+        let kept = if halves == 2 { 2 } else { usize::from(keeps) };
         let copies = if halves == 2 { threads } else { 1 };
-        let nets: Vec<Net> = (0..copies).map(|_| Net::new(layers, settings, chunk, kept)).collect();
+        let nets: Vec<Net> = (0..copies).map(|_| Net::new(layers, parts, settings, chunk, kept)).collect();
         let mail = || Mail::new(nets[0].grads[0].len());
         Self {
             mail: if copies == 2 { (0..2).map(|_| [mail(), mail()]).collect() } else { Vec::new() },
@@ -95,34 +154,101 @@ impl DenseTrainer {
         }
     }
 
-    /// Sets the weights `[inputs, outputs]`, row by row, and the bias `[outputs]` of a layer.
+    /// Sets the weights `[inputs, outputs]`, row by row, and the bias `[outputs]` of a layer; of several members, the bias
+    /// `[members, outputs]`, and of the output layer the weights `[members, inputs, outputs]`.
     ///
     /// # Panics
     ///
     /// If there are more or fewer numbers than that, or a bias for a layer without one.
     pub fn set_layer(&mut self, layer: usize, weight: &[f32], bias: &[f32]) {
         for net in &mut self.nets {
+            let layer = layer + usize::from(net.layers[0].stem.is_some());
             let dense = &mut net.layers[layer];
             let Layer { inputs, outputs, bias: has_bias, .. } = dense.layer;
-            assert!(weight.len() == inputs * outputs && bias.len() == if has_bias { outputs } else { 0 });
+            let copies = if dense.own { dense.members } else { 1 };
+            assert!(weight.len() == copies * inputs * outputs);
+            assert!(bias.len() == if has_bias { dense.members * outputs } else { 0 });
             let (narrow, shape) = (dense.narrow, dense.shape);
-            let at = |r: usize, c: usize| if narrow { weight[c * outputs + r] } else { weight[r * outputs + c] };
-            shape.fill(dense.weight.values.all(), at);
-            dense.bias.values.all()[..bias.len()].copy_from_slice(bias);
+            for (values, weight) in
+                dense.weight.values.all().chunks_mut(shape.len()).zip(weight.chunks_exact(inputs * outputs))
+            {
+                shape.fill(values, |r, c| if narrow { weight[c * outputs + r] } else { weight[r * outputs + c] });
+            }
+            spread(bias, outputs, dense.bias.values.all());
             dense.flip_all();
         }
     }
 
-    /// The weights `[inputs, outputs]`, row by row, and the bias `[outputs]` (empty if there is none) of a layer.
+    /// The weights and the bias (empty if there is none) of a layer, as [`DenseTrainer::set_layer`] takes them.
     pub fn layer(&mut self, layer: usize) -> (Vec<f32>, Vec<f32>) {
-        let dense = &mut self.nets[0].layers[layer];
+        let net = &mut self.nets[0];
+        let layer = layer + usize::from(net.layers[0].stem.is_some());
+        let dense = &mut net.layers[layer];
         let Layer { inputs, outputs, bias, .. } = dense.layer;
         let (narrow, shape) = (dense.narrow, dense.shape);
-        let mut weight = vec![0.0; inputs * outputs];
-        shape.for_each(dense.weight.values.all(), |r, c, w| {
-            weight[if narrow { c * outputs + r } else { r * outputs + c }] = w;
-        });
-        (weight, dense.bias.values.all()[..if bias { outputs } else { 0 }].to_vec())
+        let mut weight = vec![0.0; if dense.own { dense.members } else { 1 } * inputs * outputs];
+        for (values, weight) in
+            dense.weight.values.all().chunks(shape.len()).zip(weight.chunks_exact_mut(inputs * outputs))
+        {
+            shape.for_each(values, |r, c, w| weight[if narrow { c * outputs + r } else { r * outputs + c }] = w);
+        }
+        let biases = if bias { dense.members } else { 0 };
+        (weight, gather(dense.bias.values.all(), outputs, biases))
+    }
+
+    /// Sets a further part.
+    ///
+    /// # Panics
+    ///
+    /// If the network does not have it, or there are more or fewer numbers.
+    pub fn set_part(&mut self, part: Part, numbers: &[f32]) {
+        for net in &mut self.nets {
+            let layer = part.layer(net.layers[0].stem.is_some());
+            let dense = &mut net.layers[layer];
+            let (outputs, size) = (dense.layer.outputs, dense.layer.outputs.next_multiple_of(16));
+            let param = match part {
+                Part::Embedding(tensor) => {
+                    let ranges = dense.stem.as_ref().map(|plan| plan.tensors().swap_remove(tensor)).unwrap_or_default();
+                    let mut rest = numbers;
+                    for range in ranges {
+                        let (own, others) = rest.split_at(range.len());
+                        dense.weight.values.all()[range].copy_from_slice(own);
+                        rest = others;
+                    }
+                    assert!(rest.is_empty());
+                    continue;
+                }
+                Part::Mix(_) => &mut dense.mix,
+                Part::In(_) => &mut dense.factor,
+                Part::Out(_) => &mut dense.scale,
+            };
+            assert!(numbers.len() % outputs == 0 && numbers.len() / outputs * size == param.values.len());
+            spread(numbers, outputs, param.values.all());
+        }
+    }
+
+    /// The numbers of a further part.
+    ///
+    /// # Panics
+    ///
+    /// If the network does not have it.
+    pub fn part(&mut self, part: Part) -> Vec<f32> {
+        let net = &mut self.nets[0];
+        let layer = part.layer(net.layers[0].stem.is_some());
+        let dense = &mut net.layers[layer];
+        let outputs = dense.layer.outputs;
+        let param = match part {
+            Part::Embedding(tensor) => {
+                let ranges = dense.stem.as_ref().map(|plan| plan.tensors().swap_remove(tensor)).unwrap_or_default();
+                let values = dense.weight.values.all();
+                return ranges.into_iter().flat_map(|range| values[range].to_vec()).collect();
+            }
+            Part::Mix(_) => &mut dense.mix,
+            Part::In(_) => &mut dense.factor,
+            Part::Out(_) => &mut dense.scale,
+        };
+        let rows = param.values.len() / outputs.next_multiple_of(16);
+        gather(param.values.all(), outputs, rows)
     }
 
     /// Copies all weights to `store`, in an order of their own.
@@ -213,7 +339,7 @@ impl DenseTrainer {
         let mut team = std::mem::replace(&mut self.team, Team::new(1));
         {
             let run = Epoch { trainer: self, data, order, epoch, moment, until, totals: &totals, last: &last };
-            team.run(&|thread, barrier| self.arch.dispatch(Part { run: &run, thread, barrier }));
+            team.run(&|thread, barrier| self.arch.dispatch(Work { run: &run, thread, barrier }));
         }
         self.team = team;
         let [first, second] = *lock(&totals);
@@ -221,7 +347,7 @@ impl DenseTrainer {
         Totals { loss: first.loss + second.loss, ..first }
     }
 
-    /// The outputs `[rows, outputs]` for `inputs` `[rows, inputs]`, without dropout.
+    /// The outputs `[rows, outputs]` for `inputs` `[rows, inputs]`, without dropout; of several members `[members, rows, outputs]`.
     ///
     /// # Panics
     ///
@@ -229,32 +355,45 @@ impl DenseTrainer {
     pub fn outputs(&mut self, inputs: &[f32], outputs: &mut [f32]) {
         let (n, m) = self.nets[0].shape();
         let rows = inputs.len() / n;
-        assert!(inputs.len() == rows * n && outputs.len() == rows * m);
+        let members = self.nets[0].members;
+        assert!(inputs.len() == rows * n && outputs.len() == members * rows * m);
         let threads = self.team.threads();
         let share = rows.div_ceil(threads).max(1);
-        let parts: Vec<Mutex<(&[f32], &mut [f32])>> =
-            inputs.chunks(share * n).zip(outputs.chunks_mut(share * m)).map(Mutex::new).collect();
+        // Of each thread its rows, and what they become, by member.
+        type Rows<'a> = Mutex<(&'a [f32], Vec<&'a mut [f32]>)>;
+        let mut parts: Vec<Rows<'_>> = inputs.chunks(share * n).map(|rows| Mutex::new((rows, Vec::new()))).collect();
+        for outputs in outputs.chunks_mut((rows * m).max(1)) {
+            for (part, outputs) in parts.iter_mut().zip(outputs.chunks_mut(share * m)) {
+                part.get_mut().unwrap_or_else(PoisonError::into_inner).1.push(outputs);
+            }
+        }
         let mut team = std::mem::replace(&mut self.team, Team::new(1));
         let trainer = &*self;
         team.run(&|thread, _| {
             if let Some(part) = parts.get(thread) {
                 let (inputs, outputs) = &mut *lock(part);
-                trainer.arch.dispatch(Outputs { trainer, inputs, outputs, thread });
+                for (member, outputs) in outputs.iter_mut().enumerate() {
+                    trainer.arch.dispatch(Outputs { trainer, inputs, outputs, thread, member });
+                }
             }
         });
         self.team = team;
     }
 
-    /// Sums of the losses of `data`, without dropout; `outputs` `[rows, outputs]` receives the network's outputs.
+    /// Sums of the losses of `data`, without dropout; `outputs` `[rows, outputs]` receives the network's outputs. Those of several
+    /// members are made one by `join`, which is given all of them and leaves `[rows, outputs]`.
     ///
     /// # Panics
     ///
     /// If the widths are not the network's.
-    pub fn evaluate(&mut self, data: &Data<'_>, outputs: &mut Vec<f32>) -> Totals {
+    pub fn evaluate(&mut self, data: &Data<'_>, outputs: &mut Vec<f32>, join: impl FnOnce(&mut Vec<f32>)) -> Totals {
         let rows = self.check(data);
-        let columns = self.nets[0].shape().1;
-        outputs.resize(rows * columns, 0.0);
+        let (members, columns) = (self.nets[0].members, self.nets[0].shape().1);
+        outputs.resize(members * rows * columns, 0.0);
         self.outputs(data.inputs, outputs);
+        if members > 1 {
+            join(outputs);
+        }
         self.arch.dispatch(Judge { loss: self.nets[0].settings.loss, columns, outputs, data })
     }
 
@@ -277,15 +416,24 @@ fn plan(net: &Net, threads: usize) -> Vec<Vec<Unit>> {
     let mut units = Vec::new();
     for (i, dense) in net.layers.iter().enumerate() {
         let Layer { inputs, outputs, bias, .. } = dense.layer;
+        let terms = [(bias, Term::Bias), (true, Term::Scale), (true, Term::Mix), (true, Term::Factor)];
+        for (_, term) in terms.into_iter().filter(|(there, term)| *there && !dense.term(*term).values.is_empty()) {
+            units.push((outputs, Unit::Sum(i, term)));
+        }
+        if let Some(plan) = &dense.stem {
+            units.extend((0..plan.fields()).map(|f| (plan.cost(f), Unit::Stem(f..f + 1))).filter(|(cost, _)| *cost > 0));
+            continue;
+        }
+        if dense.own {
+            units.extend((0..dense.members).map(|m| (inputs * outputs / dense.members + 1, Unit::Member(i, m))));
+            continue;
+        }
         let step = if dense.narrow { 1 } else { 16 };
         let all = if dense.narrow { dense.shape.count() } else { inputs };
         for start in (0..all).step_by(step) {
             let range = start..(start + step).min(all);
             let cost = if dense.narrow { PANEL * ROWS } else { range.len() * outputs };
             units.push((cost, Unit::Weights(i, range)));
-        }
-        if bias {
-            units.push((outputs, Unit::Bias(i)));
         }
     }
     let total: usize = units.iter().map(|(cost, _)| cost).sum();
@@ -299,6 +447,7 @@ fn plan(net: &Net, threads: usize) -> Vec<Vec<Unit>> {
             (Some(Unit::Weights(a, range)), Unit::Weights(b, next)) if a == b && range.end == next.start => {
                 range.end = next.end;
             }
+            (Some(Unit::Stem(range)), Unit::Stem(next)) if range.end == next.start => range.end = next.end,
             _ => mine.push(unit),
         }
     }
@@ -324,7 +473,7 @@ struct Epoch<'a> {
 }
 
 /// One thread's part of an epoch.
-struct Part<'a> {
+struct Work<'a> {
     run: &'a Epoch<'a>,
     thread: usize,
     barrier: &'a Barrier,
@@ -339,7 +488,7 @@ struct Batch<'a> {
     now: Step,
 }
 
-impl WithSimd for Part<'_> {
+impl WithSimd for Work<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -384,26 +533,25 @@ impl WithSimd for Part<'_> {
     }
 }
 
-impl Part<'_> {
+impl Work<'_> {
     /// Takes rows of a chunk through the network and back.
     #[inline(always)]
     fn there_and_back<S: Simd>(
         &self,
         simd: S,
         net: &Net,
-        (ids, scale, dropout): (&[u32], f32, f64),
+        (chunk, scale): (Chunk<'_>, f32),
         rows: Range<usize>,
         scratch: &mut Scratch,
     ) {
-        let data = self.run.data;
+        let (data, ids) = (self.run.data, chunk.ids);
         simd.vectorize(Gather { net, data, ids, rows: rows.clone(), targets: &mut scratch.targets });
         for l in 0..net.layers.len() {
-            let drop = Some(Drop { epoch: self.run.epoch, rate: net.settings.dropout * dropout, ids });
-            simd.vectorize(Forward { net, l, rows: rows.clone(), drop, scratch: &mut *scratch });
+            simd.vectorize(Forward { net, l, rows: rows.clone(), chunk, scratch: &mut *scratch });
         }
         simd.vectorize(Slope { net, data, ids, rows: rows.clone(), scale, scratch });
         for l in (1..net.layers.len()).rev() {
-            simd.vectorize(Backward { net, l, rows: rows.clone(), partial: &mut scratch.partial });
+            simd.vectorize(Backward { net, l, rows: rows.clone(), chunk, partial: &mut scratch.partial });
         }
     }
 
@@ -412,25 +560,35 @@ impl Part<'_> {
     fn by_weights<S: Simd>(&self, simd: S, batch: Batch<'_>, scratch: &mut Scratch, totals: &mut [Totals; 2]) {
         let trainer = self.run.trainer;
         let (net, plan) = (&trainer.nets[0], &trainer.plan[self.thread]);
-        let chunks = batch.ids.len().div_ceil(trainer.chunk);
+        let (members, drop) = (net.members, net.settings.dropout * batch.now.dropout);
+        let mut all = std::mem::take(&mut scratch.ids);
+        if members > 1 {
+            all.clear();
+            (0..members).for_each(|_| all.extend_from_slice(batch.ids));
+        }
+        let ids = if members > 1 { &all } else { batch.ids };
+        let (chunks, scale) = (ids.len().div_ceil(trainer.chunk), batch.scale / members as f32);
         let keep = !net.grads[0].is_empty();
-        for (c, ids) in batch.ids.chunks(trainer.chunk).enumerate() {
+        for (c, ids) in ids.chunks(trainer.chunk).enumerate() {
+            let start = c * trainer.chunk;
+            let chunk = Chunk { ids, start, batch: batch.ids.len(), epoch: self.run.epoch, drop };
             let rows = share(ids.len(), self.thread, trainer.plan.len());
             if !rows.is_empty() {
-                self.there_and_back(simd, net, (ids, batch.scale, batch.now.dropout), rows, scratch);
+                self.there_and_back(simd, net, (chunk, scale), rows, scratch);
             }
             self.barrier.wait();
             let then = if keep { Then::Keep { half: 0, first: c == 0 } } else { Then::Use(batch.now) };
             for unit in plan {
-                simd.vectorize(Gradient { net, rows: 0..ids.len(), unit, then, block: &mut scratch.block });
+                simd.vectorize(Gradient { net, rows: 0..ids.len(), chunk, unit, then, block: &mut scratch.block });
             }
             if self.thread == 0 {
-                totals[0].loss += net.lost(0..ids.len());
+                totals[0].loss += net.lost(0..ids.len()) / members as f64;
             }
             if c + 1 < chunks {
                 self.barrier.wait();
             }
         }
+        scratch.ids = all;
         if keep {
             self.settle(simd, net, plan, batch.now);
         }
@@ -462,10 +620,12 @@ impl Part<'_> {
                     }
                     continue;
                 }
-                self.there_and_back(simd, net, (ids, batch.scale, batch.now.dropout), rows.clone(), scratch);
+                let drop = net.settings.dropout * batch.now.dropout;
+                let chunk = Chunk { ids, start: 0, batch: ids.len(), epoch: self.run.epoch, drop };
+                self.there_and_back(simd, net, (chunk, batch.scale), rows.clone(), scratch);
                 totals[half].loss += net.lost(rows.clone());
                 for unit in plan {
-                    simd.vectorize(Gradient { net, rows: rows.clone(), unit, then, block: &mut scratch.block });
+                    simd.vectorize(Gradient { net, rows: rows.clone(), chunk, unit, then, block: &mut scratch.block });
                 }
             }
         }
@@ -571,6 +731,7 @@ struct Outputs<'a> {
     inputs: &'a [f32],
     outputs: &'a mut [f32],
     thread: usize,
+    member: usize,
 }
 
 impl WithSimd for Outputs<'_> {
@@ -578,7 +739,7 @@ impl WithSimd for Outputs<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { trainer, inputs, outputs, thread } = self;
+        let Self { trainer, inputs, outputs, thread, member } = self;
         let net = &trainer.nets[thread.min(trainer.nets.len() - 1)];
         let (n, m) = net.shape();
         // The thread's own rows of the buffers, at least one; there are no more threads than rows of a batch worth it.
@@ -591,7 +752,8 @@ impl WithSimd for Outputs<'_> {
                 net.put_row(simd, r, inputs, row);
             }
             for l in 0..net.layers.len() {
-                simd.vectorize(Forward { net, l, rows: rows.clone(), drop: None, scratch: &mut *scratch });
+                let chunk = Chunk { start: member * trainer.chunk, ..Chunk::new(trainer.chunk) };
+                simd.vectorize(Forward { net, l, rows: rows.clone(), chunk, scratch: &mut *scratch });
             }
             net.last().take_outputs(rows, outputs);
         }

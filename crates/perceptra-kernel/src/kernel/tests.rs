@@ -130,8 +130,8 @@ const PLAIN: Settings = Settings {
     dropout: 0.0,
     seed: 0,
     betas: [0.9, 0.999],
-    rates: [1.0; 2],
-    decay: [0.0; 2],
+    rates: [1.0; 6],
+    decay: [0.0; 6],
     l1: 0.0,
     l2: 0.0,
     clip_value: None,
@@ -254,7 +254,7 @@ fn train(
         totals = trainer.epoch(&data, &order, epoch, &|step| (0.01 / (1.0 + step as f64)).into(), None);
     }
     let mut outputs = Vec::new();
-    let judged = trainer.evaluate(&data, &mut outputs);
+    let judged = trainer.evaluate(&data, &mut outputs, |_| ());
     assert_eq!(outputs.len(), rows * m);
     let mut all: Vec<f32> = (0..layers.len()).map(|i| trainer.layer(i)).flat_map(|(w, b)| [w, b].concat()).collect();
     all.extend(outputs);
@@ -264,7 +264,7 @@ fn train(
 
 /// Small and large networks, batches of one chunk and of several, kept gradients and not, wide and narrow outputs.
 fn cases() -> Vec<(&'static [usize], Activation, Settings, usize)> {
-    let adam = Settings { rule: Rule::Adam, dropout: 0.2, decay: [0.01, 0.0], ..PLAIN };
+    let adam = Settings { rule: Rule::Adam, dropout: 0.2, decay: [0.01, 0.0, 0.0, 0.0, 0.0, 0.0], ..PLAIN };
     vec![
         (&[8, 64, 64, 1], Activation::Relu, Settings { batch: 64, ..PLAIN }, 200),
         (&[8, 64, 64, 1], Activation::Tanh, Settings { batch: 601, clip_norm: Some(0.05), ..adam }, 1203),
@@ -422,7 +422,7 @@ fn a_run_goes_on_from_what_was_saved() {
         for width in [64, 256] {
             let layers =
                 layers(&[8, width, width, 1], &[Activation::Relu, Activation::Tanh, Activation::Identity], true);
-            let settings = Settings { batch: 64, rule, dropout: 0.1, decay: [0.01, 0.0], ..PLAIN };
+            let settings = Settings { batch: 64, rule, dropout: 0.1, decay: [0.01, 0.0, 0.0, 0.0, 0.0, 0.0], ..PLAIN };
             let mut whole = DenseTrainer::new(&layers, settings, 2);
             fill(&mut whole, &layers, 1);
             let (mut weights, mut states) = (Vec::new(), Vec::new());

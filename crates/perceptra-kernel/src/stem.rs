@@ -1,0 +1,269 @@
+//! What becomes of a row before the first dense layer: embeddings of numbers and of categories.
+
+use std::ops::Range;
+
+use crate::math::sin_cos;
+
+/// What a column of the input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// A number, which is embedded.
+    Number,
+    /// A number that goes on as it is.
+    Plain,
+    /// The number of one of so many categories.
+    Category(usize),
+}
+
+/// What becomes of numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Numbers {
+    /// They go on as they are.
+    Plain,
+    /// (cos(2πwx + b)·V + c, x); so many cosines, so many numbers.
+    Periodic(usize, usize),
+    /// Linear in x and in its piecewise-linear code, whose edges are given for each number; so many numbers.
+    PiecewiseLinear(Vec<Vec<f32>>, usize),
+}
+
+/// Columns to the inputs of the first dense layer: numbers first, then plain columns, then categories.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stem {
+    /// What each column of the input is.
+    pub columns: Vec<Column>,
+    /// What becomes of numbers.
+    pub numbers: Numbers,
+    /// Numbers that a category becomes.
+    pub category_width: usize,
+}
+
+/// A stem laid out: what becomes of each column, and where its parameters lie.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    fields: Vec<Field>,
+    /// Numbers that a row becomes.
+    pub(crate) outputs: usize,
+    /// Numbers of all parameters, those of each field from a multiple of 16 on.
+    pub(crate) parameters: usize,
+}
+
+#[derive(Debug)]
+struct Field {
+    column: usize,
+    /// Where its numbers and its parameters lie.
+    outputs: Range<usize>,
+    parameters: Range<usize>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Plain,
+    /// w, b, V and c; so many cosines.
+    Periodic(usize),
+    /// The linear part, its bias and V, whose rows are the bins with these edges.
+    Bent(Vec<f32>, usize),
+    /// The rows of a table.
+    Category(usize),
+}
+
+impl Plan {
+    pub(crate) fn new(stem: &Stem) -> Self {
+        let mut plan = Self { fields: Vec::new(), outputs: 0, parameters: 0 };
+        let bins = |edges: &[Vec<f32>]| edges.iter().map(|e| e.len() - 1).max().unwrap_or(1);
+        let mut numbers = 0;
+        for (column, kind) in stem.columns.iter().enumerate().filter(|(_, c)| **c == Column::Number) {
+            debug_assert_eq!(*kind, Column::Number);
+            match &stem.numbers {
+                Numbers::Plain => plan.push(column, 1, 0, Kind::Plain),
+                Numbers::Periodic(q, width) => {
+                    plan.push(column, *width, 2 * q + (q + 1) * (width - 1), Kind::Periodic(*q));
+                }
+                Numbers::PiecewiseLinear(edges, width) => {
+                    let all = bins(edges);
+                    plan.push(column, *width, (2 + all) * width, Kind::Bent(edges[numbers].clone(), all));
+                }
+            }
+            numbers += 1;
+        }
+        for (column, _) in stem.columns.iter().enumerate().filter(|(_, c)| **c == Column::Plain) {
+            plan.push(column, 1, 0, Kind::Plain);
+        }
+        for (column, kind) in stem.columns.iter().enumerate() {
+            if let Column::Category(n) = kind {
+                plan.push(column, stem.category_width, n * stem.category_width, Kind::Category(*n));
+            }
+        }
+        plan
+    }
+
+    fn push(&mut self, column: usize, width: usize, parameters: usize, kind: Kind) {
+        let outputs = self.outputs..self.outputs + width;
+        let parameters = self.parameters..self.parameters + parameters;
+        (self.outputs, self.parameters) = (outputs.end, parameters.end.next_multiple_of(16));
+        self.fields.push(Field { column, outputs, parameters, kind });
+    }
+
+    pub(crate) fn fields(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Where the parameters of some fields lie, with what fills them up.
+    pub(crate) fn place(&self, fields: Range<usize>) -> Range<usize> {
+        let end = self.fields.get(fields.end).map_or(self.parameters, |f| f.parameters.start);
+        self.fields.get(fields.start).map_or(end, |f| f.parameters.start)..end
+    }
+
+    /// About how many multiplications the gradient of a field takes for a row.
+    pub(crate) fn cost(&self, field: usize) -> usize {
+        let field = &self.fields[field];
+        match field.kind {
+            Kind::Plain => 0,
+            Kind::Periodic(q) => q * (30 + 2 * field.outputs.len()),
+            Kind::Bent(_, bins) => 2 * field.outputs.len() * bins,
+            Kind::Category(_) => field.outputs.len(),
+        }
+    }
+
+    /// The tensors of the parameters, in the order of `perceptra_nn`'s embeddings, as ranges of the parameters, number by number.
+    pub(crate) fn tensors(&self) -> Vec<Vec<Range<usize>>> {
+        let mut tensors: Vec<Vec<Range<usize>>> = Vec::new();
+        let mut tables = Vec::new();
+        for field in &self.fields {
+            let (start, width) = (field.parameters.start, field.outputs.len());
+            let lengths = match field.kind {
+                Kind::Plain => continue,
+                Kind::Periodic(q) => vec![q, q, q * (width - 1), width - 1],
+                Kind::Bent(_, bins) => vec![width, width, bins * width],
+                Kind::Category(_) => {
+                    tables.push(vec![field.parameters.clone()]);
+                    continue;
+                }
+            };
+            tensors.resize(lengths.len(), Vec::new());
+            let mut at = start;
+            for (tensor, length) in tensors.iter_mut().zip(lengths) {
+                tensor.push(at..at + length);
+                at += length;
+            }
+        }
+        tensors.extend(tables);
+        tensors
+    }
+
+    /// What the row `x` becomes, with the parameters `p`.
+    #[inline(always)]
+    pub(crate) fn forward(&self, p: &[f32], x: &[f32], out: &mut [f32]) {
+        for field in &self.fields {
+            let (x, out) = (x[field.column], &mut out[field.outputs.clone()]);
+            let (p, width) = (&p[field.parameters.clone()], field.outputs.len());
+            match &field.kind {
+                Kind::Plain => out[0] = x,
+                Kind::Periodic(q) => {
+                    let (q, width) = (*q, width - 1);
+                    let (waves, c) = p[2 * q..].split_at(q * width);
+                    out[..width].copy_from_slice(&c[..width]);
+                    let mut cosines = [0.0; 16];
+                    for start in (0..q).step_by(16) {
+                        let n = (q - start).min(16);
+                        let (w, b) = (&p[start..start + n], &p[q + start..q + start + n]);
+                        for ((cos, w), b) in cosines.iter_mut().zip(w).zip(b) {
+                            *cos = sin_cos(x * (w * std::f32::consts::TAU) + b).1;
+                        }
+                        for (cos, v) in cosines[..n].iter().zip(waves[start * width..].chunks_exact(width)) {
+                            out.iter_mut().zip(v).for_each(|(out, v)| *out += cos * v);
+                        }
+                    }
+                    out[width] = x;
+                }
+                Kind::Bent(edges, _) => {
+                    let (w, rest) = p.split_at(width);
+                    let (b, v) = rest.split_at(width);
+                    out.iter_mut().zip(w).zip(b).for_each(|((out, w), b)| *out = x * w + b);
+                    for (j, v) in v.chunks_exact(width).enumerate().take(edges.len() - 1) {
+                        let code = code(edges, j, x);
+                        if code != 0.0 {
+                            out.iter_mut().zip(v).for_each(|(out, v)| *out += code * v);
+                        }
+                    }
+                }
+                Kind::Category(n) => out.copy_from_slice(&p[category(x, *n) * width..][..width]),
+            }
+        }
+    }
+
+    /// Adds to `g`, which begins with the first of these fields, what a row adds to their gradients, from ∂R/∂(what it became).
+    #[inline(always)]
+    pub(crate) fn backward(&self, fields: Range<usize>, p: &[f32], x: &[f32], slopes: &[f32], g: &mut [f32]) {
+        let first = self.place(fields.clone()).start;
+        for field in &self.fields[fields] {
+            let (x, slopes) = (x[field.column], &slopes[field.outputs.clone()]);
+            let (own, width) = (field.parameters.start - first, field.outputs.len());
+            let p = &p[field.parameters.clone()];
+            let g = &mut g[own..own + field.parameters.len()];
+            match &field.kind {
+                Kind::Plain => {}
+                Kind::Periodic(q) => {
+                    let (q, width) = (*q, width - 1);
+                    let slopes = &slopes[..width];
+                    let (w, rest) = p.split_at(q);
+                    let (b, v) = rest.split_at(q);
+                    let (gw, rest) = g.split_at_mut(q);
+                    let (gb, rest) = rest.split_at_mut(q);
+                    let (gv, gc) = rest.split_at_mut(q * width);
+                    let (mut sines, mut cosines) = ([0.0; 16], [0.0; 16]);
+                    for start in (0..q).step_by(16) {
+                        let n = (q - start).min(16);
+                        let parts = w[start..start + n].iter().zip(&b[start..start + n]);
+                        for ((sin, cos), (w, b)) in sines.iter_mut().zip(&mut cosines).zip(parts) {
+                            (*sin, *cos) = sin_cos(x * (w * std::f32::consts::TAU) + b);
+                        }
+                        for k in 0..n {
+                            let at = (start + k) * width;
+                            let mut slope = 0.0;
+                            for ((gv, v), s) in gv[at..at + width].iter_mut().zip(&v[at..at + width]).zip(slopes) {
+                                *gv += cosines[k] * s;
+                                slope += v * s;
+                            }
+                            slope *= -sines[k];
+                            gb[start + k] += slope;
+                            gw[start + k] += slope * x * std::f32::consts::TAU;
+                        }
+                    }
+                    gc.iter_mut().zip(slopes).for_each(|(g, s)| *g += s);
+                }
+                Kind::Bent(edges, _) => {
+                    let (gw, rest) = g.split_at_mut(width);
+                    let (gb, gv) = rest.split_at_mut(width);
+                    for ((gw, gb), s) in gw.iter_mut().zip(gb).zip(slopes) {
+                        *gw += x * s;
+                        *gb += s;
+                    }
+                    for (j, gv) in gv.chunks_exact_mut(width).enumerate().take(edges.len() - 1) {
+                        let code = code(edges, j, x);
+                        if code != 0.0 {
+                            gv.iter_mut().zip(slopes).for_each(|(g, s)| *g += code * s);
+                        }
+                    }
+                }
+                Kind::Category(n) => {
+                    let at = category(x, *n) * width;
+                    g[at..at + width].iter_mut().zip(slopes).for_each(|(g, s)| *g += s);
+                }
+            }
+        }
+    }
+}
+
+/// How much of bin j lies below x; the first and the last bin have no end.
+#[inline(always)]
+fn code(edges: &[f32], j: usize, x: f32) -> f32 {
+    let code = (x - edges[j]) * (1.0 / (edges[j + 1] - edges[j]).max(f32::MIN_POSITIVE));
+    let code = if j == 0 { code } else { code.max(0.0) };
+    if j + 2 == edges.len() { code } else { code.min(1.0) }
+}
+
+#[inline(always)]
+fn category(x: f32, n: usize) -> usize {
+    (x.max(0.0) as usize).min(n - 1)
+}

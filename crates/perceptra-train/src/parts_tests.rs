@@ -1,0 +1,229 @@
+//! Further parts of networks: the fused engine against autodiff, and the settings that concern some parameters.
+
+use burn::module::Module;
+use burn::tensor::Device;
+use perceptra_nn::{
+    Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Group, Initializer, Loss, NumberEmbedding, Parts,
+};
+use perceptra_random::{Purpose, Stream};
+
+use crate::weighted::read;
+use crate::*;
+
+/// Rows of three numbers, a plain column and a category of four.
+fn data(rows: usize, outputs: usize, seed: u64) -> Dataset {
+    let mut x = vec![0.0; rows * 5];
+    let mut y = vec![0.0; rows * outputs];
+    Stream::new(seed, Purpose::Data, 0).fill_normal(0, &mut x);
+    for (r, (x, y)) in x.chunks_exact_mut(5).zip(y.chunks_exact_mut(outputs)).enumerate() {
+        x[3] = (r % 2) as f32;
+        x[4] = (r % 4) as f32;
+        let class = (x[0] + x[1] * x[2] > 0.0) as usize + usize::from(x[4] == 2.0);
+        match outputs {
+            1 => y[0] = f32::from(u8::from(class > 0)),
+            n => y[class % n] = 1.0,
+        }
+    }
+    Dataset::from_rows(x, y, (5, outputs), &Device::flex()).unwrap()
+}
+
+fn embedding(numbers: NumberEmbedding) -> EmbeddingConfig {
+    let columns = vec![Column::Number, Column::Number, Column::Number, Column::Plain, Column::Category(4)];
+    EmbeddingConfig { columns, numbers, category_width: 3 }
+}
+
+fn periodic() -> NumberEmbedding {
+    NumberEmbedding::Periodic { frequencies: 19, sigma: 0.5, width: 4 }
+}
+
+fn bent() -> NumberEmbedding {
+    let edges = vec![vec![-1.0, -0.2, 0.1, 0.9], vec![-2.0, 2.0], vec![-0.5, 0.0, 0.25]];
+    NumberEmbedding::PiecewiseLinear { edges, width: 5 }
+}
+
+/// Every tensor, in order.
+fn all(network: &FeedForward) -> Vec<(Group, Vec<f32>)> {
+    let mut parts = network.clone();
+    let parts = parts.parts_mut().into_iter().map(|(group, p)| (group, read(p.val()).unwrap())).collect::<Vec<_>>();
+    let layers = network.layers.iter().flat_map(|l| {
+        let weight = (Group::Weight, read(l.linear.weight.val()).unwrap());
+        std::iter::once(weight).chain(l.linear.bias.as_ref().map(|b| (Group::Bias, read(b.val()).unwrap())))
+    });
+    parts.into_iter().chain(layers).collect()
+}
+
+fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
+    let of = |outputs: usize, widths: &[usize], f: Activation, parts: Parts| {
+        FeedForwardConfig::new(5, outputs)
+            .with_widths(widths, f)
+            .with_initializer(Initializer::Torch)
+            .with_parts(Some(parts))
+            .with_seed(3)
+    };
+    let none = Parts::default;
+    vec![
+        ("input scale", of(1, &[8, 70], Activation::Tanh, Parts { input_scale: true, ..none() })),
+        ("NTK", of(3, &[9, 6], Activation::Silu, Parts { ntk: true, ..none() })),
+        ("parametric", of(3, &[9, 70], Activation::Mish, Parts { parametric: true, ..none() }).with_dropout(0.3)),
+        ("periodic", of(1, &[12], Activation::Selu, Parts { embedding: Some(embedding(periodic())), ..none() })),
+        ("bent", of(1, &[12], Activation::Relu, Parts { embedding: Some(embedding(bent())), ..none() })),
+        ("no numbers", of(6, &[], Activation::Relu, Parts { embedding: Some(embedding(NumberEmbedding::None)), ..none() })),
+        ("members", of(1, &[8, 68], Activation::Tanh, Parts { members: 3, ..none() }).with_dropout(0.25)),
+        ("many members", of(6, &[70], Activation::Silu, Parts { members: 20, ..none() })),
+        (
+            "members, embedded",
+            of(3, &[16, 8, 12], Activation::Relu, Parts { members: 4, embedding: Some(embedding(bent())), ..none() })
+                .with_dropout(0.1),
+        ),
+        (
+            "members, bent",
+            of(1, &[12, 8], Activation::Mish, Parts { members: 2, parametric: true, ntk: true, ..none() }),
+        ),
+        (
+            "all of one",
+            of(
+                3,
+                &[64, 65, 16],
+                Activation::Selu,
+                Parts { embedding: Some(embedding(periodic())), input_scale: true, parametric: true, ntk: true, members: 1 },
+            )
+            .with_dropout(0.15),
+        ),
+    ]
+}
+
+#[test]
+fn the_engines_make_the_same_steps_with_every_part() {
+    for (name, config) in networks() {
+        let (outputs, g) = (config.outputs, [Activation::Softmax, Activation::Sigmoid][usize::from(config.outputs == 1)]);
+        let config = config.with_output_activation(g);
+        let loss = if outputs == 1 { Loss::BinaryCrossEntropy } else { Loss::CategoricalCrossEntropy };
+        let network = config.init(&Device::flex()).unwrap();
+        let (train, judged) = (data(75, outputs, 1), data(40, outputs, 2));
+        for (optimizer, rate) in [(Optimizer::Sgd, 0.05), (Optimizer::AdamW, 1e-3), (Optimizer::Lion, 1e-4)] {
+            let adam = optimizer != Optimizer::Sgd;
+            let config = TrainConfig {
+                loss: Some(loss),
+                optimizer,
+                learning_rate: rate,
+                betas: if optimizer == Optimizer::AdamW { [0.9, 0.95] } else { [0.9, 0.999] },
+                schedule: Schedule::Coslog4,
+                lr_factors: Factors { bias: 0.1, input_scale: 6.0, embedding: 0.5, activation: 0.2, member: 2.0, ..Factors::all(1.0) },
+                weight_decay: if adam { 0.3 } else { 0.0 },
+                decay_factors: Factors { bias: 0.0, ..Factors::all(0.5) },
+                decay_schedule: if adam { Schedule::FlatCosine } else { Schedule::Constant },
+                dropout_schedule: Schedule::FlatCosine,
+                label_smoothing: 0.1,
+                monitor: Metric::LogLoss,
+                batch: Batch::Rows(33),
+                epochs: 2,
+                last_best: true,
+                patience: None,
+                ..TrainConfig::default()
+            };
+            let [a, b] = [Engine::Autodiff, Engine::Fused].map(|engine| {
+                let config = TrainConfig { engine, ..config.clone() };
+                fit(network.clone(), &train, Some(&judged), &config, &mut ()).unwrap_or_else(|e| panic!("{name}: {e}"))
+            });
+            for (a, b) in a.history.epochs.iter().zip(&b.history.epochs) {
+                let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{name}: {a} {b}");
+                close(a.train_loss, b.train_loss);
+                close(a.validation_loss.unwrap(), b.validation_loss.unwrap());
+                close(a.monitored.unwrap(), b.monitored.unwrap());
+            }
+            let (mut count, mut apart) = (0, 0);
+            for ((group, a), (_, b)) in all(&a.network).into_iter().zip(all(&b.network)) {
+                let size = a.iter().fold(0.0f32, |m, x| m.max(x.abs())).max(1e-2);
+                let far = a.iter().zip(&b).filter(|(a, b)| (*a - *b).abs() > 2e-5 * size).count();
+                if optimizer == Optimizer::Sgd {
+                    assert_eq!(far, 0, "{name}: {group:?}\n{a:?}\n{b:?}");
+                }
+                (count, apart) = (count + a.len(), apart + far);
+            }
+            // The others divide gradients by their own size: those that are 0 but for rounding go either way.
+            assert!(apart * 50 <= count, "{name}, {}: {apart} of {count}", optimizer.name());
+            // All that is trained has moved.
+            for ((group, a), (_, b)) in all(&network.valid()).into_iter().zip(all(&b.network)) {
+                assert!(a != b, "{name}: {group:?}");
+            }
+        }
+        // Predictions too.
+        let rows = read(judged.inputs.clone()).unwrap();
+        let kernel = crate::outputs(&network, &rows, loss).unwrap();
+        let pass = Pass { logits: true, dropout: None };
+        let burn = read(Network::forward(&network.valid(), judged.inputs.clone(), pass)).unwrap();
+        assert!(kernel.iter().zip(&burn).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0)), "{name}");
+    }
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
+    for (name, config) in networks() {
+        let (outputs, g) = (config.outputs, [Activation::Softmax, Activation::Sigmoid][usize::from(config.outputs == 1)]);
+        let config = config.with_output_activation(g);
+        let loss = if outputs == 1 { Loss::BinaryCrossEntropy } else { Loss::CategoricalCrossEntropy };
+        let network = config.init(&Device::flex()).unwrap();
+        let train = data(600, outputs, 1);
+        let config = TrainConfig {
+            loss: Some(loss),
+            optimizer: Optimizer::AdamW,
+            batch: Batch::Rows(256),
+            engine: Engine::Fused,
+            epochs: 4,
+            patience: None,
+            ..TrainConfig::default()
+        };
+        let run = |threads: usize| with_threads(threads, || fit(network.clone(), &train, None, &config, &mut ()).unwrap());
+        let (one, two) = (run(1), run(2));
+        assert_eq!(all(&one.network), all(&two.network), "{name}");
+
+        struct Keep(Option<TrainState>);
+        impl Observer for Keep {
+            fn observe(&mut self, event: &Event<'_>) -> Control {
+                match event {
+                    Event::Epoch { epoch, run: Some(run), .. } if epoch.epoch == 2 => {
+                        self.0 = Some(run.state().unwrap());
+                        Control::Stop
+                    }
+                    _ => Control::Continue,
+                }
+            }
+        }
+        let mut keep = Keep(None);
+        fit(network.clone(), &train, None, &config, &mut keep).unwrap();
+        let again = resume(network.clone(), &keep.0.unwrap(), &train, None, &config, &mut ()).unwrap();
+        assert_eq!(all(&again.network), all(&one.network), "{name}");
+    }
+}
+
+#[test]
+fn a_plateau_lowers_the_learning_rate_and_ties_keep_the_last() {
+    let device = Device::flex();
+    let network = FeedForwardConfig::new(5, 1).init(&device).unwrap();
+    let train = data(50, 1, 1);
+    for engine in [Engine::Autodiff, Engine::Fused] {
+        let config = TrainConfig {
+            optimizer: Optimizer::Sgd,
+            schedule: Schedule::Plateau,
+            plateau_patience: 2,
+            plateau_factor: 0.5,
+            // Nothing counts as progress.
+            min_delta: 1e9,
+            learning_rate: 0.01,
+            epochs: 7,
+            patience: None,
+            engine,
+            ..TrainConfig::default()
+        };
+        let fitted = fit(network.clone(), &train, None, &config, &mut ()).unwrap();
+        let rates: Vec<f64> = fitted.history.epochs.iter().map(|e| e.learning_rate).collect();
+        assert_eq!(rates, [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025, 0.0025]);
+        // A learning rate of next to nothing: every epoch is as good as the others.
+        let still = TrainConfig { learning_rate: 1e-30, schedule: Schedule::Constant, epochs: 4, ..config };
+        for (last_best, best) in [(false, 1), (true, 4)] {
+            let config = TrainConfig { last_best, batch: Batch::Full, ..still.clone() };
+            let fitted = fit(network.clone(), &train, Some(&train), &config, &mut ()).unwrap();
+            assert_eq!(fitted.history.best_epoch, best);
+        }
+    }
+}
