@@ -135,15 +135,15 @@ def perceptra(*options):
             subprocess.run(
                 [program, "train", f"{folder}/train.csv", "--validation-file", f"{folder}/validation.csv", "--target", task.target,
                  "--test", "0", "--seed", str(task.seed), "--device", "cpu", "-q", "-o", f"{folder}/m.perceptra", *task_option, *options],
-                check=True)
+                check=True, stdout=subprocess.DEVNULL)
             seconds = time.perf_counter() - start
-            probabilities = [] if task.is_numeric else ["--probabilities"]
+            probabilities = [] if task.is_numeric else ["--proba"]
             subprocess.run([program, "predict", f"{folder}/m.perceptra", f"{folder}/test.csv", "-o", f"{folder}/p.csv", "-q",
                             *probabilities], check=True)
             said = pandas.read_csv(f"{folder}/p.csv")
         if task.is_numeric:
             return said.iloc[:, -1], seconds
-        return said[[c for k in task.classes() for c in said if c in (f"p_{k}", f"{task.target}={k}")]], seconds
+        return said[[f"proba_{k}" for k in task.classes()]], seconds
     return method
 
 
@@ -153,9 +153,16 @@ METHODS = {
     "pytabkit RealMLP-TD-S": pytabkit("RealMLP_TD_S"),
     "pytabkit RealMLP-TD": pytabkit("RealMLP_TD"),
     "pytabkit TabM": pytabkit("TabM_D"),
-    "perceptra": perceptra(),
     **{f"perceptra {p}": perceptra("--preset", p) for p in ("fast", "default", "realmlp", "realmlp-s", "tabm", "tabm-ple")},
 }
+
+
+def method_of(name):
+    """That of the table, or Perceptra with settings of its own: `perceptra PRESET[ FLAG...]`."""
+    if name in METHODS or not name.startswith("perceptra "):
+        return METHODS[name]
+    preset, *flags = name.split()[1:]
+    return perceptra("--preset", preset, *flags)
 
 
 def main():
@@ -181,7 +188,7 @@ def main():
                 if any(all(d[k] == v for k, v in key.items()) for d in done):
                     continue
                 task = Task(a.tables, table, a.rows, seed)
-                run = METHODS[method]
+                run = method_of(method)
                 said, seconds = run(task, a.perceptra) if method.startswith("perceptra") else run(task)
                 done.append({**key, **task.score(said), "seconds": seconds})
                 print(*done[-1].values(), flush=True)

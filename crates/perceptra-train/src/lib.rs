@@ -76,4 +76,6 @@ mod fit_tests;
 #[cfg(test)]
 mod parts_tests;
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 mod resume_tests;

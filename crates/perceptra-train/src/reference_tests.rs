@@ -1,0 +1,243 @@
+//! Parts of RealMLP and TabM against what their own packages compute: `reference/make.py` made `reference/reference.json`.
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+use perceptra_nn::{
+    Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Initializer, Loss, NumberEmbedding, Parts,
+};
+use serde_json::Value;
+
+use crate::weighted::read;
+use crate::*;
+
+fn reference() -> Value {
+    serde_json::from_str(include_str!("reference/reference.json")).unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f32> {
+    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
+}
+
+fn set<const D: usize>(param: &mut Param<Tensor<D>>, values: Vec<f32>) {
+    let shape = param.val().dims();
+    *param = Param::from_data(TensorData::new(values, shape), &Device::flex());
+}
+
+fn close(got: &[f32], want: &[f32], tolerance: f32) {
+    assert_eq!(got.len(), want.len());
+    let size = want.iter().fold(0.0f32, |m, x| m.max(x.abs())).max(1e-3);
+    for (got, want) in got.iter().zip(want) {
+        assert!((got - want).abs() <= tolerance * size, "{got} {want}\n");
+    }
+}
+
+const ENGINES: [Engine; 2] = [Engine::Autodiff, Engine::Fused];
+
+#[test]
+fn real_mlp_computes_and_learns_as_pytabkit_does() {
+    let reference = reference();
+    let numbers_of = |part: &str| numbers(&reference["real_mlp"][part]);
+    let parts = Parts {
+        embedding: Some(EmbeddingConfig {
+            columns: vec![Column::Number; 2],
+            numbers: NumberEmbedding::Periodic { frequencies: 5, sigma: 0.5, width: 4 },
+            category_width: 1,
+        }),
+        input_scale: true,
+        parametric: true,
+        ntk: true,
+        members: 1,
+    };
+    let device = Device::flex();
+    let config = FeedForwardConfig::new(2, 1).with_widths(&[6], Activation::Mish).with_parts(Some(parts));
+    // There the numbers themselves follow on the embeddings of all, here each on its own.
+    const PLACES: [usize; 8] = [0, 1, 2, 6, 3, 4, 5, 7];
+    let load = |when: &str| {
+        let mut network = config.init(&device).unwrap();
+        let of = |name: &str| {
+            let values = numbers(&reference["real_mlp"][when][name]);
+            if !["scale", "w1"].contains(&name) {
+                return values;
+            }
+            let width = values.len() / PLACES.len();
+            PLACES.iter().flat_map(|i| values[i * width..(i + 1) * width].to_vec()).collect()
+        };
+        for (param, name) in
+            network.parts_mut().into_iter().zip(["weight", "phase", "output", "bias", "scale", "a1"])
+        {
+            set(param.1, of(name));
+        }
+        for (layer, [w, b]) in network.layers.iter_mut().zip([["w1", "b1"], ["w2", "b2"]]) {
+            set(&mut layer.linear.weight, of(w));
+            set(layer.linear.bias.as_mut().unwrap(), of(b));
+        }
+        network
+    };
+    let (start, x) = (load("start"), numbers_of("x"));
+    close(&outputs(&start, &x, Loss::MeanSquared).unwrap(), &numbers_of("outputs"), 1e-5);
+    let data = Dataset::from_rows(x.clone(), numbers_of("y"), (2, 1), &device).unwrap();
+    let lr_factors = Factors { bias: 0.1, input_scale: 6.0, embedding: 0.1, activation: 0.1, ..Factors::all(1.0) };
+    for engine in ENGINES {
+        let config = TrainConfig {
+            optimizer: Optimizer::AdamW,
+            betas: [0.9, 0.95],
+            learning_rate: 0.02,
+            lr_factors,
+            weight_decay: 0.3,
+            // The factor of the learning rate counts twice there.
+            decay_factors: Factors { bias: 0.0, ..lr_factors },
+            batch: Batch::Full,
+            epochs: 4,
+            patience: None,
+            engine,
+            ..TrainConfig::default()
+        };
+        let trained = last(&start, &data, &config);
+        close(&outputs(&trained, &x, Loss::MeanSquared).unwrap(), &numbers_of("outputs_after"), 1e-4);
+        let (mut a, mut b) = (trained, load("end"));
+        for ((_, a), (_, b)) in a.parts_mut().into_iter().zip(b.parts_mut()) {
+            close(&read(a.val()).unwrap(), &read(b.val()).unwrap(), 2e-4);
+        }
+        for (a, b) in a.layers.iter().zip(&b.layers) {
+            close(&read(a.linear.weight.val()).unwrap(), &read(b.linear.weight.val()).unwrap(), 2e-4);
+        }
+    }
+}
+
+/// The network after the last epoch.
+fn last(network: &FeedForward, data: &Dataset, config: &TrainConfig) -> FeedForward {
+    struct Last(usize, Option<Vec<u8>>);
+    impl Observer for Last {
+        fn observe(&mut self, event: &Event<'_>) -> Control {
+            if let Event::Epoch { epoch, run: Some(run), .. } = event
+                && epoch.epoch == self.0
+            {
+                self.1 = Some(run.state().unwrap().network);
+            }
+            Control::Continue
+        }
+    }
+    let mut keep = Last(config.epochs, None);
+    fit(network.clone(), data, None, config, &mut keep).unwrap();
+    with_weights(burn::module::Module::valid(network), &keep.1.unwrap()).unwrap()
+}
+
+#[test]
+fn tabm_computes_and_learns_as_the_package_tabm_does() {
+    let reference = reference();
+    let tabm = &reference["tabm"];
+    let bins: Vec<Vec<f32>> = tabm["bins"].as_array().unwrap().iter().map(numbers).collect();
+    let parts = Parts {
+        embedding: Some(EmbeddingConfig {
+            columns: [vec![Column::Number; 2], vec![Column::Plain; 3]].concat(),
+            numbers: NumberEmbedding::PiecewiseLinear { edges: bins, width: 4 },
+            category_width: 1,
+        }),
+        members: 3,
+        ..Parts::default()
+    };
+    let device = Device::flex();
+    let config = FeedForwardConfig::new(5, 3)
+        .with_widths(&[8, 8], Activation::Relu)
+        .with_output_activation(Activation::Softmax)
+        .with_initializer(Initializer::Torch)
+        .with_parts(Some(parts));
+    let load = |when: &str| {
+        let mut network = config.init(&device).unwrap();
+        let of = |name: &str| numbers(&tabm[when][name]["values"]);
+        let names = [
+            "num_module.linear0.weight",
+            "num_module.linear0.bias",
+            "num_module.linear.weight",
+            "backbone.blocks.0.0.r",
+            "backbone.blocks.0.0.s",
+            "backbone.blocks.1.0.r",
+            "backbone.blocks.1.0.s",
+        ];
+        for ((_, param), name) in network.parts_mut().into_iter().zip(names) {
+            set(param, of(name));
+        }
+        for (layer, name) in network.layers.iter_mut().zip(["backbone.blocks.0.0", "backbone.blocks.1.0", "output"]) {
+            let mut weight = of(&format!("{name}.weight"));
+            if name != "output" {
+                // By output there, by input here.
+                let [inputs, outputs] = layer.linear.weight.dims();
+                let there = weight.clone();
+                for i in 0..inputs {
+                    for j in 0..outputs {
+                        weight[i * outputs + j] = there[j * inputs + i];
+                    }
+                }
+            }
+            set(&mut layer.linear.weight, weight);
+            set(layer.linear.bias.as_mut().unwrap(), of(&format!("{name}.bias")));
+        }
+        network
+    };
+    let x_num = numbers(&tabm["x_num"]);
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    for (i, (category, class)) in numbers(&tabm["x_cat"]).into_iter().zip(numbers(&tabm["y"])).enumerate() {
+        let one_hot = |of: f32| [0.0, 1.0, 2.0].map(|k| f32::from(u8::from(k == of)));
+        x.extend_from_slice(&x_num[2 * i..2 * i + 2]);
+        x.extend(one_hot(category));
+        y.extend(one_hot(class));
+    }
+    let loss = Loss::CategoricalCrossEntropy;
+    let probabilities = |network: &FeedForward| {
+        let logits = outputs(network, &x, loss).unwrap();
+        crate::probabilities(&logits, 3, loss)
+    };
+    let start = load("start");
+    close(&probabilities(&start), &numbers(&tabm["probabilities"]), 1e-5);
+    let data = Dataset::from_rows(x.clone(), y, (5, 3), &device).unwrap();
+    for engine in ENGINES {
+        let config = TrainConfig {
+            loss: Some(loss),
+            optimizer: Optimizer::AdamW,
+            learning_rate: 0.01,
+            batch: Batch::Full,
+            epochs: 5,
+            patience: None,
+            engine,
+            ..TrainConfig::default()
+        };
+        let history = fit(start.clone(), &data, None, &config, &mut ()).unwrap().history;
+        let losses: Vec<f32> = history.epochs.iter().map(|e| e.train_loss as f32).collect();
+        close(&losses, &numbers(&tabm["losses"]), 1e-5);
+        let trained = last(&start, &data, &config);
+        close(&probabilities(&trained), &numbers(&tabm["probabilities_after"]), 1e-4);
+        for (a, b) in trained.layers.iter().zip(&load("end").layers) {
+            close(&read(a.linear.weight.val()).unwrap(), &read(b.linear.weight.val()).unwrap(), 2e-4);
+            close(&read(a.linear.bias.as_ref().unwrap().val()).unwrap(), &read(b.linear.bias.as_ref().unwrap().val()).unwrap(), 2e-4);
+        }
+    }
+}
+
+#[test]
+fn schedules_and_biases_are_those_of_pytabkit() {
+    let reference = reference();
+    for (schedule, name) in [(Schedule::Coslog4, "coslog4"), (Schedule::FlatCosine, "flat_cos")] {
+        let config = TrainConfig { schedule, learning_rate: 1.0, ..TrainConfig::default() };
+        let mut course = crate::optimizer::Course::new(&config, 10);
+        let rates: Vec<f32> = (0..=10).map(|_| course.next().rate as f32).collect();
+        close(&rates, &numbers(&reference[name]), 1e-6);
+    }
+    // Of a layer that takes one input by weights of 1: z is that input, divided by its deviation.
+    let z = numbers(&reference["he5"]["z"]);
+    let mean = z.iter().sum::<f32>() / z.len() as f32;
+    let deviation = (z.iter().map(|z| (z - mean).powi(2)).sum::<f32>() / z.len() as f32).sqrt();
+    let device = Device::flex();
+    let network = FeedForwardConfig::new(1, 4000).with_initializer(Initializer::DataDriven).with_seed(1).init(&device).unwrap();
+    let rows = Tensor::from_data(TensorData::new(z.clone(), [z.len(), 1]), &device);
+    let network = network.fit_to(rows, 1);
+    let weights = read(network.layers[0].linear.weight.val()).unwrap();
+    assert!(weights.iter().all(|w| (w.abs() * deviation - 1.0).abs() < 1e-4));
+    // By the sign of its weight.
+    let biases = read(network.layers[0].linear.bias.as_ref().unwrap().val()).unwrap();
+    let biases: Vec<f32> = biases.iter().zip(&weights).map(|(b, w)| b / w).collect();
+    let average = biases.iter().sum::<f32>() / 4000.0;
+    let spread = (biases.iter().map(|b| (b - average).powi(2)).sum::<f32>() / 4000.0).sqrt();
+    let of = |name: &str| reference["he5"][name].as_f64().unwrap() as f32;
+    assert!((average - of("mean")).abs() < 4.0 * of("deviation") / 4000f32.sqrt() * 2f32.sqrt(), "{average}");
+    assert!((spread / of("deviation") - 1.0).abs() < 0.06, "{spread}");
+}
