@@ -128,7 +128,7 @@ fn the_guides_name_every_example_and_show_every_picture_there_is() {
 fn models_are_compared_on_the_same_rows() {
     let folder = Folder::new();
     let penguins = data("penguins.csv");
-    let args = ["compare", &penguins, "--target", "species", "--device", "cpu", "--epochs", "30"];
+    let args = ["compare", &penguins, "--target", "species", "--device", "cpu", "--epochs", "30", "--presets", "fast"];
     let text = folder.ok(&args);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].ends_with("penguins.csv: multiclass of species, 69 test rows"), "{text}");
@@ -139,6 +139,7 @@ fn models_are_compared_on_the_same_rows() {
         "SVM, polynomial of degree 3 ",
         "SVM, radial ",
         "the most frequent class ",
+        "preset fast ",
     ];
     assert!(
         lines[2].split_whitespace().eq([
@@ -154,8 +155,8 @@ fn models_are_compared_on_the_same_rows() {
         ]),
         "{text}"
     );
-    assert!(lines[3..].iter().zip(heads).all(|(line, head)| line.starts_with(head)) && lines.len() == 11, "{text}");
-    assert!(lines[10].contains(" has the best accuracy on these test rows"), "{text}");
+    assert!(lines[3..].iter().zip(heads).all(|(line, head)| line.starts_with(head)) && lines.len() == 12, "{text}");
+    assert!(lines[11].contains(" has the best accuracy on these test rows"), "{text}");
     assert_eq!(folder.names(), [""; 0], "nothing is written");
 
     let json = folder.json(&[&args[..], &["--folds", "3", "--svm-rows", "100", "--json"]].concat());

@@ -9,6 +9,7 @@ mod fuzz_seeds;
 mod lecture;
 mod library;
 mod model_file;
+mod presets;
 #[cfg(feature = "search")]
 mod search;
 mod stream;

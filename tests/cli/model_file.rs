@@ -4,15 +4,24 @@ use perceptra::model::{RunConfig, Tables, train};
 use perceptra::{Model, ModelError, Table, choose};
 
 fn small_model(norm: &str) -> Model {
+    small_model_with(&format!("norm = '{norm}'"))
+}
+
+/// With these settings of the network.
+fn small_model_with(network: &str) -> Model {
     let rows: String = (0..60).map(|i| format!("{},{},{}\n", i % 7, ["u", "v", "w"][i % 3], i % 7 + i % 3)).collect();
     let table = Table::from_csv("t.csv", format!("n,c,y\n{rows}"), &Default::default()).unwrap();
     let text = format!(
-        "[data]\ntarget = ['y']\ntask = 'regression'\n[network]\nhidden = [3]\nnorm = '{norm}'\n[train]\nepochs = 2\n"
+        "[data]\ntarget = ['y']\ntask = 'regression'\n[encoder]\nembed_above = {}\n[network]\nhidden = [3]\n{network}\n[train]\nepochs = 2\n",
+        if network.contains("embedding") { 2 } else { 9 }
     );
     let run = RunConfig::from_toml("t", &text).unwrap();
     let tables = Tables::from(table);
     train(&run, &tables, &choose("cpu").unwrap().device, &mut ()).unwrap().model
 }
+
+const PERIODIC: &str = "embedding = 'periodic'\nfrequencies = 3\ninput_scale = true\nparametric = true\nntk = true";
+const MEMBERS: &str = "embedding = 'piecewise-linear'\nbins = 3\nembedding_width = 2\nmembers = 3\ndropout = 0.0";
 
 /// Two networks of different shapes, the second one of twice the weight.
 fn small_ensemble() -> Model {
@@ -26,7 +35,9 @@ fn load(bytes: &[u8]) -> Result<Model, ModelError> {
 #[test]
 fn saved_and_loaded_is_the_same_to_the_bit() {
     let table = Table::from_csv("t.csv", "c,n\nu,1\nv,5\nw,\n", &Default::default()).unwrap();
-    for model in [small_model("none"), small_model("batch"), small_model("layer"), small_ensemble()] {
+    let parts = [PERIODIC, MEMBERS].map(small_model_with);
+    let norms = ["none", "batch", "layer"].map(small_model);
+    for model in norms.into_iter().chain(parts).chain([small_ensemble()]) {
         let again = load(&model.to_bytes().unwrap()).unwrap();
         assert_eq!(again.predict(&table).unwrap(), model.predict(&table).unwrap());
         assert_eq!(again.to_bytes().unwrap(), model.to_bytes().unwrap());
@@ -38,7 +49,7 @@ fn saved_and_loaded_is_the_same_to_the_bit() {
 
 #[test]
 fn a_file_cut_off_anywhere_is_an_error() {
-    for model in [small_model("none"), small_ensemble()] {
+    for model in [small_model("none"), small_model_with(MEMBERS), small_ensemble()] {
         let bytes = model.to_bytes().unwrap();
         for length in 0..bytes.len() {
             assert!(load(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
@@ -193,6 +204,51 @@ fn a_file_that_lies_is_found_out() {
     for (message, change) in lies {
         let error = error(&forged(&bytes, change));
         assert!(error.contains("damaged") && error.contains(message), "{message}: {error}");
+    }
+    // Parts that are not what they seem.
+    for (network, lies) in [
+        (
+            PERIODIC,
+            vec![
+                ("the spread of its frequencies is -1", Box::new(|_: &mut _, a: &mut serde_json::Value| {
+                    a["network"]["parts"]["embedding"]["numbers"]["periodic"]["sigma"] = (-1).into();
+                }) as Change),
+                ("its widths and frequencies are at most", Box::new(|_, a| {
+                    a["network"]["parts"]["embedding"]["numbers"]["periodic"]["frequencies"] = u64::MAX.into();
+                })),
+                ("the tensor embedding.categories.0 is F32", Box::new(|_, a| {
+                    a["network"]["parts"]["embedding"]["columns"][1]["category"] = 1_000_000_000_000_u64.into();
+                })),
+                ("it is of 1 columns, the network has 2 inputs", Box::new(|_, a| {
+                    a["network"]["parts"]["embedding"]["columns"].as_array_mut().unwrap().pop();
+                })),
+                ("has no place in the network", Box::new(|_, a| a["network"]["parts"]["parametric"] = false.into())),
+            ],
+        ),
+        (
+            MEMBERS,
+            vec![
+                ("a network has at most 4096 members", Box::new(|_, a| {
+                    a["network"]["parts"]["members"] = u64::MAX.into();
+                }) as Change),
+                ("the tensor layers.0.bias is F32 [9], the network needs F32 [12]", Box::new(|_, a| {
+                    a["network"]["parts"]["members"] = 4.into();
+                })),
+                ("the edges of the bins of number 1 do not ascend", Box::new(|_, a| {
+                    a["network"]["parts"]["embedding"]["numbers"]["piecewise-linear"]["edges"][0][0] = 1e9.into();
+                })),
+                ("it has bins for 0 of 1 numbers", Box::new(|_, a| {
+                    a["network"]["parts"]["embedding"]["numbers"]["piecewise-linear"]["edges"] = serde_json::json!([]);
+                })),
+            ],
+        ),
+    ] {
+        let bytes = small_model_with(network).to_bytes().unwrap();
+        assert!(load(&forged(&bytes, |_, _| {})).is_ok());
+        for (message, change) in lies {
+            let error = error(&forged(&bytes, change));
+            assert!(error.contains("damaged") && error.contains(message), "{message}: {error}");
+        }
     }
     // An ensemble whose members are not what they seem.
     let bytes = small_ensemble().to_bytes().unwrap();

@@ -2,16 +2,17 @@
 
 use std::time::Instant;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use perceptra_data::{Matrix, Table, Task};
-use perceptra_model::{MetricValues, Metrics, Model, ModelError, Parts, RunConfig, Tables, train};
+use perceptra_model::{MetricValues, Metrics, Model, ModelError, Parts, Preset, RunConfig, Tables, train};
 use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
 use serde::Serialize;
 
 use crate::{Kernel, Svm, SvmConfig, SvmError};
 
 /// How models are compared.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CompareOptions {
     /// Folds of a cross-validation; none for the run's own split into training and test rows.
     pub folds: Option<usize>,
@@ -21,11 +22,13 @@ pub struct CompareOptions {
     pub epsilon: f64,
     /// The most rows a support vector machine is trained on: its memory and time grow with their square.
     pub svm_rows: usize,
+    /// Presets to train beside the run's own network.
+    pub presets: Vec<Preset>,
 }
 
 impl Default for CompareOptions {
     fn default() -> Self {
-        Self { folds: None, c: 1.0, epsilon: 0.1, svm_rows: 5000 }
+        Self { folds: None, c: 1.0, epsilon: 0.1, svm_rows: 5000, presets: Vec::new() }
     }
 }
 
@@ -38,8 +41,8 @@ pub struct Comparison {
     pub metrics: Vec<String>,
     /// Test rows of each fold.
     pub test_rows: Vec<usize>,
-    /// The models: the network first, then one neuron, the support vector machines, and what needs no model: the mean, or the most
-    /// frequent class.
+    /// The models: the network first, then one neuron, the support vector machines, what needs no model (the mean, or the most
+    /// frequent class), and the presets.
     pub contenders: Vec<Contender>,
 }
 
@@ -102,13 +105,14 @@ impl Comparison {
                 best.name
             );
         }
-        // Those that need no model, one neuron and lines are simpler than kernels, and these than the network.
+        // Those that need no model, one neuron and lines are simpler than kernels, these than the network, and this than presets.
         let order = |c: &Contender| match self.contenders.iter().position(|other| other.name == c.name) {
             Some(5) => 0,
             Some(1) => 1,
             Some(2) => 2,
             Some(3 | 4) => 3,
-            _ => 4,
+            Some(0) | None => 4,
+            Some(_) => 5,
         };
         let behind = |c: &Contender| {
             let (mean, deviation, more) = best.difference(c, 0);
@@ -243,6 +247,17 @@ pub fn compare(
             add(2 + i, contender);
         }
         add(5, without_a_model(&model, part, test)?);
+        for (i, preset) in options.presets.iter().enumerate() {
+            progress(&format!("preset {}{of}", preset.name()));
+            let run = preset.apply(&run, model.task(), part.train.rows());
+            let start = Instant::now();
+            let trained = train(&run, &part.tables(), device, &mut ())?;
+            let seconds = start.elapsed().as_secs_f64();
+            let scores = vec![trained.model.metrics().map(scores_of).unwrap_or_default()];
+            let parameters = trained.model.members().map(|m| m.network.num_params()).sum::<usize>() as f64;
+            let name = format!("preset {}", preset.name());
+            add(6 + i, Contender { name, scores, seconds, parameters, support_vectors: None, note: None });
+        }
     }
     let folds = parts.len() as f64;
     for contender in &mut comparison.contenders {
@@ -444,7 +459,8 @@ mod tests {
     #[test]
     fn folds_test_every_row_and_large_tables_are_thinned_for_the_machines() {
         let (run, table) = moons();
-        let options = CompareOptions { folds: Some(3), svm_rows: 100, ..CompareOptions::default() };
+        let presets = vec![Preset::Fast];
+        let options = CompareOptions { folds: Some(3), svm_rows: 100, presets, ..CompareOptions::default() };
         let comparison = compare(&run, &Tables::from(table), &options, &Device::flex(), &mut |_| ()).unwrap();
         assert_eq!(comparison.test_rows, [100, 100, 100]);
         for contender in &comparison.contenders {
@@ -454,6 +470,14 @@ mod tests {
             assert_eq!(contender.note.as_deref(), note);
             assert!(contender.support_vectors.is_none_or(|n| n <= 100.0));
         }
+        // The preset is a run of its own, on the same rows.
+        let (run, table) = moons();
+        let part = &Parts::folds(&run, &table, 3).unwrap()[1];
+        let preset = Preset::Fast.apply(&part.settle(&run), Task::Binary, 200);
+        assert_eq!(preset.network, RunConfig::default().network);
+        let alone = train(&preset, &part.tables(), &Device::flex(), &mut ()).unwrap();
+        assert_eq!(comparison.contenders[6].name, "preset fast");
+        assert_eq!(comparison.contenders[6].scores[1], scores_of(alone.model.metrics().unwrap()));
     }
 
     #[test]
@@ -514,9 +538,9 @@ mod tests {
             compare(run, &Tables::from(table.clone()), &options, &Device::flex(), &mut |_| ()).unwrap_err().to_string()
         };
         let options = CompareOptions::default();
-        assert!(message(&run, CompareOptions { folds: Some(1), ..options }).contains("1 folds"));
-        assert!(message(&run, CompareOptions { c: -1.0, ..options }).contains("c is -1, it must be above 0"));
-        assert!(message(&run, CompareOptions { svm_rows: 0, ..options }).contains("svm_rows is 0"));
+        assert!(message(&run, CompareOptions { folds: Some(1), ..options.clone() }).contains("1 folds"));
+        assert!(message(&run, CompareOptions { c: -1.0, ..options.clone() }).contains("c is -1, it must be above 0"));
+        assert!(message(&run, CompareOptions { svm_rows: 0, ..options.clone() }).contains("svm_rows is 0"));
         run.split.test = 0.0;
         assert!(message(&run, options).contains("test is 0"));
     }

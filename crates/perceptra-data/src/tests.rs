@@ -655,3 +655,41 @@ fn parquet_and_arrow_with_any_byte_changed_are_tables_or_errors() {
         }
     }
 }
+
+#[test]
+fn many_categories_become_numbers_and_other_columns_are_squashed() {
+    let rows: String = (0..60)
+        .map(|i| format!("{},{},{},{}\n", i, if i == 7 { String::new() } else { format!("c{}", i % 6) }, ["u", "v"][i % 2], i % 10))
+        .collect();
+    let encoding = EncoderOptions {
+        embed_above: Some(4),
+        scale_categories: true,
+        clamp_target: true,
+        scaling: Scaling::Robust,
+        ..EncoderOptions::default()
+    };
+    let schema = SchemaOptions { target: vec!["y".into()], task: Some(Task::Regression), ..SchemaOptions::default() };
+    let (encoder, inputs) = encode(&format!("n,c,f,y\n{rows}"), &schema, &encoding);
+    // Six categories, rare and unseen ones, missing ones.
+    let kinds = [InputKind::Number, InputKind::Category(8), InputKind::Code, InputKind::Code];
+    assert_eq!(encoder.kinds(), kinds);
+    assert_eq!(encoder.input_names(), ["n", "c", "f=u", "f=v"]);
+    let row = |i: usize| &inputs.values[4 * i..4 * i + 4];
+    assert_eq!([row(0)[1], row(7)[1], row(8)[1], row(11)[1]], [0.0, 7.0, 2.0, 5.0]);
+    // Half of the rows have it: the quartiles are 0 and 1, the median one half. z/√(1 + (z/3)²) of −½ and ½.
+    let half = 0.5 / (1.0 + (0.5f32 / 3.0).powi(2)).sqrt();
+    assert!((row(0)[2] - half).abs() < 1e-6 && (row(0)[3] + half).abs() < 1e-6, "{:?}", row(0));
+    let other = Table::from_csv("o.csv", "n,c,f\n1,nowhere,u\n", &Default::default()).unwrap();
+    let (new, report) = encoder.inputs(&other).unwrap();
+    assert_eq!(new.values[1], 6.0);
+    assert_eq!(report.unseen, [("c".to_owned(), 1)]);
+    // Predictions stay among the targets, 0 to 9.
+    let mut said = Matrix { rows: 3, columns: 1, values: vec![-5.0, 4.5, 1e9] };
+    encoder.clamp(&mut said);
+    assert_eq!(said.values, [0.0, 4.5, 9.0]);
+    assert!(encoder.is_sound());
+    let (plain, _) = encode(&format!("n,c,f,y\n{rows}"), &schema, &EncoderOptions::default());
+    let mut said = Matrix { rows: 1, columns: 1, values: vec![-5.0] };
+    plain.clamp(&mut said);
+    assert_eq!(said.values, [-5.0]);
+}

@@ -357,6 +357,9 @@ fn expected(
     tensors: &BTreeMap<String, TensorView<'_>>,
 ) -> Result<BTreeSet<String>, String> {
     let config = &about.network;
+    if config.hidden.len() >= tensors.len() {
+        return Err(format!("it has {} tensors for {} hidden layers", tensors.len(), config.hidden.len()));
+    }
     config.validate().map_err(|e| e.to_string())?;
     let encoder = &about.encoder;
     if !encoder.is_sound() || encoder.width() != config.inputs || encoder.outputs() != config.outputs {
@@ -367,9 +370,6 @@ fn expected(
             config.inputs,
             config.outputs
         ));
-    }
-    if config.hidden.len() >= tensors.len() {
-        return Err(format!("it has {} tensors for {} hidden layers", tensors.len(), config.hidden.len()));
     }
     let numbers = if about.schema.task.is_classification() { 0 } else { encoder.outputs() };
     if !about.confidence.is_sound(numbers) {

@@ -356,12 +356,12 @@ impl RunConfig {
         Ok(run)
     }
 
-    /// The settings of a run file over those of a preset, which depend on the task.
+    /// The settings of a run file over those of a preset, which depend on the task and on how many rows there are.
     ///
     /// # Errors
     ///
     /// As [`RunConfig::from_toml`].
-    pub fn over(preset: Preset, task: Task, name: &str, text: &str) -> Result<Self, ModelError> {
+    pub fn over(preset: Preset, task: Task, rows: usize, name: &str, text: &str) -> Result<Self, ModelError> {
         fn merge(base: &mut toml::Table, over: toml::Table) {
             for (key, value) in over {
                 match (base.get_mut(&key), value) {
@@ -373,7 +373,7 @@ impl RunConfig {
             }
         }
         Self::from_toml(name, text)?;
-        let mut all = toml::Table::try_from(preset.run(task)).unwrap_or_default();
+        let mut all = toml::Table::try_from(preset.run(task, rows)).unwrap_or_default();
         merge(&mut all, text.parse().unwrap_or_default());
         let run: Self = all.try_into().map_err(|e| run_file_error(name, &e))?;
         Ok(Self { preset: None, ..run })

@@ -121,9 +121,9 @@ impl Code {
     /// The codes of numbers `[batch, numbers]`: `[batch, numbers, bins]`.
     fn forward(&self, x: Tensor<2>) -> Tensor<3> {
         let [batch, numbers] = x.dims();
-        let device = x.device().inner();
+        let (device, dtype) = (x.device().inner(), x.dtype());
         let shape = [1, numbers, self.bins];
-        let of = |values: &[f32]| Tensor::<3>::from_data(TensorData::new(values.to_vec(), shape), &device);
+        let of = |values: &[f32]| Tensor::<3>::from_data(TensorData::new(values.to_vec(), shape), &device).cast(dtype);
         let all = [batch, numbers, self.bins];
         ((x.unsqueeze_dim::<3>(2) - of(&self.left)) * of(&self.scale))
             .max_pair(of(&self.least).expand(all))

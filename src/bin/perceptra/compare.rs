@@ -4,13 +4,14 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use perceptra::baselines::{CompareOptions, Comparison, Contender, compare};
 use perceptra::choose;
+use perceptra::model::Preset;
 use serde_json::json;
 
-use crate::run_args::RunArgs;
+use crate::run_args::{RunArgs, named};
 use crate::{CliError, note, print, print_json, report};
 
-/// Trains the network, one linear or logistic neuron, and support vector machines on the same rows; judges all by the same
-/// test rows.
+/// Trains the network, one linear or logistic neuron, support vector machines and presets on the same rows; judges all by the
+/// same test rows, beside the mean or the most frequent class.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   perceptra compare data/penguins.csv --target species
@@ -34,8 +35,21 @@ pub(crate) struct CompareArgs {
     /// The most rows they are trained on: their time grows with the square of it
     #[arg(long, value_name = "ROWS", default_value_t = CompareOptions::default().svm_rows, help_heading = "Comparison")]
     svm_rows: usize,
+    /// Presets to train beside: fast, default, realmlp, realmlp-s, tabm, tabm-ple; or none [default: default]
+    #[arg(long, value_name = "NAMES", value_parser = presets, help_heading = "Comparison")]
+    presets: Option<Presets>,
     #[command(flatten)]
     run: RunArgs,
+}
+
+#[derive(Debug, Clone)]
+struct Presets(Vec<Preset>);
+
+fn presets(text: &str) -> Result<Presets, String> {
+    match text {
+        "none" => Ok(Presets(Vec::new())),
+        _ => text.split(',').map(named).collect::<Result<_, _>>().map(Presets),
+    }
 }
 
 pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
@@ -43,8 +57,9 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
     run.validate()?;
     let choice = choose(&run.output.device)?;
     let tables = run.tables()?;
+    let presets = args.presets.as_ref().map_or_else(|| vec![Preset::Default], |presets| presets.0.clone());
     let options =
-        CompareOptions { folds: args.folds, c: args.svm_c, epsilon: args.svm_epsilon, svm_rows: args.svm_rows };
+        CompareOptions { folds: args.folds, c: args.svm_c, epsilon: args.svm_epsilon, svm_rows: args.svm_rows, presets };
     let bar = if args.quiet || args.json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         bar.set_style(style);

@@ -21,7 +21,8 @@ pub(crate) struct RunArgs {
     /// A run file (see `perceptra init`); flags override it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Settings that go together, where neither flags nor the run file say otherwise: fast, realmlp, realmlp-s, tabm, tabm-ple
+    /// Settings that go together, where neither flags nor the run file say otherwise: fast,
+    /// default, realmlp, realmlp-s, tabm, tabm-ple
     #[arg(long, value_name = "NAME", value_parser = named::<Preset>)]
     preset: Option<Preset>,
     /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]... (see `perceptra devices`) [default: auto]
@@ -253,17 +254,15 @@ impl RunArgs {
     pub(crate) fn resolve(&self) -> Result<RunConfig, CliError> {
         let run = self.apply(self.start()?)?;
         let Some(preset) = self.preset.or(run.preset) else { return Ok(run) };
-        let task = match run.data.schema.task {
-            Some(task) => task,
-            None if run.data.table.as_os_str() == "-" => {
-                return Err(CliError::usage(
-                    "a preset depends on the task, which cannot be found from standard input before it is read",
-                    "say --task regression, binary or multiclass",
-                ));
-            }
-            // Read once more later: a preset is chosen by what is in the table.
-            None => Schema::infer(&run.tables()?.table, &run.data.schema).map_err(ModelError::from)?.task,
-        };
+        if run.data.table.as_os_str() == "-" {
+            return Err(CliError::usage(
+                "a preset depends on what is in the table, and standard input can be read only once",
+                "write the table to a file first",
+            ));
+        }
+        let tables = run.tables()?;
+        let task = Schema::infer(&tables.table, &run.data.schema).map_err(ModelError::from)?.task;
+        let rows = tables.stream.as_ref().map_or(tables.table.rows(), |stream| stream.rows());
         let (name, text) = match &self.config {
             None => (String::new(), String::new()),
             Some(path) => {
@@ -271,7 +270,7 @@ impl RunArgs {
                 (path.display().to_string(), std::fs::read_to_string(path).map_err(read)?)
             }
         };
-        self.apply(RunConfig::over(preset, task, &name, &text)?)
+        self.apply(RunConfig::over(preset, task, rows, &name, &text)?)
     }
 
     /// A run with the flags put in.

@@ -1,0 +1,101 @@
+//! Presets, and networks with every part, as a user has them.
+
+use crate::Folder;
+
+/// Numbers with gaps, a column with many categories, truth values; a number and a class to learn.
+fn table() -> String {
+    let row = |i: usize| {
+        let (a, b, city) = (i * 37 % 101, i * 53 % 97, i * 7 % 12);
+        let gap = if i % 9 == 0 { String::new() } else { format!("{b}") };
+        let (y, class) = (a * 3 + city * 20, ["low", "middle", "high"][(a + 8 * city) / 64 % 3]);
+        format!("{a},{gap},city{city},{},{y},{class}\n", ["yes", "no"][i % 2])
+    };
+    format!("a,b,city,open,y,class\n{}", (0..240).map(row).collect::<String>())
+}
+
+#[test]
+fn every_preset_trains_predicts_and_is_read_back() {
+    let folder = Folder::new();
+    folder.write("t.csv", table());
+    for (target, other, score) in [("y", "class", "rmse"), ("class", "y", "accuracy")] {
+        for (preset, shape) in [
+            ("fast", "FeedForward 17-128-64"),
+            ("default", "input scale, parametric activations, NTK parametrisation"),
+            ("realmlp", "embeddings, input scale, parametric activations, NTK parametrisation"),
+            ("realmlp-s", "input scale, NTK parametrisation"),
+            ("tabm", "32 members"),
+            ("tabm-ple", "embeddings, 32 members"),
+        ] {
+            let args = ["train", "t.csv", "--target", target, "--ignore", other, "--preset", preset, "--epochs", "3"];
+            let small: &[&str] = if preset.starts_with("tabm") { &["--hidden", "16,16"] } else { &[] };
+            let json = folder.json(&[&args[..], &["-o", "m.perceptra", "--device", "cpu", "--json"], small].concat());
+            assert!(json["test"][score].as_f64().unwrap().is_finite(), "{preset} {json}");
+            let text = folder.ok(&["inspect", "m.perceptra"]);
+            assert!(text.contains(shape), "{preset}: {text}");
+            folder.ok(&["predict", "m.perceptra", "t.csv", "-o", "p.csv"]);
+            assert_eq!(folder.read("p.csv").lines().count(), 241);
+            // The run file holds every setting: without the preset it makes the same model.
+            let first = folder.read("p.csv");
+            folder.ok(&["train", "--config", "m.toml", "-o", "n.perceptra", "-q"]);
+            folder.ok(&["predict", "n.perceptra", "t.csv", "-o", "p.csv"]);
+            assert_eq!(folder.read("p.csv"), first, "{preset}");
+        }
+    }
+}
+
+#[test]
+fn what_is_given_counts_more_than_the_preset() {
+    let folder = Folder::new();
+    folder.write("t.csv", table());
+    folder.write(
+        "run.toml",
+        "preset = 'realmlp'\n[data]\ntable = 't.csv'\ntarget = ['y']\nignore = ['class']\n[network]\nhidden = [8]\n[train]\nepochs = 2\n",
+    );
+    folder.ok(&["train", "--config", "run.toml", "--lr", "0.01", "-q", "-o", "m.perceptra", "--device", "cpu"]);
+    let text = folder.read("m.toml");
+    for line in ["hidden = [8]", "epochs = 2", "learning_rate = 0.01", "activation = \"mish\"", "schedule = \"coslog4\""] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    // The flag counts more than the file.
+    folder.ok(&["train", "--config", "run.toml", "--preset", "tabm", "-q", "-o", "m.perceptra", "--device", "cpu"]);
+    assert!(folder.read("m.toml").contains("members = 32"));
+
+    let outcome = folder.run(&["train", "-", "--target", "y", "--preset", "realmlp"]);
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("standard input can be read only once"), "{}", outcome.stderr);
+    let outcome = folder.run(&["train", "t.csv", "--target", "y", "--preset", "best"]);
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("unknown variant `best`") || outcome.stderr.contains("one of"), "{}", outcome.stderr);
+}
+
+#[test]
+fn gradients_of_every_part_are_right_and_wrong_parts_are_said() {
+    let folder = Folder::new();
+    folder.write("t.csv", table());
+    let head = "[data]\ntable = 't.csv'\ntarget = ['class']\nignore = ['y']\n[output]\ndevice = 'cpu'\n[encoder]\nembed_above = 5\n";
+    for network in [
+        "embedding = 'periodic'\ninput_scale = true\nparametric = true\nntk = true\ninitializer = 'data-driven'",
+        "embedding = 'piecewise-linear'\nbins = 6\nmembers = 3",
+    ] {
+        let network = format!("{head}[network]\nhidden = [8, 6]\nactivation = 'tanh'\ndropout = 0.0\n{network}\n");
+        folder.write("run.toml", network);
+        let json = folder.json(&["gradcheck", "--config", "run.toml", "--json"]);
+        for tensor in json["tensors"].as_array().unwrap() {
+            assert!(tensor["autodiff"].as_f64().unwrap() < 1e-3, "{json}");
+        }
+    }
+    for (network, message) in [
+        ("embedding = 'periodic'\nembedding_width = 1", "embedding_width is 1, it must be at least 2"),
+        ("embedding = 'periodic'\nfrequency_scale = 0.0", "frequency_scale is 0"),
+        ("members = 0", "members is 0"),
+        ("members = 5000", "at most 4096 members"),
+        ("members = 2\nnorm = 'batch'", "a network of several members has no normalisation"),
+        ("members = 2\nhidden = []", "a network of several members has biases and hidden layers"),
+        ("embedding = 'round'", "unknown variant `round`"),
+    ] {
+        folder.write("run.toml", format!("{head}[network]\n{network}\n"));
+        let outcome = folder.run(&["train", "--config", "run.toml"]);
+        assert_eq!(outcome.code, Some(1), "{message}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(message), "{message}: {}", outcome.stderr);
+    }
+}
