@@ -23,6 +23,11 @@ fn small_model_with(network: &str) -> Model {
 const PERIODIC: &str = "embedding = 'periodic'\nfrequencies = 3\ninput_scale = true\nparametric = true\nntk = true";
 const MEMBERS: &str = "embedding = 'piecewise-linear'\nbins = 3\nembedding_width = 2\nmembers = 3\ndropout = 0.0";
 
+/// What the file says of the embedding.
+fn embedding(about: &mut serde_json::Value) -> &mut serde_json::Value {
+    &mut about["network"]["parts"]["embedding"]
+}
+
 /// Two networks of different shapes, the second one of twice the weight.
 fn small_ensemble() -> Model {
     Model::ensemble([(1.0, small_model("none")), (2.0, small_model("batch"))]).unwrap()
@@ -206,49 +211,61 @@ fn a_file_that_lies_is_found_out() {
         assert!(error.contains("damaged") && error.contains(message), "{message}: {error}");
     }
     // Parts that are not what they seem.
-    for (network, lies) in [
+    let lies: Vec<(&str, &str, Change)> = vec![
         (
             PERIODIC,
-            vec![
-                ("the spread of its frequencies is -1", Box::new(|_: &mut _, a: &mut serde_json::Value| {
-                    a["network"]["parts"]["embedding"]["numbers"]["periodic"]["sigma"] = (-1).into();
-                }) as Change),
-                ("its widths and frequencies are at most", Box::new(|_, a| {
-                    a["network"]["parts"]["embedding"]["numbers"]["periodic"]["frequencies"] = u64::MAX.into();
-                })),
-                ("the tensor embedding.categories.0 is F32", Box::new(|_, a| {
-                    a["network"]["parts"]["embedding"]["columns"][1]["category"] = 1_000_000_000_000_u64.into();
-                })),
-                ("it is of 1 columns, the network has 2 inputs", Box::new(|_, a| {
-                    a["network"]["parts"]["embedding"]["columns"].as_array_mut().unwrap().pop();
-                })),
-                ("has no place in the network", Box::new(|_, a| a["network"]["parts"]["parametric"] = false.into())),
-            ],
+            "the spread of its frequencies is -1",
+            Box::new(|_, a| embedding(a)["numbers"]["periodic"]["sigma"] = (-1).into()),
+        ),
+        (
+            PERIODIC,
+            "its widths and frequencies are at most",
+            Box::new(|_, a| embedding(a)["numbers"]["periodic"]["frequencies"] = u64::MAX.into()),
+        ),
+        (
+            PERIODIC,
+            "the network would have",
+            Box::new(|_, a| embedding(a)["columns"][1]["category"] = 1_000_000_000_000_u64.into()),
+        ),
+        (
+            PERIODIC,
+            "the tensor embedding.categories.0 is F32",
+            Box::new(|_, a| embedding(a)["columns"][1]["category"] = 99.into()),
+        ),
+        (
+            PERIODIC,
+            "it is of 1 columns, the network has 2 inputs",
+            Box::new(|_, a| {
+                embedding(a)["columns"].as_array_mut().unwrap().pop();
+            }),
+        ),
+        (PERIODIC, "has no place in the network", Box::new(|_, a| a["network"]["parts"]["parametric"] = false.into())),
+        (
+            MEMBERS,
+            "a network has at most 4096 members",
+            Box::new(|_, a| a["network"]["parts"]["members"] = u64::MAX.into()),
         ),
         (
             MEMBERS,
-            vec![
-                ("a network has at most 4096 members", Box::new(|_, a| {
-                    a["network"]["parts"]["members"] = u64::MAX.into();
-                }) as Change),
-                ("the tensor layers.0.bias is F32 [9], the network needs F32 [12]", Box::new(|_, a| {
-                    a["network"]["parts"]["members"] = 4.into();
-                })),
-                ("the edges of the bins of number 1 do not ascend", Box::new(|_, a| {
-                    a["network"]["parts"]["embedding"]["numbers"]["piecewise-linear"]["edges"][0][0] = 1e9.into();
-                })),
-                ("it has bins for 0 of 1 numbers", Box::new(|_, a| {
-                    a["network"]["parts"]["embedding"]["numbers"]["piecewise-linear"]["edges"] = serde_json::json!([]);
-                })),
-            ],
+            "the tensor layers.0.bias is F32 [9], the network needs F32 [12]",
+            Box::new(|_, a| a["network"]["parts"]["members"] = 4.into()),
         ),
-    ] {
+        (
+            MEMBERS,
+            "the edges of the bins of number 1 do not ascend",
+            Box::new(|_, a| embedding(a)["numbers"]["piecewise-linear"]["edges"][0][0] = 1e9.into()),
+        ),
+        (
+            MEMBERS,
+            "it has bins for 0 of 1 numbers",
+            Box::new(|_, a| embedding(a)["numbers"]["piecewise-linear"]["edges"] = serde_json::json!([])),
+        ),
+    ];
+    for (network, message, change) in lies {
         let bytes = small_model_with(network).to_bytes().unwrap();
         assert!(load(&forged(&bytes, |_, _| {})).is_ok());
-        for (message, change) in lies {
-            let error = error(&forged(&bytes, change));
-            assert!(error.contains("damaged") && error.contains(message), "{message}: {error}");
-        }
+        let error = error(&forged(&bytes, change));
+        assert!(error.contains("damaged") && error.contains(message), "{message}: {error}");
     }
     // An ensemble whose members are not what they seem.
     let bytes = small_ensemble().to_bytes().unwrap();

@@ -6,7 +6,7 @@ use crate::Folder;
 fn table() -> String {
     let row = |i: usize| {
         let (a, b, city) = (i * 37 % 101, i * 53 % 97, i * 7 % 12);
-        let gap = if i % 9 == 0 { String::new() } else { format!("{b}") };
+        let gap = if i.is_multiple_of(9) { String::new() } else { format!("{b}") };
         let (y, class) = (a * 3 + city * 20, ["low", "middle", "high"][(a + 8 * city) / 64 % 3]);
         format!("{a},{gap},city{city},{},{y},{class}\n", ["yes", "no"][i % 2])
     };
@@ -53,7 +53,9 @@ fn what_is_given_counts_more_than_the_preset() {
     );
     folder.ok(&["train", "--config", "run.toml", "--lr", "0.01", "-q", "-o", "m.perceptra", "--device", "cpu"]);
     let text = folder.read("m.toml");
-    for line in ["hidden = [8]", "epochs = 2", "learning_rate = 0.01", "activation = \"mish\"", "schedule = \"coslog4\""] {
+    for line in
+        ["hidden = [8]", "epochs = 2", "learning_rate = 0.01", "activation = \"mish\"", "schedule = \"coslog4\""]
+    {
         assert!(text.contains(line), "{line}: {text}");
     }
     // The flag counts more than the file.
@@ -65,7 +67,11 @@ fn what_is_given_counts_more_than_the_preset() {
     assert!(outcome.stderr.contains("standard input can be read only once"), "{}", outcome.stderr);
     let outcome = folder.run(&["train", "t.csv", "--target", "y", "--preset", "best"]);
     assert_eq!(outcome.code, Some(2));
-    assert!(outcome.stderr.contains("unknown variant `best`") || outcome.stderr.contains("one of"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("unknown variant `best`") || outcome.stderr.contains("one of"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]

@@ -172,7 +172,10 @@ enum Target {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         ranges: Vec<[f64; 2]>,
     },
-    Classes { name: String, labels: Vec<String> },
+    Classes {
+        name: String,
+        labels: Vec<String>,
+    },
 }
 
 /// The most numbers an encoded table may have: 16 GiB of them.
@@ -230,7 +233,8 @@ impl Encoder {
                     means.push(if options.standardise_target { mean } else { 0.0 });
                     scales.push(if scaled { deviation } else { 1.0 });
                     if options.clamp_target && !values.is_empty() {
-                        let (least, most) = (values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied());
+                        let (least, most) =
+                            (values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied());
                         ranges.push([least, most.fold(f64::NEG_INFINITY, f64::max)]);
                     }
                 }

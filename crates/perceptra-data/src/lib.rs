@@ -28,7 +28,9 @@ mod stream;
 mod synthetic;
 mod table;
 
-pub use encode::{EncodeReport, Encoder, EncoderOptions, InputKind, Matrix, Scaling, class_numbers, row_weights, target_numbers};
+pub use encode::{
+    EncodeReport, Encoder, EncoderOptions, InputKind, Matrix, Scaling, class_numbers, row_weights, target_numbers,
+};
 pub use error::{DataError, Offending, Place};
 pub use read::{MISSING, ReadOptions, TableReader};
 pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task, class_order};

@@ -659,7 +659,15 @@ fn parquet_and_arrow_with_any_byte_changed_are_tables_or_errors() {
 #[test]
 fn many_categories_become_numbers_and_other_columns_are_squashed() {
     let rows: String = (0..60)
-        .map(|i| format!("{},{},{},{}\n", i, if i == 7 { String::new() } else { format!("c{}", i % 6) }, ["u", "v"][i % 2], i % 10))
+        .map(|i| {
+            format!(
+                "{},{},{},{}\n",
+                i,
+                if i == 7 { String::new() } else { format!("c{}", i % 6) },
+                ["u", "v"][i % 2],
+                i % 10
+            )
+        })
         .collect();
     let encoding = EncoderOptions {
         embed_above: Some(4),

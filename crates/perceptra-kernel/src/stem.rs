@@ -71,9 +71,8 @@ impl Plan {
     pub(crate) fn new(stem: &Stem) -> Self {
         let mut plan = Self { fields: Vec::new(), outputs: 0, parameters: 0 };
         let bins = |edges: &[Vec<f32>]| edges.iter().map(|e| e.len() - 1).max().unwrap_or(1);
-        let mut numbers = 0;
-        for (column, kind) in stem.columns.iter().enumerate().filter(|(_, c)| **c == Column::Number) {
-            debug_assert_eq!(*kind, Column::Number);
+        let numbers = stem.columns.iter().enumerate().filter(|(_, c)| **c == Column::Number);
+        for (number, (column, _)) in numbers.enumerate() {
             match &stem.numbers {
                 Numbers::Plain => plan.push(column, 1, 0, Kind::Plain),
                 Numbers::Periodic(q, width) => {
@@ -81,10 +80,9 @@ impl Plan {
                 }
                 Numbers::PiecewiseLinear(edges, width) => {
                     let all = bins(edges);
-                    plan.push(column, *width, (2 + all) * width, Kind::Bent(edges[numbers].clone(), all));
+                    plan.push(column, *width, (2 + all) * width, Kind::Bent(edges[number].clone(), all));
                 }
             }
-            numbers += 1;
         }
         for (column, _) in stem.columns.iter().enumerate().filter(|(_, c)| **c == Column::Plain) {
             plan.push(column, 1, 0, Kind::Plain);

@@ -45,7 +45,8 @@ pub use importance::{Explanation, Importance, ImportanceOptions};
 pub use model::{MetricValues, Metrics, Model, Predictions};
 pub use preset::Preset;
 pub use run::{
-    DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions, Tables,
+    DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions,
+    Tables,
 };
 pub use stream::Streamed;
 pub use train::{Parts, Stage, Trained, resume, train, train_many, train_stage};

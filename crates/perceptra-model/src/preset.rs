@@ -152,7 +152,13 @@ mod tests {
                     let run = preset.run(task, rows);
                     run.validate().unwrap();
                     // What a run file says counts more, and what it does not say is the preset's.
-                    let over = RunConfig::over(preset, task, rows, "t", "[train]\nlearning_rate = 0.5\n[network]\nntk = false");
+                    let over = RunConfig::over(
+                        preset,
+                        task,
+                        rows,
+                        "t",
+                        "[train]\nlearning_rate = 0.5\n[network]\nntk = false",
+                    );
                     let over = over.unwrap();
                     assert_eq!((over.train.learning_rate, over.network.ntk), (0.5, false));
                     let mut same = run.clone();

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use perceptra_data::{EncoderOptions, InputKind, Matrix, ReadOptions, SchemaOptions, SplitOptions, Table, Task, nearest};
-use perceptra_nn::{Activation, Column, EmbeddingConfig, FeedForwardConfig, Hidden, Initializer, Norm, NumberEmbedding, Parts};
+use perceptra_data::{
+    EncoderOptions, InputKind, Matrix, ReadOptions, SchemaOptions, SplitOptions, Table, Task, nearest,
+};
+use perceptra_nn::{
+    Activation, Column, EmbeddingConfig, FeedForwardConfig, Hidden, Initializer, Norm, NumberEmbedding, Parts,
+};
 use perceptra_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 

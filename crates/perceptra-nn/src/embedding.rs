@@ -191,7 +191,8 @@ impl EmbeddingConfig {
         if self.category_width == 0 {
             return wrong("categories become 0 numbers".to_owned());
         }
-        let frequencies = if let NumberEmbedding::Periodic { frequencies, .. } = self.numbers { frequencies } else { 0 };
+        let frequencies =
+            if let NumberEmbedding::Periodic { frequencies, .. } = self.numbers { frequencies } else { 0 };
         if [self.number_width(), self.category_width, frequencies].iter().any(|n| *n > MOST) {
             return wrong(format!("its widths and frequencies are at most {MOST}"));
         }
@@ -349,7 +350,8 @@ impl Periodic {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let [batch, numbers] = x.dims();
         let x = x.unsqueeze_dim::<3>(2);
-        let angles = x.clone() * (self.weight.val() * std::f64::consts::TAU).unsqueeze::<3>() + self.phase.val().unsqueeze();
+        let angles =
+            x.clone() * (self.weight.val() * std::f64::consts::TAU).unsqueeze::<3>() + self.phase.val().unsqueeze();
         let waves = by_number(angles.cos(), self.output.val()) + self.bias.val().unsqueeze();
         let width = waves.dims()[2] + 1;
         Tensor::cat(vec![waves, x], 2).reshape([batch, numbers * width])

@@ -221,7 +221,8 @@ impl FeedForwardConfig {
         if let Some(embedding) = &parts.embedding {
             embedding.validate()?;
             if embedding.columns.len() != self.inputs {
-                let what = format!("it is of {} columns, the network has {} inputs", embedding.columns.len(), self.inputs);
+                let what =
+                    format!("it is of {} columns, the network has {} inputs", embedding.columns.len(), self.inputs);
                 return Err(NetworkError::Embedding { what });
             }
         }
@@ -248,7 +249,9 @@ impl FeedForwardConfig {
     /// Trainable parameters of the network.
     pub fn parameters(&self) -> u128 {
         let of = |shape: &[usize]| shape.iter().fold(1u128, |n, &m| n.saturating_mul(m as u128));
-        self.tensors().iter().fold(0, |sum, (_, shape, trained)| sum.saturating_add(if *trained { of(shape) } else { 0 }))
+        self.tensors()
+            .iter()
+            .fold(0, |sum, (_, shape, trained)| sum.saturating_add(if *trained { of(shape) } else { 0 }))
     }
 
     /// Every tensor of the network: its name, its shape, and whether it is trained (the running averages of batch normalisation
@@ -523,7 +526,8 @@ impl FeedForward {
 
     /// Whether it consists of dense layers alone, without normalisation or further parts.
     pub fn is_plain(&self) -> bool {
-        let layer = |l: &Layer| l.batch_norm.is_none() && l.layer_norm.is_none() && l.mix.is_none() && l.factors.is_none();
+        let layer =
+            |l: &Layer| l.batch_norm.is_none() && l.layer_norm.is_none() && l.mix.is_none() && l.factors.is_none();
         let parts = self.embedding.is_some() || self.input_scale.is_some() || self.ntk || self.members > 1;
         !parts && self.layers.iter().all(layer)
     }

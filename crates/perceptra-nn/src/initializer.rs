@@ -118,7 +118,10 @@ mod tests {
             if let Some(bound) = bound {
                 assert!(weights.iter().all(|&w| f64::from(w).abs() <= bound.sqrt() * 1.000_001));
             }
-            assert_eq!(biases.iter().all(|&b| b == 0.0), !matches!(initializer, Initializer::Torch | Initializer::LecunNormal));
+            assert_eq!(
+                biases.iter().all(|&b| b == 0.0),
+                !matches!(initializer, Initializer::Torch | Initializer::LecunNormal)
+            );
         }
     }
 }

@@ -141,7 +141,7 @@ impl ModuleVisitor for Sums {
 }
 
 /// The losses of rows `[rows]`, of several members their mean.
-fn each_member(loss: Loss, outputs: Tensor<2>, targets: Tensor<2>, members: usize) -> Tensor<2> {
+pub(crate) fn each_member(loss: Loss, outputs: Tensor<2>, targets: Tensor<2>, members: usize) -> Tensor<2> {
     if members <= 1 {
         return loss.per_row(outputs, targets);
     }

@@ -148,12 +148,15 @@ pub fn threads() -> usize {
 /// What a network has besides dense layers, as the kernel has it.
 fn parts(network: &FeedForward) -> kernel::Parts {
     let stem = network.embedding.as_ref().map(|embedding| embedding.config().clone()).map(|config| kernel::Stem {
-        columns: config.columns.iter().map(|column| match column {
-            Column::Number => kernel::Column::Number,
-            Column::Plain => kernel::Column::Plain,
-            Column::Category(n) => kernel::Column::Category(*n),
-        })
-        .collect(),
+        columns: config
+            .columns
+            .iter()
+            .map(|column| match column {
+                Column::Number => kernel::Column::Number,
+                Column::Plain => kernel::Column::Plain,
+                Column::Category(n) => kernel::Column::Category(*n),
+            })
+            .collect(),
         numbers: match config.numbers {
             NumberEmbedding::None => kernel::Numbers::Plain,
             NumberEmbedding::Periodic { frequencies, width, .. } => kernel::Numbers::Periodic(frequencies, width),

@@ -3,12 +3,15 @@
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor, TensorData};
-use perceptra_nn::{Group, Loss};
+use perceptra_nn::{DropoutDraw, FeedForward, Group, Loss};
 
+use crate::autodiff::each_member;
 use crate::network::Groups;
 use crate::optimizer::edit_gradients;
 use crate::weighted::{Weighted, read};
-use crate::{Batch, Dataset, Engine, Factors, Network, Optimizer, Pass, Reduction, Schedule, TrainConfig, TrainError, fit};
+use crate::{
+    Batch, Dataset, Engine, Factors, Network, Optimizer, Pass, Reduction, Schedule, TrainConfig, TrainError, fit,
+};
 
 /// The gradients of a network against central differences, tensor by tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,9 +185,12 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn objective<N: Network>(&self, network: &N) -> Tensor<1> {
-        let pass = Pass { logits: self.loss.takes_logits(), dropout: None };
+        let members = network.as_feed_forward().map_or(1, FeedForward::members);
+        // Several members in one are trained each by its own loss, as they are in training alone; nothing is dropped.
+        let draw = DropoutDraw { seed: 0, epoch: 0, rows: &[], part: 0.0 };
+        let pass = Pass { logits: self.loss.takes_logits(), dropout: (members > 1).then_some(draw) };
         let outputs = network.forward(self.data.inputs.clone(), pass);
-        let per_row = self.loss.per_row(outputs, self.data.targets.clone());
+        let per_row = each_member(self.loss, outputs, self.data.targets.clone(), members);
         let weights = self.data.weights.clone();
         let sum = weights.clone().map_or(per_row.clone(), |w| per_row * w).sum();
         match (self.config.reduction_of(self.loss), weights) {

@@ -34,9 +34,9 @@ pub(crate) fn optimizer<N: Network>(config: &TrainConfig, network: &N, now: &Arc
     });
     let [first, second] = config.betas.map(|b| b as f32);
     match config.optimizer {
-        Optimizer::Sgd => kinds.build(|d| {
-            SgdConfig::new().with_weight_decay(coupled(d)).with_momentum(momentum.clone()).build()
-        }),
+        Optimizer::Sgd => {
+            kinds.build(|d| SgdConfig::new().with_weight_decay(coupled(d)).with_momentum(momentum.clone()).build())
+        }
         Optimizer::Adam => kinds.build(|d| {
             let adam = AdamConfig::new().with_epsilon(1e-8).with_beta_1(first).with_beta_2(second);
             adam.with_weight_decay(coupled(d)).build()
@@ -111,9 +111,10 @@ impl Rates<'_> {
         };
         let tuned = |group: Group| Tuned::new(rule(self.decay(group)), group, self);
         let all = ModuleOptimizer::from(tuned(Group::Weight));
-        self.kinds.iter().filter(|(group, _)| !same(*group)).fold(all, |all, (group, ids)| {
-            all.with_group(ParamGroup::from_ids(ids.clone()), tuned(*group), None)
-        })
+        self.kinds
+            .iter()
+            .filter(|(group, _)| !same(*group))
+            .fold(all, |all, (group, ids)| all.with_group(ParamGroup::from_ids(ids.clone()), tuned(*group), None))
     }
 }
 

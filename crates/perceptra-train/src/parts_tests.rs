@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use perceptra_nn::{
-    Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Group, Initializer, Loss, NumberEmbedding, Parts,
+    Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Group, Initializer, Loss, NumberEmbedding,
+    Parts,
 };
 use perceptra_random::{Purpose, Stream};
 
@@ -67,7 +68,10 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
         ("parametric", of(3, &[9, 70], Activation::Mish, Parts { parametric: true, ..none() }).with_dropout(0.3)),
         ("periodic", of(1, &[12], Activation::Selu, Parts { embedding: Some(embedding(periodic())), ..none() })),
         ("bent", of(1, &[12], Activation::Relu, Parts { embedding: Some(embedding(bent())), ..none() })),
-        ("no numbers", of(6, &[], Activation::Relu, Parts { embedding: Some(embedding(NumberEmbedding::None)), ..none() })),
+        (
+            "no numbers",
+            of(6, &[], Activation::Relu, Parts { embedding: Some(embedding(NumberEmbedding::None)), ..none() }),
+        ),
         ("members", of(1, &[8, 68], Activation::Tanh, Parts { members: 3, ..none() }).with_dropout(0.25)),
         ("many members", of(6, &[70], Activation::Silu, Parts { members: 20, ..none() })),
         (
@@ -85,7 +89,13 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
                 3,
                 &[64, 65, 16],
                 Activation::Selu,
-                Parts { embedding: Some(embedding(periodic())), input_scale: true, parametric: true, ntk: true, members: 1 },
+                Parts {
+                    embedding: Some(embedding(periodic())),
+                    input_scale: true,
+                    parametric: true,
+                    ntk: true,
+                    members: 1,
+                },
             )
             .with_dropout(0.15),
         ),
@@ -95,7 +105,8 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
 #[test]
 fn the_engines_make_the_same_steps_with_every_part() {
     for (name, config) in networks() {
-        let (outputs, g) = (config.outputs, [Activation::Softmax, Activation::Sigmoid][usize::from(config.outputs == 1)]);
+        let (outputs, g) =
+            (config.outputs, [Activation::Softmax, Activation::Sigmoid][usize::from(config.outputs == 1)]);
         let config = config.with_output_activation(g);
         let loss = if outputs == 1 { Loss::BinaryCrossEntropy } else { Loss::CategoricalCrossEntropy };
         let network = config.init(&Device::flex()).unwrap();
@@ -108,7 +119,14 @@ fn the_engines_make_the_same_steps_with_every_part() {
                 learning_rate: rate,
                 betas: if optimizer == Optimizer::AdamW { [0.9, 0.95] } else { [0.9, 0.999] },
                 schedule: Schedule::Coslog4,
-                lr_factors: Factors { bias: 0.1, input_scale: 6.0, embedding: 0.5, activation: 0.2, member: 2.0, ..Factors::all(1.0) },
+                lr_factors: Factors {
+                    bias: 0.1,
+                    input_scale: 6.0,
+                    embedding: 0.5,
+                    activation: 0.2,
+                    member: 2.0,
+                    ..Factors::all(1.0)
+                },
                 weight_decay: if adam { 0.3 } else { 0.0 },
                 decay_factors: Factors { bias: 0.0, ..Factors::all(0.5) },
                 decay_schedule: if adam { Schedule::FlatCosine } else { Schedule::Constant },
@@ -159,7 +177,8 @@ fn the_engines_make_the_same_steps_with_every_part() {
 #[test]
 fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
     for (name, config) in networks() {
-        let (outputs, g) = (config.outputs, [Activation::Softmax, Activation::Sigmoid][usize::from(config.outputs == 1)]);
+        let (outputs, g) =
+            (config.outputs, [Activation::Softmax, Activation::Sigmoid][usize::from(config.outputs == 1)]);
         let config = config.with_output_activation(g);
         let loss = if outputs == 1 { Loss::BinaryCrossEntropy } else { Loss::CategoricalCrossEntropy };
         let network = config.init(&Device::flex()).unwrap();
@@ -173,7 +192,8 @@ fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
             patience: None,
             ..TrainConfig::default()
         };
-        let run = |threads: usize| with_threads(threads, || fit(network.clone(), &train, None, &config, &mut ()).unwrap());
+        let run =
+            |threads: usize| with_threads(threads, || fit(network.clone(), &train, None, &config, &mut ()).unwrap());
         let (one, two) = (run(1), run(2));
         assert_eq!(all(&one.network), all(&two.network), "{name}");
 

@@ -67,7 +67,8 @@ impl Kind {
 pub(crate) fn takes<N: Network>(member: &Member<'_, N>) -> bool {
     let Some(dense) = member.network.as_feed_forward() else { return false };
     let (config, usual) = (&member.config, TrainConfig::default());
-    let tuned = (config.betas, config.lr_factors, config.decay_factors) != (usual.betas, usual.lr_factors, usual.decay_factors)
+    let tuned = (config.betas, config.lr_factors, config.decay_factors)
+        != (usual.betas, usual.lr_factors, usual.decay_factors)
         || config.decay_schedule != Schedule::Constant
         || config.dropout_schedule != Schedule::Constant
         || config.schedule == Schedule::Plateau;

@@ -62,9 +62,7 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
             let width = values.len() / PLACES.len();
             PLACES.iter().flat_map(|i| values[i * width..(i + 1) * width].to_vec()).collect()
         };
-        for (param, name) in
-            network.parts_mut().into_iter().zip(["weight", "phase", "output", "bias", "scale", "a1"])
-        {
+        for (param, name) in network.parts_mut().into_iter().zip(["weight", "phase", "output", "bias", "scale", "a1"]) {
             set(param.1, of(name));
         }
         for (layer, [w, b]) in network.layers.iter_mut().zip([["w1", "b1"], ["w2", "b2"]]) {
@@ -208,7 +206,11 @@ fn tabm_computes_and_learns_as_the_package_tabm_does() {
         close(&probabilities(&trained), &numbers(&tabm["probabilities_after"]), 1e-4);
         for (a, b) in trained.layers.iter().zip(&load("end").layers) {
             close(&read(a.linear.weight.val()).unwrap(), &read(b.linear.weight.val()).unwrap(), 2e-4);
-            close(&read(a.linear.bias.as_ref().unwrap().val()).unwrap(), &read(b.linear.bias.as_ref().unwrap().val()).unwrap(), 2e-4);
+            close(
+                &read(a.linear.bias.as_ref().unwrap().val()).unwrap(),
+                &read(b.linear.bias.as_ref().unwrap().val()).unwrap(),
+                2e-4,
+            );
         }
     }
 }
@@ -227,7 +229,8 @@ fn schedules_and_biases_are_those_of_pytabkit() {
     let mean = z.iter().sum::<f32>() / z.len() as f32;
     let deviation = (z.iter().map(|z| (z - mean).powi(2)).sum::<f32>() / z.len() as f32).sqrt();
     let device = Device::flex();
-    let network = FeedForwardConfig::new(1, 4000).with_initializer(Initializer::DataDriven).with_seed(1).init(&device).unwrap();
+    let network =
+        FeedForwardConfig::new(1, 4000).with_initializer(Initializer::DataDriven).with_seed(1).init(&device).unwrap();
     let rows = Tensor::from_data(TensorData::new(z.clone(), [z.len(), 1]), &device);
     let network = network.fit_to(rows, 1);
     let weights = read(network.layers[0].linear.weight.val()).unwrap();

@@ -58,8 +58,13 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
     let choice = choose(&run.output.device)?;
     let tables = run.tables()?;
     let presets = args.presets.as_ref().map_or_else(|| vec![Preset::Default], |presets| presets.0.clone());
-    let options =
-        CompareOptions { folds: args.folds, c: args.svm_c, epsilon: args.svm_epsilon, svm_rows: args.svm_rows, presets };
+    let options = CompareOptions {
+        folds: args.folds,
+        c: args.svm_c,
+        epsilon: args.svm_epsilon,
+        svm_rows: args.svm_rows,
+        presets,
+    };
     let bar = if args.quiet || args.json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         bar.set_style(style);

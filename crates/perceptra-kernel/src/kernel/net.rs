@@ -615,9 +615,8 @@ impl Dense {
             let (bias, scale, factor) = (own(&self.bias, member), own(&self.scale, member), own(&self.factor, member));
             let mix = own(&self.mix, p * PANEL);
             // SAFETY: the row is this thread's.
-            let part = |i: usize| unsafe {
-                self.parts[i].write(if self.parts[i].is_empty() { 0..0 } else { range.clone() })
-            };
+            let part =
+                |i: usize| unsafe { self.parts[i].write(if self.parts[i].is_empty() { 0..0 } else { range.clone() }) };
             // SAFETY: as above.
             let (a, d) = unsafe { (self.a.write(range.clone()), self.d.write(range.clone())) };
             let (mut z, mut slope, mut mask) = ([0.0; PANEL], [0.0; PANEL], [1.0; PANEL]);
@@ -1016,7 +1015,8 @@ impl WithSimd for Gradient<'_> {
                 let (param, said) = (dense.term(*term), dense.said(*term));
                 let size = dense.layer.outputs.next_multiple_of(16);
                 for member in 0..if *term == Term::Mix { 1 } else { dense.members } {
-                    let rows = if dense.members == 1 || *term == Term::Mix { rows.clone() } else { chunk.of(member, &rows) };
+                    let rows =
+                        if dense.members == 1 || *term == Term::Mix { rows.clone() } else { chunk.of(member, &rows) };
                     if rows.is_empty() {
                         absent(param, member * size..(member + 1) * size);
                         continue;
@@ -1057,7 +1057,10 @@ impl WithSimd for Gradient<'_> {
                 // SAFETY: these gradients are this thread's in this phase; parameters and what rows say are only read.
                 let (g, values) = unsafe {
                     let at = dense.weight.at;
-                    (net.grads[half].write(at + place.start..at + place.end), dense.weight.values.read(0..plan.parameters))
+                    (
+                        net.grads[half].write(at + place.start..at + place.end),
+                        dense.weight.values.read(0..plan.parameters),
+                    )
                 };
                 if first {
                     g.fill(0.0);

@@ -24,8 +24,8 @@ use super::net::{Backward, Chunk, Forward, Gather, Gradient, Kept, Net, Scratch,
 use super::team::{Barrier, Team};
 use super::tile::ROWS;
 use crate::pointwise::{Loss, Step};
-use crate::stem::Plan;
 use crate::settings::{Data, Layer, Moment, Parts, Settings, Totals};
+use crate::stem::Plan;
 
 /// Rows that are taken through the network at once; larger batches are taken in several goes.
 const CHUNK: usize = 512;
@@ -222,7 +222,7 @@ impl DenseTrainer {
                 Part::In(_) => &mut dense.factor,
                 Part::Out(_) => &mut dense.scale,
             };
-            assert!(numbers.len() % outputs == 0 && numbers.len() / outputs * size == param.values.len());
+            assert!(numbers.len().is_multiple_of(outputs) && numbers.len() / outputs * size == param.values.len());
             spread(numbers, outputs, param.values.all());
         }
     }
@@ -421,7 +421,8 @@ fn plan(net: &Net, threads: usize) -> Vec<Vec<Unit>> {
             units.push((outputs, Unit::Sum(i, term)));
         }
         if let Some(plan) = &dense.stem {
-            units.extend((0..plan.fields()).map(|f| (plan.cost(f), Unit::Stem(f..f + 1))).filter(|(cost, _)| *cost > 0));
+            units
+                .extend((0..plan.fields()).map(|f| (plan.cost(f), Unit::Stem(f..f + 1))).filter(|(cost, _)| *cost > 0));
             continue;
         }
         if dense.own {
