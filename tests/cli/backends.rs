@@ -2,8 +2,10 @@
 
 use burn::tensor::{Device, Tensor};
 use perceptra::model::{RunConfig, train};
-use perceptra::nn::{Activation, FeedForwardConfig, Loss, Norm};
-use perceptra::train::{Batch, Engine, Member, Optimizer, TrainConfig, fit_many};
+use perceptra::nn::{
+    Activation, Column, EmbeddingConfig, FeedForwardConfig, Initializer, Loss, Norm, NumberEmbedding, Parts,
+};
+use perceptra::train::{Batch, Engine, Factors, Member, Optimizer, Schedule, TrainConfig, fit_many};
 use perceptra::{Dataset, FeedForward, Model, fit};
 
 use crate::data;
@@ -186,6 +188,64 @@ fn networks_at_once_agree_with_networks_alone() {
         assert_eq!(fitted.network.layers[0].linear.weight.val().device(), devices[d].1);
         for (a, b) in weights(&fitted.network).iter().zip(&expected[k]) {
             close(&devices[d].0, a, b, 1e-4);
+        }
+    }
+}
+
+#[test]
+fn networks_with_every_part_agree() {
+    let embedding = |numbers| {
+        let columns = vec![Column::Number, Column::Number, Column::Plain, Column::Category(3)];
+        Some(EmbeddingConfig { columns, numbers, category_width: 2 })
+    };
+    let periodic = NumberEmbedding::Periodic { frequencies: 4, sigma: 0.3, width: 3 };
+    let bent = NumberEmbedding::PiecewiseLinear { edges: vec![vec![-0.5, 0.0, 0.7], vec![-1.0, 1.0]], width: 2 };
+    let one = Parts { embedding: embedding(periodic), input_scale: true, parametric: true, ntk: true, members: 1 };
+    let several = Parts { embedding: embedding(bent), members: 3, ..Parts::default() };
+    let base = || FeedForwardConfig::new(4, 3).with_output_activation(Activation::Softmax).with_dropout(0.1);
+    let networks = [
+        base().with_widths(&[8, 4], Activation::Mish).with_initializer(Initializer::DataDriven).with_parts(Some(one)),
+        base().with_widths(&[8, 4], Activation::Relu).with_initializer(Initializer::Torch).with_parts(Some(several)),
+    ];
+    let mut reference: Option<Vec<Vec<f32>>> = None;
+    for (name, device) in devices() {
+        let x: Vec<f32> = (0..120)
+            .map(|i| match i % 4 {
+                3 => (i / 4 % 3) as f32,
+                2 => (i / 4 % 2) as f32,
+                _ => (i as f32 * 0.61).cos(),
+            })
+            .collect();
+        let y: Vec<f32> = (0..90).map(|i| if i % 3 == i / 7 % 3 { 1.0 } else { 0.0 }).collect();
+        let data = Dataset::from_rows(x.clone(), y, (4, 3), &device).unwrap();
+        let rows = Tensor::<1>::from_floats(x.as_slice(), &device).reshape([30, 4]);
+        let of = |config: &FeedForwardConfig| {
+            let mut network = config.init(&device).unwrap();
+            if config.initializer == Initializer::DataDriven {
+                network = network.fit_to(rows.clone(), 1);
+            }
+            let mut numbers = values(network.forward(rows.clone()));
+            let config = TrainConfig {
+                loss: Some(Loss::CategoricalCrossEntropy),
+                optimizer: Optimizer::AdamW,
+                betas: [0.9, 0.95],
+                lr_factors: Factors { bias: 0.1, input_scale: 6.0, ..Factors::all(1.0) },
+                weight_decay: 0.1,
+                decay_schedule: Schedule::FlatCosine,
+                batch: Batch::Rows(12),
+                epochs: 3,
+                patience: None,
+                ..TrainConfig::default()
+            };
+            let fitted = fit(network, &data, Some(&data), &config, &mut ()).unwrap();
+            numbers.extend(fitted.history.epochs.iter().map(|e| e.train_loss as f32));
+            numbers.extend(fitted.history.epochs.iter().filter_map(|e| e.validation_loss).map(|l| l as f32));
+            numbers
+        };
+        let all: Vec<Vec<f32>> = networks.iter().map(of).collect();
+        match &reference {
+            None => reference = Some(all),
+            Some(expected) => all.iter().zip(expected).for_each(|(a, b)| close(&name, a, b, 1e-3)),
         }
     }
 }
