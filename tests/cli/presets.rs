@@ -32,6 +32,12 @@ fn every_preset_trains_predicts_and_is_read_back() {
             assert!(json["test"][score].as_f64().unwrap().is_finite(), "{preset} {json}");
             let text = folder.ok(&["inspect", "m.perceptra"]);
             assert!(text.contains(shape), "{preset}: {text}");
+            // The layers' parameters are all that there are.
+            let number = |text: &str| text.split_whitespace().collect::<String>().parse::<usize>().unwrap();
+            let lines = text.lines().skip_while(|l| !l.starts_with("layer ")).skip(1).take_while(|l| !l.is_empty());
+            let sum: usize = lines.map(|l| number(l.rsplit_once("  ").unwrap().1)).sum();
+            let all = text.lines().find_map(|l| l.split_once(" parameters").map(|(head, _)| head)).unwrap();
+            assert_eq!(sum, number(all.rsplit_once(", ").unwrap().1), "{preset}: {text}");
             folder.ok(&["predict", "m.perceptra", "t.csv", "-o", "p.csv"]);
             assert_eq!(folder.read("p.csv").lines().count(), 241);
             // The run file holds every setting: without the preset it makes the same model.

@@ -732,7 +732,27 @@ impl Code {
     }
 }
 
+/// What a value of a categorical column is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Category(usize),
+    /// A rare one, or one that did not occur in training.
+    Unseen,
+    Missing,
+}
+
 impl Feature {
+    /// The categories of a table's rows, by their places among the known ones.
+    fn categories(&self, table: &Table, known: &[String]) -> Result<Vec<Found>, DataError> {
+        let column = table.column(&self.name)?;
+        let index: HashMap<&str, usize> = known.iter().zip(0..).map(|(c, i)| (c.as_str(), i)).collect();
+        let of = |row: usize| match column.text(row) {
+            None => Found::Missing,
+            Some(text) => index.get(text.as_ref()).map_or(Found::Unseen, |place| Found::Category(*place)),
+        };
+        Ok((0..table.rows()).map(of).collect())
+    }
+
     /// Writes the feature's columns, from `first` on, of rows `width` wide.
     fn encode(
         &self,
@@ -766,42 +786,33 @@ impl Feature {
                     row[first] = value.map_or(0.0, |x| if x == 0.0 { -1.0 } else { 1.0 });
                 }
             }
-            Code::Index { .. } => {}
             Code::OneHot { categories, other, missing } => {
-                let column = table.column(&self.name)?;
-                let index: HashMap<&str, usize> = categories.iter().zip(0..).map(|(c, i)| (c.as_str(), i)).collect();
-                for (i, row) in out.chunks_exact_mut(width).enumerate() {
-                    let place = match column.text(i) {
-                        None => {
-                            missing_count += 1;
-                            missing.then(|| categories.len() + usize::from(*other))
-                        }
-                        Some(text) => index.get(text.as_ref()).copied().or_else(|| {
-                            unseen_count += 1;
-                            other.then_some(categories.len())
-                        }),
+                let found = self.categories(table, categories)?;
+                for (row, found) in out.chunks_exact_mut(width).zip(found) {
+                    let place = match found {
+                        Found::Category(place) => Some(place),
+                        Found::Unseen => other.then_some(categories.len()),
+                        Found::Missing => missing.then(|| categories.len() + usize::from(*other)),
                     };
                     if let Some(place) = place {
                         row[first + place] = 1.0;
                     }
+                    unseen_count += usize::from(found == Found::Unseen);
+                    missing_count += usize::from(found == Found::Missing);
                 }
             }
-        }
-        if let Code::Index { categories, missing } = &self.code {
-            let column = table.column(&self.name)?;
-            let index: HashMap<&str, usize> = categories.iter().zip(0..).map(|(c, i)| (c.as_str(), i)).collect();
-            for (i, row) in out.chunks_exact_mut(width).enumerate() {
-                let place = match column.text(i) {
-                    None => {
-                        missing_count += 1;
-                        categories.len() + usize::from(*missing)
-                    }
-                    Some(text) => index.get(text.as_ref()).copied().unwrap_or_else(|| {
-                        unseen_count += 1;
-                        categories.len()
-                    }),
-                };
-                row[first] = place as f32;
+            Code::Index { categories, missing } => {
+                let found = self.categories(table, categories)?;
+                for (row, found) in out.chunks_exact_mut(width).zip(found) {
+                    let place = match found {
+                        Found::Category(place) => place,
+                        Found::Unseen => categories.len(),
+                        Found::Missing => categories.len() + usize::from(*missing),
+                    };
+                    row[first] = place as f32;
+                    unseen_count += usize::from(found == Found::Unseen);
+                    missing_count += usize::from(found == Found::Missing);
+                }
             }
         }
         if missing_count > 0 {

@@ -102,13 +102,20 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
     ]
 }
 
+/// A network of classes with the loss that suits it, and its outputs.
+fn classifying(config: FeedForwardConfig) -> (FeedForwardConfig, Loss, usize) {
+    let outputs = config.outputs;
+    let (g, loss) = match outputs {
+        1 => (Activation::Sigmoid, Loss::BinaryCrossEntropy),
+        _ => (Activation::Softmax, Loss::CategoricalCrossEntropy),
+    };
+    (config.with_output_activation(g), loss, outputs)
+}
+
 #[test]
 fn the_engines_make_the_same_steps_with_every_part() {
     for (name, config) in networks() {
-        let (outputs, g) =
-            (config.outputs, [Activation::Softmax, Activation::Sigmoid][usize::from(config.outputs == 1)]);
-        let config = config.with_output_activation(g);
-        let loss = if outputs == 1 { Loss::BinaryCrossEntropy } else { Loss::CategoricalCrossEntropy };
+        let (config, loss, outputs) = classifying(config);
         let network = config.init(&Device::flex()).unwrap();
         let (train, judged) = (data(75, outputs, 1), data(40, outputs, 2));
         for (optimizer, rate) in [(Optimizer::Sgd, 0.05), (Optimizer::AdamW, 1e-3), (Optimizer::Lion, 1e-4)] {
@@ -177,10 +184,7 @@ fn the_engines_make_the_same_steps_with_every_part() {
 #[test]
 fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
     for (name, config) in networks() {
-        let (outputs, g) =
-            (config.outputs, [Activation::Softmax, Activation::Sigmoid][usize::from(config.outputs == 1)]);
-        let config = config.with_output_activation(g);
-        let loss = if outputs == 1 { Loss::BinaryCrossEntropy } else { Loss::CategoricalCrossEntropy };
+        let (config, loss, outputs) = classifying(config);
         let network = config.init(&Device::flex()).unwrap();
         let train = data(600, outputs, 1);
         let config = TrainConfig {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use perceptra::Model;
 use perceptra::model::Member;
-use perceptra::nn::Norm;
 use serde_json::json;
 
 use crate::{CliError, load_model, print, print_json, report};
@@ -51,24 +50,30 @@ fn members(model: &Model) -> Vec<serde_json::Value> {
 
 fn text(model: &Model) -> String {
     let config = model.network_config();
-    let shapes = config.shapes();
-    let rows = shapes
-        .iter()
-        .enumerate()
-        .map(|(i, (inputs, outputs))| {
-            let hidden = config.hidden.get(i);
-            let activation = hidden.map_or(config.output_activation, |h| h.activation);
-            let norm = if hidden.is_some() && config.norm != Norm::None { 2 } else { 0 };
-            let parameters = (inputs + usize::from(config.bias) + norm) * outputs;
-            vec![
-                if hidden.is_some() { format!("hidden {}", i + 1) } else { "output".to_owned() },
-                inputs.to_string(),
-                outputs.to_string(),
-                activation.to_string(),
-                report::thousands(parameters as u64),
-            ]
-        })
-        .collect();
+    let (shapes, tensors) = (config.shapes(), config.tensors());
+    // Of the tensors whose names begin so.
+    let parameters = |start: &str| {
+        let own = tensors.iter().filter(|(name, _, trained)| *trained && name.starts_with(start));
+        report::thousands(own.map(|(_, shape, _)| shape.iter().product::<usize>() as u64).sum())
+    };
+    let layer = |(i, (inputs, outputs)): (usize, &(usize, usize))| {
+        let hidden = config.hidden.get(i);
+        let activation = hidden.map_or(config.output_activation, |h| h.activation);
+        vec![
+            if hidden.is_some() { format!("hidden {}", i + 1) } else { "output".to_owned() },
+            inputs.to_string(),
+            outputs.to_string(),
+            activation.to_string(),
+            parameters(&format!("layers.{i}.")),
+        ]
+    };
+    let parts = config.parts();
+    let part = |name: &str, inputs: usize, start: &str| {
+        vec![name.to_owned(), inputs.to_string(), shapes[0].0.to_string(), String::new(), parameters(start)]
+    };
+    let embedding = parts.embedding.as_ref().map(|e| part("embedding", e.columns.len(), "embedding."));
+    let scale = parts.input_scale.then(|| part("input scale", shapes[0].0, "input_scale"));
+    let rows = embedding.into_iter().chain(scale).chain(shapes.iter().enumerate().map(layer)).collect();
     let mut text = format!("{}\n\n", model.network());
     let members: Vec<_> = model.members().collect();
     if members.len() > 1 {
