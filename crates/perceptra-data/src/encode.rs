@@ -39,7 +39,7 @@ pub struct EncoderOptions {
     pub max_categories: usize,
     /// Whether the other columns (0/1 and −1/1) are scaled and squashed as `robust` scales numbers.
     pub scale_categories: bool,
-    /// Columns with more categories than this, a missing one among them, become one column with the number of the category, for
+    /// Columns with more categories than this, one for unseen ones among them, become one column with the number of the category, for
     /// a network with an embedding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embed_above: Option<usize>,

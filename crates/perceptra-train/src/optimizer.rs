@@ -269,7 +269,7 @@ pub(crate) fn edit_gradients<N: Network>(config: &TrainConfig, module: &N, grads
     if !penalised && config.clip_value.is_none() && config.clip_norm.is_none() {
         return grads;
     }
-    let mut first = Penalise { config, groups: Groups::of(module), grads, squares: None };
+    let mut first = Penalise { config, groups: penalised.then(|| Groups::of(module)), grads, squares: None };
     module.visit(&mut first);
     let Penalise { grads, squares, .. } = first;
     let (Some(limit), Some(squares)) = (config.clip_norm, squares) else {
@@ -283,7 +283,8 @@ pub(crate) fn edit_gradients<N: Network>(config: &TrainConfig, module: &N, grads
 
 struct Penalise<'a> {
     config: &'a TrainConfig,
-    groups: Groups,
+    /// Where there are penalties.
+    groups: Option<Groups>,
     grads: GradientsParams,
     squares: Option<Tensor<1>>,
 }
@@ -291,7 +292,7 @@ struct Penalise<'a> {
 impl ModuleVisitor for Penalise<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(mut grad) = self.grads.remove::<D>(param.id) else { return };
-        if self.groups.get(param.id, D) == Group::Weight {
+        if self.groups.as_ref().is_some_and(|groups| groups.get(param.id, D) == Group::Weight) {
             let weight = || param.val().inner();
             if self.config.l1 > 0.0 {
                 grad = grad + weight().sign() * self.config.l1;
