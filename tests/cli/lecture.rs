@@ -133,7 +133,7 @@ fn models_are_compared_on_the_same_rows() {
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].ends_with("penguins.csv: multiclass of species, 69 test rows"), "{text}");
     let heads = [
-        "network 15-128-64-3 (relu, softmax) ",
+        "network 11-128-64-3 (relu, softmax) ",
         "one neuron a class, softmax ",
         "SVM, linear ",
         "SVM, polynomial of degree 3 ",

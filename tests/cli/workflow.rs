@@ -26,8 +26,8 @@ fn the_main_job_from_the_readme() {
         head.lines().take(3).collect::<Vec<_>>(),
         [
             "penguins.csv: multiclass of species, 3 classes",
-            "234 training, 41 validation and 69 test rows, 7 features as 15 inputs, on flex (CPU)",
-            "FeedForward 15-128-64-3 (relu, softmax), 10499 parameters",
+            "234 training, 41 validation and 69 test rows, 7 features as 11 inputs, on flex (CPU)",
+            "FeedForward 11-128-64-3 (relu, softmax), 9987 parameters",
         ]
     );
     for part in ["validation test", "balanced accuracy ", "log loss ", "true \\ said Adelie Chinstrap Gentoo"] {
@@ -294,8 +294,8 @@ fn inspect_devices_and_completions_print() {
     let text = folder.ok(&["inspect", "m.perceptra"]);
     let text = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
     for line in [
-        "FeedForward 15-128-64-3 (relu, softmax), 10499 parameters",
-        "hidden 1 15 128 relu 2 048",
+        "FeedForward 11-128-64-3 (relu, softmax), 9987 parameters",
+        "hidden 1 11 128 relu 1 536",
         "output 64 3 softmax 195",
         "learns multiclass of species: Adelie, Chinstrap, Gentoo",
         "island categorical 3",
@@ -304,7 +304,7 @@ fn inspect_devices_and_completions_print() {
         assert!(text.iter().any(|l| l == line), "{line} in {text:#?}");
     }
     let json = folder.json(&["inspect", "m.perceptra", "--json"]);
-    assert_eq!(json["inputs"].as_array().unwrap().len(), 15);
+    assert_eq!(json["inputs"].as_array().unwrap().len(), 11);
     let devices = folder.json(&["devices", "--json"]);
     assert_eq!(devices["devices"][0]["flag"], "flex");
     assert!(folder.ok(&["devices"]).contains("auto takes"));

@@ -33,7 +33,8 @@ pub enum Scaling {
 pub struct EncoderOptions {
     /// Scale of numeric columns.
     pub scaling: Scaling,
-    /// Categories with fewer training rows than this share one column, which also takes unseen ones.
+    /// Categories with fewer training rows than this share one column, which also takes unseen ones. Missing values have a column of
+    /// their own ("missing") only if so many training rows lack the value: of one or two rows a network learns by heart what they are.
     pub min_category_rows: usize,
     /// The most categories of a column with columns of their own; the others share one.
     pub max_categories: usize,
@@ -47,6 +48,13 @@ pub struct EncoderOptions {
     pub standardise_target: bool,
     /// Whether predicted numbers are kept in the range of the training rows' targets.
     pub clamp_target: bool,
+}
+
+impl EncoderOptions {
+    /// Whether a column says that a value is missing, which `rows` training rows lack.
+    fn tells_missing(&self, rows: usize) -> bool {
+        rows > 0 && rows >= self.min_category_rows
+    }
 }
 
 impl Default for EncoderOptions {
@@ -211,7 +219,7 @@ impl Encoder {
                     ColumnKind::Numeric | ColumnKind::Date => {
                         let values = kind_column(table, &spec.name, spec.kind)?;
                         let present: Vec<f64> = values.iter().flatten().copied().collect();
-                        let indicator = present.len() < values.len();
+                        let indicator = options.tells_missing(values.len() - present.len());
                         // A column whose values are all outside the training rows says nothing.
                         let (scale, fill) = fit_scale(present, options.scaling)
                             .unwrap_or((Scale::Linear { offset: 0.0, factor: 0.0 }, 0.0));
@@ -694,10 +702,10 @@ fn normal_quantile(p: f64) -> f64 {
 fn one_hot(table: &Table, name: &str, options: &EncoderOptions) -> Result<Code, DataError> {
     let column = table.column(name)?;
     let mut counts: HashMap<String, usize> = HashMap::new();
-    let mut missing = false;
+    let mut missing = 0;
     for row in 0..table.rows() {
         match column.text(row) {
-            None => missing = true,
+            None => missing += 1,
             Some(text) => match counts.get_mut(text.as_ref()) {
                 Some(n) => *n += 1,
                 None => {
@@ -714,6 +722,7 @@ fn one_hot(table: &Table, name: &str, options: &EncoderOptions) -> Result<Code, 
     let mut categories: Vec<String> = frequent.into_iter().map(|(c, _)| c).collect();
     categories.sort();
     let slots = categories.len() + 1;
+    let missing = options.tells_missing(missing);
     if options.embed_above.is_some_and(|most| slots > most) {
         return Ok(Code::Index { categories, missing });
     }
