@@ -7,6 +7,8 @@ pub use perceptra_baselines as baselines;
 pub use perceptra_data as data;
 pub use perceptra_model as model;
 pub use perceptra_nn as nn;
+#[cfg(feature = "playground")]
+pub use perceptra_playground as playground;
 #[cfg(feature = "search")]
 pub use perceptra_search as search;
 pub use perceptra_train as train;

@@ -25,6 +25,7 @@ mod read;
 mod schema;
 mod split;
 mod stream;
+mod summary;
 mod synthetic;
 mod table;
 
@@ -36,6 +37,7 @@ pub use read::{MISSING, ReadOptions, TableReader};
 pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task, class_order};
 pub use split::{Split, SplitOptions, SplitPart, strata};
 pub use stream::{Pass, Sample, TableStream};
+pub use summary::{Numbers, Summary, Values};
 pub use synthetic::Points;
 pub use table::{Table, nearest};
 

@@ -89,6 +89,11 @@ impl Table {
         self.batch.schema().index_of(column).is_ok()
     }
 
+    /// The line of a row (0-based) in its CSV file.
+    pub fn line(&self, row: usize) -> Option<u64> {
+        self.lines.as_ref().and_then(|lines| lines.get(row)).copied()
+    }
+
     /// The rows with these numbers, in this order.
     #[must_use]
     pub fn take(&self, rows: &[u32]) -> Self {

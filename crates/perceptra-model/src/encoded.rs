@@ -7,7 +7,7 @@ use perceptra_train::Dataset;
 use crate::ModelError;
 
 /// Rows of a table as numbers.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Encoded {
     pub(crate) inputs: Matrix,
     pub(crate) targets: Matrix,

@@ -33,6 +33,7 @@ mod importance;
 mod model;
 mod preset;
 mod run;
+mod session;
 mod stream;
 mod train;
 
@@ -48,5 +49,6 @@ pub use run::{
     DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions,
     Tables,
 };
+pub use session::Session;
 pub use stream::Streamed;
 pub use train::{Parts, Stage, Trained, resume, train, train_many, train_stage};

@@ -246,13 +246,14 @@ pub(crate) fn train_together(
 }
 
 /// A run whose tables are encoded, and whose network is built.
-struct Prepared {
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
     calibrate: bool,
-    about: About,
-    network: FeedForward,
+    pub(crate) about: About,
+    pub(crate) network: FeedForward,
     units: Vec<f32>,
-    train_table: Table,
-    validation: Option<Table>,
+    pub(crate) train_table: Table,
+    pub(crate) validation: Option<Table>,
     test: Option<Table>,
     train_rows: Encoded,
     validation_rows: Option<Encoded>,
@@ -261,7 +262,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(run: &RunConfig, tables: &Tables, device: &Device) -> Result<Self, ModelError> {
+    pub(crate) fn new(run: &RunConfig, tables: &Tables, device: &Device) -> Result<Self, ModelError> {
         let table = &tables.table;
         let (schema, labels) = match &tables.stream {
             Some(stream) => stream.schema(table, &run.data.schema)?,
@@ -321,17 +322,17 @@ impl Prepared {
     }
 
     /// The training rows on the device; they are no longer here.
-    fn train_data(&mut self, device: &Device) -> Result<Dataset, ModelError> {
+    pub(crate) fn train_data(&mut self, device: &Device) -> Result<Dataset, ModelError> {
         std::mem::take(&mut self.train_rows).dataset(&self.units, device)
     }
 
     /// The validation rows on the device; they are no longer here.
-    fn validation_data(&mut self, device: &Device) -> Result<Option<Dataset>, ModelError> {
+    pub(crate) fn validation_data(&mut self, device: &Device) -> Result<Option<Dataset>, ModelError> {
         self.validation_rows.take().map(|rows| rows.dataset(&self.units, device)).transpose()
     }
 
     /// The model of the trained network, judged.
-    fn finish(self, fitted: Fitted<FeedForward>) -> Result<Trained, ModelError> {
+    pub(crate) fn finish(self, fitted: Fitted<FeedForward>) -> Result<Trained, ModelError> {
         let Self { calibrate, about, train_table, validation, test, rows, report, .. } = self;
         let mut model = Model { about, network: fitted.network, share: 1.0, others: Vec::new() };
         model.about.history = fitted.history;

@@ -153,6 +153,8 @@ fn run<N: Network>(
 
     let mut whole_epoch = true;
     let mut asked = None;
+    // What the observer multiplies learning rates by.
+    let mut scale = 1.0;
     let stop = loop {
         let until = Until { deadline, interrupt: observer.interrupt() };
         // A run that is taken up again makes at least an epoch, unless it had come to its end.
@@ -198,13 +200,15 @@ fn run<N: Network>(
         if improved {
             running.borrow_mut().keep();
         }
-        running.borrow_mut().slow(course.slow());
         let capture = || capture(&running, &course.epochs);
         let run = whole_epoch.then_some(Snapshot { capture: &capture });
         let epoch = &course.epochs[epoch - 1];
-        if observer.observe(&Event::Epoch { epoch, improved, run }) == Control::Stop {
-            asked = Some(StopReason::Asked);
+        match observer.observe(&Event::Epoch { epoch, improved, run }) {
+            Control::Stop => asked = Some(StopReason::Asked),
+            Control::Scale(factor) => scale *= factor,
+            Control::Continue => {}
         }
+        running.borrow_mut().slow(scale * course.slow());
     };
     let Course { epochs, best, .. } = course;
     if best.1 == 0 {

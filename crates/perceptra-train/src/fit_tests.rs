@@ -123,6 +123,44 @@ fn logistic_regression_is_newtons_solution() {
 }
 
 #[test]
+fn an_observer_changes_the_learning_rate() {
+    let (x, y, _) = line(40, 0.5);
+    let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
+    for engine in [Engine::Autodiff, Engine::Fused] {
+        let config = |rate| TrainConfig { engine, ..sgd(rate, Batch::Rows(8), 5) };
+        let mut halve = |event: &Event<'_>| match event {
+            Event::Epoch { epoch, .. } if epoch.epoch == 2 => Control::Scale(0.5),
+            Event::Epoch { epoch, .. } if epoch.epoch == 3 => Control::Scale(2.0),
+            _ => Control::Continue,
+        };
+        let changed = fit(neuron(2), &data, None, &config(0.1), &mut halve).unwrap();
+        let rates: Vec<f64> = changed.history.epochs.iter().map(|e| e.learning_rate).collect();
+        assert_eq!(rates, [0.1, 0.1, 0.05, 0.1, 0.1]);
+        // The same by hand: two epochs, one at half the rate, two more.
+        let mut state = None;
+        for (rate, until) in [(0.1, 2), (0.05, 3), (0.1, 5)] {
+            let mut keep = None;
+            let mut observer = |event: &Event<'_>| match event {
+                Event::Epoch { epoch, run: Some(run), .. } if epoch.epoch == until => {
+                    keep = Some(run.state().unwrap());
+                    Control::Stop
+                }
+                _ => Control::Continue,
+            };
+            match &state {
+                None => fit(neuron(2), &data, None, &config(rate), &mut observer),
+                Some(state) => crate::resume(neuron(2), state, &data, None, &config(rate), &mut observer),
+            }
+            .unwrap();
+            state = keep;
+        }
+        let by_hand = state.unwrap();
+        let losses = |epochs: &[crate::Epoch]| epochs.iter().map(|e| e.train_loss).collect::<Vec<_>>();
+        assert_eq!(losses(&by_hand.epochs), losses(&changed.history.epochs), "{engine:?}");
+    }
+}
+
+#[test]
 fn reduction_decides_whether_a_step_grows_with_the_batch() {
     let (x, y, _) = line(8, 0.1);
     let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();

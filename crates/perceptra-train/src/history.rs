@@ -164,10 +164,13 @@ pub enum Event<'a> {
 }
 
 /// Whether to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Control {
     /// Go on.
     Continue,
+    /// Go on with learning rates, as the schedule has them, times this factor; of several, times all of them. A run that is resumed
+    /// goes on without.
+    Scale(f64),
     /// End after this epoch and keep the best weights.
     Stop,
 }

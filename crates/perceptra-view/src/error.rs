@@ -32,6 +32,9 @@ pub enum ViewError {
         /// Values given.
         values: usize,
     },
+    /// The model and the table of a report do not go together.
+    #[error(transparent)]
+    Model(#[from] perceptra_model::ModelError),
     /// The drawing library failed.
     #[error("the chart cannot be drawn: {0}")]
     Draw(String),

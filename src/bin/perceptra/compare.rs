@@ -8,7 +8,7 @@ use perceptra::model::Preset;
 use serde_json::json;
 
 use crate::run_args::{RunArgs, named};
-use crate::{CliError, note, print, print_json, report};
+use crate::{CliError, note, print, print_json, tables};
 
 /// Trains the network, one linear or logistic neuron, support vector machines and presets on the same rows; judges all by the
 /// same test rows, beside the mean or the most frequent class.
@@ -112,15 +112,15 @@ fn table(comparison: &Comparison) -> String {
         ["model"].into_iter().chain(names).chain(["seconds", "parameters", "support vectors"]).collect();
     let row = |contender: &Contender| {
         let scores = (0..comparison.metrics.len()).map(|i| match contender.score(i) {
-            (mean, None) => report::number(mean),
-            (mean, Some(deviation)) => format!("{} ± {}", report::number(mean), report::number(deviation)),
+            (mean, None) => tables::number(mean),
+            (mean, Some(deviation)) => format!("{} ± {}", tables::number(mean), tables::number(deviation)),
         });
         let rest = [
             format!("{:.2}", contender.seconds),
-            report::thousands(contender.parameters.round() as u64),
-            contender.support_vectors.map_or_else(String::new, |n| report::thousands(n.round() as u64)),
+            tables::thousands(contender.parameters.round() as u64),
+            contender.support_vectors.map_or_else(String::new, |n| tables::thousands(n.round() as u64)),
         ];
         std::iter::once(contender.name.clone()).chain(scores).chain(rest).collect()
     };
-    report::table(&header, comparison.contenders.iter().map(row).collect())
+    tables::table(&header, comparison.contenders.iter().map(row).collect())
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::{CliError, print, print_json, report};
+use crate::{CliError, print, print_json, tables};
 
 #[derive(Debug, Args)]
 pub(crate) struct DevicesArgs {
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<(), CliError> {
     }
     let kind = |is_gpu: bool| if is_gpu { "GPU" } else { "CPU" };
     let rows = found.iter().map(|d| vec![d.flag.clone(), kind(d.is_gpu).to_owned(), d.name.clone()]).collect();
-    let mut text = report::table(&["--device", "kind", "name"], rows);
+    let mut text = tables::table(&["--device", "kind", "name"], rows);
     for problem in perceptra::device::problems() {
         text += &format!("{problem}\n");
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::{CliError, ReadArgs, load_both, print, print_json, report};
+use crate::{CliError, ReadArgs, load_both, print, print_json, tables};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -32,5 +32,5 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
         return print_json(&json!(metrics));
     }
     let name = format!("{} rows", metrics.rows);
-    print(&report::metrics_table(&[(name.as_str(), &metrics)]))
+    print(&tables::metrics_table(&[(name.as_str(), &metrics)]))
 }

@@ -8,7 +8,7 @@ use perceptra::train::Metric;
 use serde_json::json;
 
 use crate::run_args::named;
-use crate::{CliError, ReadArgs, load_both, print, print_json, report};
+use crate::{CliError, ReadArgs, load_both, print, print_json, tables};
 
 /// Permutation importance: how much worse the model is when a column's values are dealt out to the rows anew.
 ///
@@ -58,14 +58,14 @@ fn text(found: &Explanation, repeats: usize) -> String {
     let rows = found.features.iter().map(|f| {
         let bar = "█".repeat((BAR * f.importance / longest).round().clamp(0.0, BAR) as usize);
         let importance = match repeats {
-            1 => report::number(f.importance),
-            _ => format!("{} ± {}", report::number(f.importance), report::number(f.deviation)),
+            1 => tables::number(f.importance),
+            _ => format!("{} ± {}", tables::number(f.importance), tables::number(f.deviation)),
         };
         vec![f.feature.clone(), importance, format!("{bar:<24}")]
     });
     let worse = format!("worse {}", found.metric);
-    let score = report::number(found.score);
+    let score = tables::number(found.score);
     let head =
         format!("{} on {} rows: {score}; without what a column says, by so much worse:\n\n", found.metric, found.rows);
-    head + &report::table(&["column", &worse, ""], rows.collect())
+    head + &tables::table(&["column", &worse, ""], rows.collect())
 }

@@ -7,7 +7,7 @@ use perceptra::train::{GradientCheck, TensorCheck};
 use serde_json::json;
 
 use crate::run_args::RunArgs;
-use crate::{CliError, note, print, print_json, report};
+use crate::{CliError, note, print, print_json, tables};
 
 /// Checks the gradients of the run's network, with its first weights and on rows of its table: those of Burn's autodiff and
 /// those of the fused engine, against central differences in 64-bit numbers.
@@ -53,9 +53,9 @@ pub(crate) fn run(args: &GradcheckArgs) -> Result<(), CliError> {
         if let Some(obstacle) = &check.obstacle {
             note(&format!("note: the fused engine is not checked: {obstacle}"));
         }
-        print(&format!("{network}\nloss {} on {} rows\n\n", report::number(check.loss), args.rows))?;
+        print(&format!("{network}\nloss {} on {} rows\n\n", tables::number(check.loss), args.rows))?;
         let header = ["gradient of", "numbers", "checked", "largest", "error of autodiff", "error of fused"];
-        print(&report::table(&header, check.tensors.iter().map(row).collect()))?;
+        print(&tables::table(&header, check.tensors.iter().map(row).collect()))?;
     }
     match check.is_right() {
         true if args.json => Ok(()),
@@ -76,7 +76,7 @@ fn row(tensor: &TensorCheck) -> Vec<String> {
         tensor.name.clone(),
         tensor.numbers.to_string(),
         tensor.checked.to_string(),
-        report::number(tensor.largest),
+        tables::number(tensor.largest),
         error(tensor.autodiff),
         tensor.fused.map_or_else(String::new, error),
     ]

@@ -7,7 +7,7 @@ use perceptra::Model;
 use perceptra::model::Member;
 use serde_json::json;
 
-use crate::{CliError, load_model, print, print_json, report};
+use crate::{CliError, load_model, print, print_json, tables};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -54,7 +54,7 @@ fn text(model: &Model) -> String {
     // Of the tensors whose names begin so.
     let parameters = |start: &str| {
         let own = tensors.iter().filter(|(name, _, trained)| *trained && name.starts_with(start));
-        report::thousands(own.map(|(_, shape, _)| shape.iter().product::<usize>() as u64).sum())
+        tables::thousands(own.map(|(_, shape, _)| shape.iter().product::<usize>() as u64).sum())
     };
     let layer = |(i, (inputs, outputs)): (usize, &(usize, usize))| {
         let hidden = config.hidden.get(i);
@@ -81,10 +81,10 @@ fn text(model: &Model) -> String {
             let (share, best) = (format!("{:.1}%", 100.0 * m.share), m.history.best_epoch.to_string());
             vec![format!("network {}", i + 1), share, best, m.network.to_string()]
         };
-        text = report::table(&["", "share", "best epoch", ""], members.iter().enumerate().map(row).collect());
+        text = tables::table(&["", "share", "best epoch", ""], members.iter().enumerate().map(row).collect());
         text += "\nthe first one:\n\n";
     }
-    text += &report::table(&["layer", "inputs", "units", "activation", "parameters"], rows);
+    text += &tables::table(&["layer", "inputs", "units", "activation", "parameters"], rows);
     text += &format!("\nlearns {} of {}", model.task(), model.schema().targets.join(", "));
     if let Some(labels) = model.encoder().labels() {
         text += &format!(": {}", labels.join(", "));
@@ -95,7 +95,7 @@ fn text(model: &Model) -> String {
         .features()
         .map(|(name, kind, width)| vec![name.to_owned(), kind.name().to_owned(), width.to_string()])
         .collect();
-    text += &report::table(&["feature", "kind", "inputs"], rows);
+    text += &tables::table(&["feature", "kind", "inputs"], rows);
     for (name, reason) in &model.schema().dropped {
         text += &format!("{name} is left out: {reason}\n");
     }
@@ -126,10 +126,10 @@ fn text(model: &Model) -> String {
             let mark = if e.epoch == history.best_epoch { " *" } else { "" };
             let mut row = vec![
                 format!("{}{mark}", e.epoch),
-                report::number(e.train_loss),
-                e.validation_loss.map_or_else(String::new, report::number),
+                tables::number(e.train_loss),
+                e.validation_loss.map_or_else(String::new, tables::number),
             ];
-            row.extend(e.monitored.map(report::number));
+            row.extend(e.monitored.map(tables::number));
             row
         })
         .collect();
@@ -137,10 +137,10 @@ fn text(model: &Model) -> String {
     if history.epochs.iter().any(|e| e.monitored.is_some()) {
         header.push(history.monitor.name());
     }
-    text += &report::table(&header, rows);
+    text += &tables::table(&header, rows);
     if let Some(metrics) = model.metrics() {
         text += "\n";
-        text += &report::metrics_table(&[("test", metrics)]);
+        text += &tables::metrics_table(&[("test", metrics)]);
     }
     text
 }

@@ -7,12 +7,15 @@ mod explain;
 mod gradcheck;
 mod init;
 mod inspect;
+mod live;
+mod playground;
 mod plots;
 mod predict;
 mod report;
 mod run_args;
 mod search;
 mod signals;
+mod tables;
 mod train;
 
 use std::io::Write;
@@ -49,12 +52,16 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Which columns a model goes by, on a table with targets
     Explain(explain::ExplainArgs),
+    /// Write an HTML report on a model, by a table with targets
+    Report(report::ReportArgs),
     /// Predict the rows of a table
     Predict(predict::PredictArgs),
     /// Train the network and simpler models on the same rows, and show how good each is
     Compare(Box<compare::CompareArgs>),
     /// Search for the best settings, and train the model of the best
     Search(Box<search::SearchArgs>),
+    /// Watch networks train, in the browser
+    Playground(playground::PlaygroundArgs),
     /// Check the gradients of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
     /// Show the network, the schema and the history of a model
@@ -209,9 +216,11 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Playground(args) => playground::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Devices(args) => devices::run(&args),

@@ -1,119 +1,92 @@
-//! Numbers as text.
+//! `perceptra report`
 
-use comfy_table::{CellAlignment, Table, presets};
-use perceptra::Metrics;
-use perceptra::model::MetricValues;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-/// A table without frames: the first column text, the others numbers.
-pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header).add_rows(rows);
-    let columns: Vec<_> = table.column_iter_mut().collect();
-    for (i, column) in columns.into_iter().enumerate() {
-        column.set_padding((0, 3));
-        if i > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
+use clap::Args;
+use perceptra::model::{ImportanceOptions, Parts};
+use perceptra::train::write_atomic;
+use perceptra::view::{ReportOptions, ViewError, report};
+use perceptra::{Model, RunConfig, Table, Tables};
+
+use crate::{CliError, ReadArgs, load_both, note, print, same_file};
+
+/// One HTML file that shows a model and how good it is on a table: data, network, learning curves, predictions beside the truth,
+/// importance, partial dependence, the worst rows.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  perceptra report penguins.perceptra --data new-penguins.csv -o penguins.html")]
+pub(crate) struct ReportArgs {
+    /// The model file
+    model: PathBuf,
+    /// The table, with the features and the targets, or - for standard input; best of rows that did not train the model
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Where the report goes [default: the model's name with .html]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Permutations of each column, for its importance
+    #[arg(long, value_name = "N", default_value_t = ImportanceOptions::default().repeats)]
+    repeats: usize,
+    /// Of the permutations
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
+    #[arg(long, default_value = "auto")]
+    device: String,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+pub(crate) fn run(args: &ReportArgs) -> Result<(), CliError> {
+    let output = args.output.clone().unwrap_or_else(|| args.model.with_extension("html"));
+    if same_file(&output, &args.model) || same_file(&output, &args.data) {
+        return Err(CliError::usage("the report would overwrite what it is made of", "choose another --output"));
+    }
+    let (model, table) = load_both(&args.model, &args.data, &args.device, &args.read)?;
+    let name = args.model.display().to_string();
+    let run = std::fs::read_to_string(args.model.with_extension("toml")).ok();
+    let options =
+        ReportOptions { name: &name, part: None, run: run.as_deref(), repeats: args.repeats, seed: args.seed };
+    write(&model, &table, &options, &output)?;
+    print(&format!("report: {}\n", output.display()))
+}
+
+/// Where the report of a run goes, beside its model.
+pub(crate) fn beside(model: &Path) -> PathBuf {
+    model.with_extension("html")
+}
+
+/// Reports on the rows that the run left to judge by: those to test by, else those to stop by, else those that trained.
+pub(crate) fn of_run(model: &Model, run: &RunConfig, tables: &Tables, path: &Path) -> Result<(), CliError> {
+    let output = beside(path);
+    let name = path.display().to_string();
+    let text = run.to_toml();
+    let (part, table) = match &tables.stream {
+        Some(_) => rows(tables.test.clone(), tables.validation.clone(), &tables.table),
+        None => {
+            let parts = Parts::of(run, tables)?;
+            rows(parts.test, parts.validation, &parts.train)
         }
-    }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    };
+    let options = ReportOptions { name: &name, part: Some(part), run: Some(&text), ..ReportOptions::default() };
+    write(model, &table, &options, &output)?;
+    note(&format!("note: the report is in {}", output.display()));
+    Ok(())
 }
 
-/// Metrics of one or several sets of rows, side by side, and the confusion matrix of the last.
-pub(crate) fn metrics_table(parts: &[(&str, &Metrics)]) -> String {
-    let Some((_, last)) = parts.last() else { return String::new() };
-    let header: Vec<&str> = std::iter::once("").chain(parts.iter().map(|(name, _)| *name)).collect();
-    let names: Vec<&str> = numbers(last).into_iter().map(|(name, _)| name).collect();
-    let rows = names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| {
-            let values = parts.iter().map(|(_, m)| numbers(m).get(i).map_or_else(String::new, |(_, v)| number(*v)));
-            std::iter::once((*name).to_owned()).chain(values).collect()
-        })
-        .collect();
-    let mut text = table(&header, rows);
-    if let MetricValues::Classification { metrics, labels } = &last.values
-        && labels.len() <= 12
-    {
-        let header: Vec<&str> = std::iter::once("true \\ said").chain(labels.iter().map(String::as_str)).collect();
-        let rows = labels
-            .iter()
-            .zip(&metrics.confusion)
-            .map(|(label, row)| std::iter::once(label.clone()).chain(row.iter().map(|n| number(*n))).collect())
-            .collect();
-        text += "\n";
-        text += &table(&header, rows);
-    }
-    text
-}
-
-fn numbers(metrics: &Metrics) -> Vec<(&'static str, f64)> {
-    match &metrics.values {
-        MetricValues::Regression(m) => vec![
-            ("RMSE", m.rmse),
-            ("MAE", m.mae),
-            ("MSE", m.mse),
-            ("R²", m.r2),
-            ("explained variance", m.explained_variance),
-        ],
-        MetricValues::Classification { metrics: m, .. } => vec![
-            ("accuracy", m.accuracy),
-            ("balanced accuracy", m.balanced_accuracy),
-            ("precision", m.precision),
-            ("recall", m.recall),
-            ("F1", m.f1),
-            ("ROC AUC", m.roc_auc),
-            ("log loss", m.log_loss),
-            ("calibration error", m.calibration_error),
-        ],
+fn rows(test: Option<Table>, validation: Option<Table>, train: &Table) -> (&'static str, Table) {
+    match (test, validation) {
+        (Some(test), _) => ("test", test),
+        (None, Some(validation)) => ("validation", validation),
+        (None, None) => ("training", train.clone()),
     }
 }
 
-/// A number in few digits: whole ones as they are, others with four decimals, very large and small ones with exponents.
-pub(crate) fn number(x: f64) -> String {
-    if x.is_nan() {
-        "-".into()
-    } else if x.fract() == 0.0 && x.abs() < 1e9 {
-        format!("{x}")
-    } else if x.abs() >= 1e9 || x.abs() < 1e-4 {
-        format!("{x:.4e}")
-    } else if x.abs() >= 1000.0 {
-        format!("{x:.1}")
-    } else {
-        format!("{x:.4}")
-    }
-}
-
-/// `1234567` as `1 234 567`.
-pub(crate) fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_short() {
-        for (x, text) in [
-            (3.0, "3"),
-            (0.97123, "0.9712"),
-            (572.123_45, "572.1235"),
-            (5432.16, "5432.2"),
-            (1.5e-7, "1.5000e-7"),
-            (f64::NAN, "-"),
-        ] {
-            assert_eq!(number(x), text);
-        }
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(1_234_567), "1 234 567");
-    }
+fn write(model: &Model, table: &Table, options: &ReportOptions<'_>, output: &Path) -> Result<(), CliError> {
+    let page = report(model, table, options).map_err(|error| match error {
+        ViewError::Model(error) => CliError::Model(error),
+        other => CliError::Other { message: other.to_string(), hint: None },
+    })?;
+    write_atomic(output, |file| file.write_all(page.as_bytes())).map_err(|source| CliError::write(output, source))
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::run_args::{RunArgs, named};
 use crate::train::stem;
-use crate::{CliError, note, plots, print, print_json, report, signals};
+use crate::{CliError, note, plots, print, print_json, tables, signals};
 
 /// Tries many settings at once, ranks them on rows that did not train them, and trains the best.
 ///
@@ -291,14 +291,14 @@ fn table(board: &Leaderboard) -> String {
     let ranked = board.trials.iter().filter(|t| t.score().is_some()).take(SHOWN);
     let rows = ranked.map(|trial| {
         let score = match (trial.score(), trial.deviation()) {
-            (Some(mean), Some(deviation)) => format!("{} ± {}", report::number(mean), report::number(deviation)),
-            (Some(mean), None) => report::number(mean),
+            (Some(mean), Some(deviation)) => format!("{} ± {}", tables::number(mean), tables::number(deviation)),
+            (Some(mean), None) => tables::number(mean),
             (None, _) => String::new(),
         };
         let values = keys.iter().map(|key| trial.settings.get(*key).map_or("", |v| v.trim_matches('"')).to_owned());
         [trial.number.to_string(), score].into_iter().chain(values).chain([format!("{:.2}", trial.seconds)]).collect()
     });
-    report::table(&header, rows.collect())
+    tables::table(&header, rows.collect())
 }
 
 fn summary(trained: &Trained, members: &[(usize, f64)], board: &Leaderboard, model: &Path, folder: &Path) -> String {
@@ -318,7 +318,7 @@ fn summary(trained: &Trained, members: &[(usize, f64)], board: &Leaderboard, mod
         }
     };
     if let Some(metrics) = trained.model.metrics() {
-        let score = metrics.get(board.metric).map_or_else(String::new, report::number);
+        let score = metrics.get(board.metric).map_or_else(String::new, tables::number);
         text += &format!("{} on {} test rows: {score}\n", board.metric, metrics.rows);
     }
     text + &format!("model: {}\nall trials: {}\n", model.display(), folder.join("leaderboard.csv").display())
@@ -346,7 +346,7 @@ impl Bar {
             }
             SearchEvent::Trial { finished, best, .. } => {
                 if let Some(best) = best {
-                    self.0.set_message(format!("best {} {}", self.1, report::number(*best)));
+                    self.0.set_message(format!("best {} {}", self.1, tables::number(*best)));
                 }
                 self.0.set_position(*finished as u64);
             }

@@ -40,6 +40,14 @@ pub(crate) fn came() -> Option<&'static AtomicBool> {
     SIGNALS.get().map(|signals| &*signals.came)
 }
 
+/// As if SIGINT had come: a terminal in raw mode sends none.
+pub(crate) fn interrupt() {
+    if let Some(signals) = SIGNALS.get() {
+        signals.which.store(SIGINT as usize, Ordering::Relaxed);
+        signals.came.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The number and the name of the signal that came.
 pub(crate) fn which() -> Option<(u8, &'static str)> {
     let signals = SIGNALS.get().filter(|signals| signals.came.load(Ordering::Relaxed))?;

@@ -12,8 +12,9 @@ use perceptra::train::{Batch, Engine, Lock, StopReason, TrainError, clean, write
 use perceptra::{Control, Event, ModelError, Observer, RunConfig, choose};
 use serde_json::json;
 
+use crate::live::Live;
 use crate::run_args::RunArgs;
-use crate::{CliError, note, print, print_json, report, same_file, signals};
+use crate::{CliError, note, print, print_json, report, same_file, signals, tables};
 
 /// Every flag overrides one key of the run file (or of the defaults).
 #[derive(Debug, Args)]
@@ -40,6 +41,12 @@ pub(crate) struct TrainArgs {
     /// Train N networks that differ in their seeds, as one model that averages their predictions [default: 1]
     #[arg(long, value_name = "N")]
     ensemble: Option<usize>,
+    /// Show curves, numbers and keys (stop, learning rate) in the terminal while training; a progress bar where there is none
+    #[arg(long, conflicts_with_all = ["quiet", "json"])]
+    live: bool,
+    /// Write an HTML report beside the model, on the rows that are left to judge by
+    #[arg(long)]
+    report: bool,
     /// Write the state of the run to this folder after every epoch (see --every), to --resume it from
     #[arg(long, value_name = "FOLDER", help_heading = "Checkpoints")]
     checkpoint: Option<PathBuf>,
@@ -132,7 +139,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     let tables = run.tables()?;
 
     signals::watch();
-    let mut progress = Progress::new(args.quiet || args.json, args.verbose);
+    let live = args.live && run.network.ensemble == 1;
+    let title = format!("{}: {}", run.data.table.display(), run.data.schema.target.join(", "));
+    let live = live.then(|| Live::open(&title, &choice.name)).flatten();
+    let mut progress = Progress::new(args.quiet || args.json || live.is_some(), args.verbose, live);
     if run.network.ensemble > 1 {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
             progress.bar.set_style(style);
@@ -144,13 +154,16 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         None => train(&run, &tables, &choice.device, &mut progress),
         Some(from) => resume(from, &run, &tables, &choice.device, &mut progress),
     }?;
-    progress.finish();
+    let asked = progress.finish();
     save(&trained, &model_path, &run)?;
     // The run file is ours to write, but not over the user's own.
     let own_file = args.run.config.as_deref().is_some_and(|config| same_file(config, &run_path));
     if !own_file {
         write_atomic(&run_path, |file| std::io::Write::write_all(file, run.to_toml().as_bytes()))
             .map_err(|source| CliError::write(&run_path, source))?;
+    }
+    if args.report {
+        report::of_run(&trained.model, &run, &tables, &model_path)?;
     }
 
     if args.json {
@@ -170,7 +183,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             "calibration": trained.calibration,
             "history": trained.model.history(),
         }))
-        .and(outcome(&trained, &model_path));
+        .and(outcome(&trained, &model_path, asked));
     }
     if !args.quiet {
         for (column, reason) in &trained.model.schema().dropped {
@@ -196,7 +209,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         );
     }
     print(&summary(&trained, &run, &choice.name, &model_path, &run_path))?;
-    outcome(&trained, &model_path)
+    outcome(&trained, &model_path, asked)
 }
 
 /// Writes the model; what cannot be written where it was to go is written elsewhere rather than lost.
@@ -214,9 +227,12 @@ fn save(trained: &Trained, path: &Path, run: &RunConfig) -> Result<(), CliError>
     Err(CliError::Other { message: error.to_string(), hint: Some(hint) })
 }
 
-/// A run that did not come to its own end is no success, though its model is kept.
-fn outcome(trained: &Trained, path: &Path) -> Result<(), CliError> {
-    let early = |m: &Member<'_>| matches!(m.history.stop, StopReason::Interrupted | StopReason::Diverged);
+/// A run that did not come to its own end is no success, though its model is kept; unless a key `asked` for that.
+fn outcome(trained: &Trained, path: &Path, asked: bool) -> Result<(), CliError> {
+    let early = |m: &Member<'_>| match m.history.stop {
+        StopReason::Interrupted => !asked,
+        stop => stop == StopReason::Diverged,
+    };
     let Some(Member { history, .. }) = trained.model.members().find(early) else { return Ok(()) };
     let kept = format!("the model of epoch {}, the best one, is in {}", history.best_epoch, path.display());
     match history.stop {
@@ -261,12 +277,12 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
     );
     let parts = [("validation", trained.validation.as_ref()), ("test", model.metrics())];
     let parts: Vec<_> = parts.into_iter().filter_map(|(name, m)| m.map(|m| (name, m))).collect();
-    text += &report::metrics_table(&parts);
+    text += &tables::metrics_table(&parts);
     if !parts.is_empty() {
         text += "\n";
     }
     if let Some(c) = &trained.calibration {
-        let change = |[before, after]: [f64; 2]| format!("{} → {}", report::number(before), report::number(after));
+        let change = |[before, after]: [f64; 2]| format!("{} → {}", tables::number(before), tables::number(after));
         text += &format!(
             "probabilities at temperature {:.3}, which the validation rows chose: their log loss {}, calibration error {}\n\n",
             c.temperature,
@@ -308,19 +324,25 @@ struct Progress {
     rows: usize,
     verbose: bool,
     engine: Engine,
+    live: Option<Live>,
 }
 
 impl Progress {
-    fn new(quiet: bool, verbose: bool) -> Self {
+    fn new(quiet: bool, verbose: bool, live: Option<Live>) -> Self {
         let target = match !quiet && std::io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
-        Self { bar: ProgressBar::with_draw_target(None, target), rows: 0, verbose, engine: Engine::Auto }
+        Self { bar: ProgressBar::with_draw_target(None, target), rows: 0, verbose, engine: Engine::Auto, live }
     }
 
-    fn finish(&self) {
+    /// Puts the terminal back: whether a key ended the run.
+    fn finish(&mut self) -> bool {
         self.bar.finish_and_clear();
+        self.live.as_mut().is_some_and(|live| {
+            live.close();
+            live.asked()
+        })
     }
 }
 
@@ -329,7 +351,7 @@ impl Observer for Progress {
         match event {
             Event::Started { epochs, rows, steps, engine, obstacle } => {
                 (self.rows, self.engine) = (*rows, *engine);
-                if self.verbose {
+                if self.verbose && self.live.is_none() {
                     let why = obstacle.map_or_else(String::new, |o| format!(", not by the fused one: {o}"));
                     note(&format!("note: {steps} steps an epoch by the {} engine{why}", engine.name()));
                 }
@@ -348,20 +370,23 @@ impl Observer for Progress {
                 self.bar.set_message(format!(
                     "training {:.4}{validation}{monitored}{mark} {} rows/s",
                     epoch.train_loss,
-                    report::thousands(speed as u64)
+                    tables::thousands(speed as u64)
                 ));
                 self.bar.set_position(epoch.epoch as u64);
             }
-            Event::Checkpoint { path, error: Some(error) } => {
+            Event::Checkpoint { path, error: Some(error) } if self.live.is_none() => {
                 self.bar.suspend(|| note(&format!("warning: no checkpoint {}: {error}", path.display())));
             }
-            Event::Stopped { .. } => self.finish(),
+            Event::Stopped { .. } => self.bar.finish_and_clear(),
             _ => {}
         }
-        Control::Continue
+        self.live.as_mut().map_or(Control::Continue, |live| live.observe(event))
     }
 
     fn interrupt(&self) -> Option<&AtomicBool> {
-        signals::came()
+        match &self.live {
+            Some(live) => live.interrupt(),
+            None => signals::came(),
+        }
     }
 }

@@ -1,0 +1,101 @@
+//! The data sets of the playground, as tables.
+
+use perceptra_data::{Points, Table};
+use perceptra_random::{Purpose, Stream};
+
+use crate::error::Refusal;
+
+/// The names of the problems, those of classes first.
+pub(crate) const PROBLEMS: [&str; 10] =
+    ["xor", "and", "or", "moons", "circles", "spirals", "blobs", "plane", "wave", "peaks"];
+/// The classes of points.
+const CLASSES: [&str; 3] = ["orange", "blue", "green"];
+
+/// The rows of a problem as CSV: `x1`, `x2` and the target, whose name comes with it.
+///
+/// Points of classes have noise in their places, surfaces in their heights.
+pub(crate) fn csv(problem: &str, rows: usize, noise: f32, seed: u64) -> Result<(String, &'static str), Refusal> {
+    let classes = |points: Points, class: &dyn Fn(&[f32], u32) -> u32| {
+        let rows = points.inputs.values.chunks(2).zip(&points.classes);
+        let row = |(p, c): (&[f32], &u32)| format!("{},{},{}\n", p[0], p[1], CLASSES[class(p, *c) as usize]);
+        (format!("x1,x2,class\n{}", rows.map(row).collect::<String>()), "class")
+    };
+    let surface = |height: &dyn Fn(f32, f32) -> f32| {
+        let (places, around) = (Stream::new(seed, Purpose::Data, 0), Stream::new(seed, Purpose::Data, 1));
+        let row = |row: u32| {
+            let (mut u, mut deviation) = ([0.0; 2], [0.0]);
+            places.fill_uniform(row, &mut u);
+            around.fill_normal(row, &mut deviation);
+            let [x, y] = u.map(|u| 3.0 * u - 1.5);
+            format!("{x},{y},{}\n", height(x, y) + noise * deviation[0])
+        };
+        (format!("x1,x2,y\n{}", (0..rows as u32).map(row).collect::<String>()), "y")
+    };
+    let own = |_: &[f32], class: u32| class;
+    Ok(match problem {
+        "xor" => classes(Points::xor(rows, noise, seed), &own),
+        "and" => classes(Points::xor(rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 && p[1] > 0.0)),
+        "or" => classes(Points::xor(rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 || p[1] > 0.0)),
+        "moons" => classes(Points::moons(rows, noise, seed), &own),
+        "circles" => classes(Points::circles(rows, noise, seed), &own),
+        "spirals" => classes(Points::spirals(rows, noise, seed), &own),
+        "blobs" => classes(Points::blobs(rows, 3, noise, seed), &own),
+        "plane" => surface(&|x, y| 0.5 * (x + y)),
+        "wave" => surface(&|x, y| (std::f32::consts::PI * x).sin() * (std::f32::consts::FRAC_PI_2 * y).cos()),
+        "peaks" => surface(&|x, y| {
+            let peak = |cx: f32, cy: f32| (-3.0 * ((x - cx).powi(2) + (y - cy).powi(2))).exp();
+            peak(0.7, 0.7) + peak(-0.7, -0.7) - peak(0.7, -0.7) - peak(-0.7, 0.7)
+        }),
+        other => {
+            return Err(Refusal::Asked(format!("there is no data set {other:?}, there are {}", PROBLEMS.join(", "))));
+        }
+    })
+}
+
+/// At most `most` rows of a table, evenly from all of it.
+pub(crate) fn evenly(table: Table, most: usize) -> Table {
+    match table.rows() {
+        n if n <= most => table,
+        n => table.take(&(0..most).map(|i| (i * n / most) as u32).collect::<Vec<_>>()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_is_a_table() {
+        for problem in PROBLEMS {
+            let (text, target) = csv(problem, 60, 0.1, 1).unwrap();
+            let table = Table::from_csv("t.csv", text, &Default::default()).unwrap();
+            assert_eq!((table.rows(), table.columns().len()), (60, 3), "{problem}");
+            let classes = table.value_counts(target).unwrap().len();
+            assert_eq!(classes, if target == "y" { 60 } else if problem == "blobs" { 3 } else { 2 }, "{problem}");
+        }
+        assert!(csv("nothing", 60, 0.1, 1).is_err());
+    }
+
+    #[test]
+    fn gates_are_right_at_their_corners() {
+        for (problem, of) in [
+            ("xor", (|a, b| a != b) as fn(bool, bool) -> bool),
+            ("and", |a, b| a && b),
+            ("or", |a, b| a || b),
+        ] {
+            let (text, _) = csv(problem, 40, 0.0, 3).unwrap();
+            for line in text.lines().skip(1) {
+                let [x, y, class] = line.split(',').collect::<Vec<_>>().try_into().unwrap();
+                assert_eq!(class == "blue", of(x == "1", y == "1"), "{problem}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_tables_are_thinned() {
+        let rows: String = (0..100).map(|i| format!("{i}\n")).collect();
+        let table = Table::from_csv("t.csv", format!("a\n{rows}"), &Default::default()).unwrap();
+        let thin = evenly(table, 4).texts("a").unwrap();
+        assert_eq!(thin.into_iter().flatten().collect::<Vec<_>>(), ["0", "25", "50", "75"]);
+    }
+}

@@ -1,0 +1,273 @@
+//! What a page draws: points and axes once, surfaces and weights again and again.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use perceptra_data::{ColumnKind, Matrix, Table, Task, Values, target_numbers};
+use perceptra_model::Session;
+use perceptra_nn::FeedForward;
+use serde_json::{Value, json};
+
+use crate::error::Refusal;
+
+/// Points of a surface along each axis.
+pub(crate) const GRID: usize = 40;
+/// Points that are drawn, at most.
+const POINTS: usize = 800;
+/// New epochs whose losses come with a picture, at most.
+const LOSSES: usize = 40;
+/// What there is to see beyond the outermost points, as a part of their distance.
+const MARGIN: f64 = 0.1;
+
+/// A run's axes, and the rows on them at which its network is asked.
+pub(crate) struct Scene {
+    axes: [Axis; 2],
+    /// `[GRID·GRID, inputs]`, the first row of points at the bottom.
+    grid: Tensor<2>,
+}
+
+struct Axis {
+    name: String,
+    low: f64,
+    high: f64,
+}
+
+impl Scene {
+    /// The scene of a run over two numeric columns: those that are asked for, or the first two. The other columns are held at their
+    /// medians, or what is most frequent in them.
+    pub(crate) fn new(session: &Session, axes: Option<&[String; 2]>, device: &Device) -> Result<Self, Refusal> {
+        let features = &session.schema().features;
+        let numeric: Vec<&str> =
+            features.iter().filter(|f| f.kind == ColumnKind::Numeric).map(|f| f.name.as_str()).collect();
+        let [x, y] = match (axes, numeric.as_slice()) {
+            (Some([x, y]), _) => [x.as_str(), y.as_str()],
+            (None, [x, y, ..]) => [*x, *y],
+            (None, _) => {
+                let found = numeric.len();
+                return Err(Refusal::Asked(format!("two numeric columns are needed as axes, there are {found}")));
+            }
+        };
+        if let Some(other) = [x, y].iter().find(|axis| !numeric.contains(axis)) {
+            return Err(Refusal::Asked(format!("{other:?} is no numeric feature, which an axis must be")));
+        }
+        if x == y {
+            return Err(Refusal::Asked(format!("both axes are {x:?}")));
+        }
+        let (train, _) = session.tables();
+        let mut rows = train.take(&[0; GRID * GRID]);
+        let mut found = Vec::new();
+        for feature in features {
+            let summary = train.summary(&feature.name, feature.kind)?;
+            rows = match summary.values {
+                // Nothing is known of it: it stays missing.
+                Values::Numbers(None) => rows,
+                Values::Numbers(Some(n)) if [x, y].contains(&feature.name.as_str()) => {
+                    let margin = if n.most > n.least { MARGIN * (n.most - n.least) } else { 1.0 };
+                    let axis = Axis { name: feature.name.clone(), low: n.least - margin, high: n.most + margin };
+                    let numbers = (0..GRID * GRID).map(|i| axis.at(if feature.name == x { i % GRID } else { i / GRID }));
+                    let rows = rows.with_numbers(&feature.name, numbers.collect())?;
+                    found.push(axis);
+                    rows
+                }
+                Values::Numbers(Some(n)) if feature.kind == ColumnKind::Numeric => {
+                    rows.with_numbers(&feature.name, vec![n.median; GRID * GRID])?
+                }
+                Values::Numbers(Some(n)) => {
+                    let days = train.numbers(&feature.name, feature.kind)?;
+                    let away = |day: &Option<f64>| day.map_or(f64::INFINITY, |day| (day - n.median).abs());
+                    let nearest = (0..days.len()).min_by(|a, b| away(&days[*a]).total_cmp(&away(&days[*b])));
+                    rows.with_column(&feature.name, train, nearest.unwrap_or(0))?
+                }
+                Values::Categories(all) => {
+                    let texts = train.texts(&feature.name)?;
+                    let frequent = all.first().map(|(text, _)| text);
+                    let row = texts.iter().position(|text| text.as_ref() == frequent);
+                    rows.with_column(&feature.name, train, row.unwrap_or(0))?
+                }
+            };
+        }
+        let [Some(first), Some(second)] = [found.pop(), found.pop()] else {
+            return Err(Refusal::Asked(format!("{x:?} or {y:?} has no value in the rows that train")));
+        };
+        let axes = if first.name == x { [first, second] } else { [second, first] };
+        let (inputs, _) = session.encoder().inputs(&rows)?;
+        let data = TensorData::new(inputs.values, [inputs.rows, inputs.columns]);
+        Ok(Self { axes, grid: Tensor::from_data(data, device) })
+    }
+
+    /// All that does not change while the network learns.
+    pub(crate) fn describe(&self, session: &Session) -> Result<Value, Refusal> {
+        let (train, validation) = session.tables();
+        let mut points = self.points(session, train, 0)?;
+        points.extend(validation.map(|rows| self.points(session, rows, 1)).transpose()?.unwrap_or_default());
+        let axis = |axis: &Axis| json!({ "name": axis.name, "low": axis.low, "high": axis.high });
+        let network = session.network();
+        let heights = points.iter().filter_map(|p| p[2].as_f64());
+        let (low, high) = heights.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        Ok(json!({
+            "type": "scene",
+            "task": session.schema().task.to_string(),
+            "target": session.schema().targets[0],
+            "classes": session.encoder().labels(),
+            "axes": [axis(&self.axes[0]), axis(&self.axes[1])],
+            "points": points,
+            "range": if session.schema().task == Task::Regression { json!([low, high]) } else { json!([0, 1]) },
+            "inputs": session.encoder().input_names(),
+            "widths": network.widths().iter().map(|(_, width)| *width).collect::<Vec<_>>(),
+            "network": network.to_string(),
+            "rows": [train.rows(), validation.map_or(0, Table::rows)],
+            "dropped": session.schema().dropped,
+            "loss": session.loss().to_string(),
+            "grid": GRID,
+        }))
+    }
+
+    /// The rows of a table as `[x, y, target, part]`; classes are numbers.
+    fn points(&self, session: &Session, table: &Table, part: u32) -> Result<Vec<Value>, Refusal> {
+        let table = crate::problem::evenly(table.clone(), POINTS / 2);
+        let number = |axis: &Axis| table.numbers(&axis.name, ColumnKind::Numeric);
+        let (x, y) = (number(&self.axes[0])?, number(&self.axes[1])?);
+        let targets: Vec<f64> = match session.encoder().labels() {
+            Some(_) => session.encoder().class_numbers(&table)?.into_iter().map(f64::from).collect(),
+            None => target_numbers(&table, &session.schema().targets[0])?,
+        };
+        let rows = x.into_iter().zip(y).zip(targets);
+        Ok(rows.filter_map(|((x, y), target)| Some(json!([x?, y?, target, part]))).collect())
+    }
+
+    /// A picture of the network as it is: a header of JSON, after its length in four bytes (the least first), then the surfaces of the
+    /// hidden units and of the outputs, `GRID`² bytes each, from the `low` (0) to the `high` (255) of each in the header.
+    ///
+    /// `seen` epochs have been in earlier pictures.
+    pub(crate) fn picture(&self, session: &Session, seen: usize, mut header: Value) -> Result<Vec<u8>, Refusal> {
+        let network = session.network();
+        let mut surfaces = Vec::new();
+        let mut ranges = Vec::new();
+        let mut x = self.grid.clone();
+        let (last, hidden) = network.layers.split_last().ok_or_else(|| Refusal::Asked("no layers".into()))?;
+        for layer in hidden {
+            x = layer.activation.forward(layer.linear.forward(x));
+            add(&mut surfaces, &mut ranges, &read(x.clone().transpose())?, None);
+        }
+        let outputs = network.output_activation().forward(last.linear.forward(x));
+        let columns = network.outputs();
+        let mut outputs = Matrix { rows: GRID * GRID, columns, values: read(outputs)? };
+        let fixed = session.encoder().labels().map(|_| (0.0, 1.0));
+        session.encoder().decode(&mut outputs);
+        let column = |j: usize| outputs.values.iter().skip(j).step_by(columns).copied();
+        add(&mut surfaces, &mut ranges, &(0..columns).flat_map(column).collect::<Vec<f32>>(), fixed);
+        let epochs = session.epochs();
+        let (training, held_out) = match epochs.last() {
+            Some(epoch) => (epoch.train_loss, epoch.validation_loss),
+            None => session.losses()?,
+        };
+        let new = &epochs[seen.min(epochs.len())..];
+        let step = new.len().div_ceil(LOSSES).max(1);
+        let losses: Vec<_> = (new.iter().rev().step_by(step))
+            .map(|e| json!([e.epoch, e.train_loss, e.validation_loss]))
+            .rev()
+            .collect();
+        header["type"] = json!("picture");
+        header["epoch"] = json!(epochs.len());
+        header["training"] = json!(training);
+        header["held_out"] = json!(held_out);
+        header["losses"] = json!(losses);
+        header["ranges"] = json!(ranges);
+        header["weights"] = json!(weights(network)?);
+        Ok(framed(&header, &surfaces))
+    }
+}
+
+impl Axis {
+    fn at(&self, i: usize) -> f64 {
+        self.low + (self.high - self.low) * i as f64 / (GRID - 1) as f64
+    }
+}
+
+/// A message of JSON and bytes.
+pub(crate) fn framed(header: &Value, bytes: &[u8]) -> Vec<u8> {
+    let header = header.to_string().into_bytes();
+    [&(header.len() as u32).to_le_bytes(), header.as_slice(), bytes].concat()
+}
+
+fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Refusal> {
+    tensor.try_into_vec_as::<f32>().map_err(|e| Refusal::Asked(format!("the device: {e:?}")))
+}
+
+/// Adds surfaces, one after another in `values`, as bytes.
+fn add(surfaces: &mut Vec<u8>, ranges: &mut Vec<[f32; 2]>, values: &[f32], fixed: Option<(f32, f32)>) {
+    for values in values.chunks(GRID * GRID) {
+        let ends = || values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+        let (low, high) = fixed.unwrap_or_else(ends);
+        let width = (high - low).max(f32::MIN_POSITIVE);
+        ranges.push([low, high]);
+        surfaces.extend(values.iter().map(|v| (255.0 * (v - low) / width).round() as u8));
+    }
+}
+
+/// The weights of each layer, `[inputs][outputs]`, and then its biases.
+fn weights(network: &FeedForward) -> Result<Vec<(Vec<f32>, Vec<f32>)>, Refusal> {
+    let layer = |layer: &perceptra_nn::Layer| {
+        let bias = layer.linear.bias.as_ref().map_or(Ok(Vec::new()), |b| read(b.val()))?;
+        Ok((read(layer.linear.weight.val())?, bias))
+    };
+    network.layers.iter().map(layer).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perceptra_model::{RunConfig, Tables};
+
+    fn session(text: &str, target: &str) -> Session {
+        let table = Table::from_csv("t.csv", text, &Default::default()).unwrap();
+        let mut run = RunConfig::default();
+        run.data.schema.target = vec![target.to_owned()];
+        run.network.hidden = vec![3, 2];
+        run.split.test = 0.0;
+        Session::new(&run, &Tables::from(table), &Device::flex()).unwrap()
+    }
+
+    fn rows(n: usize) -> String {
+        let row = |i: usize| format!("{},{},{},2024-01-{:02},{}\n", i % 9, i % 7, ["u", "v", "u"][i % 3], 1 + i % 9, i % 5);
+        format!("a,b,c,d,y\n{}", (0..n).map(row).collect::<String>())
+    }
+
+    #[test]
+    fn a_picture_holds_what_the_network_says() {
+        let session = session(&rows(100).replace(",y\n", ",target\n"), "target");
+        let scene = Scene::new(&session, None, &Device::flex()).unwrap();
+        let described = scene.describe(&session).unwrap();
+        assert_eq!(described["axes"][0]["name"], "a");
+        assert_eq!(described["axes"][1]["low"].as_f64().unwrap(), -0.6);
+        assert_eq!(described["points"].as_array().unwrap().len(), 100);
+        let bytes = scene.picture(&session, 0, json!({})).unwrap();
+        let length = u32::from_le_bytes(bytes[..4].try_into().unwrap()) as usize;
+        let header: Value = serde_json::from_slice(&bytes[4..4 + length]).unwrap();
+        let surfaces = &bytes[4 + length..];
+        let units = 3 + 2 + session.network().outputs();
+        assert_eq!(surfaces.len(), units * GRID * GRID);
+        assert_eq!(header["ranges"].as_array().unwrap().len(), units);
+        assert_eq!(header["weights"][0][0].as_array().unwrap().len(), 3 * session.encoder().width());
+        // The upper right corner, by a table of one row: a = 8.8, b = 6.6, the middle date, the most frequent text.
+        let row = "a,b,c,d\n8.8,6.6,u,2024-01-05\n";
+        let row = Table::from_csv("r.csv", row, &Default::default()).unwrap();
+        let (inputs, _) = session.encoder().inputs(&row).unwrap();
+        let said = perceptra_train::outputs(session.network(), &inputs.values, session.loss()).unwrap();
+        let said = perceptra_train::probabilities(&said, session.encoder().outputs(), session.loss());
+        for (j, said) in said.iter().enumerate() {
+            let byte = surfaces[(5 + j + 1) * GRID * GRID - 1];
+            assert!((f32::from(byte) / 255.0 - said).abs() < 0.003, "class {j}: {byte} {said}");
+        }
+    }
+
+    #[test]
+    fn axes_must_be_two_numeric_columns() {
+        let session = session(&rows(60), "y");
+        let error = |axes: [&str; 2]| {
+            Scene::new(&session, Some(&axes.map(str::to_owned)), &Device::flex()).err().unwrap().to_string()
+        };
+        assert_eq!(error(["a", "c"]), "\"c\" is no numeric feature, which an axis must be");
+        assert_eq!(error(["a", "a"]), "both axes are \"a\"");
+        assert!(error(["a", "nothing"]).contains("nothing"));
+        assert!(Scene::new(&session, Some(&["b".into(), "a".into()]), &Device::flex()).is_ok());
+    }
+}

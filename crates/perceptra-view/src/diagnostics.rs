@@ -1,0 +1,92 @@
+//! Curves that say how good predicted probabilities are.
+
+/// One class against the others: what each threshold of its probability gives.
+pub(crate) struct Thresholds {
+    /// (false positive rate, true positive rate), from (0, 0) to (1, 1).
+    pub(crate) roc: Vec<(f64, f64)>,
+    /// (recall, precision).
+    pub(crate) precision_recall: Vec<(f64, f64)>,
+    /// The area under the first.
+    pub(crate) area: f64,
+    /// The share of rows of the class: the precision of guessing.
+    pub(crate) share: f64,
+}
+
+impl Thresholds {
+    /// Of the probabilities of a class, row by row, and whether the row is of it; none if all rows are or none is.
+    pub(crate) fn of(probabilities: &[f32], is: &[bool]) -> Option<Self> {
+        let positives = is.iter().filter(|b| **b).count() as f64;
+        let negatives = is.len() as f64 - positives;
+        if positives == 0.0 || negatives == 0.0 {
+            return None;
+        }
+        let mut rows: Vec<usize> = (0..is.len()).collect();
+        rows.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+        let (mut roc, mut precision_recall) = (vec![(0.0, 0.0)], Vec::new());
+        let (mut right, mut wrong, mut area) = (0.0, 0.0, 0.0);
+        for tied in rows.chunk_by(|&a, &b| probabilities[a] == probabilities[b]) {
+            let hits = tied.iter().filter(|&&row| is[row]).count() as f64;
+            let misses = tied.len() as f64 - hits;
+            area += misses * (right + hits / 2.0);
+            (right, wrong) = (right + hits, wrong + misses);
+            roc.push((wrong / negatives, right / positives));
+            precision_recall.push((right / positives, right / (right + wrong)));
+        }
+        let area = area / (positives * negatives);
+        Some(Self { roc, precision_recall, area, share: positives / is.len() as f64 })
+    }
+}
+
+/// How often rows are right that are said to be so with a probability in each of `bins` equal intervals: the mean probability, the
+/// share that is right, the rows. Intervals without a row are left out.
+pub(crate) fn reliability(sure: &[f32], right: &[bool], bins: usize) -> Vec<(f64, f64, usize)> {
+    let mut sums = vec![(0.0, 0.0, 0); bins];
+    for (p, right) in sure.iter().zip(right) {
+        let bin = &mut sums[((f64::from(*p) * bins as f64) as usize).min(bins - 1)];
+        *bin = (bin.0 + f64::from(*p), bin.1 + f64::from(u8::from(*right)), bin.2 + 1);
+    }
+    let mean = |(p, right, n): (f64, f64, usize)| (p / n as f64, right / n as f64, n);
+    sums.into_iter().filter(|bin| bin.2 > 0).map(mean).collect()
+}
+
+/// At most `most` of some points, the first and the last among them, evenly by their number.
+pub(crate) fn thinned<T: Copy>(points: &[T], most: usize) -> Vec<T> {
+    if points.len() <= most {
+        return points.to_vec();
+    }
+    (0..most).map(|i| points[i * (points.len() - 1) / (most - 1)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_by_hand() {
+        // In order: right, wrong, right, (right and wrong tied).
+        let t = Thresholds::of(&[0.9, 0.8, 0.7, 0.1, 0.1], &[true, false, true, true, false]).unwrap();
+        let third = 1.0 / 3.0;
+        assert_eq!(t.roc, [(0.0, 0.0), (0.0, third), (0.5, third), (0.5, 2.0 * third), (1.0, 1.0)]);
+        let expected = [(third, 1.0), (third, 0.5), (2.0 * third, 2.0 / 3.0), (1.0, 0.6)];
+        assert_eq!(t.precision_recall, expected);
+        // Of six pairs, three and a half are in order: 0.9 before both; 0.7 before one; 0.1 tied with one.
+        assert!((t.area - 3.5 / 6.0).abs() < 1e-12, "{}", t.area);
+        assert_eq!(t.share, 0.6);
+        assert!(Thresholds::of(&[0.5], &[true]).is_none());
+    }
+
+    #[test]
+    fn bins_hold_what_was_said_and_what_was_so() {
+        let bins = reliability(&[0.55, 0.65, 1.0, 0.95], &[true, false, true, true], 2);
+        assert_eq!(bins.len(), 1);
+        assert!((bins[0].0 - 0.7875).abs() < 1e-6 && bins[0].1 == 0.75 && bins[0].2 == 4);
+        assert_eq!(reliability(&[0.2], &[false], 10), [(f64::from(0.2f32), 0.0, 1)]);
+    }
+
+    #[test]
+    fn points_are_thinned_to_their_ends() {
+        let points: Vec<usize> = (0..101).collect();
+        assert_eq!(thinned(&points, 5), [0, 25, 50, 75, 100]);
+        assert_eq!(thinned(&points[..3], 5), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,71 @@
+//! Tables of numbers as text.
+
+use comfy_table::{CellAlignment, Table, presets};
+use perceptra::Metrics;
+use perceptra::model::MetricValues;
+pub(crate) use perceptra::view::{number, thousands};
+
+/// A table without frames: the first column text, the others numbers.
+pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header).add_rows(rows);
+    let columns: Vec<_> = table.column_iter_mut().collect();
+    for (i, column) in columns.into_iter().enumerate() {
+        column.set_padding((0, 3));
+        if i > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// Metrics of one or several sets of rows, side by side, and the confusion matrix of the last.
+pub(crate) fn metrics_table(parts: &[(&str, &Metrics)]) -> String {
+    let Some((_, last)) = parts.last() else { return String::new() };
+    let header: Vec<&str> = std::iter::once("").chain(parts.iter().map(|(name, _)| *name)).collect();
+    let names: Vec<&str> = numbers(last).into_iter().map(|(name, _)| name).collect();
+    let rows = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| {
+            let values = parts.iter().map(|(_, m)| numbers(m).get(i).map_or_else(String::new, |(_, v)| number(*v)));
+            std::iter::once((*name).to_owned()).chain(values).collect()
+        })
+        .collect();
+    let mut text = table(&header, rows);
+    if let MetricValues::Classification { metrics, labels } = &last.values
+        && labels.len() <= 12
+    {
+        let header: Vec<&str> = std::iter::once("true \\ said").chain(labels.iter().map(String::as_str)).collect();
+        let rows = labels
+            .iter()
+            .zip(&metrics.confusion)
+            .map(|(label, row)| std::iter::once(label.clone()).chain(row.iter().map(|n| number(*n))).collect())
+            .collect();
+        text += "\n";
+        text += &table(&header, rows);
+    }
+    text
+}
+
+fn numbers(metrics: &Metrics) -> Vec<(&'static str, f64)> {
+    match &metrics.values {
+        MetricValues::Regression(m) => vec![
+            ("RMSE", m.rmse),
+            ("MAE", m.mae),
+            ("MSE", m.mse),
+            ("R²", m.r2),
+            ("explained variance", m.explained_variance),
+        ],
+        MetricValues::Classification { metrics: m, .. } => vec![
+            ("accuracy", m.accuracy),
+            ("balanced accuracy", m.balanced_accuracy),
+            ("precision", m.precision),
+            ("recall", m.recall),
+            ("F1", m.f1),
+            ("ROC AUC", m.roc_auc),
+            ("log loss", m.log_loss),
+            ("calibration error", m.calibration_error),
+        ],
+    }
+}
