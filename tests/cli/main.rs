@@ -2,6 +2,8 @@
 
 mod backends;
 mod bad_input;
+#[cfg(feature = "playground")]
+mod browser;
 mod extremes;
 mod faults;
 mod fuzz_seeds;
@@ -9,7 +11,10 @@ mod fuzz_seeds;
 mod lecture;
 mod library;
 mod model_file;
+#[cfg(feature = "playground")]
+mod playground;
 mod presets;
+mod report;
 #[cfg(feature = "search")]
 mod search;
 mod stream;

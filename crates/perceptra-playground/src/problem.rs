@@ -71,18 +71,26 @@ mod tests {
             let table = Table::from_csv("t.csv", text, &Default::default()).unwrap();
             assert_eq!((table.rows(), table.columns().len()), (60, 3), "{problem}");
             let classes = table.value_counts(target).unwrap().len();
-            assert_eq!(classes, if target == "y" { 60 } else if problem == "blobs" { 3 } else { 2 }, "{problem}");
+            assert_eq!(
+                classes,
+                if target == "y" {
+                    60
+                } else if problem == "blobs" {
+                    3
+                } else {
+                    2
+                },
+                "{problem}"
+            );
         }
         assert!(csv("nothing", 60, 0.1, 1).is_err());
     }
 
     #[test]
     fn gates_are_right_at_their_corners() {
-        for (problem, of) in [
-            ("xor", (|a, b| a != b) as fn(bool, bool) -> bool),
-            ("and", |a, b| a && b),
-            ("or", |a, b| a || b),
-        ] {
+        for (problem, of) in
+            [("xor", (|a, b| a != b) as fn(bool, bool) -> bool), ("and", |a, b| a && b), ("or", |a, b| a || b)]
+        {
             let (text, _) = csv(problem, 40, 0.0, 3).unwrap();
             for line in text.lines().skip(1) {
                 let [x, y, class] = line.split(',').collect::<Vec<_>>().try_into().unwrap();

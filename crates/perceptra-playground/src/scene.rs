@@ -62,7 +62,8 @@ impl Scene {
                 Values::Numbers(Some(n)) if [x, y].contains(&feature.name.as_str()) => {
                     let margin = if n.most > n.least { MARGIN * (n.most - n.least) } else { 1.0 };
                     let axis = Axis { name: feature.name.clone(), low: n.least - margin, high: n.most + margin };
-                    let numbers = (0..GRID * GRID).map(|i| axis.at(if feature.name == x { i % GRID } else { i / GRID }));
+                    let numbers =
+                        (0..GRID * GRID).map(|i| axis.at(if feature.name == x { i % GRID } else { i / GRID }));
                     let rows = rows.with_numbers(&feature.name, numbers.collect())?;
                     found.push(axis);
                     rows
@@ -161,10 +162,8 @@ impl Scene {
         };
         let new = &epochs[seen.min(epochs.len())..];
         let step = new.len().div_ceil(LOSSES).max(1);
-        let losses: Vec<_> = (new.iter().rev().step_by(step))
-            .map(|e| json!([e.epoch, e.train_loss, e.validation_loss]))
-            .rev()
-            .collect();
+        let losses: Vec<_> =
+            (new.iter().rev().step_by(step)).map(|e| json!([e.epoch, e.train_loss, e.validation_loss])).rev().collect();
         header["type"] = json!("picture");
         header["epoch"] = json!(epochs.len());
         header["training"] = json!(training);
@@ -227,7 +226,8 @@ mod tests {
     }
 
     fn rows(n: usize) -> String {
-        let row = |i: usize| format!("{},{},{},2024-01-{:02},{}\n", i % 9, i % 7, ["u", "v", "u"][i % 3], 1 + i % 9, i % 5);
+        let row =
+            |i: usize| format!("{},{},{},2024-01-{:02},{}\n", i % 9, i % 7, ["u", "v", "u"][i % 3], 1 + i % 9, i % 5);
         format!("a,b,c,d,y\n{}", (0..n).map(row).collect::<String>())
     }
 

@@ -104,9 +104,12 @@ impl Server {
         let shared = Arc::new(Shared { address, device, table, pages });
         let mut app = Router::new().route("/socket", get(socket));
         for (path, kind, text) in FILES {
-            app = app.route(path, get(move |State(shared): State<Arc<Shared>>, headers: HeaderMap| async move {
-                file(&shared, &headers, kind, text)
-            }));
+            app = app.route(
+                path,
+                get(move |State(shared): State<Arc<Shared>>, headers: HeaderMap| async move {
+                    file(&shared, &headers, kind, text)
+                }),
+            );
         }
         let app = app.with_state(shared);
         let served = runtime.block_on(async {

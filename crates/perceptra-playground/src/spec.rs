@@ -15,7 +15,7 @@ pub const MOST_UNITS: usize = 16;
 /// Rows of a data set.
 pub const MOST_ROWS: usize = 5000;
 /// Epochs of a run, after which it pauses.
-pub const MOST_EPOCHS: usize = 20_000;
+pub const MOST_EPOCHS: usize = 50_000;
 /// Columns of a table, and classes of its target.
 pub(crate) const MOST_COLUMNS: usize = 64;
 pub(crate) const MOST_CLASSES: usize = 10;
@@ -25,18 +25,27 @@ pub(crate) const MOST_CLASSES: usize = 10;
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Ask {
     /// Begin a run.
-    Setup { spec: Box<Spec> },
+    Setup {
+        spec: Box<Spec>,
+    },
     /// Go on until told otherwise, `speed` epochs from one picture to the next; 0 for as many as there is time for.
-    Play { speed: usize },
+    Play {
+        speed: usize,
+    },
     Pause,
     /// One epoch.
     Step,
     /// Change how the run goes on.
-    Tune { tuning: Tuning },
+    Tune {
+        tuning: Tuning,
+    },
     /// A picture has been drawn: another one may come.
     Drawn,
     /// The page's own table, as CSV.
-    Table { name: String, text: String },
+    Table {
+        name: String,
+        text: String,
+    },
     /// The run file.
     RunFile,
     /// The model file.
@@ -79,7 +88,8 @@ impl Spec {
     /// Refuses what is too large, before anything is made of it.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         let too_many = |what: &str, n: usize, most: usize| {
-            (n > most).then(|| Refusal::Asked(format!("{n} {what} are too many for the playground, which takes {most}")))
+            (n > most)
+                .then(|| Refusal::Asked(format!("{n} {what} are too many for the playground, which takes {most}")))
         };
         let wide = self.hidden.iter().copied().max().unwrap_or(0);
         let refused = too_many("hidden layers", self.hidden.len(), MOST_LAYERS)

@@ -250,7 +250,9 @@ impl Worker {
         config.train.epochs = if epochs == 0 { 100 } else { epochs };
         let table = config.data.table.display().to_string();
         let name = table.rsplit_once('.').map_or(table.as_str(), |(stem, _)| stem);
-        Ok(json!({ "type": "run-file", "name": format!("{name}.toml"), "text": config.to_toml(), "table": table, "rows": run.text }))
+        Ok(
+            json!({ "type": "run-file", "name": format!("{name}.toml"), "text": config.to_toml(), "table": table, "rows": run.text }),
+        )
     }
 
     fn model(&mut self) -> Result<Answer, Refusal> {

@@ -107,15 +107,15 @@ mod tests {
 
     #[test]
     fn every_shown_unit_and_weight_is_drawn() {
-        let network = FeedForwardConfig::new(3, 2)
-            .with_widths(&[15, 4], Activation::Tanh)
-            .init(&Device::flex())
-            .unwrap();
+        let network =
+            FeedForwardConfig::new(3, 2).with_widths(&[15, 4], Activation::Tanh).init(&Device::flex()).unwrap();
         let names = |n: usize, what: &str| (0..n).map(|i| format!("{what} <{i}>")).collect::<Vec<_>>();
         let svg = diagram(&network, &names(3, "in"), &names(2, "out"));
         assert_eq!(svg.matches("<circle").count(), 3 + 12 + 4 + 2);
         assert_eq!(svg.matches("<line").count(), 3 * 12 + 12 * 4 + 4 * 2);
-        assert!(svg.contains("in &lt;2&gt;") && svg.contains("12 of 15") && svg.contains("tanh") && !svg.contains("NaN"));
+        assert!(
+            svg.contains("in &lt;2&gt;") && svg.contains("12 of 15") && svg.contains("tanh") && !svg.contains("NaN")
+        );
         assert!(svg.contains("#d55e00") && svg.contains("#0072b2"));
     }
 }

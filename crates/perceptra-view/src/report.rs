@@ -146,7 +146,9 @@ fn scores(model: &Model, metrics: &Metrics) -> Markup {
 /// A number without zeros at its end.
 fn brief(x: f64) -> String {
     match number(x) {
-        text if text.contains('.') && !text.contains('e') => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        text if text.contains('.') && !text.contains('e') => {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         text => text,
     }
 }
@@ -242,7 +244,11 @@ fn training(model: &Model) -> Result<Markup, ViewError> {
             if history.epochs.iter().any(|e| e.monitored.is_some()) {
                 let monitor = history.monitor.name();
                 let best = history.best_epoch as f64;
-                all.push(Chart::new("Monitored", "epoch", monitor).line("validation", monitored).vertical("best epoch", best));
+                all.push(
+                    Chart::new("Monitored", "epoch", monitor)
+                        .line("validation", monitored)
+                        .vertical("best epoch", best),
+                );
             }
             if history.epochs.windows(2).any(|e| e[0].learning_rate != e[1].learning_rate) {
                 all.push(Chart::new("Learning rate", "epoch", "learning rate").line("", rates));
@@ -276,8 +282,9 @@ fn regression(model: &Model, table: &Table, predictions: &Predictions) -> Result
         let pairs: Vec<(f64, f64)> = said.iter().copied().zip(truth).collect();
         let residuals: Vec<f64> = pairs.iter().map(|(f, y)| y - f).collect();
         let shown = thinned(&pairs, POINTS);
-        let (low, high) =
-            pairs.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (f, y)| (l.min(*f).min(*y), h.max(*f).max(*y)));
+        let (low, high) = pairs
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (f, y)| (l.min(*f).min(*y), h.max(*f).max(*y)));
         let ends = said.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), f| (f64::min(l, *f), f64::max(h, *f)));
         all.push(
             Chart::new(&format!("{name}: actual and predicted"), "predicted", "actual")
@@ -445,7 +452,9 @@ fn dependence(model: &Model, table: &Table, found: &Explanation) -> Result<Marku
         let (what, lines): (&str, Vec<(usize, &str)>) = match model.encoder().labels() {
             Some([_, second]) => ("probability", vec![(1, second.as_str())]),
             Some(labels) => ("probability", labels.iter().map(String::as_str).enumerate().take(CLASSES).collect()),
-            None => ("prediction", model.schema().targets.iter().map(String::as_str).enumerate().take(CLASSES).collect()),
+            None => {
+                ("prediction", model.schema().targets.iter().map(String::as_str).enumerate().take(CLASSES).collect())
+            }
         };
         let axis = if kind == ColumnKind::Date { format!("{name}, days since 1970") } else { name.to_owned() };
         let mut chart = Chart::new(name, &axis, what);

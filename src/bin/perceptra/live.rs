@@ -280,18 +280,18 @@ impl State {
 
 fn clock(seconds: f64) -> String {
     let s = seconds.max(0.0).round() as u64;
-    if s >= 3600 { format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) } else { format!("{}:{:02}", s / 60, s % 60) }
+    if s >= 3600 {
+        format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+    } else {
+        format!("{}:{:02}", s / 60, s % 60)
+    }
 }
 
 fn draw(frame: &mut Frame<'_>, state: &State) {
     let area = frame.area();
-    let [head, middle, gauge, keys] = Layout::vertical([
-        Constraint::Length(1),
-        Constraint::Min(3),
-        Constraint::Length(1),
-        Constraint::Length(2),
-    ])
-    .areas(area);
+    let [head, middle, gauge, keys] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(3), Constraint::Length(1), Constraint::Length(2)])
+            .areas(area);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     frame.render_widget(Line::styled(state.title.as_str(), bold), head);
     let facts = facts(state);
@@ -359,7 +359,11 @@ fn draw_curves(frame: &mut Frame<'_>, state: &State, area: Rect) {
         number(if log { 10f64.powf(v) } else { v })
     };
     let last = (state.epoch as f64).max(2.0);
-    let x = Axis::default().bounds([1.0, last]).labels(["1".to_owned(), format!("{}", (last / 2.0) as usize), last.to_string()]);
+    let x = Axis::default().bounds([1.0, last]).labels([
+        "1".to_owned(),
+        format!("{}", (last / 2.0) as usize),
+        last.to_string(),
+    ]);
     let y = Axis::default().bounds([bottom, top]).labels([label(0.0), label(0.5), label(1.0)]);
     let title = if log { "loss by epoch, logarithmic" } else { "loss by epoch" };
     frame.render_widget(Chart::new(sets).block(Block::bordered().title(title)).x_axis(x).y_axis(y), area);

@@ -41,8 +41,8 @@ pub(crate) fn run(args: &PlaygroundArgs) -> Result<(), CliError> {
     args.read.apply(&mut read);
     let table = args.table.as_ref().map(|path| Table::read(path, &read)).transpose()?;
     let options = Options { host: args.host, port: args.port, table, ..Options::new(choice.device) };
-    let server = Server::bind(options)
-        .map_err(|error| CliError::Other { message: error.to_string(), hint: error.hint() })?;
+    let server =
+        Server::bind(options).map_err(|error| CliError::Other { message: error.to_string(), hint: error.hint() })?;
     if !args.host.is_loopback() {
         note("warning: everyone who reaches this address can use the playground, and the device behind it");
     }

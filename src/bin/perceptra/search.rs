@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::run_args::{RunArgs, named};
 use crate::train::stem;
-use crate::{CliError, note, plots, print, print_json, tables, signals};
+use crate::{CliError, note, plots, print, print_json, signals, tables};
 
 /// Tries many settings at once, ranks them on rows that did not train them, and trains the best.
 ///
