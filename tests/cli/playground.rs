@@ -257,10 +257,13 @@ fn a_table_of_ones_own_is_seen_along_two_columns() {
     let n = scene["grid"].as_u64().unwrap() as usize;
     let class = |k: usize| surfaces[(6 + k) * n * n + at(&scene, 225.0, 50.0)];
     assert!(class(2) > class(0) && class(2) > class(1), "{} {} {}", class(0), class(1), class(2));
+    page.ask(&json!({ "do": "pause" }));
+    page.ask(&json!({ "do": "run-file" }));
+    let file = page.text();
+    assert_eq!((&file["name"], &file["table"]), (&json!("penguins.toml"), &json!(data("penguins.csv"))));
     // A table that the page sends takes its place, by its name alone.
     let text = "a,b,y\n1,2,3\n2,1,5\n3,3,4\n4,2,6\n5,1,7\n6,2,9\n7,7,7\n";
     page.ask(&json!({ "do": "table", "name": "../../etc/mine.csv", "text": text }));
-    page.ask(&json!({ "do": "pause" }));
     let mine = page.text();
     assert_eq!((&mine["name"], &mine["target"], &mine["rows"]), (&json!("mine.csv"), &json!("y"), &json!(7)));
     let error = page.error(&json!({ "do": "table", "name": "x.csv", "text": "a,b\n1,2\n3\n" }).to_string());

@@ -203,10 +203,10 @@ fn add(surfaces: &mut Vec<u8>, ranges: &mut Vec<[f32; 2]>, values: &[f32], fixed
 }
 
 /// The weights of each layer, `[inputs][outputs]`, and then its biases.
-fn weights(network: &FeedForward) -> Result<Vec<(Vec<f32>, Vec<f32>)>, Refusal> {
+fn weights(network: &FeedForward) -> Result<Vec<[Vec<f32>; 2]>, Refusal> {
     let layer = |layer: &perceptra_nn::Layer| {
         let bias = layer.linear.bias.as_ref().map_or(Ok(Vec::new()), |b| read(b.val()))?;
-        Ok((read(layer.linear.weight.val())?, bias))
+        Ok([read(layer.linear.weight.val())?, bias])
     };
     network.layers.iter().map(layer).collect()
 }

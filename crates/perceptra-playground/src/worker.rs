@@ -248,8 +248,7 @@ impl Worker {
         let run = self.running()?;
         let mut config = run.config.clone();
         config.train.epochs = if epochs == 0 { 100 } else { epochs };
-        let table = config.data.table.display().to_string();
-        let name = table.rsplit_once('.').map_or(table.as_str(), |(stem, _)| stem);
+        let (table, name) = (config.data.table.display().to_string(), stem(&config));
         Ok(
             json!({ "type": "run-file", "name": format!("{name}.toml"), "text": config.to_toml(), "table": table, "rows": run.text }),
         )
@@ -258,10 +257,15 @@ impl Worker {
     fn model(&mut self) -> Result<Answer, Refusal> {
         let run = self.running()?;
         let bytes = run.session.model()?.to_bytes()?;
-        let table = run.config.data.table.display().to_string();
-        let name = table.rsplit_once('.').map_or(table.as_str(), |(stem, _)| stem);
+        let name = stem(&run.config);
         Ok(Answer::Bytes(framed(&json!({ "type": "model", "name": format!("{name}.perceptra") }), &bytes)))
     }
+}
+
+/// What a run's files are called: the name of its table, without ending.
+fn stem(config: &RunConfig) -> String {
+    let stem = config.data.table.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    stem.unwrap_or_else(|| "table".to_owned())
 }
 
 /// The columns of a table, and what could be made of them: the last as the target, the first two of numbers as axes.
