@@ -296,7 +296,7 @@ fn draw(frame: &mut Frame<'_>, state: &State) {
     frame.render_widget(Line::styled(state.title.as_str(), bold), head);
     let facts = facts(state);
     let [curves, side] = match area.width >= 70 {
-        true => Layout::horizontal([Constraint::Min(30), Constraint::Length(30)]).areas(middle),
+        true => Layout::horizontal([Constraint::Min(30), Constraint::Length(38)]).areas(middle),
         false => [middle, Rect::default()],
     };
     // A small terminal has the numbers alone.
@@ -424,7 +424,7 @@ mod tests {
             let cell = |line: usize| screen[line].chars().skip(columns.start).take(columns.len()).collect::<String>();
             lines.map(cell).collect::<String>().chars().filter(|c| ('\u{2801}'..='\u{28FF}').contains(c)).count()
         };
-        assert!(dots(2..8, 9..20) > 3 && dots(12..19, 40..66) > 3, "{text}");
+        assert!(dots(2..8, 9..20) > 3 && dots(12..19, 36..60) > 3, "{text}");
     }
 
     #[test]
