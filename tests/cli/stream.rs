@@ -156,8 +156,8 @@ fn a_streamed_table_takes_a_fraction_of_the_memory() {
     };
     let size = text.len() / 1024;
     let (whole, streamed) = (peak(&folder, &args(&[])), peak(&folder, &args(&["--stream", "--buffer", "4096"])));
-    // The program itself takes some 15 MB. The whole table does not fit into what the streamed one was trained in.
-    let limit = 20_000 + size / 2;
+    // The program itself takes some 20 MB in tests. The whole table does not fit into what the streamed one was trained in.
+    let limit = 24_000 + size / 2;
     assert!(streamed < limit, "{streamed} kB of {size} kB");
     assert!(whole > limit + size / 2, "{whole} kB of {size} kB");
     crate::say(&format!("a table of {size} kB: {whole} kB in memory, {streamed} kB streamed"));
