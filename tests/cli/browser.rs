@@ -191,15 +191,13 @@ fn browser_xor_is_learned_by_a_network_and_not_by_one_neuron() {
         browser.wait("Number(document.getElementById('training').textContent) < 0.02");
         browser.click("#play");
         browser.wait("document.getElementById('play').textContent === 'Play'");
+        browser.screenshot(&format!("network-{width}x{height}"));
+        // The surface alone, without the points that lie at its corners.
         browser.eval("scene.points = []; drawSurface()");
         for (x, y) in [(1, 1), (-1, -1), (1, -1), (-1, 1)] {
             let blue = browser.eval(&format!("({BLUE})({x}, {y})")).as_f64().unwrap();
             assert_eq!(blue > 0.0, x != y, "{x} {y}: {blue}");
         }
-        // The surface has been drawn without the points that lie there; now again with them.
-        browser.click("#step");
-        browser.wait("!document.hidden");
-        browser.screenshot(&format!("network-{width}x{height}"));
         browser.is_well(&playground.host);
     }
 }

@@ -20,6 +20,20 @@ fn a_report_has_everything_and_needs_nothing() {
         "--report",
     ]);
     let page = folder.read("p.html");
+    let quiet = [
+        "train",
+        &penguins,
+        "--target",
+        "species",
+        "--device",
+        "cpu",
+        "--epochs",
+        "1",
+        "-o",
+        "q.perceptra",
+        "--report",
+    ];
+    assert_eq!(folder.json(&[&quiet[..], &["--json"]].concat())["report"], "q.html");
     for part in [
         "multiclass by",
         "rows of",

@@ -24,12 +24,8 @@ pub(crate) struct ExplainArgs {
     /// What is measured [default: rmse or log-loss]
     #[arg(long, value_name = "METRIC", value_parser = named::<Metric>)]
     metric: Option<Metric>,
-    /// Permutations of each column
-    #[arg(long, value_name = "N", default_value_t = ImportanceOptions::default().repeats)]
-    repeats: usize,
-    /// Of the permutations
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    permutations: PermutationArgs,
     /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
     #[arg(long, default_value = "auto")]
     device: String,
@@ -40,14 +36,26 @@ pub(crate) struct ExplainArgs {
     read: ReadArgs,
 }
 
+/// Of how importance is judged.
+#[derive(Debug, Args)]
+pub(crate) struct PermutationArgs {
+    /// Permutations of each column, for its importance
+    #[arg(long, value_name = "N", default_value_t = ImportanceOptions::default().repeats)]
+    pub(crate) repeats: usize,
+    /// Of the permutations
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), CliError> {
     let (model, table) = load_both(&args.model, &args.table, &args.device, &args.read)?;
-    let options = ImportanceOptions { metric: args.metric, repeats: args.repeats, seed: args.seed };
+    let PermutationArgs { repeats, seed } = args.permutations;
+    let options = ImportanceOptions { metric: args.metric, repeats, seed };
     let found = model.importance(&table, &options)?;
     if args.json {
         return print_json(&json!(found));
     }
-    print(&text(&found, args.repeats))
+    print(&text(&found, repeats))
 }
 
 /// Blocks of the longest bar.

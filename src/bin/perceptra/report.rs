@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use perceptra::model::{ImportanceOptions, Parts};
+use perceptra::model::Parts;
 use perceptra::train::write_atomic;
 use perceptra::view::{ReportOptions, ViewError, report};
 use perceptra::{Model, RunConfig, Table, Tables};
 
-use crate::{CliError, ReadArgs, load_both, note, print, same_file};
+use crate::explain::PermutationArgs;
+use crate::{CliError, ReadArgs, load_both, print, same_file};
 
 /// One HTML file that shows a model and how good it is on a table: data, network, learning curves, predictions beside the truth,
 /// importance, partial dependence, the worst rows.
@@ -25,12 +26,8 @@ pub(crate) struct ReportArgs {
     /// Where the report goes [default: the model's name with .html]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Permutations of each column, for its importance
-    #[arg(long, value_name = "N", default_value_t = ImportanceOptions::default().repeats)]
-    repeats: usize,
-    /// Of the permutations
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    permutations: PermutationArgs,
     /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
     #[arg(long, default_value = "auto")]
     device: String,
@@ -46,20 +43,15 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), CliError> {
     let (model, table) = load_both(&args.model, &args.data, &args.device, &args.read)?;
     let name = args.model.display().to_string();
     let run = std::fs::read_to_string(args.model.with_extension("toml")).ok();
-    let options =
-        ReportOptions { name: &name, part: None, run: run.as_deref(), repeats: args.repeats, seed: args.seed };
+    let PermutationArgs { repeats, seed } = args.permutations;
+    let options = ReportOptions { name: &name, part: None, run: run.as_deref(), repeats, seed };
     write(&model, &table, &options, &output)?;
     print(&format!("report: {}\n", output.display()))
 }
 
-/// Where the report of a run goes, beside its model.
-pub(crate) fn beside(model: &Path) -> PathBuf {
-    model.with_extension("html")
-}
-
-/// Reports on the rows that the run left to judge by: those to test by, else those to stop by, else those that trained.
-pub(crate) fn of_run(model: &Model, run: &RunConfig, tables: &Tables, path: &Path) -> Result<(), CliError> {
-    let output = beside(path);
+/// Reports, beside the model, on the rows that the run left to judge by: those to test by, else those to stop by, else those that trained.
+pub(crate) fn of_run(model: &Model, run: &RunConfig, tables: &Tables, path: &Path) -> Result<PathBuf, CliError> {
+    let output = path.with_extension("html");
     let name = path.display().to_string();
     let text = run.to_toml();
     let (part, table) = match &tables.stream {
@@ -71,8 +63,7 @@ pub(crate) fn of_run(model: &Model, run: &RunConfig, tables: &Tables, path: &Pat
     };
     let options = ReportOptions { name: &name, part: Some(part), run: Some(&text), ..ReportOptions::default() };
     write(model, &table, &options, &output)?;
-    note(&format!("note: the report is in {}", output.display()));
-    Ok(())
+    Ok(output)
 }
 
 fn rows(test: Option<Table>, validation: Option<Table>, train: &Table) -> (&'static str, Table) {

@@ -162,14 +162,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         write_atomic(&run_path, |file| std::io::Write::write_all(file, run.to_toml().as_bytes()))
             .map_err(|source| CliError::write(&run_path, source))?;
     }
-    if args.report {
-        report::of_run(&trained.model, &run, &tables, &model_path)?;
-    }
+    let report_path = args.report.then(|| report::of_run(&trained.model, &run, &tables, &model_path)).transpose()?;
 
     if args.json {
         return print_json(&json!({
             "model": model_path,
             "run": run_path,
+            "report": report_path,
             "device": choice.name,
             "engine": progress.engine,
             "task": trained.model.task(),
@@ -209,6 +208,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         );
     }
     print(&summary(&trained, &run, &choice.name, &model_path, &run_path))?;
+    if let Some(path) = &report_path {
+        print(&format!("report: {}\n", path.display()))?;
+    }
     outcome(&trained, &model_path, asked)
 }
 
@@ -325,6 +327,8 @@ struct Progress {
     verbose: bool,
     engine: Engine,
     live: Option<Live>,
+    /// A note for after the live view.
+    later: Option<String>,
 }
 
 impl Progress {
@@ -333,16 +337,27 @@ impl Progress {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
-        Self { bar: ProgressBar::with_draw_target(None, target), rows: 0, verbose, engine: Engine::Auto, live }
+        Self {
+            bar: ProgressBar::with_draw_target(None, target),
+            rows: 0,
+            verbose,
+            engine: Engine::Auto,
+            live,
+            later: None,
+        }
     }
 
     /// Puts the terminal back: whether a key ended the run.
     fn finish(&mut self) -> bool {
         self.bar.finish_and_clear();
-        self.live.as_mut().is_some_and(|live| {
+        let asked = self.live.as_mut().is_some_and(|live| {
             live.close();
             live.asked()
-        })
+        });
+        if let Some(text) = self.later.take() {
+            note(&text);
+        }
+        asked
     }
 }
 
@@ -351,9 +366,14 @@ impl Observer for Progress {
         match event {
             Event::Started { epochs, rows, steps, engine, obstacle } => {
                 (self.rows, self.engine) = (*rows, *engine);
-                if self.verbose && self.live.is_none() {
+                if self.verbose {
                     let why = obstacle.map_or_else(String::new, |o| format!(", not by the fused one: {o}"));
-                    note(&format!("note: {steps} steps an epoch by the {} engine{why}", engine.name()));
+                    let text = format!("note: {steps} steps an epoch by the {} engine{why}", engine.name());
+                    match self.live {
+                        // Once the screen is the terminal's again.
+                        Some(_) => self.later = Some(text),
+                        None => note(&text),
+                    }
                 }
                 self.bar.set_length(*epochs as u64);
                 if let Ok(style) = ProgressStyle::with_template("epoch {pos}/{len} {bar:24} {msg}  at most {eta} left")
