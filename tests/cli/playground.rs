@@ -394,6 +394,26 @@ fn pages_that_flood_vanish_or_send_junk_harm_nobody() {
     assert!((2..=4).contains(&pictures), "{pictures}");
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn steps_leave_nothing_behind() {
+    let playground = Playground::start(&[]);
+    let mut page = playground.page();
+    page.set_up(&spec(&json!({ "rows": 20, "hidden": [4, 4] })));
+    page.bytes();
+    let mut steps = |n: usize| {
+        for _ in 0..n {
+            page.ask(&json!({ "do": "step" }));
+            page.bytes();
+        }
+        playground.memory()
+    };
+    let before = steps(500);
+    let after = steps(2000);
+    // The history has grown by some 200 kB.
+    assert!(after < before + (6 << 20), "{before} bytes, then {after}");
+}
+
 /// 20 pages that play for so long: the memory at the end is about that of the beginning.
 fn load(seconds: u64) {
     let playground = Playground::start(&[]);

@@ -328,6 +328,34 @@ fn has_norm(network: &FeedForward) -> bool {
     network.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some())
 }
 
+/// Why not all that the network has would be trained by the kernels, if so: frozen or other numbers, adapters.
+fn untrained(dense: &FeedForward) -> Option<String> {
+    // What is trained shows on the network in training; adapters show as more parameters than weights.
+    let mut active = dense.clone().train();
+    let device = active.layers.first()?.linear.weight.val().device();
+    let mut weights = 0;
+    let mut trained = true;
+    for layer in &active.layers {
+        let (weight, bias) = (&layer.linear.weight, layer.linear.bias.as_ref());
+        weights += weight.lazy_shape().num_elements() + bias.map_or(0, |b| b.lazy_shape().num_elements());
+        trained &= weight.is_require_grad() && bias.is_none_or(|b| b.is_require_grad());
+        trained &= weight.dtype() == DType::F32 && bias.is_none_or(|b| b.dtype() == DType::F32);
+    }
+    let parameters = active.num_params();
+    for (_, param) in active.parts_mut() {
+        weights += param.lazy_shape().num_elements();
+        trained &= param.is_require_grad() && param.dtype() == DType::F32;
+    }
+    // Burn's autodiff forgets parameters that no backward pass has reached at the next backward pass, of whatever: without one they would
+    // stay for good.
+    drop(active);
+    Tensor::<1>::ones([1], &device).require_grad().backward();
+    if !trained {
+        return Some("it trains all weights, as 32-bit numbers".to_owned());
+    }
+    (parameters != weights).then(|| "the network has parameters besides its weights and biases".to_owned())
+}
+
 impl<'a, N: Network> Fused<'a, N> {
     /// Why this engine cannot train `network` so, if it cannot.
     pub(crate) fn obstacle(network: &N, plan: &Plan<'_>) -> Option<String> {
@@ -355,27 +383,8 @@ impl<'a, N: Network> Fused<'a, N> {
         if dense.is_ntk() && (edited || coupled) {
             return Some("it has no penalties, clipping or coupled decay in the NTK parametrisation".to_owned());
         }
-        // What is trained shows on the network in training; adapters show as more parameters than weights.
-        let mut active = dense.clone().train();
-        let mut weights = 0;
-        for layer in &active.layers {
-            let (weight, bias) = (&layer.linear.weight, layer.linear.bias.as_ref());
-            weights += weight.lazy_shape().num_elements() + bias.map_or(0, |b| b.lazy_shape().num_elements());
-            let trained = weight.is_require_grad() && bias.is_none_or(|b| b.is_require_grad());
-            let dtypes = weight.dtype() == DType::F32 && bias.is_none_or(|b| b.dtype() == DType::F32);
-            if !(trained && dtypes) {
-                return Some("it trains all weights, as 32-bit numbers".to_owned());
-            }
-        }
-        let parameters = active.num_params();
-        for (_, param) in active.parts_mut() {
-            weights += param.lazy_shape().num_elements();
-            if !param.is_require_grad() || param.dtype() != DType::F32 {
-                return Some("it trains all weights, as 32-bit numbers".to_owned());
-            }
-        }
-        if parameters != weights {
-            return Some("the network has parameters besides its weights and biases".to_owned());
+        if let Some(obstacle) = untrained(dense) {
+            return Some(obstacle);
         }
         if activations(dense, plan.loss).is_none() {
             return Some(format!("it has no softmax under the loss {}", plan.loss));
