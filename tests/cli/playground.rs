@@ -20,8 +20,12 @@ pub(crate) struct Playground {
 
 impl Playground {
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_on("cpu", args)
+    }
+
+    fn start_on(device: &str, args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_perceptra"))
-            .args(["playground", "--port", "0", "--device", "cpu"])
+            .args(["playground", "--port", "0", "--device", device])
             .args(args)
             .stdout(Stdio::piped())
             .spawn()
@@ -196,6 +200,30 @@ fn a_network_learns_xor_and_one_neuron_does_not() {
             assert!(header["training"].as_f64().unwrap() > 0.6, "{header}");
             break;
         }
+    }
+}
+
+/// In the suite that `.ci/run` has on wgpu too, by its name.
+#[test]
+fn backends_all_have_a_playground() {
+    let devices = Folder::new().json(&["devices", "--json"])["devices"].clone();
+    for device in devices.as_array().unwrap() {
+        let flag = device["flag"].as_str().unwrap();
+        let playground = Playground::start_on(flag, &[]);
+        let mut page = playground.page();
+        let scene = page.set_up(&spec(&json!({ "noise": 0.1, "rows": 40 })));
+        let first = page.bytes().0["training"].as_f64().unwrap();
+        let (mut header, mut surfaces) = (Value::Null, Vec::new());
+        for _ in 0..40 {
+            page.ask(&json!({ "do": "step" }));
+            (header, surfaces) = page.bytes();
+        }
+        assert_eq!(header["epoch"], 40);
+        assert!(header["training"].as_f64().unwrap() < 0.7 * first, "{flag}: {first}, then {header}");
+        let n = scene["grid"].as_u64().unwrap() as usize;
+        assert_eq!(surfaces.len(), 7 * n * n, "{flag}");
+        page.ask(&json!({ "do": "model" }));
+        assert!(page.bytes().1.len() > 1000, "{flag}");
     }
 }
 
