@@ -10,6 +10,7 @@
 //!     sum: false,
 //!     rule: Rule::Adam,
 //!     batch: 4,
+//!     own_rows: false,
 //!     dropout: 0.0,
 //!     seed: 0,
 //!     betas: [0.9, 0.999],
@@ -52,5 +53,6 @@ mod stem;
 pub use kernel::{DenseTrainer, Part};
 pub use order::order;
 pub use pointwise::{Activation, Loss, Rule};
+pub use pulp::Arch;
 pub use settings::{Data, Group, Layer, Moment, Parts, Settings, Totals};
 pub use stem::{Column, Numbers, Stem};

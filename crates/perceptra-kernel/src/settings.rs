@@ -64,8 +64,10 @@ pub struct Settings {
     pub sum: bool,
     /// How gradients become steps.
     pub rule: Rule,
-    /// Rows of a step.
+    /// Rows of a step; of several members, of each.
     pub batch: usize,
+    /// Whether each of several members has rows of its own: an order then has, for each step, those of one member after another.
+    pub own_rows: bool,
     /// Share of the hidden units dropped, in [0, 1).
     pub dropout: f64,
     /// Seed of the dropout.

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout as Size, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use perceptra_kernel::{Activation, Data, DenseTrainer, Layer, Loss, Rule, Settings};
+use perceptra_kernel::{Activation, Column, Data, DenseTrainer, Layer, Loss, Numbers, Parts, Rule, Settings, Stem};
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
@@ -37,7 +37,7 @@ static COUNTING: Counting = Counting;
 
 #[test]
 fn steps_allocate_nothing() {
-    let rows = 6400;
+    let rows = 64 * 4 * 20;
     let (x, y) = (vec![0.5; rows * 8], vec![1.0; rows]);
     let weights = vec![1.0; rows];
     let data = Data { inputs: &x, targets: &y, weights: Some(&weights) };
@@ -57,6 +57,7 @@ fn steps_allocate_nothing() {
                 sum: false,
                 rule,
                 batch: 64,
+                own_rows: true,
                 dropout,
                 seed: 0,
                 betas: [0.9, 0.999],
@@ -67,17 +68,25 @@ fn steps_allocate_nothing() {
                 clip_value: None,
                 clip_norm,
             };
-            let mut trainer = DenseTrainer::new(&layers, settings, 2);
-            let order: Vec<u32> = (0..rows as u32).collect();
-            let mut count = |steps: usize, epoch: u32| {
-                let before = ALLOCATIONS.load(Ordering::Relaxed);
-                let totals = trainer.epoch(&data, &order[..64 * steps], epoch, &|_| 0.001.into(), None);
-                assert_eq!(totals.steps, steps);
-                ALLOCATIONS.load(Ordering::Relaxed) - before
-            };
-            count(1, 1);
-            let (few, many) = (count(2, 2), count(100, 3));
-            assert_eq!(few, many, "width {width}, {rule:?}");
+            let stem = Stem { columns: vec![Column::Number; 8], numbers: Numbers::Periodic(5, 4), category_width: 1 };
+            let embedded = Parts { stem: Some(stem), input_scale: true, parametric: true, ..Parts::default() };
+            let parts = [Parts::default(), embedded, Parts { members: 4, ..Parts::default() }];
+            for (i, parts) in parts.iter().enumerate() {
+                let first = layer(if i == 1 { 32 } else { 8 }, width, Activation::Relu);
+                let layers = [first, layers[1], layers[2]];
+                let mut trainer = DenseTrainer::with_parts(&layers, parts, settings, 2);
+                let order: Vec<u32> = (0..rows as u32).collect();
+                let mut count = |steps: usize, epoch: u32| {
+                    let before = ALLOCATIONS.load(Ordering::Relaxed);
+                    let rows = &order[..64 * parts.members * steps];
+                    let totals = trainer.epoch(&data, rows, epoch, &|_| 0.001.into(), None);
+                    assert_eq!(totals.steps, steps);
+                    ALLOCATIONS.load(Ordering::Relaxed) - before
+                };
+                count(1, 1);
+                let (few, many) = (count(2, 2), count(20, 3));
+                assert_eq!(few, many, "width {width}, {rule:?}, {parts:?}");
+            }
         }
     }
 }

@@ -134,6 +134,7 @@ fn tab_m(run: &mut RunConfig, task: Task, embedded: bool) {
     train.optimizer = Optimizer::AdamW;
     train.learning_rate = 0.002;
     train.batch = Batch::Rows(256);
+    train.share_batches = false;
     train.epochs = 1000;
     train.patience = Some(16);
     train.monitor = if task.is_classification() { Metric::Accuracy } else { Metric::Rmse };

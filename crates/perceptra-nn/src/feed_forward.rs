@@ -184,6 +184,8 @@ pub struct DropoutDraw<'a> {
     pub epoch: u32,
     /// The rows of the batch, by their numbers in the training set.
     pub rows: &'a [u32],
+    /// Whether they are those of one member of a batch ensemble after another, `[members·batch]`, rather than the same for all.
+    pub own_rows: bool,
     /// The part of the network's dropout rate that is used now, 1 for all of it.
     pub part: f64,
 }
@@ -490,9 +492,10 @@ impl FeedForward {
     }
 
     /// As [`FeedForward::forward_logits`], with the hidden units that `draw` says dropped and the others scaled up to
-    /// make up for them (Srivastava et al., 2014). Of several members, `[members·batch, outputs]`, one member after another.
+    /// make up for them (Srivastava et al., 2014). Of several members, `[members·batch, outputs]`, one member after another; of those
+    /// with rows of their own, `x` is `[members·batch, inputs]`.
     pub fn forward_dropout(&self, x: Tensor<2>, draw: DropoutDraw<'_>) -> Tensor<2> {
-        self.pass(x, Some(draw).filter(|draw| self.dropout * draw.part > 0.0))
+        self.pass(x, Some(draw))
     }
 
     /// Networks in one.
@@ -680,16 +683,20 @@ impl FeedForward {
     fn pass(&self, x: Tensor<2>, draw: Option<DropoutDraw<'_>>) -> Tensor<2> {
         let last = self.layers.len() - 1;
         let mut x = self.begin(x);
+        let own_rows = draw.is_some_and(|draw| draw.own_rows);
+        let draw = draw.filter(|draw| self.dropout * draw.part > 0.0);
         if self.members > 1 {
-            let (members, [batch, width]) = (self.members, x.dims());
-            let mut x = x.unsqueeze::<3>().expand([members, batch, width]);
+            let (members, [rows, width]) = (self.members, x.dims());
+            let batch = if own_rows { rows / members } else { rows };
+            let x = if own_rows { x.reshape([members, batch, width]) } else { x.unsqueeze() };
+            let mut x = x.expand([members, batch, width]);
             for (i, layer) in self.layers[..last].iter().enumerate() {
                 let z = layer.members(x, self.gain(layer));
                 let width = z.dims()[2];
                 x = layer.activate(z.reshape([members * batch, width])).reshape([members, batch, width]);
                 if let Some(draw) = draw {
-                    let mask = self.mask(draw, i as u16, members * width, &x.device());
-                    x = x * mask.reshape([batch, members, width]).swap_dims(0, 1);
+                    let masks = self.member_masks(draw, i as u16, width, &x.device());
+                    x = x * masks;
                 }
             }
             let z = self.layers[last].members(x, self.gain(&self.layers[last]));
@@ -705,11 +712,26 @@ impl FeedForward {
         self.layers[last].linear(x, self.gain(&self.layers[last]))
     }
 
+    /// As [`FeedForward::mask`], of each member: `[members, batch, width]`.
+    fn member_masks(&self, draw: DropoutDraw<'_>, layer: u16, width: usize, device: &Device) -> Tensor<3> {
+        let members = self.members;
+        if !draw.own_rows {
+            let mask = self.mask(draw, layer, members * width, device);
+            return mask.reshape([draw.rows.len(), members, width]).swap_dims(0, 1);
+        }
+        let batch = draw.rows.len() / members;
+        let mut values = vec![0.0; members * batch * width];
+        for (i, (row, units)) in draw.rows.iter().zip(values.chunks_exact_mut(width)).enumerate() {
+            mask(self.dropout * draw.part, draw, layer, *row, i / batch * width, units);
+        }
+        Tensor::from_data(TensorData::new(values, [members, batch, width]), &device.clone().inner())
+    }
+
     /// 0 where a unit is dropped, else 1/(1 − dropout): `[batch, width]`.
     fn mask(&self, draw: DropoutDraw<'_>, layer: u16, width: usize, device: &Device) -> Tensor<2> {
         let mut values = vec![0.0; draw.rows.len() * width];
         for (row, units) in draw.rows.iter().zip(values.chunks_exact_mut(width)) {
-            mask(self.dropout * draw.part, draw, layer, *row, units);
+            mask(self.dropout * draw.part, draw, layer, *row, 0, units);
         }
         Tensor::from_data(TensorData::new(values, [draw.rows.len(), width]), &device.clone().inner())
     }
@@ -720,9 +742,17 @@ const MOST: usize = 1 << 12;
 /// Rows that a bias begins between.
 const POINTS: usize = 5;
 
-/// 0 for each unit of a layer that is dropped in this row, else 1/(1 − rate).
-pub(crate) fn mask(rate: f64, draw: DropoutDraw<'_>, layer: u16, row: u32, units: &mut [f32]) {
-    Stream::new(draw.seed, Purpose::Dropout(layer), draw.epoch).fill_uniform(row, units);
+/// 0 for each unit of a layer, from unit `first` on, that is dropped in this row, else 1/(1 − rate).
+pub(crate) fn mask(rate: f64, draw: DropoutDraw<'_>, layer: u16, row: u32, first: usize, units: &mut [f32]) {
+    let stream = Stream::new(draw.seed, Purpose::Dropout(layer), draw.epoch);
+    let (block, before) = ((first / 4) as u32, first % 4);
+    if before == 0 {
+        stream.fill_uniform_from(row, block, units);
+    } else {
+        let mut all = vec![0.0; before + units.len()];
+        stream.fill_uniform_from(row, block, &mut all);
+        units.copy_from_slice(&all[before..]);
+    }
     let (rate, kept) = (rate as f32, (1.0 / (1.0 - rate)) as f32);
     units.iter_mut().for_each(|u| *u = if *u < rate { 0.0 } else { kept });
 }
@@ -847,7 +877,7 @@ mod tests {
             .with_dropout(0.3)
             .init(&device)
             .unwrap();
-        let draw = DropoutDraw { seed: 1, epoch: 1, rows: &[3, 9], part: 1.0 };
+        let draw = DropoutDraw { seed: 1, epoch: 1, rows: &[3, 9], own_rows: false, part: 1.0 };
         let mask = values(network.mask(draw, 0, 1000, &device));
         let kept = mask.iter().filter(|&&m| m != 0.0).count() as f32 / 2000.0;
         assert!((kept - 0.7).abs() < 0.04, "{kept}");

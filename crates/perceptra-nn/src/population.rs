@@ -226,7 +226,7 @@ impl Population {
                 match draws {
                     Some(draws) => {
                         for (row, values) in draws[k].rows.iter().zip(values.chunks_exact_mut(width)) {
-                            mask(self.dropout[k], draws[k], l as u16, *row, &mut values[..own]);
+                            mask(self.dropout[k], draws[k], l as u16, *row, 0, &mut values[..own]);
                         }
                     }
                     None => values[..own].fill(1.0),
@@ -292,7 +292,7 @@ mod tests {
             let x = Tensor::<3>::random([3, 6, 4], Distribution::Normal(0.0, 1.0), &device);
             let y = values(together.forward(x.clone()));
             let rows: [u32; 6] = [4, 8, 1, 0, 2, 9];
-            let draw = |k: usize| DropoutDraw { seed: k as u64, epoch: 3, rows: &rows, part: 1.0 };
+            let draw = |k: usize| DropoutDraw { seed: k as u64, epoch: 3, rows: &rows, own_rows: false, part: 1.0 };
             let dropped = values(together.forward_dropout(x.clone(), &[draw(0), draw(1), draw(2)]));
             let some = together.select(&[2, 0]);
             for (k, network) in alone.iter().enumerate() {

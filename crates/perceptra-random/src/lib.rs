@@ -35,6 +35,8 @@ pub enum Purpose {
     Members,
     /// Rows by which the biases of the layer with this index begin.
     Biases(u16),
+    /// The order of the rows in an epoch for one member of a batch ensemble.
+    MemberShuffle(u16),
 }
 
 impl Purpose {
@@ -50,6 +52,7 @@ impl Purpose {
             Self::Embedding => 8 << 16,
             Self::Members => 9 << 16,
             Self::Biases(layer) => 10 << 16 | u32::from(layer),
+            Self::MemberShuffle(member) => 11 << 16 | u32::from(member),
         }
     }
 }

@@ -42,6 +42,7 @@ impl<'a, N: Network> Autodiff<'a, N> {
             loss: plan.loss,
             reduction: plan.config.reduction_of(plan.loss),
             batch: plan.batch,
+            orders: plan.orders,
             steps: plan.steps,
         };
         let snapshot = network.valid();
@@ -159,6 +160,8 @@ struct Stepper<'a> {
     loss: Loss,
     reduction: Reduction,
     batch: usize,
+    /// Members that have batches of their own, else 1.
+    orders: usize,
     /// Steps of an epoch.
     steps: usize,
 }
@@ -174,9 +177,11 @@ impl Stepper<'_> {
         until: &Until<'_>,
     ) -> (N, engine::Pass) {
         let device = data.inputs.device();
-        let order = engine::order(self.config, data.rows, self.batch, draw);
+        let orders = self.orders;
+        let order = engine::order(self.config, data.rows, self.batch, orders, draw);
         let width = data.inputs.dims()[1] + data.targets.dims()[1];
-        let gather = (GATHER / width / self.batch).max(1) * self.batch;
+        let step = self.batch * orders;
+        let gather = (GATHER / width / step).max(1) * step;
         let mut rate = self.config.learning_rate;
         let mut left = order.len();
         'epoch: for chunk in order.chunks(gather) {
@@ -185,15 +190,16 @@ impl Stepper<'_> {
             let gathered = |t: &Tensor<2>| t.clone().select(0, indices.clone());
             let (inputs, targets) = (gathered(&data.inputs), gathered(&data.targets));
             let weights = data.weights.as_ref().map(gathered);
-            for (i, rows) in chunk.chunks(self.batch).enumerate() {
-                let range = i * self.batch..i * self.batch + rows.len();
+            for (i, rows) in chunk.chunks(step).enumerate() {
+                let range = i * step..i * step + rows.len();
                 let slice = |t: &Tensor<2>| {
                     if range.len() == chunk.len() { t.clone() } else { t.clone().slice(range.clone()) }
                 };
                 let moment = self.course.next();
                 rate = moment.rate;
                 self.now.set(moment.decay);
-                let drops = DropoutDraw { seed: self.config.seed, epoch: draw, rows, part: moment.dropout };
+                let (seed, part) = (self.config.seed, moment.dropout);
+                let drops = DropoutDraw { seed, epoch: draw, rows, own_rows: orders > 1, part };
                 let pass = Pass { logits: self.loss.takes_logits(), dropout: Some(drops) };
                 let outputs = network.forward(slice(&inputs), pass);
                 let members = outputs.dims()[0] / rows.len();
@@ -202,9 +208,12 @@ impl Stepper<'_> {
                     None => (per_row.sum(), None),
                     Some(w) => ((per_row * w.clone()).sum(), Some(w.sum())),
                 };
+                // Of members with rows of their own the mean, as of those that share them.
+                let mean = |t: Tensor<1>| if orders == 1 { t } else { t / orders as f64 };
+                let (sum, weight, count) = (mean(sum), weight.map(mean), rows.len() / orders);
                 let objective = match (self.reduction == Reduction::Sum, &weight) {
                     (true, _) => sum.clone(),
-                    (false, None) => sum.clone() / rows.len() as f64,
+                    (false, None) => sum.clone() / count as f64,
                     // A batch whose weights are all 0 changes nothing.
                     (false, Some(w)) => sum.clone() / w.clone().clamp_min(f32::MIN_POSITIVE),
                 };
@@ -215,7 +224,7 @@ impl Stepper<'_> {
                 };
                 let grads = edit_gradients(self.config, &network, grads);
                 network = self.optimizer.step(rate, network, grads);
-                *totals = totals.clone().add(sum.inner(), weight, rows.len());
+                *totals = totals.clone().add(sum.inner(), weight, count);
                 left -= rows.len();
                 if until.reached() {
                     break 'epoch;

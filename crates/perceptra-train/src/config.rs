@@ -238,6 +238,7 @@ pub enum ClassWeights {
 /// | `betas` | 0.9, 0.999 | of Adam and AdamW: parts of the averages of gradients and their squares that are kept | [0, 1) |
 /// | `batch` | `auto` | rows of a step | ≥ 1, `auto` or `full` |
 /// | `drop_last` | false | leave out a last short batch | |
+/// | `share_batches` | true | the members of a batch ensemble are trained on the same rows at each step | |
 /// | `momentum` | 0 | of SGD and RMSProp | [0, 1) |
 /// | `nesterov` | false | Nesterov's form of SGD's momentum | |
 /// | `weight_decay` | 0 | of weights, not of biases, by the optimiser's rule | ≥ 0 |
@@ -285,6 +286,8 @@ pub struct TrainConfig {
     pub batch: Batch,
     /// Whether a last batch that is short is left out.
     pub drop_last: bool,
+    /// Whether the members of a batch ensemble see the same rows at each step, rather than each the rows in an order of its own.
+    pub share_batches: bool,
     /// Momentum of SGD and RMSProp.
     pub momentum: f64,
     /// Whether SGD's momentum is Nesterov's.
@@ -408,6 +411,7 @@ impl Default for TrainConfig {
             betas: [0.9, 0.999],
             batch: Batch::Auto,
             drop_last: false,
+            share_batches: true,
             momentum: 0.0,
             nesterov: false,
             weight_decay: 0.0,

@@ -44,8 +44,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) device: burn::tensor::Device,
     pub(crate) validation: Option<&'a Weighted>,
     pub(crate) monitor: Metric,
-    /// Rows of a step.
+    /// Rows of a step; of each member, where there are several.
     pub(crate) batch: usize,
+    /// Members that have batches of their own, else 1.
+    pub(crate) orders: usize,
     /// Steps of an epoch.
     pub(crate) steps: usize,
 }
@@ -80,12 +82,23 @@ pub(crate) struct Pass {
     pub(crate) whole: bool,
 }
 
-/// The rows of a pass in their order, of whole batches if the last may not be short. `draw` is the epoch, or another
-/// number for each further block.
-pub(crate) fn order(config: &TrainConfig, rows: usize, batch: usize, draw: u32) -> Vec<u32> {
-    let mut order = perceptra_kernel::order(&Stream::new(config.seed, Purpose::Shuffle, draw), rows);
-    if config.drop_last {
-        order.truncate(rows / batch * batch);
+/// The rows of a pass in their order, of whole batches if the last may not be short; for several `orders`, of each step the rows
+/// of one after another. `draw` is the epoch, or another number for each further block.
+pub(crate) fn order(config: &TrainConfig, rows: usize, batch: usize, orders: usize, draw: u32) -> Vec<u32> {
+    let of = |purpose: Purpose| {
+        let mut order = perceptra_kernel::order(&Stream::new(config.seed, purpose, draw), rows);
+        if config.drop_last {
+            order.truncate(rows / batch * batch);
+        }
+        order
+    };
+    if orders == 1 {
+        return of(Purpose::Shuffle);
+    }
+    let all: Vec<Vec<u32>> = (0..orders).map(|member| of(Purpose::MemberShuffle(member as u16))).collect();
+    let mut order = Vec::with_capacity(orders * rows);
+    for start in (0..all[0].len()).step_by(batch) {
+        all.iter().for_each(|rows| order.extend(rows[start..].iter().take(batch)));
     }
     order
 }

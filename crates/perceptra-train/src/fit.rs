@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use perceptra_nn::Loss;
+use perceptra_nn::{FeedForward, Loss};
 
 use crate::autodiff::Autodiff;
 use crate::engine::{Judged, Plan, Running, Until};
@@ -136,7 +136,9 @@ fn run<N: Network>(
     let monitor = if validation.is_some() { config.monitor } else { Metric::Loss };
 
     let train = whole.as_ref();
-    let plan = Plan { config, loss, train, device, validation: validation.as_ref(), monitor, batch, steps };
+    let members = network.as_feed_forward().map_or(1, FeedForward::members);
+    let orders = if config.share_batches { 1 } else { members };
+    let plan = Plan { config, loss, train, device, validation: validation.as_ref(), monitor, batch, orders, steps };
     let Started { running, engine, obstacle } = start(network, &plan, state)?;
     let running = RefCell::new(running);
     let deadline = config.time_limit.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9)));

@@ -28,6 +28,8 @@ pub(crate) struct Fused<'a, N> {
     validation: Option<Rows>,
     steps: usize,
     batch: usize,
+    /// Members that have batches of their own, else 1.
+    orders: usize,
     totals: kernel::Totals,
     outputs: Vec<f32>,
     best: Vec<f32>,
@@ -290,6 +292,7 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
             sum: loss.is_sum(),
             rule: kernel::Rule::Sgd { momentum: 0.0, nesterov: false },
             batch: rows.clamp(1, PREDICT),
+            own_rows: false,
             dropout: 0.0,
             seed: 0,
             betas: [0.9, 0.999],
@@ -403,6 +406,7 @@ impl<'a, N: Network> Fused<'a, N> {
             sum: config.reduction_of(plan.loss) == Reduction::Sum,
             rule: rule(config).ok_or_else(impossible)?,
             batch: plan.batch,
+            own_rows: plan.orders > 1,
             dropout: dense.dropout,
             seed: config.seed,
             betas: config.betas.map(|b| b as f32),
@@ -427,6 +431,7 @@ impl<'a, N: Network> Fused<'a, N> {
             validation: plan.validation.map(Rows::new).transpose()?,
             steps: plan.steps,
             batch: plan.batch,
+            orders: plan.orders,
             totals: kernel::Totals::default(),
             outputs: Vec::new(),
             best,
@@ -487,8 +492,8 @@ impl<N: Network> Running<N> for Fused<'_, N> {
     fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<engine::Pass, TrainError> {
         let block = block.map(Rows::new).transpose()?;
         let rows = block.as_ref().or(self.train.as_ref()).ok_or(TrainError::Empty("training"))?;
-        let order = engine::order(self.config, rows.rows, self.batch, draw);
-        let steps = order.len().div_ceil(self.batch);
+        let order = engine::order(self.config, rows.rows, self.batch, self.orders, draw);
+        let steps = order.len().div_ceil(self.batch * self.orders);
         let moments: Vec<Moment> = (0..steps).map(|_| self.course.next()).collect();
         let moment = |step: usize| {
             let Moment { rate, decay, dropout } = moments[step];

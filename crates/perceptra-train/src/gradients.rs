@@ -187,7 +187,7 @@ impl Rows<'_> {
     fn objective<N: Network>(&self, network: &N) -> Tensor<1> {
         let members = network.as_feed_forward().map_or(1, FeedForward::members);
         // Several members in one are trained each by its own loss, as they are in training alone; nothing is dropped.
-        let draw = DropoutDraw { seed: 0, epoch: 0, rows: &[], part: 0.0 };
+        let draw = DropoutDraw { seed: 0, epoch: 0, rows: &[], own_rows: false, part: 0.0 };
         let pass = Pass { logits: self.loss.takes_logits(), dropout: (members > 1).then_some(draw) };
         let outputs = network.forward(self.data.inputs.clone(), pass);
         let per_row = each_member(self.loss, outputs, self.data.targets.clone(), members);

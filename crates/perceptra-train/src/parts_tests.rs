@@ -118,8 +118,15 @@ fn the_engines_make_the_same_steps_with_every_part() {
         let (config, loss, outputs) = classifying(config);
         let network = config.init(&Device::flex()).unwrap();
         let (train, judged) = (data(75, outputs, 1), data(40, outputs, 2));
-        for (optimizer, rate) in [(Optimizer::Sgd, 0.05), (Optimizer::AdamW, 1e-3), (Optimizer::Lion, 1e-4)] {
+        let several = network.members() > 1;
+        let rules = [(Optimizer::Sgd, 0.05), (Optimizer::AdamW, 1e-3), (Optimizer::Lion, 1e-4)];
+        for (share_batches, (optimizer, rate)) in rules.into_iter().flat_map(|rule| [(true, rule), (false, rule)]) {
+            if !share_batches && !several {
+                continue;
+            }
             let adam = optimizer != Optimizer::Sgd;
+            let weights = (0..75).map(|r| [1.0, 0.0, 2.5][r % 3]).collect();
+            let train = if share_batches { train.clone() } else { train.clone().with_weights(weights).unwrap() };
             let config = TrainConfig {
                 loss: Some(loss),
                 optimizer,
@@ -141,6 +148,7 @@ fn the_engines_make_the_same_steps_with_every_part() {
                 label_smoothing: 0.1,
                 monitor: Metric::LogLoss,
                 batch: Batch::Rows(33),
+                share_batches,
                 epochs: 2,
                 last_best: true,
                 patience: None,
@@ -191,6 +199,7 @@ fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
             loss: Some(loss),
             optimizer: Optimizer::AdamW,
             batch: Batch::Rows(256),
+            share_batches: false,
             engine: Engine::Fused,
             epochs: 4,
             patience: None,
@@ -217,6 +226,52 @@ fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
         fit(network.clone(), &train, None, &config, &mut keep).unwrap();
         let again = resume(network.clone(), &keep.0.unwrap(), &train, None, &config, &mut ()).unwrap();
         assert_eq!(all(&again.network), all(&one.network), "{name}");
+    }
+}
+
+#[test]
+fn members_with_batches_of_their_own_each_see_every_row_once() {
+    let config = TrainConfig { seed: 5, ..TrainConfig::default() };
+    let order = crate::engine::order(&config, 10, 4, 3, 2);
+    // Of each step, the rows of one member after another: 4, 4 and 2 of each.
+    let (steps, mut seen) = ([&order[..12], &order[12..24], &order[24..]], vec![Vec::new(); 3]);
+    for step in steps {
+        for (seen, rows) in seen.iter_mut().zip(step.chunks(step.len() / 3)) {
+            seen.extend_from_slice(rows);
+        }
+    }
+    assert!(seen[0] != seen[1] && seen[1] != seen[2] && seen[0] != seen[2]);
+    for mut rows in seen {
+        rows.sort_unstable();
+        assert_eq!(rows, Vec::from_iter(0..10));
+    }
+    let config = TrainConfig { drop_last: true, ..config };
+    assert_eq!(crate::engine::order(&config, 10, 4, 3, 2), order[..24]);
+
+    // With all rows in a batch they are the same rows.
+    let network = FeedForwardConfig::new(5, 1)
+        .with_widths(&[12, 7], Activation::Tanh)
+        .with_parts(Some(Parts { members: 3, ..Parts::default() }))
+        .init(&Device::flex())
+        .unwrap();
+    let train = data(40, 1, 1);
+    for engine in [Engine::Autodiff, Engine::Fused] {
+        let [own, shared] = [false, true].map(|share_batches| {
+            let config = TrainConfig {
+                optimizer: Optimizer::Sgd,
+                learning_rate: 0.1,
+                batch: Batch::Full,
+                epochs: 20,
+                share_batches,
+                engine,
+                ..TrainConfig::default()
+            };
+            fit(network.clone(), &train, None, &config, &mut ()).unwrap()
+        });
+        for (own, shared) in own.history.epochs.iter().zip(&shared.history.epochs) {
+            assert!((own.train_loss - shared.train_loss).abs() < 1e-6, "{own:?} {shared:?}");
+        }
+        assert!(own.history.epochs[19].train_loss < 0.9 * own.history.epochs[0].train_loss);
     }
 }
 

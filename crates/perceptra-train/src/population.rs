@@ -312,7 +312,7 @@ impl<N: Network> Cohort<N> {
         let device = self.kind.device.clone();
         let (k, batch) = (self.alive.len(), self.kind.batch);
         let orders: Vec<Vec<u32>> =
-            self.alive.iter().map(|m| engine::order(&m.config, m.train.1, batch, epoch)).collect();
+            self.alive.iter().map(|m| engine::order(&m.config, m.train.1, batch, 1, epoch)).collect();
         let longest = orders.iter().map(Vec::len).max().unwrap_or(0);
         let steps = longest.div_ceil(batch);
         // A batch that all members have whole needs no counting.
@@ -359,8 +359,9 @@ impl<N: Network> Cohort<N> {
                         })
                         .collect();
                     let draws = self.alive.iter().zip(&padded);
-                    let draws: Vec<DropoutDraw<'_>> =
-                        draws.map(|(m, rows)| DropoutDraw { seed: m.config.seed, epoch, rows, part: 1.0 }).collect();
+                    let draws: Vec<DropoutDraw<'_>> = draws
+                        .map(|(m, rows)| DropoutDraw { seed: m.config.seed, epoch, rows, own_rows: false, part: 1.0 })
+                        .collect();
                     network.forward_dropout(x, &draws)
                 } else {
                     network.forward_logits(x)

@@ -10,8 +10,6 @@ mod buffer;
 mod net;
 mod step;
 mod team;
-#[cfg(test)]
-mod tests;
 mod tile;
 
 pub use step::{DenseTrainer, Part};

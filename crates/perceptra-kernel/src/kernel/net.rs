@@ -993,7 +993,7 @@ pub(super) struct Gradient<'a> {
     pub(super) chunk: Chunk<'a>,
     pub(super) unit: &'a Unit,
     pub(super) then: Then,
-    pub(super) block: &'a mut Aligned,
+    pub(super) scratch: &'a mut Scratch,
 }
 
 impl WithSimd for Gradient<'_> {
@@ -1001,8 +1001,8 @@ impl WithSimd for Gradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { net, rows, chunk, unit, then, block } = self;
-        let c = &mut block.0;
+        let Self { net, rows, chunk, unit, then, scratch } = self;
+        let c = &mut scratch.block.0;
         let absent = |param: &Param, place: Range<usize>| {
             if let Then::Keep { half, first: true } = then {
                 // SAFETY: the gradients of these weights are this thread's in this phase.
@@ -1053,7 +1053,9 @@ impl WithSimd for Gradient<'_> {
                 let dense = &net.layers[0];
                 let (Some(plan), Then::Keep { half, first }) = (&dense.stem, then) else { return };
                 let place = plan.place(fields.clone());
-                let (mut raw, mut slopes) = (vec![0.0; net.x_shape.columns], vec![0.0; dense.layer.outputs]);
+                let (raw, slopes) = (&mut scratch.raw, &mut scratch.row);
+                raw.resize(net.x_shape.columns, 0.0);
+                slopes.resize(dense.layer.outputs, 0.0);
                 // SAFETY: these gradients are this thread's in this phase; parameters and what rows say are only read.
                 let (g, values) = unsafe {
                     let at = dense.weight.at;
@@ -1067,14 +1069,14 @@ impl WithSimd for Gradient<'_> {
                 }
                 for row in rows {
                     // SAFETY: as above.
-                    unsafe { net.raw_row(row, &mut raw) };
+                    unsafe { net.raw_row(row, raw) };
                     for p in 0..dense.rows.count() {
                         let used = dense.rows.used(p);
                         // SAFETY: as above.
                         let from = unsafe { dense.d.read(dense.rows.range(p, row..row + 1)) };
                         slopes[p * PANEL..p * PANEL + used].copy_from_slice(&from[..used]);
                     }
-                    plan.backward(fields.clone(), values, &raw, &slopes, g);
+                    plan.backward(fields.clone(), values, raw, slopes, g);
                 }
             }
         }

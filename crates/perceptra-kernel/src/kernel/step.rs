@@ -313,6 +313,11 @@ impl DenseTrainer {
         })
     }
 
+    /// Computes with other instructions than those found at run time: then another machine gets the same bits.
+    pub fn set_instructions(&mut self, instructions: Arch) {
+        self.arch = instructions;
+    }
+
     /// Threads that train.
     pub fn threads(&self) -> usize {
         self.team.threads()
@@ -324,7 +329,8 @@ impl DenseTrainer {
     ///
     /// # Panics
     ///
-    /// If the widths of the data are not the network's, or `order` names a row that there is not.
+    /// If the widths of the data are not the network's, or `order` names a row that there is not; if members have rows of their own
+    /// and it does not have as many for each of them.
     pub fn epoch(
         &mut self,
         data: &Data<'_>,
@@ -335,6 +341,8 @@ impl DenseTrainer {
     ) -> Totals {
         let rows = self.check(data);
         assert!(order.iter().all(|&r| (r as usize) < rows));
+        let net = &self.nets[0];
+        assert!(!net.settings.own_rows || order.len().is_multiple_of(net.members));
         let (totals, last) = (Mutex::new([Totals::default(); 2]), AtomicUsize::new(usize::MAX));
         let mut team = std::mem::replace(&mut self.team, Team::new(1));
         {
@@ -484,6 +492,8 @@ struct Work<'a> {
 #[derive(Clone, Copy)]
 struct Batch<'a> {
     ids: &'a [u32],
+    /// Rows of each member.
+    rows: usize,
     /// What the slopes of the rows' losses are multiplied by.
     scale: f32,
     now: Step,
@@ -496,9 +506,10 @@ impl WithSimd for Work<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Epoch { trainer, data, order, .. } = *self.run;
         let settings = &trainer.nets[0].settings;
+        let orders = if settings.own_rows { trainer.nets[0].members } else { 1 };
         let scratch = &mut *lock(&trainer.scratch[self.thread]);
         let mut totals = [Totals::default(); 2];
-        for (number, ids) in order.chunks(settings.batch).enumerate() {
+        for (number, ids) in order.chunks(settings.batch * orders).enumerate() {
             let early = || !totals[0].loss.is_finite() || self.run.until.is_some_and(|until| until());
             if self.thread == 0 && early() {
                 self.run.last.fetch_min(number, Ordering::Relaxed);
@@ -506,12 +517,12 @@ impl WithSimd for Work<'_> {
             let step = trainer.step.wrapping_add(number as i32 + 1);
             let now = settings.rule.at(step, (self.run.moment)(number), settings.betas);
             let weight = match data.weights {
-                None => ids.len() as f64,
-                Some(weights) => ids.iter().map(|&r| f64::from(weights[r as usize])).sum(),
+                None => (ids.len() / orders) as f64,
+                Some(weights) => ids.iter().map(|&r| f64::from(weights[r as usize])).sum::<f64>() / orders as f64,
             };
             // A batch whose weights are all 0 changes nothing.
             let scale = if settings.sum { 1.0 } else { 1.0 / (weight as f32).max(f32::MIN_POSITIVE) };
-            let batch = Batch { ids, scale, now };
+            let batch = Batch { ids, rows: ids.len() / orders, scale, now };
             if trainer.halves == 2 {
                 self.by_halves(simd, batch, number, scratch, &mut totals);
             } else {
@@ -563,16 +574,17 @@ impl Work<'_> {
         let (net, plan) = (&trainer.nets[0], &trainer.plan[self.thread]);
         let (members, drop) = (net.members, net.settings.dropout * batch.now.dropout);
         let mut all = std::mem::take(&mut scratch.ids);
-        if members > 1 {
+        let repeated = members > 1 && !net.settings.own_rows;
+        if repeated {
             all.clear();
             (0..members).for_each(|_| all.extend_from_slice(batch.ids));
         }
-        let ids = if members > 1 { &all } else { batch.ids };
+        let ids = if repeated { &all } else { batch.ids };
         let (chunks, scale) = (ids.len().div_ceil(trainer.chunk), batch.scale / members as f32);
         let keep = !net.grads[0].is_empty();
         for (c, ids) in ids.chunks(trainer.chunk).enumerate() {
             let start = c * trainer.chunk;
-            let chunk = Chunk { ids, start, batch: batch.ids.len(), epoch: self.run.epoch, drop };
+            let chunk = Chunk { ids, start, batch: batch.rows, epoch: self.run.epoch, drop };
             let rows = share(ids.len(), self.thread, trainer.plan.len());
             if !rows.is_empty() {
                 self.there_and_back(simd, net, (chunk, scale), rows, scratch);
@@ -580,7 +592,7 @@ impl Work<'_> {
             self.barrier.wait();
             let then = if keep { Then::Keep { half: 0, first: c == 0 } } else { Then::Use(batch.now) };
             for unit in plan {
-                simd.vectorize(Gradient { net, rows: 0..ids.len(), chunk, unit, then, block: &mut scratch.block });
+                simd.vectorize(Gradient { net, rows: 0..ids.len(), chunk, unit, then, scratch: &mut *scratch });
             }
             if self.thread == 0 {
                 totals[0].loss += net.lost(0..ids.len()) / members as f64;
@@ -626,7 +638,7 @@ impl Work<'_> {
                 self.there_and_back(simd, net, (chunk, batch.scale), rows.clone(), scratch);
                 totals[half].loss += net.lost(rows.clone());
                 for unit in plan {
-                    simd.vectorize(Gradient { net, rows: rows.clone(), chunk, unit, then, block: &mut scratch.block });
+                    simd.vectorize(Gradient { net, rows: rows.clone(), chunk, unit, then, scratch: &mut *scratch });
                 }
             }
         }

@@ -2,13 +2,9 @@
 
 use std::sync::Mutex;
 
+use perceptra_kernel::{Activation, Arch, Data, DenseTrainer, Layer, Loss, Rule, Settings, Totals};
 use perceptra_random::{Purpose, Stream};
 use proptest::prelude::*;
-use pulp::Arch;
-
-use super::DenseTrainer;
-use crate::pointwise::{Activation, Loss, Rule};
-use crate::settings::{Data, Layer, Settings, Totals};
 
 const SMOOTH: [Activation; 9] = [
     Activation::Identity,
@@ -123,6 +119,7 @@ fn layers(widths: &[usize], activations: &[Activation], bias: bool) -> Vec<Layer
 }
 
 const PLAIN: Settings = Settings {
+    own_rows: false,
     loss: Loss::MeanSquared,
     sum: false,
     rule: Rule::Sgd { momentum: 0.0, nesterov: false },
@@ -242,7 +239,7 @@ fn train(
         (1..widths.len()).map(|i| if i + 1 < widths.len() { f } else { Activation::Identity }).collect();
     let layers = layers(widths, &activations, true);
     let mut trainer = DenseTrainer::new(&layers, settings, threads);
-    trainer.arch = arch;
+    trainer.set_instructions(arch);
     fill(&mut trainer, &layers, 3);
     let (n, m) = (widths[0], widths[widths.len() - 1]);
     let (x, y) = (normal(rows * n, 1, 0, 1.0), targets(settings.loss, rows, m, 2));
