@@ -153,6 +153,7 @@ METHODS = {
     "pytabkit RealMLP-TD-S": pytabkit("RealMLP_TD_S"),
     "pytabkit RealMLP-TD": pytabkit("RealMLP_TD"),
     "pytabkit TabM": pytabkit("TabM_D"),
+    "pytabkit TabM-PLE": pytabkit("TabM_D", num_emb_type="pwl"),
     **{f"perceptra {p}": perceptra("--preset", p) for p in ("fast", "default", "realmlp", "realmlp-s", "tabm", "tabm-ple")},
 }
 

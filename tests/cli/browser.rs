@@ -331,6 +331,13 @@ fn browser_reports_open_from_disk() {
             browser.screenshot(&format!("report-{table}-{scheme}"));
             let pdf = browser.call("Page.printToPDF", json!({ "printBackground": true }));
             assert!(pdf["data"].as_str().unwrap().len() > 50_000);
+            // On paper of A4 every table ends before the margin.
+            browser.call("Emulation.setEmulatedMedia", json!({ "media": "print" }));
+            let page = json!({ "width": 717, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
+            browser.call("Emulation.setDeviceMetricsOverride", page);
+            let ends =
+                "Math.max(...[...document.querySelectorAll('table')].map((t) => t.getBoundingClientRect().right))";
+            assert!(browser.eval(ends).as_f64().unwrap() <= 717.0, "{table}: {}", browser.eval(ends));
             browser.is_well(&format!("{table}.html"));
         }
     }
