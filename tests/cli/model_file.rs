@@ -9,11 +9,16 @@ fn small_model(norm: &str) -> Model {
 
 /// With these settings of the network.
 fn small_model_with(network: &str) -> Model {
+    let embed_above = if network.contains("embedding") { 2 } else { 9 };
+    small_model_of(&format!("embed_above = {embed_above}"), network)
+}
+
+/// With these settings of the encoder and the network.
+fn small_model_of(encoder: &str, network: &str) -> Model {
     let rows: String = (0..60).map(|i| format!("{},{},{}\n", i % 7, ["u", "v", "w"][i % 3], i % 7 + i % 3)).collect();
     let table = Table::from_csv("t.csv", format!("n,c,y\n{rows}"), &Default::default()).unwrap();
     let text = format!(
-        "[data]\ntarget = ['y']\ntask = 'regression'\n[encoder]\nembed_above = {}\n[network]\nhidden = [3]\n{network}\n[train]\nepochs = 2\n",
-        if network.contains("embedding") { 2 } else { 9 }
+        "[data]\ntarget = ['y']\ntask = 'regression'\n[encoder]\n{encoder}\n[network]\nhidden = [3]\n{network}\n[train]\nepochs = 2\n"
     );
     let run = RunConfig::from_toml("t", &text).unwrap();
     let tables = Tables::from(table);
@@ -309,6 +314,33 @@ fn a_file_that_lies_is_found_out() {
         "{}",
         error(&forged(&nan, |_, _| {}))
     );
+}
+
+#[test]
+fn ranks_of_the_ends_of_a_column() {
+    let bytes = small_model_of("scaling = 'quantile'", "").to_bytes().unwrap();
+    let table = Table::from_csv("t.csv", "n,c\n-1,u\n0,u\n", &Default::default()).unwrap();
+    let predict = |model: &Model| model.predict(&table).unwrap().values.values;
+    let with_ends = |ends: Option<[f64; 2]>| {
+        load(&forged(&bytes, |_, a| {
+            let features = a["encoder"]["features"].as_array_mut().unwrap();
+            let number = features.iter_mut().find(|f| f["name"] == "n").unwrap();
+            let quantile = number["code"]["number"]["scale"]["quantile"].as_object_mut().unwrap();
+            assert!(quantile.remove("ends").is_some());
+            quantile.extend(ends.map(|ends| ("ends".to_owned(), serde_json::json!(ends))));
+        }))
+    };
+    // Values outside those of the training rows are as the least and the largest of them.
+    let said = predict(&load(&bytes).unwrap());
+    assert_eq!(said[0], said[1]);
+    // Files from before there were ranks of the ends: as if they were 0 and 1.
+    let old = predict(&with_ends(None).unwrap());
+    assert_eq!(old, predict(&with_ends(Some([0.0, 1.0])).unwrap()));
+    assert_ne!(old[1], said[1]);
+    for lie in [[0.9, 0.1], [-0.1, 0.9], [0.1, 1.1]] {
+        let error = with_ends(Some(lie)).unwrap_err().to_string();
+        assert!(error.contains("damaged"), "{lie:?}: {error}");
+    }
 }
 
 #[test]

@@ -362,9 +362,32 @@ fn scalings_by_hand() {
     close(values(Scaling::MinMax, "0\n1\n6"), &[0.0, 0.25, 1.5]);
     // Median 2, quartiles 1 and 3: z = 1 at 4, then 1/√(1+1/9).
     close(values(Scaling::Robust, "2\n4\n1e9"), &[0.0, (10.0f64 / 9.0).powf(-0.5), 3.0]);
-    // Quantile ½ at 2, ¾ at 3, between them by line: Φ⁻¹ by scipy.stats.norm.ppf.
-    close(values(Scaling::Quantile, "2\n3\n2.5\n-9\n9"), &[0.0, 0.674_490, 0.318_639, -5.199_338, 5.199_338]);
+    // Quantile ½ at 2, ¾ at 3, between them by line, and the middle of the first and of the last fifth at the ends:
+    // Φ⁻¹ by scipy.stats.norm.ppf.
+    let ends = [-1.281_552, -1.281_552, 1.281_552];
+    close(values(Scaling::Quantile, "2\n3\n2.5"), &[0.0, 0.674_490, 0.318_639]);
+    close(values(Scaling::Quantile, "0\n-9\n9"), &ends);
     close(values(Scaling::None, "2\n-7.5"), &[2.0, -7.5]);
+}
+
+#[test]
+fn quantiles_of_values_that_occur_often() {
+    let values = |training: &str, test: &str| {
+        let options = EncoderOptions { scaling: Scaling::Quantile, ..Default::default() };
+        let (encoder, _) = encode(&format!("n,y\n{training}"), &target("y"), &options);
+        encoder.inputs(&csv(&format!("n\n{test}\n")).unwrap()).unwrap().0.values
+    };
+    let close = |got: Vec<f32>, want: &[f64]| {
+        for (g, w) in got.into_iter().zip(want) {
+            assert_abs_diff_eq!(f64::from(g), *w, epsilon = 1e-5);
+        }
+    };
+    // Of ten rows four are 0 and three are 4: the middles of their ranks are 0.2 and 0.85.
+    let training = "0,1\n0,2\n0,3\n0,4\n1,5\n2,6\n3,7\n4,8\n4,9\n4,10\n";
+    close(values(training, "0\n-1\n4\n4.5"), &[-0.841_621, -0.841_621, 1.036_433, 1.036_433]);
+    // Nine in ten of a hundred rows are 0: their middle is 0.45; the one in ten, 0.95, is not a far outlier.
+    let training: String = (0..100).map(|i| format!("{},{i}\n", u8::from(i % 10 == 0))).collect();
+    close(values(&training, "0\n1\n7"), &[-0.125_661, 1.644_854, 1.644_854]);
 }
 
 #[test]
