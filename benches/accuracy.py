@@ -208,34 +208,34 @@ def report(done, tables, methods, plot):
     for t in tables:
         cell = lambda m: f"{mean[m, t]:.4g} ± {statistics.stdev(of(m, t, 'score')) / len(of(m, t, 'score')) ** 0.5:.2g}"
         print(f"| {t} |", " | ".join(cell(m) for m in methods), "|")
-    # Ranks of each seed's scores, ties shared; then over the tables.
-    ranks = {m: [] for m in methods}
+    # Ranks of the mean scores of each table, ties shared.
+    rank = {m: 0.0 for m in methods}
     for t in tables:
-        for s in sorted({d["seed"] for d in done}):
-            scores = {d["method"]: d["score"] for d in done if d["table"] == t and d["seed"] == s and d["method"] in methods}
-            if len(scores) == len(methods):
-                for m in methods:
-                    less, same = (sum(x < scores[m] for x in scores.values()), sum(x == scores[m] for x in scores.values()))
-                    ranks[m].append(less + (same + 1) / 2)
-    rank = {m: statistics.mean(r) for m, r in ranks.items()}
+        for m in methods:
+            less, same = (sum(mean[o, t] < mean[m, t] for o in methods), sum(mean[o, t] == mean[m, t] for o in methods))
+            rank[m] += (less + (same + 1) / 2) / len(tables)
     print("| *average rank* |", " | ".join(f"{rank[m]:.2f}" for m in methods), "|")
     seconds = {m: [d["seconds"] for d in done if d["method"] == m] for m in methods}
     print("| *seconds a fit* |", " | ".join(f"{statistics.mean(seconds[m]):.2g}" for m in methods), "|")
     losses = {m: [d["log_loss"] for d in done if d["method"] == m and "log_loss" in d] for m in methods}
     print("| *log loss* |", " | ".join(f"{statistics.mean(l):.3f}" if (l := losses[m]) else "" for m in methods), "|")
     if plot:
-        import matplotlib
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-        order = sorted(methods, key=rank.get, reverse=True)
-        figure, axes = plt.subplots(figsize=(7.5, 0.45 * len(order) + 1))
-        axes.barh(order, [rank[m] for m in order], color=["#2a6f97" if m.startswith("perceptra") else "#b8b8b8" for m in order])
-        for i, m in enumerate(order):
-            axes.text(rank[m] + 0.05, i, f"{rank[m]:.2f}", va="center", fontsize=9)
-        axes.set_xlabel(f"average rank over {len(tables)} tables (lower is better)")
-        axes.spines[["top", "right"]].set_visible(False)
-        figure.tight_layout()
-        figure.savefig(plot)
+        plot_ranks(rank, len(tables), plot)
+
+
+def plot_ranks(rank, tables, path):
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    order = sorted(rank, key=rank.get, reverse=True)
+    figure, axes = plt.subplots(figsize=(7.5, 0.45 * len(order) + 1))
+    axes.barh(order, [rank[m] for m in order], color=["#2a6f97" if m.startswith("perceptra") else "#b8b8b8" for m in order])
+    for i, m in enumerate(order):
+        axes.text(rank[m] + 0.05, i, f"{rank[m]:.2f}", va="center", fontsize=9)
+    axes.set_xlabel(f"average rank over {tables} tables (lower is better)")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path)
 
 
 if __name__ == "__main__":
