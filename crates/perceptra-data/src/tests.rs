@@ -344,6 +344,13 @@ fn columns_are_encoded_as_documented() {
     assert_eq!(report.missing, ["n", "b", "c"].map(|c| (c.to_owned(), 1)));
 }
 
+fn close(got: Vec<f32>, want: &[f64]) {
+    assert_eq!(got.len(), want.len());
+    for (g, w) in got.into_iter().zip(want) {
+        assert_abs_diff_eq!(f64::from(g), *w, epsilon = 1e-5);
+    }
+}
+
 #[test]
 fn scalings_by_hand() {
     let values = |scaling, test: &str| {
@@ -351,12 +358,6 @@ fn scalings_by_hand() {
         let options = EncoderOptions { scaling, ..Default::default() };
         let (encoder, _) = encode(text, &target("y"), &options);
         encoder.inputs(&csv(&format!("n\n{test}\n")).unwrap()).unwrap().0.values
-    };
-    let close = |got: Vec<f32>, want: &[f64]| {
-        assert_eq!(got.len(), want.len());
-        for (g, w) in got.into_iter().zip(want) {
-            assert_abs_diff_eq!(f64::from(g), *w, epsilon = 1e-5);
-        }
     };
     close(values(Scaling::Standard, "2\n4\n1000\n-1000"), &[0.0, 2f64.sqrt(), 6.0, -6.0]);
     close(values(Scaling::MinMax, "0\n1\n6"), &[0.0, 0.25, 1.5]);
@@ -377,17 +378,18 @@ fn quantiles_of_values_that_occur_often() {
         let (encoder, _) = encode(&format!("n,y\n{training}"), &target("y"), &options);
         encoder.inputs(&csv(&format!("n\n{test}\n")).unwrap()).unwrap().0.values
     };
-    let close = |got: Vec<f32>, want: &[f64]| {
-        for (g, w) in got.into_iter().zip(want) {
-            assert_abs_diff_eq!(f64::from(g), *w, epsilon = 1e-5);
-        }
-    };
     // Of ten rows four are 0 and three are 4: the middles of their ranks are 0.2 and 0.85.
     let training = "0,1\n0,2\n0,3\n0,4\n1,5\n2,6\n3,7\n4,8\n4,9\n4,10\n";
     close(values(training, "0\n-1\n4\n4.5"), &[-0.841_621, -0.841_621, 1.036_433, 1.036_433]);
     // Nine in ten of a hundred rows are 0: their middle is 0.45; the one in ten, 0.95, is not a far outlier.
     let training: String = (0..100).map(|i| format!("{},{i}\n", u8::from(i % 10 == 0))).collect();
     close(values(&training, "0\n1\n7"), &[-0.125_661, 1.644_854, 1.644_854]);
+    // One value in all training rows, though not in the table: it and others say nothing.
+    let table = csv("n,y\n3,1\n3,2\n5,3\n-5,4\n").unwrap();
+    let schema = Schema::infer(&table, &target("y")).unwrap();
+    let options = EncoderOptions { scaling: Scaling::Quantile, ..Default::default() };
+    let encoder = Encoder::fit(&table.take(&[0, 1]), &schema, None, &options).unwrap();
+    close(encoder.inputs(&table).unwrap().0.values, &[0.0; 4]);
 }
 
 #[test]
