@@ -85,26 +85,13 @@ impl Contender {
 }
 
 impl Comparison {
-    /// Which model to use, in a plain sentence or two: the best by the first metric, or a simpler one that the folds do not tell
-    /// from it, by paired differences within two standard errors.
+    /// Which model to use, in a plain sentence or two: the best by the first metric (of equals the simplest), or a simpler one that
+    /// the folds do not tell from it, by paired differences within two standard errors.
     pub fn advice(&self) -> String {
         let less_is_better = self.task == Task::Regression;
         let sign = if less_is_better { -1.0 } else { 1.0 };
-        let merit = |c: &Contender| sign * c.score(0).0;
-        let Some(best) = self.contenders.iter().max_by(|a, b| merit(a).total_cmp(&merit(b))) else {
-            return String::new();
-        };
-        let folds = best.scores.len();
-        let metric = &self.metrics[0];
-        let number = |x: f64| format!("{:.3}", x).trim_end_matches('0').trim_end_matches('.').to_owned();
-        if folds < 2 {
-            let score = number(best.score(0).0);
-            return format!(
-                "{} has the best {metric} on these test rows, {score}. One set of rows says little of small differences: compare \
-                 over folds.",
-                best.name
-            );
-        }
+        // Of fewer digits, so that the same scores in another order are the same.
+        let merit = |c: &Contender| sign * f64::from(c.score(0).0 as f32);
         // Those that need no model, one neuron and lines are simpler than kernels, these than the network, and this than presets.
         let order = |c: &Contender| match self.contenders.iter().position(|other| other.name == c.name) {
             Some(5) => 0,
@@ -114,6 +101,26 @@ impl Comparison {
             Some(0) | None => 4,
             Some(_) => 5,
         };
+        let rank = |a: &&Contender, b: &&Contender| merit(b).total_cmp(&merit(a)).then(order(a).cmp(&order(b)));
+        let Some(best) = self.contenders.iter().min_by(rank) else {
+            return String::new();
+        };
+        let folds = best.scores.len();
+        let metric = &self.metrics[0];
+        let number = |x: f64| format!("{:.3}", x).trim_end_matches('0').trim_end_matches('.').to_owned();
+        if folds < 2 {
+            let score = number(best.score(0).0);
+            let others = match self.contenders.iter().filter(|c| merit(c) == merit(best)).count() - 1 {
+                0 => String::new(),
+                1 => ", as has one other, which is not simpler".to_owned(),
+                n => format!(", as have {n} others, none of them simpler"),
+            };
+            return format!(
+                "{} has the best {metric} on these test rows, {score}{others}. One set of rows says little of small differences: \
+                 compare over folds.",
+                best.name
+            );
+        }
         let behind = |c: &Contender| {
             let (mean, deviation, more) = best.difference(c, 0);
             let ahead = if less_is_better { folds - more } else { more };
@@ -139,8 +146,10 @@ impl Comparison {
             ),
             None => {
                 let others = self.contenders.iter().filter(|c| c.name != best.name);
-                let second = others.max_by(|a, b| merit(a).total_cmp(&merit(b)));
-                let second = second.map_or_else(String::new, |c| format!(": ahead of {} by {}", c.name, apart(c)));
+                let second = others.min_by(rank).map_or_else(String::new, |c| match merit(c) == merit(best) {
+                    true => format!(", as has {}, which is not simpler", c.name),
+                    false => format!(": ahead of {} by {}", c.name, apart(c)),
+                });
                 format!("Use {}, which has the best {metric}{second}.", best.name)
             }
         }
@@ -529,6 +538,15 @@ mod tests {
         let one = [&[1.0][..], &[2.0], &[3.0], &[3.0], &[3.0], &[9.0]];
         let text = comparison(Task::Regression, one).advice();
         assert!(text.starts_with("network has the best rmse on these test rows, 1."), "{text}");
+        // Of equals the simplest.
+        let equal = [&[0.5][..], &[1.0], &[1.0], &[0.5], &[1.0], &[0.4]];
+        let text = comparison(Task::Binary, equal).advice();
+        let said =
+            "one neuron has the best accuracy on these test rows, 1, as have 2 others, none of them simpler. One set";
+        assert!(text.starts_with(said), "{text}");
+        let equal = [&[0.7, 0.8, 0.9][..], &[0.1; 3], &[0.2; 3], &[0.3; 3], &[0.9, 0.7, 0.8], &[0.1; 3]];
+        let text = comparison(Task::Binary, equal).advice();
+        assert_eq!(text, "Use SVM, radial, which has the best accuracy, as has network, which is not simpler.");
     }
 
     #[test]
