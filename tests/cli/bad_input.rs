@@ -52,7 +52,7 @@ fn each_bad_table_or_setting_has_its_message() {
         (
             &["single.csv", "--target", "c"],
             1,
-            "error: the class \"w\" has 1 row only, a stratified split needs at least 2 of each class\nhint: ",
+            "error: the class \"w\" has 1 row only, a stratified split needs at least 2 of each class\nhint: remove the row, ",
         ),
         (
             &["text.csv", "--target", "y", "--numeric", "x"],
@@ -310,4 +310,58 @@ fn what_is_no_plain_file_is_read_once_and_does_not_hang() {
     folder.ok(&train);
     assert!(!folder.path("sub folder/link.perceptra").is_symlink());
     assert!(std::fs::read(folder.path("m.perceptra")).unwrap() == before);
+}
+
+/// Files of Rust in a folder and those below.
+#[cfg(all(feature = "search", feature = "playground", feature = "view", feature = "baselines"))]
+fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[cfg(all(feature = "search", feature = "playground", feature = "view", feature = "baselines"))]
+#[test]
+fn every_flag_that_a_message_names_is_one() {
+    let folder = Folder::new();
+    let help = folder.ok(&["--help"]);
+    let commands = help.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+    let commands = commands.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help");
+    let flags = |text: &str| -> Vec<String> {
+        let mut found = Vec::new();
+        for (at, _) in text.match_indices("--") {
+            let name: String = text[at + 2..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            let style = text[at + 2 + name.len()..].starts_with(':') || text[..at].ends_with("var(");
+            if !style && !name.starts_with('-') && !name.is_empty() && !text[..at].ends_with('-') {
+                found.push(name.trim_end_matches('-').to_owned());
+            }
+        }
+        found
+    };
+    let known: std::collections::HashSet<String> =
+        commands.flat_map(|command| flags(&folder.ok(&[command, "--help"]))).collect();
+    assert!(known.contains("no-stratify") && !known.contains("stratify"));
+
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("crates"), &mut files);
+    sources(&root.join("src"), &mut files);
+    let (mut seen, mut unknown) = (0, Vec::new());
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for line in text.lines().filter(|l| !l.trim_start().starts_with("//")) {
+            for flag in flags(line) {
+                seen += 1;
+                if !known.contains(&flag) && !["features", "no-default-features"].contains(&&*flag) {
+                    unknown.push(format!("{}: --{flag} in {line}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty() && seen > 30, "{seen} {unknown:#?}");
 }

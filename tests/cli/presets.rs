@@ -50,6 +50,28 @@ fn every_preset_trains_predicts_and_is_read_back() {
 }
 
 #[test]
+fn presets_train_on_all_rows_too() {
+    let folder = Folder::new();
+    folder.write("t.csv", table());
+    let args =
+        ["train", "t.csv", "--target", "class", "--ignore", "y", "--test", "0", "--validation", "0", "--epochs", "3"];
+    for (preset, last) in [("default", "true"), ("realmlp-s", "true"), ("tabm", "false")] {
+        let rest = ["--preset", preset, "--hidden", "16", "-o", "m.perceptra", "--device", "cpu"];
+        let said = folder.ok(&[&args[..], &rest].concat());
+        assert!(said.contains("240 training, 0 validation and 0 test rows"), "{said}");
+        let text = folder.read("m.toml");
+        assert!(
+            text.contains("monitor = \"loss\"") && text.contains(&format!("last_best = {last}")),
+            "{preset}: {text}"
+        );
+    }
+    // Asked for, it is not put aside.
+    let outcome = folder.run(&[&args[..], &["--preset", "tabm", "--monitor", "f1"]].concat());
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.stderr.contains("monitor is f1, which is judged on validation rows"), "{}", outcome.stderr);
+}
+
+#[test]
 fn what_is_given_counts_more_than_the_preset() {
     let folder = Folder::new();
     folder.write("t.csv", table());

@@ -433,7 +433,10 @@ impl DataError {
                 ));
             }
             Self::AllMissing { column } => return Some(format!("leave it out with --ignore {column:?}")),
-            Self::ClassTooSmall { .. } => "remove the row, join the class with another, or split without --stratify",
+            Self::ClassTooSmall { .. } => {
+                "remove the row, join the class with another, or split with --no-stratify; numbers that are no classes are of \
+                 --task regression"
+            }
             Self::TooFewRows { .. } => "give more rows or another fraction",
             Self::SplitValue { .. } => "use train, validation (or valid, val) and test",
             Self::TooWide { .. } => "ignore columns with many categories or lower --max-categories",

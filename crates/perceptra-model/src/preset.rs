@@ -67,8 +67,12 @@ impl Preset {
     }
 
     /// `run` with the encoder, the network and the training of this preset: its data, split, seed, class weights and output stay.
+    /// Without validation rows the training loss is monitored.
     pub fn apply(self, run: &RunConfig, task: Task, rows: usize) -> RunConfig {
-        let preset = self.run(task, rows);
+        let mut preset = self.run(task, rows);
+        if !run.is_validated() {
+            preset.train.monitor = Metric::Loss;
+        }
         let (seed, class_weights) = (run.train.seed, run.train.class_weights.clone());
         let train = TrainConfig { seed, class_weights, ..preset.train };
         RunConfig { encoder: preset.encoder, network: preset.network, train, ..run.clone() }
@@ -171,6 +175,20 @@ mod tests {
             }
         }
         assert_eq!(Preset::Fast.run(Task::Regression, 10), RunConfig::default());
+        // What needs validation rows is monitored where there are some, or where it was asked for.
+        let all = "[split]\nvalidation = 0.0";
+        for (text, monitor) in [
+            ("", Metric::Accuracy),
+            (all, Metric::Loss),
+            ("[split]\nvalidation = 0.0\n[train]\nmonitor = \"f1\"", Metric::F1),
+            ("[split]\nvalidation = 0.0\nvalidation_file = \"v.csv\"", Metric::Accuracy),
+        ] {
+            let run = RunConfig::over(Preset::Realmlp, Task::Binary, 100, "t", text).unwrap();
+            assert_eq!(run.train.monitor, monitor, "{text}");
+        }
+        let run = RunConfig::from_toml("t", all).unwrap();
+        assert_eq!(Preset::Tabm.apply(&run, Task::Binary, 100).train.monitor, Metric::Loss);
+        assert_eq!(Preset::Tabm.apply(&RunConfig::default(), Task::Binary, 100).train.monitor, Metric::Accuracy);
         let error = RunConfig::over(Preset::Fast, Task::Binary, 1, "t", "[train]\nrate = 1").unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
     }

@@ -360,7 +360,8 @@ impl RunConfig {
         Ok(run)
     }
 
-    /// The settings of a run file over those of a preset, which depend on the task and on how many rows there are.
+    /// The settings of a run file over those of a preset, which depend on the task and on how many rows there are. Without validation
+    /// rows the training loss is monitored, unless the file says otherwise.
     ///
     /// # Errors
     ///
@@ -376,11 +377,19 @@ impl RunConfig {
                 }
             }
         }
-        Self::from_toml(name, text)?;
+        let said = Self::from_toml(name, text)?;
         let mut all = toml::Table::try_from(preset.run(task, rows)).unwrap_or_default();
         merge(&mut all, text.parse().unwrap_or_default());
-        let run: Self = all.try_into().map_err(|e| run_file_error(name, &e))?;
+        let mut run: Self = all.try_into().map_err(|e| run_file_error(name, &e))?;
+        if !run.is_validated() {
+            run.train.monitor = said.train.monitor;
+        }
         Ok(Self { preset: None, ..run })
+    }
+
+    /// Whether rows are put aside to stop by: a share of the table, a file, or what a column says.
+    pub fn is_validated(&self) -> bool {
+        self.split.validation > 0.0 || self.split.validation_file.is_some() || self.data.schema.split.is_some()
     }
 
     /// Reads a run from a TOML file.

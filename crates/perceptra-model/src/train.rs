@@ -526,7 +526,9 @@ fn check_clashes(run: &RunConfig, task: Task, validated: bool) -> Result<(), Mod
     }
     let monitor = run.train.monitor;
     if monitor != Metric::Loss && !validated {
-        problems.push(format!("monitor is {monitor}, which is judged on validation rows, and there are none"));
+        problems.push(format!(
+            "monitor is {monitor}, which is judged on validation rows, and there are none: put some aside, or monitor the loss"
+        ));
     }
     if problems.is_empty() { Ok(()) } else { Err(ModelError::Settings(problems)) }
 }
