@@ -110,7 +110,8 @@ impl Comparison {
         let number = |x: f64| format!("{:.3}", x).trim_end_matches('0').trim_end_matches('.').to_owned();
         if folds < 2 {
             let score = number(best.score(0).0);
-            let others = match self.contenders.iter().filter(|c| merit(c) == merit(best)).count() - 1 {
+            let level = |c: &&Contender| c.name != best.name && merit(c) == merit(best);
+            let others = match self.contenders.iter().filter(level).count() {
                 0 => String::new(),
                 1 => ", as has one other, which is not simpler".to_owned(),
                 n => format!(", as have {n} others, none of them simpler"),

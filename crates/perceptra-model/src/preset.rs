@@ -44,8 +44,9 @@ impl Preset {
         }
     }
 
-    /// The settings for a task, and a table of so many rows; those of the data, the split and the output are the defaults.
-    pub fn run(self, task: Task, rows: usize) -> RunConfig {
+    /// The settings for a task, and a table of so many rows, of which some are put aside to stop by or (not `validated`) none are: then
+    /// the training loss is monitored. Those of the data, the split and the output are the defaults.
+    pub fn run(self, task: Task, rows: usize, validated: bool) -> RunConfig {
         let mut run = RunConfig::default();
         match self {
             Self::Fast => {}
@@ -63,16 +64,15 @@ impl Preset {
             Self::Tabm => tab_m(&mut run, task, false),
             Self::TabmPle => tab_m(&mut run, task, true),
         }
+        if !validated {
+            run.train.monitor = Metric::Loss;
+        }
         run
     }
 
     /// `run` with the encoder, the network and the training of this preset: its data, split, seed, class weights and output stay.
-    /// Without validation rows the training loss is monitored.
     pub fn apply(self, run: &RunConfig, task: Task, rows: usize) -> RunConfig {
-        let mut preset = self.run(task, rows);
-        if !run.is_validated() {
-            preset.train.monitor = Metric::Loss;
-        }
+        let preset = self.run(task, rows, run.is_validated());
         let (seed, class_weights) = (run.train.seed, run.train.class_weights.clone());
         let train = TrainConfig { seed, class_weights, ..preset.train };
         RunConfig { encoder: preset.encoder, network: preset.network, train, ..run.clone() }
@@ -154,13 +154,14 @@ mod tests {
             assert_eq!(serde_json::to_value(preset).unwrap(), preset.name());
             for task in [Task::Regression, Task::Binary, Task::Multiclass] {
                 for rows in [100, 10_000, 50_000] {
-                    let run = preset.run(task, rows);
+                    let run = preset.run(task, rows, true);
                     run.validate().unwrap();
                     // What a run file says counts more, and what it does not say is the preset's.
                     let over = RunConfig::over(
                         preset,
                         task,
                         rows,
+                        true,
                         "t",
                         "[train]\nlearning_rate = 0.5\n[network]\nntk = false",
                     );
@@ -174,22 +175,28 @@ mod tests {
                 }
             }
         }
-        assert_eq!(Preset::Fast.run(Task::Regression, 10), RunConfig::default());
+        assert_eq!(Preset::Fast.run(Task::Regression, 10, true), RunConfig::default());
         // What needs validation rows is monitored where there are some, or where it was asked for.
         let all = "[split]\nvalidation = 0.0";
-        for (text, monitor) in [
-            ("", Metric::Accuracy),
-            (all, Metric::Loss),
-            ("[split]\nvalidation = 0.0\n[train]\nmonitor = \"f1\"", Metric::F1),
-            ("[split]\nvalidation = 0.0\nvalidation_file = \"v.csv\"", Metric::Accuracy),
-        ] {
-            let run = RunConfig::over(Preset::Realmlp, Task::Binary, 100, "t", text).unwrap();
+        for (text, validated, monitor) in
+            [("", true, Metric::Accuracy), ("", false, Metric::Loss), ("[train]\nmonitor = \"f1\"", false, Metric::F1)]
+        {
+            let run = RunConfig::over(Preset::Realmlp, Task::Binary, 100, validated, "t", text).unwrap();
             assert_eq!(run.train.monitor, monitor, "{text}");
+        }
+        for (text, validated) in [
+            ("", true),
+            (all, false),
+            ("[split]\nvalidation = 0.0\nvalidation_file = \"v.csv\"", true),
+            ("[split]\nvalidation = 0.0\n[data]\nsplit = \"part\"", true),
+        ] {
+            assert_eq!(RunConfig::from_toml("t", text).unwrap().is_validated(), validated, "{text}");
         }
         let run = RunConfig::from_toml("t", all).unwrap();
         assert_eq!(Preset::Tabm.apply(&run, Task::Binary, 100).train.monitor, Metric::Loss);
         assert_eq!(Preset::Tabm.apply(&RunConfig::default(), Task::Binary, 100).train.monitor, Metric::Accuracy);
-        let error = RunConfig::over(Preset::Fast, Task::Binary, 1, "t", "[train]\nrate = 1").unwrap_err().to_string();
+        let error =
+            RunConfig::over(Preset::Fast, Task::Binary, 1, true, "t", "[train]\nrate = 1").unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
     }
 }

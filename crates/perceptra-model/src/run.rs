@@ -360,13 +360,19 @@ impl RunConfig {
         Ok(run)
     }
 
-    /// The settings of a run file over those of a preset, which depend on the task and on how many rows there are. Without validation
-    /// rows the training loss is monitored, unless the file says otherwise.
+    /// The settings of a run file over those of a preset, which depend on the task and the rows, as [`Preset::run`] says.
     ///
     /// # Errors
     ///
     /// As [`RunConfig::from_toml`].
-    pub fn over(preset: Preset, task: Task, rows: usize, name: &str, text: &str) -> Result<Self, ModelError> {
+    pub fn over(
+        preset: Preset,
+        task: Task,
+        rows: usize,
+        validated: bool,
+        name: &str,
+        text: &str,
+    ) -> Result<Self, ModelError> {
         fn merge(base: &mut toml::Table, over: toml::Table) {
             for (key, value) in over {
                 match (base.get_mut(&key), value) {
@@ -377,13 +383,10 @@ impl RunConfig {
                 }
             }
         }
-        let said = Self::from_toml(name, text)?;
-        let mut all = toml::Table::try_from(preset.run(task, rows)).unwrap_or_default();
+        Self::from_toml(name, text)?;
+        let mut all = toml::Table::try_from(preset.run(task, rows, validated)).unwrap_or_default();
         merge(&mut all, text.parse().unwrap_or_default());
-        let mut run: Self = all.try_into().map_err(|e| run_file_error(name, &e))?;
-        if !run.is_validated() {
-            run.train.monitor = said.train.monitor;
-        }
+        let run: Self = all.try_into().map_err(|e| run_file_error(name, &e))?;
         Ok(Self { preset: None, ..run })
     }
 

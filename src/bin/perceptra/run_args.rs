@@ -270,12 +270,7 @@ impl RunArgs {
                 (path.display().to_string(), std::fs::read_to_string(path).map_err(read)?)
             }
         };
-        let mut all = self.apply(RunConfig::over(preset, task, rows, &name, &text)?)?;
-        // A flag may have taken the validation rows away.
-        if !all.is_validated() {
-            all.train.monitor = run.train.monitor;
-        }
-        Ok(all)
+        self.apply(RunConfig::over(preset, task, rows, run.is_validated(), &name, &text)?)
     }
 
     /// A run with the flags put in.
