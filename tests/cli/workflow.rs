@@ -53,6 +53,22 @@ fn held_out_accuracy_is_what_it_should_be() {
 }
 
 #[test]
+fn two_classes_asked_for_as_several_are_two_classes() {
+    let folder = Folder::new();
+    let rows: String = (0..200).map(|i| format!("{},{}\n", i, if i < 90 { "no" } else { "yes" })).collect();
+    folder.write("t.csv", format!("x,y\n{rows}"));
+    let report = |task: &str| {
+        let args = ["train", "t.csv", "--target", "y", "--task", task, "--device", "cpu", "--epochs", "40", "--json"];
+        folder.json(&[&args[..], &["-o", &format!("{task}.perceptra")]].concat())
+    };
+    let [binary, several] = ["binary", "multiclass"].map(report);
+    assert_eq!(several["task"], "binary");
+    assert_eq!(several["test"], binary["test"]);
+    let accuracy = several["test"]["accuracy"].as_f64().unwrap();
+    assert!(accuracy >= 0.9, "{accuracy}");
+}
+
+#[test]
 fn a_saved_model_predicts_and_is_judged_as_it_was() {
     let folder = Folder::new();
     let penguins = data("penguins.csv");

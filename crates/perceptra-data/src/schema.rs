@@ -38,9 +38,9 @@ impl ColumnKind {
 pub enum Task {
     /// Numbers, one or several.
     Regression,
-    /// One of two classes.
+    /// One of two classes; asked for as `Multiclass`, two classes are this all the same.
     Binary,
-    /// One of several classes.
+    /// One of three classes or more.
     Multiclass,
 }
 
@@ -338,7 +338,8 @@ fn infer_task(table: &Table, options: &SchemaOptions) -> Result<Task, DataError>
                 if task == Task::Binary && distinct.values.len() != 2 {
                     return Err(mismatch(task, format!("it has {} different values", distinct.values.len())));
                 }
-                inferred = task;
+                // Two classes are two classes, whatever they are called.
+                inferred = classes;
             }
             (Some(task), true, ..) => {
                 return Err(mismatch(task, "several targets can only be numbers".into()));

@@ -199,6 +199,8 @@ fn kinds_and_tasks_are_inferred_and_can_be_forced() {
     );
     assert_eq!(schema.dropped, [("k".to_owned(), "it has one value only".to_owned())]);
     assert_eq!(Schema::infer(&table, &target("b")).unwrap().task, Task::Binary);
+    let asked = SchemaOptions { task: Some(Task::Multiclass), ..target("b") };
+    assert_eq!(Schema::infer(&table, &asked).unwrap().task, Task::Binary);
     assert_eq!(Schema::infer(&table, &target("id")).unwrap().task, Task::Multiclass);
     let forced = SchemaOptions { categorical: vec!["n".into()], ignore: vec!["id".into()], ..target("c") };
     assert_eq!(kinds(&Schema::infer(&table, &forced).unwrap())[0], kind("n", ColumnKind::Categorical));
