@@ -147,6 +147,45 @@ fn tab_m(run: &mut RunConfig, task: Task, embedded: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ModelError;
+
+    fn over(preset: Preset, task: Task, rows: usize, text: &str) -> Result<RunConfig, ModelError> {
+        RunConfig::over(preset, task, rows, "t", text, Ok)
+    }
+
+    #[test]
+    fn what_belongs_to_the_optimizer_or_the_loss_of_a_preset_goes_with_it() {
+        for preset in Preset::ALL {
+            for optimizer in ["sgd", "adam", "adamw", "rmsprop", "adagrad", "adan", "lion", "lamb", "adafactor", "muon"]
+            {
+                for task in [Task::Regression, Task::Binary, Task::Multiclass] {
+                    let text = format!("[train]\noptimizer = \"{optimizer}\"\nloss = \"mse\"");
+                    let run = over(preset, task, 100, &text).unwrap();
+                    assert!(run.validate().is_ok(), "{preset:?} {optimizer} {task:?}: {:?}", run.validate());
+                }
+            }
+        }
+        let train = |text: &str| over(Preset::Realmlp, Task::Binary, 100, text).unwrap().train;
+        let own = train("");
+        assert_eq!((own.label_smoothing, own.betas, own.decay_schedule), (0.1, [0.9, 0.95], Schedule::FlatCosine));
+        assert_eq!(train("[train]\noptimizer = \"adam\"").betas, own.betas);
+        assert_eq!(train("[train]\noptimizer = \"lion\"").decay_schedule, own.decay_schedule);
+        assert_eq!(
+            train("[train]\nloss = \"binary-cross-entropy\""),
+            TrainConfig { loss: Some(perceptra_nn::Loss::BinaryCrossEntropy), ..own }
+        );
+        // What was asked for stays, and is refused where it does not go together.
+        let run = over(Preset::Realmlp, Task::Binary, 100, "[train]\noptimizer = \"sgd\"\nbetas = [0.8, 0.9]").unwrap();
+        assert!(run.validate().unwrap_err().to_string().contains("betas are set"));
+        // By flags it is the same.
+        let flags = |mut run: RunConfig| {
+            run.train.optimizer = Optimizer::Sgd;
+            Ok::<_, ModelError>(run)
+        };
+        let run = RunConfig::over(Preset::Realmlp, Task::Binary, 100, "t", "", flags).unwrap();
+        assert_eq!((run.train.optimizer, run.train.betas), (Optimizer::Sgd, [0.9, 0.999]));
+        run.validate().unwrap();
+    }
 
     #[test]
     fn every_preset_is_valid_and_has_its_name_in_files() {
@@ -157,15 +196,8 @@ mod tests {
                     let run = preset.run(task, rows, true);
                     run.validate().unwrap();
                     // What a run file says counts more, and what it does not say is the preset's.
-                    let over = RunConfig::over(
-                        preset,
-                        task,
-                        rows,
-                        true,
-                        "t",
-                        "[train]\nlearning_rate = 0.5\n[network]\nntk = false",
-                    );
-                    let over = over.unwrap();
+                    let over =
+                        over(preset, task, rows, "[train]\nlearning_rate = 0.5\n[network]\nntk = false").unwrap();
                     assert_eq!((over.train.learning_rate, over.network.ntk), (0.5, false));
                     let mut same = run.clone();
                     (same.train.learning_rate, same.network.ntk) = (0.5, false);
@@ -178,10 +210,12 @@ mod tests {
         assert_eq!(Preset::Fast.run(Task::Regression, 10, true), RunConfig::default());
         // What needs validation rows is monitored where there are some, or where it was asked for.
         let all = "[split]\nvalidation = 0.0";
-        for (text, validated, monitor) in
-            [("", true, Metric::Accuracy), ("", false, Metric::Loss), ("[train]\nmonitor = \"f1\"", false, Metric::F1)]
-        {
-            let run = RunConfig::over(Preset::Realmlp, Task::Binary, 100, validated, "t", text).unwrap();
+        for (text, monitor) in [
+            (String::new(), Metric::Accuracy),
+            (all.into(), Metric::Loss),
+            (format!("{all}\n[train]\nmonitor = \"f1\""), Metric::F1),
+        ] {
+            let run = over(Preset::Realmlp, Task::Binary, 100, &text).unwrap();
             assert_eq!(run.train.monitor, monitor, "{text}");
         }
         for (text, validated) in [
@@ -195,8 +229,7 @@ mod tests {
         let run = RunConfig::from_toml("t", all).unwrap();
         assert_eq!(Preset::Tabm.apply(&run, Task::Binary, 100).train.monitor, Metric::Loss);
         assert_eq!(Preset::Tabm.apply(&RunConfig::default(), Task::Binary, 100).train.monitor, Metric::Accuracy);
-        let error =
-            RunConfig::over(Preset::Fast, Task::Binary, 1, true, "t", "[train]\nrate = 1").unwrap_err().to_string();
+        let error = over(Preset::Fast, Task::Binary, 1, "[train]\nrate = 1").unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
     }
 }

@@ -360,19 +360,23 @@ impl RunConfig {
         Ok(run)
     }
 
-    /// The settings of a run file over those of a preset, which depend on the task and the rows, as [`Preset::run`] says.
+    /// The settings of a run file over those of a preset, which depend on the task and the rows, as [`Preset::run`] says; `flags` puts
+    /// what counts more than the file into a run.
+    ///
+    /// What belongs to the loss or the optimizer of the preset goes where another one is asked for: label smoothing, the betas and the
+    /// decay over the run.
     ///
     /// # Errors
     ///
-    /// As [`RunConfig::from_toml`].
-    pub fn over(
+    /// As [`RunConfig::from_toml`], and those of `flags`.
+    pub fn over<E: From<ModelError>>(
         preset: Preset,
         task: Task,
         rows: usize,
-        validated: bool,
         name: &str,
         text: &str,
-    ) -> Result<Self, ModelError> {
+        flags: impl Fn(Self) -> Result<Self, E>,
+    ) -> Result<Self, E> {
         fn merge(base: &mut toml::Table, over: toml::Table) {
             for (key, value) in over {
                 match (base.get_mut(&key), value) {
@@ -383,11 +387,22 @@ impl RunConfig {
                 }
             }
         }
-        Self::from_toml(name, text)?;
-        let mut all = toml::Table::try_from(preset.run(task, rows, validated)).unwrap_or_default();
+        let asked = flags(Self::from_toml(name, text)?)?;
+        let mut all = toml::Table::try_from(preset.run(task, rows, asked.is_validated())).unwrap_or_default();
         merge(&mut all, text.parse().unwrap_or_default());
-        let run: Self = all.try_into().map_err(|e| run_file_error(name, &e))?;
-        Ok(Self { preset: None, ..run })
+        let mut run = flags(all.try_into().map_err(|e| run_file_error(name, &e))?)?;
+        run.preset = None;
+        let (train, asked) = (&mut run.train, &asked.train);
+        if train.loss.is_some_and(|loss| !loss.takes_logits()) {
+            train.label_smoothing = asked.label_smoothing;
+        }
+        if !train.optimizer.has_betas() {
+            train.betas = asked.betas;
+        }
+        if !train.optimizer.has_decay_schedule() {
+            train.decay_schedule = asked.decay_schedule;
+        }
+        Ok(run)
     }
 
     /// Whether rows are put aside to stop by: a share of the table, a file, or what a column says.

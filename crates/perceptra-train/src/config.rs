@@ -113,6 +113,16 @@ impl Optimizer {
             Self::Muon => "muon",
         }
     }
+
+    /// Whether it has β₁ and β₂, as `betas`.
+    pub fn has_betas(self) -> bool {
+        matches!(self, Self::Adam | Self::AdamW)
+    }
+
+    /// Whether its decay can change over the run, as `decay_schedule` says.
+    pub fn has_decay_schedule(self) -> bool {
+        matches!(self, Self::AdamW | Self::Lion)
+    }
 }
 
 /// How the losses of a batch's rows become one number.
@@ -502,11 +512,11 @@ impl TrainConfig {
             format!("betas are {} and {}, they must lie in [0, 1)", betas[0], betas[1]),
         );
         require(
-            betas == [0.9, 0.999] || matches!(self.optimizer, Optimizer::Adam | Optimizer::AdamW),
+            betas == [0.9, 0.999] || self.optimizer.has_betas(),
             format!("betas are set, which {name} does not have: only adam and adamw do"),
         );
         require(
-            self.decay_schedule == Schedule::Constant || matches!(self.optimizer, Optimizer::AdamW | Optimizer::Lion),
+            self.decay_schedule == Schedule::Constant || self.optimizer.has_decay_schedule(),
             format!("decay_schedule is set, and the decay of {name} is not over the run: that of adamw and lion is"),
         );
         let over_run = |schedule: Schedule| schedule != Schedule::Plateau;

@@ -270,7 +270,7 @@ impl RunArgs {
                 (path.display().to_string(), std::fs::read_to_string(path).map_err(read)?)
             }
         };
-        self.apply(RunConfig::over(preset, task, rows, run.is_validated(), &name, &text)?)
+        RunConfig::over(preset, task, rows, &name, &text, |run| self.apply(run))
     }
 
     /// A run with the flags put in.
