@@ -100,6 +100,23 @@ fn what_is_given_counts_more_than_the_preset() {
 }
 
 #[test]
+fn another_optimizer_or_loss_does_not_clash_with_the_preset() {
+    let folder = Folder::new();
+    folder.write("t.csv", table());
+    let train =
+        ["train", "t.csv", "--target", "class", "--preset", "realmlp", "--epochs", "2", "--device", "cpu", "-q"];
+    let run_file = |flags: &[&str]| {
+        folder.ok(&[&train[..], flags, &["-o", "m.perceptra"]].concat());
+        folder.read("m.toml").parse::<toml::Table>().unwrap()["train"].clone()
+    };
+    let run = run_file(&["--optimizer", "sgd", "--loss", "mse"]);
+    assert_eq!(run["optimizer"].as_str(), Some("sgd"));
+    assert_eq!((run["label_smoothing"].as_float(), run["decay_schedule"].as_str()), (Some(0.0), Some("constant")));
+    let run = run_file(&["--optimizer", "lion"]);
+    assert_eq!((run["label_smoothing"].as_float(), run["decay_schedule"].as_str()), (Some(0.1), Some("flat-cosine")));
+}
+
+#[test]
 fn gradients_of_every_part_are_right_and_wrong_parts_are_said() {
     let folder = Folder::new();
     folder.write("t.csv", table());

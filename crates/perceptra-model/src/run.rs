@@ -392,16 +392,7 @@ impl RunConfig {
         merge(&mut all, text.parse().unwrap_or_default());
         let mut run = flags(all.try_into().map_err(|e| run_file_error(name, &e))?)?;
         run.preset = None;
-        let (train, asked) = (&mut run.train, &asked.train);
-        if train.loss.is_some_and(|loss| !loss.takes_logits()) {
-            train.label_smoothing = asked.label_smoothing;
-        }
-        if !train.optimizer.has_betas() {
-            train.betas = asked.betas;
-        }
-        if !train.optimizer.has_decay_schedule() {
-            train.decay_schedule = asked.decay_schedule;
-        }
+        run.train = run.train.yielding_to(&asked.train);
         Ok(run)
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use perceptra_data::nearest;
 use perceptra_model::{RunConfig, Sampler};
 use perceptra_random::{Purpose, Stream};
+use perceptra_train::TrainConfig;
 use toml::Value;
 
 use crate::SearchError;
@@ -351,10 +352,14 @@ impl Point {
                 section.insert(last.to_owned(), value.clone());
             }
         }
-        let run: RunConfig = table.try_into().map_err(|e: toml::de::Error| {
+        let mut run: RunConfig = table.try_into().map_err(|e: toml::de::Error| {
             // serde: wrong value, then "in `train.batch`" on a line of its own.
             wrong(e.message().trim().replace('\n', " "))
         })?;
+        // What the optimizer and the loss of the run had is not asked of those of the point.
+        if ["train.optimizer", "train.loss"].iter().any(|key| self.0.contains_key(*key)) {
+            run.train = run.train.yielding_to(&TrainConfig::default());
+        }
         run.validate()?;
         Ok(run)
     }
@@ -402,6 +407,22 @@ mod tests {
         assert_eq!(runs.iter().filter(|r| r.network.hidden == [64, 64] && r.train.learning_rate == 0.1).count(), 3);
         assert_eq!(runs.iter().filter(|r| r.network.hidden.is_empty()).count(), 6);
         assert_eq!(grid[0].to_string(), "hidden=[] batch=\"auto\" learning_rate=0.1");
+    }
+
+    #[test]
+    fn optimizers_and_losses_of_a_preset_can_be_searched() {
+        let base = perceptra_model::Preset::Realmlp.run(perceptra_data::Task::Binary, 100, true);
+        let pairs = [("optimizer", "sgd,lion,adamw"), ("loss", "mse,binary-cross-entropy")];
+        let written = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let points = Space::parse(&base, &written).unwrap().points(&base, Sampler::Grid, 0, 7).unwrap();
+        let runs: Vec<TrainConfig> = points.iter().map(|p| p.apply(&base).unwrap().train).collect();
+        assert_eq!(runs.len(), 6);
+        for run in runs {
+            let is = |name: &str| run.optimizer.name() == name;
+            assert_eq!(run.betas == base.train.betas, is("adamw"));
+            assert_eq!(run.decay_schedule == base.train.decay_schedule, !is("sgd"));
+            assert_eq!(run.label_smoothing == 0.1, run.loss.unwrap().takes_logits());
+        }
     }
 
     #[test]

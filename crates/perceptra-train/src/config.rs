@@ -115,12 +115,12 @@ impl Optimizer {
     }
 
     /// Whether it has β₁ and β₂, as `betas`.
-    pub fn has_betas(self) -> bool {
+    fn has_betas(self) -> bool {
         matches!(self, Self::Adam | Self::AdamW)
     }
 
     /// Whether its decay can change over the run, as `decay_schedule` says.
-    pub fn has_decay_schedule(self) -> bool {
+    fn has_decay_schedule(self) -> bool {
         matches!(self, Self::AdamW | Self::Lion)
     }
 }
@@ -454,6 +454,27 @@ impl TrainConfig {
         self.reduction.unwrap_or(if loss.is_sum() { Reduction::Sum } else { Reduction::Mean })
     }
 
+    /// Settings of which some came with an optimizer and a loss that others have taken the place of: what those had and these do not is
+    /// as in `asked`. It is betas, decay over the run and label smoothing.
+    #[must_use]
+    pub fn yielding_to(mut self, asked: &Self) -> Self {
+        if !self.optimizer.has_betas() {
+            self.betas = asked.betas;
+        }
+        if !self.optimizer.has_decay_schedule() {
+            self.decay_schedule = asked.decay_schedule;
+        }
+        if !self.smooths() {
+            self.label_smoothing = asked.label_smoothing;
+        }
+        self
+    }
+
+    /// Whether the loss has smoothed labels; where it is that which suits the task it may.
+    fn smooths(&self) -> bool {
+        self.loss.is_none_or(|loss| loss.takes_logits())
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -526,8 +547,7 @@ impl TrainConfig {
         );
         let smoothing = self.label_smoothing;
         require((0.0..1.0).contains(&smoothing), format!("label_smoothing is {smoothing}, it must lie in [0, 1)"));
-        let plain = self.loss.is_none_or(|loss| loss.takes_logits());
-        require(smoothing == 0.0 || plain, "label_smoothing is set, which cross-entropies alone have".into());
+        require(smoothing == 0.0 || self.smooths(), "label_smoothing is set, which cross-entropies alone have".into());
         require(self.target.is_none_or(f64::is_finite), "target must be a finite number".into());
         if let ClassWeights::Given(weights) = &self.class_weights {
             let fine = weights.iter().all(|w| *w >= 0.0 && w.is_finite()) && weights.iter().any(|w| *w > 0.0);
