@@ -401,11 +401,12 @@ impl Encoder {
             self.features.iter().filter(|f| !columns.contains(&f.name)).map(|f| f.name.clone()).collect();
         match missing.first() {
             None => Ok(()),
-            Some(first) => Err(DataError::MissingColumns {
-                name: table.to_owned(),
-                nearest: nearest(first, columns),
-                columns: missing,
-            }),
+            Some(first) => {
+                let others: Vec<String> =
+                    columns.iter().filter(|c| self.features.iter().all(|f| f.name != **c)).cloned().collect();
+                let nearest = nearest(first, &others);
+                Err(DataError::MissingColumns { name: table.to_owned(), nearest, columns: missing })
+            }
         }
     }
 

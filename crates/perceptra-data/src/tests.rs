@@ -310,6 +310,9 @@ fn values_that_do_not_fit_are_found_with_their_place() {
     let error = inputs("N,extra\n1,2\n").unwrap_err();
     assert_eq!(error.to_string(), "t.csv: 2 columns that the model needs are missing: \"n\", \"c\"");
     assert_eq!(error.hint().unwrap(), "did you mean \"N\"?");
+    // A column that the model has a use for is not a misspelt one.
+    let (encoder, _) = encode("width,width_2,y\n1,5,0.5\n2,6,1.5\n3,8,2.5\n", &target("y"), &EncoderOptions::default());
+    assert_eq!(encoder.inputs(&csv("width,y\n1,2\n").unwrap()).unwrap_err().hint(), None);
     let weights = |text: &str| row_weights(&csv(text).unwrap(), "w").unwrap_err().to_string();
     assert_eq!(weights("a,w\n1,1\n1,-2\n"), "t.csv:3, column \"w\": the weight -2 is below 0");
     assert_eq!(weights("a,w\n1,1\n1,\n"), "t.csv:3, column \"w\": the weight is missing");
