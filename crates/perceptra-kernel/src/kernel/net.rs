@@ -1027,12 +1027,15 @@ impl WithSimd for Gradient<'_> {
                         let slopes = unsafe { said.read(dense.rows.range(p, rows.clone())) };
                         let start = member * size + p * PANEL;
                         let mut sums = net.sums(simd, then, param, start..start + width, c);
-                        for place in (0..width).step_by(S::F32_LANES) {
-                            let mut sum = simd.splat_f32s(0.0);
-                            for row in slopes.chunks_exact(width) {
-                                sum = simd.add_f32s(sum, load::<S>(row, place));
-                            }
-                            sums.finish(place, sum);
+                        let mut place = 0;
+                        while place < width {
+                            // Several vectors of a row at once: the memory is then read from one end to the other.
+                            place += match (width - place) / S::F32_LANES {
+                                1 => columns::<S, 1>(simd, slopes, width, place, &mut sums),
+                                2 => columns::<S, 2>(simd, slopes, width, place, &mut sums),
+                                3 => columns::<S, 3>(simd, slopes, width, place, &mut sums),
+                                _ => columns::<S, 4>(simd, slopes, width, place, &mut sums),
+                            };
                         }
                         net.take(then, param, start..start + width, c);
                     }
@@ -1081,6 +1084,21 @@ impl WithSimd for Gradient<'_> {
             }
         }
     }
+}
+
+/// The sums of N vectors of columns, from `place` on, over rows of `width`; how many columns these are.
+#[inline(always)]
+fn columns<S: Simd, const N: usize>(simd: S, rows: &[f32], width: usize, place: usize, to: &mut impl Sums<S>) -> usize {
+    let mut sums = [simd.splat_f32s(0.0); N];
+    for row in rows.chunks_exact(width) {
+        for (v, sum) in sums.iter_mut().enumerate() {
+            *sum = simd.add_f32s(*sum, load::<S>(row, place + v * S::F32_LANES));
+        }
+    }
+    for (v, sum) in sums.into_iter().enumerate() {
+        to.finish(place + v * S::F32_LANES, sum);
+    }
+    N * S::F32_LANES
 }
 
 impl Net {
