@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use perceptra_random::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
+use crate::batched::{by_row, dense};
 use crate::{Activation, Embedding, EmbeddingConfig, Initializer, NetworkError};
 
 /// One hidden layer: its width and its activation.
@@ -430,17 +431,17 @@ impl Layer {
     /// What belongs to each member: gain·((x⊙r)W)⊙s + b, or with weights of its own. x `[members, batch, inputs]`, result
     /// `[members, batch, outputs]`.
     fn members(&self, x: Tensor<3>, gain: f64) -> Tensor<3> {
-        let [members, batch, inputs] = x.dims();
+        let [members, _, inputs] = x.dims();
         let outputs = self.linear.weight.lazy_shape()[1];
         let weight = if gain == 1.0 { self.linear.weight.val() } else { self.linear.weight.val() * gain };
-        let z = match &self.factors {
-            None => x.matmul(weight.reshape([members, inputs, outputs])),
+        let bias = self.linear.bias.as_ref().map(|b| b.val().reshape([members, 1, outputs]));
+        match &self.factors {
+            None => dense(x, weight.reshape([members, inputs, outputs]), None, bias),
             Some([r, s]) => {
-                let x = (x * r.val().unsqueeze_dim::<3>(1)).reshape([members * batch, inputs]);
-                x.matmul(weight).reshape([members, batch, outputs]) * s.val().unsqueeze_dim::<3>(1)
+                let [r, s] = [r, s].map(|f| f.val().unsqueeze_dim::<3>(1));
+                dense(x * r, weight.unsqueeze(), Some(s), bias)
             }
-        };
-        self.linear.bias.iter().fold(z, |z, b| z + b.val().reshape([members, 1, outputs]))
+        }
     }
 }
 
@@ -691,11 +692,9 @@ impl FeedForward {
             let x = if own_rows { x.reshape([members, batch, width]) } else { x.unsqueeze() };
             let mut x = x.expand([members, batch, width]);
             for (i, layer) in self.layers[..last].iter().enumerate() {
-                let z = layer.members(x, self.gain(layer));
-                let width = z.dims()[2];
-                x = layer.activate(z.reshape([members * batch, width])).reshape([members, batch, width]);
+                x = by_row(layer.members(x, self.gain(layer)), |z| layer.activate(z));
                 if let Some(draw) = draw {
-                    let masks = self.member_masks(draw, i as u16, width, &x.device());
+                    let masks = self.member_masks(draw, i as u16, x.dims()[2], &x.device());
                     x = x * masks;
                 }
             }

@@ -19,6 +19,7 @@
 //! weights; a [`Population`] is many of them at once. A [`Loss`] compares its outputs with targets, row by row.
 
 mod activation;
+mod batched;
 mod embedding;
 mod error;
 mod feed_forward;

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData};
 
+use crate::batched::{by_row, dense};
 use crate::feed_forward::mask;
 use crate::{Activation, DropoutDraw, FeedForward, Layer, NetworkError};
 
@@ -182,7 +183,7 @@ impl Population {
     /// - result: `[members, batch, outputs]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let g = self.layers.last().map_or(Activation::Identity, |layer| layer.activation);
-        activate(g, self.pass(x, None))
+        by_row(self.pass(x, None), |z| g.forward(z))
     }
 
     /// The outputs before the output activation.
@@ -204,15 +205,11 @@ impl Population {
     fn pass(&self, mut x: Tensor<3>, draws: Option<&[DropoutDraw<'_>]>) -> Tensor<3> {
         let last = self.layers.len() - 1;
         for (l, layer) in self.layers.iter().enumerate() {
-            let z = x.matmul(layer.weight.val());
-            x = match &layer.bias {
-                Some(bias) => z + bias.val(),
-                None => z,
-            };
+            x = dense(x, layer.weight.val(), None, layer.bias.as_ref().map(Param::val));
             if l == last {
                 break;
             }
-            x = activate(layer.activation, x);
+            x = by_row(x, |z| layer.activation.forward(z));
             let [_, batch, width] = x.dims();
             // Units that fill up are off, where f does not turn 0 into 0.
             let filled = layer.activation.moves_zero() && self.widths.iter().any(|widths| widths[l] < width);
@@ -237,12 +234,6 @@ impl Population {
         }
         x
     }
-}
-
-/// `[members, batch, units]` through an activation of `[batch, units]`.
-fn activate(f: Activation, x: Tensor<3>) -> Tensor<3> {
-    let [members, batch, units] = x.dims();
-    f.forward(x.reshape([members * batch, units])).reshape([members, batch, units])
 }
 
 /// A matrix with rows and columns of 0 added to this shape.

@@ -1,0 +1,55 @@
+//! Dense layers of several networks at once: those of a [`Population`](crate::Population), whose weights are each network's own, and of
+//! the members of a batch ensemble, which share weights.
+
+use burn::tensor::Tensor;
+
+/// xW + b, or (xW)⊙s + b, of each network. x `[members, batch, inputs]`; W `[members, inputs, outputs]`, or `[1, inputs, outputs]` if all
+/// have the same; s and b `[members, 1, outputs]`; result `[members, batch, outputs]`.
+pub(crate) fn dense(x: Tensor<3>, weight: Tensor<3>, scale: Option<Tensor<3>>, bias: Option<Tensor<3>>) -> Tensor<3> {
+    let [members, batch, inputs] = x.dims();
+    let z = match weight.dims() {
+        // One product of all rows is faster than one for each member.
+        [1, _, outputs] if members > 1 => {
+            let z = x.reshape([members * batch, inputs]).matmul(weight.reshape([inputs, outputs]));
+            z.reshape([members, batch, outputs])
+        }
+        _ => x.matmul(weight),
+    };
+    let z = scale.into_iter().fold(z, |z, s| z * s);
+    bias.into_iter().fold(z, |z, b| z + b)
+}
+
+/// `[members, batch, units]` through what takes `[batch, units]`.
+pub(crate) fn by_row(x: Tensor<3>, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<3> {
+    let [members, batch, units] = x.dims();
+    f(x.reshape([members * batch, units])).reshape([members, batch, units])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Distribution};
+
+    #[test]
+    fn shared_weights_are_those_of_every_member() {
+        let device = Device::flex();
+        let of = |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+        let (x, weight, scale, bias) = (of([3, 5, 4]), of([1, 4, 2]), of([3, 1, 2]), of([3, 1, 2]));
+        let values = |t: Tensor<3>| t.into_data().try_into_vec::<f32>().unwrap();
+        let shared = values(dense(x.clone(), weight.clone(), Some(scale.clone()), Some(bias.clone())));
+        let own = values(dense(x.clone(), weight.clone().repeat_dim(0, 3), Some(scale.clone()), Some(bias.clone())));
+        let [x, weight, scale, bias] = [x, weight, scale, bias].map(values);
+        for member in 0..3 {
+            for row in 0..5 {
+                for unit in 0..2 {
+                    let sum: f32 = (0..4).map(|i| x[(member * 5 + row) * 4 + i] * weight[i * 2 + unit]).sum();
+                    let place = member * 2 + unit;
+                    let by_hand = sum * scale[place] + bias[place];
+                    for y in [shared[(member * 5 + row) * 2 + unit], own[(member * 5 + row) * 2 + unit]] {
+                        assert!((y - by_hand).abs() < 1e-5, "{y} {by_hand}");
+                    }
+                }
+            }
+        }
+    }
+}
