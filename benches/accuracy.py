@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 """Held-out scores of Perceptra's presets beside other tools, on the same rows: the table and the plot of docs/accuracy.md.
 
-usage: accuracy.py [--tables DIR] [--methods NAME,...] [--only TABLE,...] [--seeds N] [--rows N] [--json FILE] [--plot FILE]
-                   [--perceptra PATH]
+usage: accuracy.py [--tables DIR] [--methods NAME,...] [--only TABLE,...] [--seeds N] [--fits N] [--rows N] [--json FILE]
+                   [--plot FILE] [--perceptra PATH]
 
 Needs: cargo build --release; pip install pandas scikit-learn xgboost pytabkit matplotlib (those whose methods are asked for).
 
 For every seed a table (of more than --rows rows, a sample) is split into 64 % to train on, 16 % to stop by and 20 % to judge by,
-stratified for classes; every method gets the same rows. Scores go to the JSON file one by one, and those that stand there
-already are not computed again. Numbers are judged by the root mean squared error, classes by the share of errors; the log loss
-is kept too. Times are wall-clock seconds of fitting alone (of Perceptra: of the whole program).
+stratified for classes; every method gets the same rows, and fits them --fits times with other seeds. Scores go to the JSON file
+one by one, and those that stand there already are not computed again. Numbers are judged by the root mean squared error, classes
+by the share of errors; the log loss is kept too. Times are wall-clock seconds of fitting alone (of Perceptra: of the whole program).
 """
-import argparse, json, pathlib, statistics, subprocess, tempfile, time, warnings
+import argparse, itertools, json, pathlib, statistics, subprocess, tempfile, time, warnings
 
 TABLES = {  # target, columns to leave out
     "auto": ("mpg", ["name"]),
@@ -172,6 +172,7 @@ def main():
     p.add_argument("--methods", default=",".join(METHODS))
     p.add_argument("--only", default=",".join(TABLES))
     p.add_argument("--seeds", type=int, default=5)
+    p.add_argument("--fits", type=int, default=1)
     p.add_argument("--rows", type=int, default=5000)
     p.add_argument("--json", type=pathlib.Path, default=pathlib.Path("accuracy.json"))
     p.add_argument("--plot", type=pathlib.Path)
@@ -182,26 +183,33 @@ def main():
     done = json.loads(a.json.read_text()) if a.json.exists() else []
     tables = [t for t in a.only.split(",") if (a.tables / f"{t}.csv").exists()]
     methods = a.methods.split(",")
-    for seed in range(a.seeds):
-        for table in tables:
-            for method in methods:
-                key = {"method": method, "table": table, "seed": seed, "rows": a.rows}
-                if any(all(d[k] == v for k, v in key.items()) for d in done):
-                    continue
-                task = Task(a.tables, table, a.rows, seed)
-                run = method_of(method)
-                said, seconds = run(task, a.perceptra) if method.startswith("perceptra") else run(task)
-                done.append({**key, **task.score(said), "seconds": seconds})
-                print(*done[-1].values(), flush=True)
-                # Others may have written meanwhile.
-                now = json.loads(a.json.read_text()) if a.json.exists() else []
-                a.json.write_text(json.dumps(now + [done[-1]], indent=0))
-    report([d for d in done if d["rows"] == a.rows and d["table"] in tables and d["method"] in methods and d["seed"] < a.seeds],
-           tables, methods, a.plot)
+    for fit, seed, table, method in itertools.product(range(a.fits), range(a.seeds), tables, methods):
+        key = {"method": method, "table": table, "seed": seed, "fit": fit, "rows": a.rows}
+        if any(all({"fit": 0, **d}[k] == v for k, v in key.items()) for d in done):
+            continue
+        task = Task(a.tables, table, a.rows, seed)
+        task.seed = seed + 1000 * fit
+        run = method_of(method)
+        said, seconds = run(task, a.perceptra) if method.startswith("perceptra") else run(task)
+        done.append({**key, **task.score(said), "seconds": seconds})
+        print(*done[-1].values(), flush=True)
+        # Others may have written meanwhile.
+        now = json.loads(a.json.read_text()) if a.json.exists() else []
+        a.json.write_text(json.dumps(now + [done[-1]], indent=0))
+    asked = lambda d: (d["rows"] == a.rows and d["table"] in tables and d["method"] in methods and d["seed"] < a.seeds
+                       and d.get("fit", 0) < a.fits)
+    report(list(filter(asked, done)), tables, methods, a.plot)
 
 
 def report(done, tables, methods, plot):
-    of = lambda method, table, what: [d[what] for d in done if d["method"] == method and d["table"] == table and what in d]
+    def of(method, table, what):
+        """The mean of the fits of each split."""
+        splits = {}
+        for d in done:
+            if d["method"] == method and d["table"] == table and what in d:
+                splits.setdefault(d["seed"], []).append(d[what])
+        return [statistics.mean(fits) for fits in splits.values()]
+
     methods = [m for m in methods if all(of(m, t, "score") for t in tables)]
     mean = {(m, t): statistics.mean(of(m, t, "score")) for m in methods for t in tables}
     print("| table |", " | ".join(methods), "|\n|---|" + "---:|" * len(methods))
