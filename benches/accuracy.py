@@ -29,13 +29,13 @@ NUMBERS = {"auto", "concrete", "diabetes", "diamonds"}
 
 
 class Task:
-    """The parts of a table for one seed, as frames."""
+    """The parts of a table for one seed, as frames; `seed` is that of a fit of them."""
 
-    def __init__(self, folder, name, rows, seed):
+    def __init__(self, folder, name, rows, seed, fit=0):
         import pandas
         from sklearn.model_selection import train_test_split
 
-        self.name, self.seed, (self.target, leave) = name, seed, TABLES[name]
+        self.name, self.seed, (self.target, leave) = name, seed + 1000 * fit, TABLES[name]
         self.is_numeric = name in NUMBERS
         table = pandas.read_csv(folder / f"{name}.csv", na_values=["?"]).drop(columns=leave)
         if len(table) > rows:
@@ -187,8 +187,7 @@ def main():
         key = {"method": method, "table": table, "seed": seed, "fit": fit, "rows": a.rows}
         if any(all({"fit": 0, **d}[k] == v for k, v in key.items()) for d in done):
             continue
-        task = Task(a.tables, table, a.rows, seed)
-        task.seed = seed + 1000 * fit
+        task = Task(a.tables, table, a.rows, seed, fit)
         run = method_of(method)
         said, seconds = run(task, a.perceptra) if method.startswith("perceptra") else run(task)
         done.append({**key, **task.score(said), "seconds": seconds})
