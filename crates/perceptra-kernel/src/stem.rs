@@ -61,10 +61,41 @@ enum Kind {
     Plain,
     /// w, b, V and c; so many cosines.
     Periodic(usize),
-    /// The linear part, its bias and V, whose rows are the bins with these edges.
-    Bent(Vec<f32>, usize),
+    /// The linear part, its bias and V, whose rows are the bins, so many with those that other numbers have.
+    Bent(Bins, usize),
     /// The rows of a table.
     Category(usize),
+}
+
+/// The bins of a number.
+#[derive(Debug)]
+struct Bins {
+    /// Where each begins, and 1/width.
+    all: Vec<(f32, f32)>,
+    /// The edges between them, filled up with infinity.
+    between: Vec<[f32; 16]>,
+}
+
+impl Bins {
+    fn new(edges: &[f32]) -> Self {
+        let all = edges.windows(2).map(|e| (e[0], 1.0 / (e[1] - e[0]).max(f32::MIN_POSITIVE))).collect();
+        let fill = |edges: &[f32]| std::array::from_fn(|i| edges.get(i).copied().unwrap_or(f32::INFINITY));
+        Self { all, between: edges[1..edges.len() - 1].chunks(16).map(fill).collect() }
+    }
+
+    /// The bin that x lies in, and how much of it lies below x; the first and the last bin have no end.
+    #[inline(always)]
+    fn code(&self, x: f32) -> (usize, f32) {
+        let mut counts = [0u32; 16];
+        for edges in &self.between {
+            counts.iter_mut().zip(edges).for_each(|(n, edge)| *n += u32::from(*edge < x));
+        }
+        let bin = counts.iter().sum::<u32>() as usize;
+        let (start, inverse) = self.all[bin];
+        let code = (x - start) * inverse;
+        let code = if bin == 0 { code } else { code.max(0.0) };
+        (bin, if bin + 1 == self.all.len() { code } else { code.min(1.0) })
+    }
 }
 
 impl Plan {
@@ -80,7 +111,7 @@ impl Plan {
                 }
                 Numbers::PiecewiseLinear(edges, width) => {
                     let all = bins(edges);
-                    plan.push(column, *width, (2 + all) * width, Kind::Bent(edges[number].clone(), all));
+                    plan.push(column, *width, (2 + all) * width, Kind::Bent(Bins::new(&edges[number]), all));
                 }
             }
         }
@@ -118,7 +149,7 @@ impl Plan {
         match field.kind {
             Kind::Plain => 0,
             Kind::Periodic(q) => q * (30 + 2 * field.outputs.len()),
-            Kind::Bent(_, bins) => 2 * field.outputs.len() * bins,
+            Kind::Bent(..) => 20 + 4 * field.outputs.len(),
             Kind::Category(_) => field.outputs.len(),
         }
     }
@@ -149,10 +180,29 @@ impl Plan {
         tensors
     }
 
-    /// What the row `x` becomes, with the parameters `p`.
+    /// For each bin of these fields, where its row of V lies, the sum of the bias and the rows of V before it.
     #[inline(always)]
-    pub(crate) fn forward(&self, p: &[f32], x: &[f32], out: &mut [f32]) {
+    pub(crate) fn sum(&self, fields: Range<usize>, p: &[f32], sums: &mut [f32]) {
+        let first = self.place(fields.clone()).start;
+        for field in &self.fields[fields] {
+            if let Kind::Bent(bins, _) = &field.kind {
+                let (own, width) = (field.parameters.start - first, field.outputs.len());
+                let (p, sums) = (&p[own..][..field.parameters.len()], &mut sums[own..][..field.parameters.len()]);
+                sums[2 * width..3 * width].copy_from_slice(&p[width..2 * width]);
+                for at in (3 * width..(2 + bins.all.len()) * width).step_by(width) {
+                    for k in at..at + width {
+                        sums[k] = sums[k - width] + p[k - width];
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the row `x` becomes, with the parameters `p` and the sums of [`Plan::sum`].
+    #[inline(always)]
+    pub(crate) fn forward(&self, p: &[f32], sums: &[f32], x: &[f32], out: &mut [f32]) {
         for field in &self.fields {
+            let sums = if sums.is_empty() { sums } else { &sums[field.parameters.clone()] };
             let (x, out) = (x[field.column], &mut out[field.outputs.clone()]);
             let (p, width) = (&p[field.parameters.clone()], field.outputs.len());
             match &field.kind {
@@ -174,15 +224,12 @@ impl Plan {
                     }
                     out[width] = x;
                 }
-                Kind::Bent(edges, _) => {
-                    let (w, rest) = p.split_at(width);
-                    let (b, v) = rest.split_at(width);
-                    out.iter_mut().zip(w).zip(b).for_each(|((out, w), b)| *out = x * w + b);
-                    for (j, v) in v.chunks_exact(width).enumerate().take(edges.len() - 1) {
-                        let code = code(edges, j, x);
-                        if code != 0.0 {
-                            out.iter_mut().zip(v).for_each(|(out, v)| *out += code * v);
-                        }
+                Kind::Bent(bins, _) => {
+                    let (bin, code) = bins.code(x);
+                    let (w, at) = (&p[..width], (2 + bin) * width);
+                    let (v, sums) = (&p[at..at + width], &sums[at..at + width]);
+                    for (((out, sum), w), v) in out.iter_mut().zip(sums).zip(w).zip(v) {
+                        *out = sum + x * w + code * v;
                     }
                 }
                 Kind::Category(n) => out.copy_from_slice(&p[category(x, *n) * width..][..width]),
@@ -190,62 +237,60 @@ impl Plan {
         }
     }
 
-    /// Adds to `g`, which begins with the first of these fields, what a row adds to their gradients, from ∂R/∂(what it became).
+    /// Where the outputs of a field lie, its column, and where its parameters lie.
+    pub(crate) fn field(&self, field: usize) -> (Range<usize>, usize, Range<usize>) {
+        let field = &self.fields[field];
+        (field.outputs.clone(), field.column, field.parameters.clone())
+    }
+
+    /// Adds to `g` what rows add to the gradients of a field with the parameters `p`, from ∂R/∂(what its number became). The numbers
+    /// of rows, and these slopes, lie so far from each other. `WIDTH` is the width of the field if the compiler is to know it, or 0.
     #[inline(always)]
-    pub(crate) fn backward(&self, fields: Range<usize>, p: &[f32], x: &[f32], slopes: &[f32], g: &mut [f32]) {
-        let first = self.place(fields.clone()).start;
-        for field in &self.fields[fields] {
-            let (x, slopes) = (x[field.column], &slopes[field.outputs.clone()]);
-            let (own, width) = (field.parameters.start - first, field.outputs.len());
-            let p = &p[field.parameters.clone()];
-            let g = &mut g[own..own + field.parameters.len()];
-            match &field.kind {
-                Kind::Plain => {}
-                Kind::Periodic(q) => {
-                    let (q, width) = (*q, width - 1);
-                    let slopes = &slopes[..width];
-                    let (w, rest) = p.split_at(q);
-                    let (b, v) = rest.split_at(q);
-                    let (gw, rest) = g.split_at_mut(q);
-                    let (gb, rest) = rest.split_at_mut(q);
-                    let (gv, gc) = rest.split_at_mut(q * width);
-                    let (mut sines, mut cosines) = ([0.0; 16], [0.0; 16]);
-                    for start in (0..q).step_by(16) {
-                        let n = (q - start).min(16);
-                        let parts = w[start..start + n].iter().zip(&b[start..start + n]);
-                        for ((sin, cos), (w, b)) in sines.iter_mut().zip(&mut cosines).zip(parts) {
-                            (*sin, *cos) = sin_cos(x * (w * std::f32::consts::TAU) + b);
-                        }
-                        for k in 0..n {
-                            let at = (start + k) * width;
-                            let mut slope = 0.0;
-                            for ((gv, v), s) in gv[at..at + width].iter_mut().zip(&v[at..at + width]).zip(slopes) {
-                                *gv += cosines[k] * s;
-                                slope += v * s;
-                            }
-                            slope *= -sines[k];
-                            gb[start + k] += slope;
-                            gw[start + k] += slope * x * std::f32::consts::TAU;
-                        }
-                    }
-                    gc.iter_mut().zip(slopes).for_each(|(g, s)| *g += s);
-                }
-                Kind::Bent(edges, _) => {
-                    let (gw, rest) = g.split_at_mut(width);
-                    let (gb, gv) = rest.split_at_mut(width);
-                    for ((gw, gb), s) in gw.iter_mut().zip(gb).zip(slopes) {
+    pub(crate) fn backward<const WIDTH: usize>(
+        &self,
+        field: usize,
+        p: &[f32],
+        (xs, next_x): (&[f32], usize),
+        (slopes, next): (&[f32], usize),
+        g: &mut [f32],
+        sums: &mut Vec<f32>,
+    ) {
+        let field = &self.fields[field];
+        let width = if WIDTH > 0 { WIDTH } else { field.outputs.len() };
+        let rows = xs.iter().step_by(next_x).zip(slopes.chunks(next).map(|s| &s[..width]));
+        match &field.kind {
+            Kind::Plain => {}
+            Kind::Periodic(q) => rows.for_each(|(x, slopes)| waves(*q, p, *x, &slopes[..width - 1], g)),
+            Kind::Bent(bins, _) => {
+                // Of each bin Σ s over its rows: that is what they add to the bins before it.
+                sums.clear();
+                sums.resize(bins.all.len() * width, 0.0);
+                let (gw, rest) = g.split_at_mut(width);
+                let (gb, gv) = rest.split_at_mut(width);
+                for (x, slopes) in rows {
+                    let (bin, code) = bins.code(*x);
+                    let own = bin * width..(bin + 1) * width;
+                    let (sums, gv) = (&mut sums[own.clone()], &mut gv[own]);
+                    for (((gw, sum), gv), s) in gw.iter_mut().zip(sums).zip(gv).zip(slopes) {
                         *gw += x * s;
-                        *gb += s;
-                    }
-                    for (j, gv) in gv.chunks_exact_mut(width).enumerate().take(edges.len() - 1) {
-                        let code = code(edges, j, x);
-                        if code != 0.0 {
-                            gv.iter_mut().zip(slopes).for_each(|(g, s)| *g += code * s);
-                        }
+                        *sum += s;
+                        *gv += code * s;
                     }
                 }
-                Kind::Category(n) => {
-                    let at = category(x, *n) * width;
+                for bin in (1..bins.all.len()).rev() {
+                    let (before, own) = sums.split_at_mut(bin * width);
+                    let (before, own) = (&mut before[(bin - 1) * width..], &own[..width]);
+                    let gv = &mut gv[(bin - 1) * width..bin * width];
+                    for ((gv, before), own) in gv.iter_mut().zip(before).zip(own) {
+                        *gv += own;
+                        *before += own;
+                    }
+                }
+                gb.iter_mut().zip(sums).for_each(|(g, sum)| *g += *sum);
+            }
+            Kind::Category(n) => {
+                for (x, slopes) in rows {
+                    let at = category(*x, *n) * width;
                     g[at..at + width].iter_mut().zip(slopes).for_each(|(g, s)| *g += s);
                 }
             }
@@ -253,12 +298,35 @@ impl Plan {
     }
 }
 
-/// How much of bin j lies below x; the first and the last bin have no end.
+/// What a row adds to the gradients of a periodic embedding with q cosines.
 #[inline(always)]
-fn code(edges: &[f32], j: usize, x: f32) -> f32 {
-    let code = (x - edges[j]) * (1.0 / (edges[j + 1] - edges[j]).max(f32::MIN_POSITIVE));
-    let code = if j == 0 { code } else { code.max(0.0) };
-    if j + 2 == edges.len() { code } else { code.min(1.0) }
+fn waves(q: usize, p: &[f32], x: f32, slopes: &[f32], g: &mut [f32]) {
+    let width = slopes.len();
+    let (w, rest) = p.split_at(q);
+    let (b, v) = rest.split_at(q);
+    let (gw, rest) = g.split_at_mut(q);
+    let (gb, rest) = rest.split_at_mut(q);
+    let (gv, gc) = rest.split_at_mut(q * width);
+    let (mut sines, mut cosines) = ([0.0; 16], [0.0; 16]);
+    for start in (0..q).step_by(16) {
+        let n = (q - start).min(16);
+        let parts = w[start..start + n].iter().zip(&b[start..start + n]);
+        for ((sin, cos), (w, b)) in sines.iter_mut().zip(&mut cosines).zip(parts) {
+            (*sin, *cos) = sin_cos(x * (w * std::f32::consts::TAU) + b);
+        }
+        for k in 0..n {
+            let at = (start + k) * width;
+            let mut slope = 0.0;
+            for ((gv, v), s) in gv[at..at + width].iter_mut().zip(&v[at..at + width]).zip(slopes) {
+                *gv += cosines[k] * s;
+                slope += v * s;
+            }
+            slope *= -sines[k];
+            gb[start + k] += slope;
+            gw[start + k] += slope * x * std::f32::consts::TAU;
+        }
+    }
+    gc.iter_mut().zip(slopes).for_each(|(g, s)| *g += s);
 }
 
 #[inline(always)]

@@ -2,7 +2,9 @@
 
 use std::sync::Mutex;
 
-use perceptra_kernel::{Activation, Arch, Data, DenseTrainer, Layer, Loss, Rule, Settings, Totals};
+use perceptra_kernel::{
+    Activation, Arch, Column, Data, DenseTrainer, Layer, Loss, Numbers, Part, Parts, Rule, Settings, Stem, Totals,
+};
 use perceptra_random::{Purpose, Stream};
 use proptest::prelude::*;
 
@@ -437,6 +439,189 @@ fn a_run_goes_on_from_what_was_saved() {
             for l in 0..3 {
                 assert!(resumed.layer(l) == whole.layer(l), "{rule:?}, width {width}, layer {l}");
             }
+        }
+    }
+}
+
+/// A batch ensemble behind embeddings in 64 bits: three numbers whose bins are unlike, a category, two hidden layers.
+#[derive(Clone)]
+struct Ensemble {
+    /// The linear parts `[numbers, width]`, their biases, V `[numbers · bins, width]`, the table; r of the inputs; W, b, s and r of the
+    /// first hidden layer; W, b and s of the second; W and b of the outputs.
+    tensors: Vec<Vec<f64>>,
+    activation: Activation,
+}
+
+const MEMBERS: usize = 3;
+const CATEGORIES: usize = 4;
+const HIDDEN: [usize; 2] = [72, 36];
+
+fn edges() -> Vec<Vec<f32>> {
+    let many = (0..=40).map(|i| (i as f32 / 20.0 - 1.0).powi(3)).collect();
+    vec![vec![-1.0, -0.25, 0.5, 0.75], vec![-0.5, 0.5], many]
+}
+
+impl Ensemble {
+    fn layers(width: usize, activation: Activation) -> Vec<Layer> {
+        let widths = [3 * width + 5, HIDDEN[0], HIDDEN[1], 2];
+        layers(&widths, &[activation, activation, Activation::Identity], true)
+    }
+
+    fn trainer(width: usize, activation: Activation, settings: Settings, threads: usize) -> DenseTrainer {
+        let columns = vec![Column::Category(CATEGORIES), Column::Number, Column::Number, Column::Number];
+        let numbers = Numbers::PiecewiseLinear(edges(), width);
+        let stem = Some(Stem { columns, numbers, category_width: 5 });
+        let parts = Parts { members: MEMBERS, stem, ..Parts::default() };
+        let layers = Self::layers(width, activation);
+        let mut trainer = DenseTrainer::with_parts(&layers, &parts, settings, threads);
+        for (i, layer) in layers.iter().enumerate() {
+            let copies = if i == 2 { MEMBERS } else { 1 };
+            let scale = (layer.inputs as f32).sqrt().recip();
+            let weight = normal(copies * layer.inputs * layer.outputs, 7, i as u32, scale);
+            trainer.set_layer(i, &weight, &normal(MEMBERS * layer.outputs, 7, 10 + i as u32, 0.1));
+        }
+        for (i, part) in Self::parts().into_iter().enumerate() {
+            let numbers = normal(trainer.part(part).len(), 7, 20 + i as u32, 0.5);
+            trainer.set_part(part, &numbers);
+        }
+        trainer
+    }
+
+    fn parts() -> [Part; 8] {
+        let [w, b, v, table] = [0, 1, 2, 3].map(Part::Embedding);
+        [w, b, v, table, Part::In(0), Part::Out(0), Part::In(1), Part::Out(1)]
+    }
+
+    fn of(trainer: &mut DenseTrainer, activation: Activation) -> Self {
+        let [w, b, v, table, r, s, r_2, s_2] = Self::parts().map(|part| to_64(trainer.part(part)));
+        let [one, two, out] = [0, 1, 2].map(|l| trainer.layer(l)).map(|(w, b)| (to_64(w), to_64(b)));
+        let tensors = vec![w, b, v, table, r, one.0, one.1, s, r_2, two.0, two.1, s_2, out.0, out.1];
+        Self { tensors, activation }
+    }
+
+    fn outputs(&self, member: usize, x: &[f32]) -> Vec<f64> {
+        let [w, b, v, table, r, w_1, b_1, s_1, r_1, w_2, b_2, s_2, w_3, b_3] = &self.tensors[..] else {
+            unreachable!()
+        };
+        let width = w.len() / 3;
+        let mut row = Vec::new();
+        for (n, edges) in edges().iter().enumerate() {
+            let x = f64::from(x[1 + n]);
+            for k in 0..width {
+                let mut sum = x * w[n * width + k] + b[n * width + k];
+                for (j, edge) in edges.windows(2).enumerate() {
+                    let (from, to) = (f64::from(edge[0]), f64::from(edge[1]));
+                    let low = if j == 0 { f64::NEG_INFINITY } else { 0.0 };
+                    let high = if j + 2 == edges.len() { f64::INFINITY } else { 1.0 };
+                    sum += ((x - from) / (to - from)).clamp(low, high) * v[(n * 40 + j) * width + k];
+                }
+                row.push(sum);
+            }
+        }
+        row.extend_from_slice(&table[x[0] as usize * 5..][..5]);
+        let of = |numbers: &[f64], width: usize| numbers[member * width..(member + 1) * width].to_vec();
+        row.iter_mut().zip(of(r, 3 * width + 5)).for_each(|(x, r)| *x *= r);
+        let times = |row: &[f64], w: &[f64], outputs: usize| -> Vec<f64> {
+            (0..outputs).map(|j| row.iter().enumerate().map(|(i, x)| x * w[i * outputs + j]).sum()).collect()
+        };
+        let [h_1, h_2] = HIDDEN;
+        let layer = |row: &[f64], w: &[f64], s: &[f64], b: &[f64], h: usize| -> Vec<f64> {
+            let parts = times(row, w, h).into_iter().zip(of(s, h)).zip(of(b, h));
+            parts.map(|((x, s), b)| activate(self.activation, x * s + b)).collect()
+        };
+        let mut row = layer(&row, w_1, s_1, b_1, h_1);
+        row.iter_mut().zip(of(r_1, h_1)).for_each(|(x, r)| *x *= r);
+        let row = layer(&row, w_2, s_2, b_2, h_2);
+        times(&row, &of(w_3, h_2 * 2), 2).into_iter().zip(of(b_3, 2)).map(|(x, b)| x + b).collect()
+    }
+
+    /// The mean over the rows that `order` has for each member.
+    fn loss(&self, data: &Data<'_>, order: &[u32]) -> f64 {
+        let mine = order.len() / MEMBERS;
+        let losses = order.iter().enumerate().map(|(i, &r)| {
+            let f = self.outputs(i / mine, &data.inputs[r as usize * 4..][..4]);
+            let y = [0, 1].map(|k| f64::from(data.targets[r as usize * 2 + k]));
+            loss_of_row(Loss::MeanSquared, &f, &y)
+        });
+        losses.sum::<f64>() / order.len() as f64
+    }
+}
+
+/// Rows for it: a category and three numbers, of which some lie on edges and some beyond them.
+fn rows(n: usize) -> (Vec<f32>, Vec<f32>) {
+    let mut x = normal(4 * n, 8, 0, 0.8);
+    for (i, row) in x.chunks_mut(4).enumerate() {
+        row[0] = (i * 7 % CATEGORIES) as f32;
+        if i % 5 == 0 {
+            row[1] = edges()[0][i / 5 % 4];
+            row[3] = edges()[2][i * 3 % 41];
+        }
+    }
+    (x, normal(2 * n, 8, 1, 1.0))
+}
+
+#[test]
+fn ensembles_behind_embeddings_descend_along_the_central_differences() {
+    // Fields of 16 numbers lie in one panel of the memory, of 21 some in two.
+    for (width, activation) in [(16, Activation::Relu), (21, Activation::Relu), (16, Activation::Tanh)] {
+        let n = 23;
+        let settings = Settings { batch: n, own_rows: true, ..PLAIN };
+        let mut trainer = Ensemble::trainer(width, activation, settings, 2);
+        let before = Ensemble::of(&mut trainer, activation);
+        let (x, y) = rows(n);
+        let data = Data { inputs: &x, targets: &y, weights: None };
+        let order: Vec<u32> =
+            (0..MEMBERS as u32).flat_map(|m| Stream::new(2, Purpose::Shuffle, m).permutation(n)).collect();
+        let totals = trainer.epoch(&data, &order, 1, &|_| 1.0.into(), None);
+        let after = Ensemble::of(&mut trainer, activation);
+        let value = before.loss(&data, &order);
+        assert!((totals.loss / totals.weight - value).abs() <= 1e-5 * value, "{totals:?} {value}");
+        let step = 1e-4;
+        for (t, tensor) in before.tensors.iter().enumerate() {
+            // All of the small ones, some of the large ones.
+            for k in (t % 7..tensor.len()).step_by(tensor.len() / 60 + 1) {
+                let moved = |by: f64| {
+                    let mut net = before.clone();
+                    net.tensors[t][k] += by;
+                    net.loss(&data, &order)
+                };
+                let slope = (moved(step) - moved(-step)) / (2.0 * step);
+                let got = before.tensors[t][k] - after.tensors[t][k];
+                let kink = (moved(step) + moved(-step) - 2.0 * value).abs() / step;
+                let limit = 2e-4 * slope.abs().max(0.02) + kink;
+                assert!((got - slope).abs() <= limit, "{width} {activation:?} tensor {t} {k}: {got} {slope}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_bits_of_an_ensemble_do_not_depend_on_the_number_of_threads() {
+    let (x, y) = rows(400);
+    let data = Data { inputs: &x, targets: &y, weights: None };
+    // Batches of less than a block, of no whole number of blocks, and of more than a chunk.
+    for (batch, activation) in [(4, Activation::Relu), (37, Activation::Tanh), (390, Activation::Relu)] {
+        let settings = Settings { rule: Rule::AdamW, batch, own_rows: true, dropout: 0.2, ..PLAIN };
+        let bits = |threads| {
+            let mut trainer = Ensemble::trainer(16, activation, settings, threads);
+            for epoch in 0..2 {
+                let orders =
+                    (0..MEMBERS as u32).map(|m| Stream::new(2, Purpose::Shuffle, 9 * epoch + m).permutation(400));
+                let orders: Vec<Vec<u32>> = orders.collect();
+                // Of each batch the rows of one member after another.
+                let mut order = Vec::new();
+                for start in (0..400).step_by(batch) {
+                    orders.iter().for_each(|o| order.extend_from_slice(&o[start..(start + batch).min(400)]));
+                }
+                trainer.epoch(&data, &order, epoch, &|_| 0.01.into(), None);
+            }
+            let mut outputs = vec![0.0; MEMBERS * 2 * 400];
+            trainer.outputs(&x, &mut outputs);
+            outputs.iter().chain(&trainer.part(Part::Embedding(2))).map(|x| x.to_bits()).collect::<Vec<_>>()
+        };
+        let one = bits(1);
+        for threads in [2, 3] {
+            assert!(one == bits(threads), "batches of {batch} on {threads} threads");
         }
     }
 }

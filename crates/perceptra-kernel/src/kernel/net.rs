@@ -11,7 +11,7 @@ use perceptra_random::{Purpose, Stream};
 use pulp::{Simd, WithSimd};
 
 use super::buffer::{Buffer, PANEL, Panels};
-use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, load, multiply, store, transpose};
+use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, each, load, multiply, prefetch, store, transpose};
 use crate::pointwise::{Activation, Rule, Step};
 use crate::settings::{Data, Group, Layer, Parts, Settings};
 use crate::stem::Plan;
@@ -44,7 +44,7 @@ pub(super) struct Dense {
     pub(super) narrow: bool,
     pub(super) shape: Panels,
     pub(super) weight: Param,
-    /// The transposed weights, for the way back; not for the first layer.
+    /// The transposed weights, for the way back; not for the first layer. Of the stem, the sums of [`Plan::sum`].
     pub(super) flipped: Buffer,
     pub(super) flipped_shape: Panels,
     /// Of each member.
@@ -63,11 +63,12 @@ pub(super) struct Dense {
     pub(super) own: bool,
     /// Whether z and f(z) are changed by more than biases and dropout.
     pub(super) extended: bool,
-    /// What ∂R/∂b, ∂R/∂s, ∂R/∂α and ∂R/∂r of a row are: without ∂R/∂a on the way forward, with it after the way back.
+    /// What ∂R/∂b, ∂R/∂s, ∂R/∂α and ∂R/∂r of a row are, without ∂R/∂a, on the way forward; after the way back, with it, the sums of
+    /// these over the rows of each block, where its first row is.
     pub(super) parts: [Buffer; 4],
     /// f(z) of a chunk.
     pub(super) a: Buffer,
-    /// f′(z) on the way forward, ∂R/∂z after the way back.
+    /// f′(z) on the way forward, unless it is among the parts; ∂R/∂z after the way back.
     pub(super) d: Buffer,
     pub(super) rows: Panels,
 }
@@ -112,11 +113,61 @@ impl Chunk<'_> {
         (self.start + row) / self.batch
     }
 
+    /// Some rows in blocks of 6, of which each is of one member. Rows of members begin new blocks, and so must `rows`.
+    #[inline(always)]
+    pub(super) fn blocks(&self, rows: Range<usize>) -> Blocks {
+        Blocks { at: rows.start, end: rows.end, turn: self.end(rows.start), batch: self.batch }
+    }
+
+    /// Where the rows of the member that a row belongs to end.
+    #[inline(always)]
+    fn end(&self, row: usize) -> usize {
+        (self.member(row) + 1) * self.batch - self.start
+    }
+
+    /// Rows of the chunk for one of several threads, in whole blocks.
+    pub(super) fn share(&self, one: usize, several: usize) -> Range<usize> {
+        let rows = self.ids.len();
+        let place = |one: usize| {
+            let row = rows * one / several;
+            let first = (self.end(row) - self.batch.min(self.end(row))).min(row);
+            if row == rows { row } else { row - (row - first) % ROWS }
+        };
+        place(one)..place(one + 1)
+    }
+
     /// Those of some rows that belong to a member.
     #[inline(always)]
     pub(super) fn of(&self, member: usize, rows: &Range<usize>) -> Range<usize> {
         let place = |row: usize| (row.saturating_sub(self.start)).clamp(rows.start, rows.end);
         place(member * self.batch)..place((member + 1) * self.batch)
+    }
+}
+
+/// See [`Chunk::blocks`].
+#[derive(Clone)]
+pub(super) struct Blocks {
+    at: usize,
+    end: usize,
+    /// Where the next member begins.
+    turn: usize,
+    batch: usize,
+}
+
+impl Iterator for Blocks {
+    type Item = Range<usize>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Range<usize>> {
+        if self.at >= self.end {
+            return None;
+        }
+        if self.at == self.turn {
+            self.turn += self.batch;
+        }
+        let block = self.at..(self.at + ROWS).min(self.turn).min(self.end);
+        self.at = block.end;
+        Some(block)
     }
 }
 
@@ -170,12 +221,17 @@ impl Net {
             let factored = if is_stem { parts.input_scale || several } else { several && i + 1 < last };
             let group = if several { Group::Member } else { Group::InputScale };
             let part = |there: bool| Buffer::zeros(if there { rows.len() } else { 0 });
+            let flipped = match &stem {
+                Some(plan) => plan.parameters,
+                None if narrow || i == 0 => 0,
+                None => copies * flipped_shape.len(),
+            };
             Dense {
                 layer,
                 narrow,
                 shape,
                 weight,
-                flipped: Buffer::zeros(if narrow || i == 0 { 0 } else { copies * flipped_shape.len() }),
+                flipped: Buffer::zeros(flipped),
                 flipped_shape,
                 bias: param(if is_stem { 0 } else { members * padded(outputs) }, Group::Bias, 1.0),
                 mix: param(if mixed { outputs } else { 0 }, Group::Activation, 1.0),
@@ -361,7 +417,7 @@ impl WithSimd for Forward<'_> {
         let Self { net, l, rows, chunk, scratch } = self;
         let dense = &net.layers[l];
         if let Some(plan) = &dense.stem {
-            dense.begin(net, plan, rows, chunk, scratch);
+            dense.begin(simd, net, plan, rows, chunk, scratch);
         } else if dense.own {
             for member in 0..dense.members {
                 let rows = chunk.of(member, &rows);
@@ -380,8 +436,8 @@ impl Forward<'_> {
     #[inline(always)]
     fn dense<S: Simd>(self, simd: S, member: usize) {
         let Self { net, l, rows, chunk, scratch } = self;
-        let Scratch { partial, block, .. } = scratch;
-        let c = &mut block.0;
+        let Scratch { partial, block, masks, .. } = scratch;
+        let (c, masks) = (&mut block.0, &mut masks.0);
         let dense = &net.layers[l];
         let drop = Some(chunk).filter(|chunk| chunk.drop > 0.0 && l + 1 < net.layers.len());
         let (x, shape) = net.inputs_of(l);
@@ -434,6 +490,8 @@ impl Forward<'_> {
             }
             return;
         }
+        let members = dense.layer.activation == Activation::Relu && dense.extended && !dense.scale.values.is_empty();
+        let members = members && dense.mix.values.is_empty();
         let parts = shape.count().div_ceil(DEPTH);
         if parts > 1 {
             partial.resize(rows.len() * PANEL, 0.0);
@@ -445,20 +503,27 @@ impl Forward<'_> {
                 let panels = (part * DEPTH, ((part + 1) * DEPTH).min(shape.count()));
                 let b = &weights[dense.shape.range(p, panels.0 * PANEL..dense.layer.inputs)];
                 let last = part + 1 == parts;
-                for i in rows.clone().step_by(ROWS) {
-                    let n = (rows.end - i).min(ROWS);
+                for block in chunk.blocks(rows.clone()) {
+                    let (i, n) = (block.start, block.len());
                     let left = Left::Rows { matrix: x, shape, row: i, panels };
-                    let range = dense.rows.range(p, i..i + n);
+                    let range = dense.rows.range(p, block.clone());
                     // SAFETY: these rows are this thread's.
-                    let (a, d) = unsafe { (dense.a.write(range.clone()), dense.d.write(range)) };
+                    let (a, d) = unsafe { (dense.a.write(range.clone()), dense.d.write(range.clone())) };
                     let kept = (i - rows.start) * PANEL..(i - rows.start) * PANEL + n * width;
                     let kept = if parts > 1 { kept } else { 0..0 };
                     let partial = &mut partial[kept];
-                    let sums = ForwardSums { simd, bias, partial, z: &mut *c, a, d, first: part == 0, last, relu };
+                    let members = if members && last {
+                        Some(dense.members_of(net, l, p, block.clone(), chunk, drop.is_some(), masks))
+                    } else {
+                        None
+                    };
+                    let done = relu || members.is_some();
+                    let first = part == 0;
+                    let sums = ForwardSums { simd, bias, partial, z: &mut *c, a, d, first, last, relu, members };
                     // SAFETY: these rows are this thread's.
                     unsafe { multiply(simd, n, width, left, b, sums) };
-                    if last && !relu {
-                        dense.activate(net, l, p, i..i + n, &c[..n * width], chunk, drop.is_some());
+                    if last && !done {
+                        dense.activate(net, l, p, block, &c[..n * width], chunk, drop.is_some());
                     }
                 }
             }
@@ -486,9 +551,74 @@ struct ForwardSums<'a, S> {
     first: bool,
     last: bool,
     relu: bool,
+    members: Option<Members<'a>>,
+}
+
+/// What a block of rows of a member, whose activation is ReLU, needs and leaves beside a, as in [`Dense::activate_extended`].
+struct Members<'a> {
+    bias: &'a [f32],
+    scale: &'a [f32],
+    factor: &'a [f32],
+    masks: &'a [f32],
+    e: &'a mut [f32],
+    q: &'a mut [f32],
+    v: &'a mut [f32],
+}
+
+impl Members<'_> {
+    /// From sums xW of columns from `column` on.
+    #[inline(always)]
+    fn activate<S: Simd, const M: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        width: usize,
+        column: usize,
+        sums: &[[S::f32s; N]; M],
+        a: &mut [f32],
+    ) {
+        let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+        for v in 0..N {
+            let column = column + v * S::F32_LANES;
+            let (bias, scale) = (load::<S>(self.bias, column), load::<S>(self.scale, column));
+            let factor = if self.factor.is_empty() { one } else { load::<S>(self.factor, column) };
+            for (i, row) in sums.iter().enumerate() {
+                let place = i * width + column;
+                let mask = if self.masks.is_empty() { one } else { load::<S>(self.masks, place) };
+                let z = simd.add_f32s(simd.mul_f32s(row[v], scale), bias);
+                // As in `Activation::apply`: NaN stays.
+                let kept = simd.mul_f32s(simd.select_f32s(simd.less_than_or_equal_f32s(z, zero), zero, z), mask);
+                let slope = simd.select_f32s(simd.greater_than_f32s(z, zero), simd.mul_f32s(mask, factor), zero);
+                store::<S>(self.e, place, slope);
+                store::<S>(self.q, place, simd.mul_f32s(slope, row[v]));
+                if self.factor.is_empty() {
+                    store::<S>(a, place, kept);
+                } else {
+                    store::<S>(self.v, place, kept);
+                    store::<S>(a, place, simd.mul_f32s(kept, factor));
+                }
+            }
+        }
+    }
 }
 
 impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
+    #[inline(always)]
+    fn ahead(&self, part: usize, parts: usize) {
+        if let Some(Members { e, q, v, .. }) = &self.members {
+            for numbers in [&*self.a, e, q, v] {
+                prefetch(numbers, part, parts);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn finish_all<const M: usize, const N: usize>(&mut self, width: usize, column: usize, sums: &[[S::f32s; N]; M]) {
+        match &mut self.members {
+            Some(members) => members.activate(self.simd, width, column, sums, self.a),
+            None => each(self, width, column, sums),
+        }
+    }
+
     #[inline(always)]
     fn start(&self, place: usize, column: usize) -> S::f32s {
         if self.first { load::<S>(self.bias, column) } else { load::<S>(self.partial, place) }
@@ -514,7 +644,15 @@ impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
 impl Dense {
     /// What becomes of rows before the first dense layer.
     #[inline(always)]
-    fn begin(&self, net: &Net, plan: &Plan, rows: Range<usize>, chunk: Chunk<'_>, scratch: &mut Scratch) {
+    fn begin<S: Simd>(
+        &self,
+        simd: S,
+        net: &Net,
+        plan: &Plan,
+        rows: Range<usize>,
+        chunk: Chunk<'_>,
+        scratch: &mut Scratch,
+    ) {
         let size = self.layer.outputs.next_multiple_of(16);
         let (raw, row) = (&mut scratch.raw, &mut scratch.row);
         raw.resize(net.x_shape.columns, 0.0);
@@ -522,35 +660,69 @@ impl Dense {
         let (values, factors) = (&self.weight.values, &self.factor.values);
         // SAFETY: parameters are only read in this phase.
         let (values, factors) = unsafe { (values.read(0..values.len()), factors.read(0..factors.len())) };
+        // SAFETY: as above.
+        let sums = unsafe { self.flipped.read(0..self.flipped.len()) };
         for r in rows {
             // SAFETY: the row is this thread's.
             unsafe { net.raw_row(r, raw) };
             if plan.outputs == 0 {
                 row[..raw.len()].copy_from_slice(raw);
             } else {
-                plan.forward(values, raw, row);
+                plan.forward(values, sums, raw, row);
             }
             let factors = factors.get(chunk.member(r) * size..(chunk.member(r) + 1) * size);
             for p in 0..self.rows.count() {
                 let (range, width) = (self.rows.range(p, r..r + 1), self.rows.width(p));
                 let x = &row[p * PANEL..p * PANEL + width];
                 // SAFETY: as above.
-                let (a, d) = unsafe { (self.a.write(range.clone()), self.d.write(range.clone())) };
-                match factors {
-                    None => {
-                        a.copy_from_slice(x);
-                        d.fill(1.0);
-                    }
-                    Some(factors) => {
-                        let factors = &factors[p * PANEL..p * PANEL + width];
-                        // SAFETY: as above.
-                        let v = unsafe { self.parts[3].write(range) };
-                        v.copy_from_slice(x);
-                        d.copy_from_slice(factors);
-                        a.iter_mut().zip(x).zip(factors).for_each(|((a, x), r)| *a = x * r);
-                    }
+                let a = unsafe { self.a.write(range.clone()) };
+                let Some(factors) = factors else {
+                    a.copy_from_slice(x);
+                    continue;
+                };
+                // SAFETY: as above.
+                let v = unsafe { self.parts[3].write(range) };
+                for place in (0..width).step_by(S::F32_LANES) {
+                    let (x, factor) = (load::<S>(x, place), load::<S>(factors, p * PANEL + place));
+                    store::<S>(v, place, x);
+                    store::<S>(a, place, simd.mul_f32s(x, factor));
                 }
             }
+        }
+    }
+
+    /// What is done to sums of a block, some rows of panel `p`, of a member.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn members_of<'a>(
+        &'a self,
+        net: &Net,
+        l: usize,
+        p: usize,
+        rows: Range<usize>,
+        chunk: Chunk<'_>,
+        drops: bool,
+        masks: &'a mut [f32; BLOCK],
+    ) -> Members<'a> {
+        let (width, size) = (self.rows.width(p), self.layer.outputs.next_multiple_of(16));
+        let masks = &mut masks[..if drops { rows.len() * width } else { 0 }];
+        for (row, mask) in rows.clone().zip(masks.chunks_exact_mut(width)) {
+            self.mask(net, l, p, row, chunk, mask);
+        }
+        let place = chunk.member(rows.start) * size + p * PANEL;
+        let place = place..place + width;
+        let range = self.rows.range(p, rows);
+        Members {
+            bias: own_numbers(&self.bias, place.clone()),
+            scale: own_numbers(&self.scale, place.clone()),
+            factor: own_numbers(&self.factor, place),
+            masks,
+            // SAFETY: these rows are this thread's.
+            e: unsafe { self.part(0, range.clone()) },
+            // SAFETY: as above.
+            q: unsafe { self.part(1, range.clone()) },
+            // SAFETY: as above.
+            v: unsafe { self.part(3, range) },
         }
     }
 
@@ -615,8 +787,7 @@ impl Dense {
             let (bias, scale, factor) = (own(&self.bias, member), own(&self.scale, member), own(&self.factor, member));
             let mix = own(&self.mix, p * PANEL);
             // SAFETY: the row is this thread's.
-            let part =
-                |i: usize| unsafe { self.parts[i].write(if self.parts[i].is_empty() { 0..0 } else { range.clone() }) };
+            let part = |i: usize| unsafe { self.part(i, range.clone()) };
             // SAFETY: as above.
             let (a, d) = unsafe { (self.a.write(range.clone()), self.d.write(range.clone())) };
             let (mut z, mut slope, mut mask) = ([0.0; PANEL], [0.0; PANEL], [1.0; PANEL]);
@@ -655,11 +826,23 @@ impl Dense {
                 let (e, q) = (part(0), part(1));
                 e.copy_from_slice(slope);
                 q.iter_mut().zip(&*slope).zip(sums).for_each(|((q, d), x)| *q = d * x);
-                d.iter_mut().zip(&*slope).zip(scale).for_each(|((d, slope), s)| *d = slope * s);
             }
             a[used..].fill(0.0);
             d[used..].fill(0.0);
         }
+    }
+
+    /// Some numbers of a part, none if there is no such part.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Buffer::write`].
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn part(&self, part: usize, range: Range<usize>) -> &mut [f32] {
+        let part = &self.parts[part];
+        // SAFETY: the caller's promise.
+        unsafe { part.write(if part.is_empty() { 0..0 } else { range }) }
     }
 
     /// The layer's activations, row by row without padding.
@@ -680,8 +863,12 @@ impl Dense {
         }
     }
 
-    /// Brings the transposed weights up to date.
+    /// Brings the transposed weights, or the sums of a stem, up to date.
     pub(super) fn flip_all(&mut self) {
+        if let Some(plan) = &self.stem {
+            plan.sum(0..plan.fields(), self.weight.values.all(), self.flipped.all());
+            return;
+        }
         for member in 0..if self.own { self.members } else { 1 } {
             // SAFETY: `&mut self` excludes every other thread.
             unsafe { self.flip::<pulp::Scalar>(0..self.layer.inputs, member) };
@@ -695,7 +882,7 @@ impl Dense {
     /// Nobody else writes these rows or uses these columns meanwhile.
     #[inline(always)]
     unsafe fn flip<S: Simd>(&self, rows: Range<usize>, member: usize) {
-        if self.flipped.is_empty() {
+        if self.flipped.is_empty() || self.stem.is_some() {
             return;
         }
         let (from, to) = (self.shape, self.flipped_shape);
@@ -745,6 +932,8 @@ fn own_numbers(param: &Param, place: Range<usize>) -> &[f32] {
 pub(super) struct Scratch {
     /// Of sums that are looked at before they are used.
     pub(super) block: Aligned,
+    /// What units of a block are multiplied by.
+    masks: Aligned,
     /// Sums over a part of k, `[rows, 64]`.
     pub(super) partial: Vec<f32>,
     pub(super) targets: Vec<f32>,
@@ -753,6 +942,8 @@ pub(super) struct Scratch {
     /// A row of the data, and what becomes of it.
     raw: Vec<f32>,
     row: Vec<f32>,
+    /// Sums of the bins of a number.
+    bins: Vec<f32>,
     outputs: Vec<f32>,
     slopes: Vec<f32>,
     losses: Vec<f32>,
@@ -847,7 +1038,7 @@ impl Backward<'_> {
     /// With the weights of a member.
     #[inline(always)]
     fn dense<S: Simd>(self, simd: S, member: usize) {
-        let Self { net, l, rows, partial, .. } = self;
+        let Self { net, l, rows, chunk, partial } = self;
         let (dense, before) = (&net.layers[l], &net.layers[l - 1]);
         let flipped = if dense.narrow { &dense.weight.values } else { &dense.flipped };
         let (shape, wide) = (dense.flipped_shape, dense.rows);
@@ -876,21 +1067,26 @@ impl Backward<'_> {
             for part in 0..parts {
                 let panels = (part * DEPTH, ((part + 1) * DEPTH).min(wide.count()));
                 let b = &weights[shape.range(p, panels.0 * PANEL..dense.layer.outputs)];
-                for i in rows.clone().step_by(ROWS) {
-                    let n = (rows.end - i).min(ROWS);
+                for block in chunk.blocks(rows.clone()) {
+                    let (i, n) = (block.start, block.len());
                     let left = Left::Rows { matrix: &dense.d, shape: wide, row: i, panels };
+                    let range = before.rows.range(p, block);
                     // SAFETY: these rows are this thread's.
-                    let d = unsafe { before.d.write(before.rows.range(p, i..i + n)) };
+                    let d = unsafe { before.d.write(range.clone()) };
                     let kept = (i - rows.start) * PANEL..(i - rows.start) * PANEL + n * width;
                     let kept = if parts > 1 { kept } else { 0..0 };
                     let (first, last) = (part == 0, part + 1 == parts);
-                    let parts = [0, 1, 2, 3].map(|k| {
-                        let part = &before.parts[k];
-                        let range = if part.is_empty() { 0..0 } else { before.rows.range(p, i..i + n) };
-                        // SAFETY: as above.
-                        unsafe { part.write(range) }
-                    });
-                    let sums = BackwardSums { simd, partial: &mut partial[kept], d, parts, first, last };
+                    // SAFETY: as above.
+                    let parts = [0, 1, 2, 3].map(|k| unsafe { before.part(k, range.clone()) });
+                    let place = if before.members > 1 { chunk.member(i) } else { 0 };
+                    let place = place * before.layer.outputs.next_multiple_of(16) + p * PANEL;
+                    let own = |param| own_numbers(param, place..place + width);
+                    let slope = match own(&before.scale) {
+                        [] if before.stem.is_none() => Known::Kept,
+                        [] => Known::Factor(own(&before.factor)),
+                        scale => Known::Scale(scale),
+                    };
+                    let sums = BackwardSums { simd, partial: &mut partial[kept], d, parts, slope, first, last };
                     // SAFETY: these rows are this thread's.
                     unsafe { multiply(simd, n, width, left, b, sums) };
                 }
@@ -904,10 +1100,22 @@ struct BackwardSums<'a, S> {
     simd: S,
     partial: &'a mut [f32],
     d: &'a mut [f32],
-    /// What is multiplied by the sums too; empty where there is nothing.
+    /// What is multiplied by the sums too, and added up over the rows; empty where there is nothing.
     parts: [&'a mut [f32]; 4],
+    slope: Known<'a>,
     first: bool,
     last: bool,
+}
+
+/// What ∂R/∂a is multiplied by to be ∂R/∂z.
+#[derive(Clone, Copy)]
+enum Known<'a> {
+    /// What is kept from the way forward.
+    Kept,
+    /// These factors, of what becomes of a row; 1 if there are none.
+    Factor(&'a [f32]),
+    /// What the first of the parts says, times these factors of xW.
+    Scale(&'a [f32]),
 }
 
 impl<S: Simd> Sums<S> for BackwardSums<'_, S> {
@@ -917,18 +1125,60 @@ impl<S: Simd> Sums<S> for BackwardSums<'_, S> {
     }
 
     #[inline(always)]
-    fn finish(&mut self, place: usize, sum: S::f32s) {
+    fn ahead(&self, part: usize, parts: usize) {
         if self.last {
-            let slope = load::<S>(self.d, place);
-            store::<S>(self.d, place, self.simd.mul_f32s(slope, sum));
-            for part in &mut self.parts {
-                if !part.is_empty() {
-                    let own = load::<S>(part, place);
-                    store::<S>(part, place, self.simd.mul_f32s(own, sum));
+            prefetch(self.d, part, parts);
+            for numbers in &self.parts {
+                prefetch(numbers, part, parts);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, place: usize, sum: S::f32s) {
+        store::<S>(self.partial, place, sum);
+    }
+
+    #[inline(always)]
+    fn finish_all<const M: usize, const N: usize>(&mut self, width: usize, column: usize, sums: &[[S::f32s; N]; M]) {
+        let simd = self.simd;
+        if !self.last {
+            each(self, width, column, sums);
+            return;
+        }
+        for v in 0..N {
+            let column = column + v * S::F32_LANES;
+            match self.slope {
+                Known::Kept => {
+                    for (i, row) in sums.iter().enumerate() {
+                        let slope = load::<S>(self.d, i * width + column);
+                        store::<S>(self.d, i * width + column, simd.mul_f32s(slope, row[v]));
+                    }
+                }
+                Known::Factor([]) => {
+                    sums.iter().enumerate().for_each(|(i, row)| store::<S>(self.d, i * width + column, row[v]));
+                }
+                Known::Factor(factor) | Known::Scale(factor) => {
+                    let factor = load::<S>(factor, column);
+                    for (i, row) in sums.iter().enumerate() {
+                        let place = i * width + column;
+                        let slope = match self.slope {
+                            Known::Scale(_) => simd.mul_f32s(load::<S>(self.parts[0], place), row[v]),
+                            _ => row[v],
+                        };
+                        store::<S>(self.d, place, simd.mul_f32s(slope, factor));
+                    }
                 }
             }
-        } else {
-            store::<S>(self.partial, place, sum);
+            for part in &mut self.parts {
+                if !part.is_empty() {
+                    let mut total = simd.splat_f32s(0.0);
+                    for (i, row) in sums.iter().enumerate() {
+                        total = simd.mul_add_e_f32s(load::<S>(part, i * width + column), row[v], total);
+                    }
+                    store::<S>(part, column, total);
+                }
+            }
         }
     }
 }
@@ -965,15 +1215,16 @@ impl Dense {
         }
     }
 
-    /// What rows say of it.
-    fn said(&self, term: Term) -> &Buffer {
-        match term {
-            Term::Bias if self.parts[0].is_empty() => &self.d,
-            Term::Bias => &self.parts[0],
-            Term::Scale => &self.parts[1],
-            Term::Mix => &self.parts[2],
-            Term::Factor => &self.parts[3],
-        }
+    /// What rows say of it; whether that is said by blocks.
+    fn said(&self, term: Term) -> (&Buffer, bool) {
+        let part = match term {
+            Term::Bias if self.parts[0].is_empty() => return (&self.d, false),
+            Term::Bias => 0,
+            Term::Scale => 1,
+            Term::Mix => 2,
+            Term::Factor => 3,
+        };
+        (&self.parts[part], true)
     }
 }
 
@@ -1002,7 +1253,8 @@ impl WithSimd for Gradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { net, rows, chunk, unit, then, scratch } = self;
-        let c = &mut scratch.block.0;
+        let Scratch { block, row, bins, .. } = scratch;
+        let c = &mut block.0;
         let absent = |param: &Param, place: Range<usize>| {
             if let Then::Keep { half, first: true } = then {
                 // SAFETY: the gradients of these weights are this thread's in this phase.
@@ -1012,11 +1264,11 @@ impl WithSimd for Gradient<'_> {
         match unit {
             Unit::Sum(l, term) => {
                 let dense = &net.layers[*l];
-                let (param, said) = (dense.term(*term), dense.said(*term));
+                let (param, (said, by_blocks)) = (dense.term(*term), dense.said(*term));
                 let size = dense.layer.outputs.next_multiple_of(16);
-                for member in 0..if *term == Term::Mix { 1 } else { dense.members } {
-                    let rows =
-                        if dense.members == 1 || *term == Term::Mix { rows.clone() } else { chunk.of(member, &rows) };
+                let shared = dense.members == 1 || *term == Term::Mix;
+                for member in 0..if shared { 1 } else { dense.members } {
+                    let rows = if shared { rows.clone() } else { chunk.of(member, &rows) };
                     if rows.is_empty() {
                         absent(param, member * size..(member + 1) * size);
                         continue;
@@ -1024,18 +1276,14 @@ impl WithSimd for Gradient<'_> {
                     for p in 0..dense.rows.count() {
                         let width = dense.rows.width(p);
                         // SAFETY: what rows say is only read in this phase.
-                        let slopes = unsafe { said.read(dense.rows.range(p, rows.clone())) };
+                        let said = unsafe { said.read(dense.rows.range(p, 0..dense.rows.rows)) };
                         let start = member * size + p * PANEL;
                         let mut sums = net.sums(simd, then, param, start..start + width, c);
-                        let mut place = 0;
-                        while place < width {
-                            // Several vectors of a row at once: the memory is then read from one end to the other.
-                            place += match (width - place) / S::F32_LANES {
-                                1 => columns::<S, 1>(simd, slopes, width, place, &mut sums),
-                                2 => columns::<S, 2>(simd, slopes, width, place, &mut sums),
-                                3 => columns::<S, 3>(simd, slopes, width, place, &mut sums),
-                                _ => columns::<S, 4>(simd, slopes, width, place, &mut sums),
-                            };
+                        if by_blocks {
+                            let rows = chunk.blocks(rows.clone()).map(|block| block.start);
+                            total(simd, said, rows, width, &mut sums);
+                        } else {
+                            total(simd, said, rows.clone(), width, &mut sums);
                         }
                         net.take(then, param, start..start + width, c);
                     }
@@ -1056,41 +1304,79 @@ impl WithSimd for Gradient<'_> {
                 let dense = &net.layers[0];
                 let (Some(plan), Then::Keep { half, first }) = (&dense.stem, then) else { return };
                 let place = plan.place(fields.clone());
-                let (raw, slopes) = (&mut scratch.raw, &mut scratch.row);
-                raw.resize(net.x_shape.columns, 0.0);
-                slopes.resize(dense.layer.outputs, 0.0);
-                // SAFETY: these gradients are this thread's in this phase; parameters and what rows say are only read.
-                let (g, values) = unsafe {
-                    let at = dense.weight.at;
-                    (
-                        net.grads[half].write(at + place.start..at + place.end),
-                        dense.weight.values.read(0..plan.parameters),
-                    )
-                };
+                let at = dense.weight.at;
+                // SAFETY: these gradients are this thread's in this phase.
+                let g = unsafe { net.grads[half].write(at + place.start..at + place.end) };
                 if first {
                     g.fill(0.0);
                 }
-                for row in rows {
-                    // SAFETY: as above.
-                    unsafe { net.raw_row(row, raw) };
-                    for p in 0..dense.rows.count() {
-                        let used = dense.rows.used(p);
-                        // SAFETY: as above.
-                        let from = unsafe { dense.d.read(dense.rows.range(p, row..row + 1)) };
-                        slopes[p * PANEL..p * PANEL + used].copy_from_slice(&from[..used]);
+                // SAFETY: parameters, rows of the data and ∂R/∂z are only read in this phase.
+                let (values, x, d) = unsafe {
+                    let (values, x, d) = (&dense.weight.values, &net.x, &dense.d);
+                    (values.read(0..plan.parameters), x.read(0..net.x_shape.len()), d.read(0..dense.rows.len()))
+                };
+                for field in fields.clone() {
+                    let (outputs, column, own) = plan.field(field);
+                    let g = &mut g[own.start - place.start..own.end - place.start];
+                    let p = column / PANEL;
+                    let x = (&x[net.x_shape.range(p, rows.clone())][column % PANEL..], net.x_shape.width(p));
+                    let p = outputs.start / PANEL;
+                    let slopes = if outputs.end <= (p + 1) * PANEL {
+                        (&d[dense.rows.range(p, rows.clone())][outputs.start % PANEL..], dense.rows.width(p))
+                    } else {
+                        // Those that lie in two panels are brought together.
+                        row.clear();
+                        for r in rows.clone() {
+                            let place = |o: usize| dense.rows.range(o / PANEL, r..r).start + o % PANEL;
+                            row.extend(outputs.clone().map(|o| d[place(o)]));
+                        }
+                        (&row[..], outputs.len())
+                    };
+                    let p = &values[own];
+                    // Of the usual width the compiler makes one vector.
+                    if outputs.len() == 16 {
+                        plan.backward::<16>(field, p, x, slopes, g, bins);
+                    } else {
+                        plan.backward::<0>(field, p, x, slopes, g, bins);
                     }
-                    plan.backward(fields.clone(), values, raw, slopes, g);
                 }
             }
         }
     }
 }
 
-/// The sums of N vectors of columns, from `place` on, over rows of `width`; how many columns these are.
+/// The sums of some rows of `width`, column by column.
 #[inline(always)]
-fn columns<S: Simd, const N: usize>(simd: S, rows: &[f32], width: usize, place: usize, to: &mut impl Sums<S>) -> usize {
+fn total<S: Simd>(
+    simd: S,
+    said: &[f32],
+    rows: impl Iterator<Item = usize> + Clone,
+    width: usize,
+    to: &mut impl Sums<S>,
+) {
+    let mut place = 0;
+    while place < width {
+        let rows = rows.clone().map(|r| &said[r * width..(r + 1) * width]);
+        // Several vectors of a row at once: the memory is then read from one end to the other.
+        place += match (width - place) / S::F32_LANES {
+            1 => columns::<S, 1>(simd, rows, place, to),
+            2 => columns::<S, 2>(simd, rows, place, to),
+            3 => columns::<S, 3>(simd, rows, place, to),
+            _ => columns::<S, 4>(simd, rows, place, to),
+        };
+    }
+}
+
+/// The sums of N vectors of columns, from `place` on; how many columns these are.
+#[inline(always)]
+fn columns<'a, S: Simd, const N: usize>(
+    simd: S,
+    rows: impl Iterator<Item = &'a [f32]>,
+    place: usize,
+    to: &mut impl Sums<S>,
+) -> usize {
     let mut sums = [simd.splat_f32s(0.0); N];
-    for row in rows.chunks_exact(width) {
+    for row in rows {
         for (v, sum) in sums.iter_mut().enumerate() {
             *sum = simd.add_f32s(*sum, load::<S>(row, place + v * S::F32_LANES));
         }
@@ -1294,7 +1580,16 @@ impl WithSimd for Kept<'_> {
             Unit::Stem(fields) => {
                 let dense = &net.layers[0];
                 if let Some(plan) = &dense.stem {
-                    net.settle(settle, &dense.weight, plan.place(fields.clone()));
+                    let place = plan.place(fields.clone());
+                    net.settle(settle, &dense.weight, place.clone());
+                    if !matches!(settle, Settle::Whole) {
+                        // SAFETY: these parameters and their sums are this thread's in this phase.
+                        unsafe {
+                            let (values, sums) =
+                                (dense.weight.values.read(place.clone()), dense.flipped.write(place.clone()));
+                            plan.sum(fields.clone(), values, sums);
+                        }
+                    }
                 }
             }
             Unit::Member(l, member) => {

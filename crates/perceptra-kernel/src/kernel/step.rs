@@ -216,6 +216,7 @@ impl DenseTrainer {
                         rest = others;
                     }
                     assert!(rest.is_empty());
+                    dense.flip_all();
                     continue;
                 }
                 Part::Mix(_) => &mut dense.mix,
@@ -585,7 +586,7 @@ impl Work<'_> {
         for (c, ids) in ids.chunks(trainer.chunk).enumerate() {
             let start = c * trainer.chunk;
             let chunk = Chunk { ids, start, batch: batch.rows, epoch: self.run.epoch, drop };
-            let rows = share(ids.len(), self.thread, trainer.plan.len());
+            let rows = chunk.share(self.thread, trainer.plan.len());
             if !rows.is_empty() {
                 self.there_and_back(simd, net, (chunk, scale), rows, scratch);
             }

@@ -33,8 +33,33 @@ pub(super) trait Sums<S: Simd> {
     /// What is added to, for the vector at `place` in a block of `rows × width` numbers, row by row; `column` of its row.
     fn start(&self, place: usize, column: usize) -> S::f32s;
 
+    /// Is called while sums are made, for each of so many parts of the work: time to bring memory near.
+    #[inline(always)]
+    fn ahead(&self, _: usize, _: usize) {}
+
     /// Takes the vector of sums at `place`.
     fn finish(&mut self, place: usize, sum: S::f32s);
+
+    /// Takes sums of some columns, from `column` on, of all rows.
+    #[inline(always)]
+    fn finish_all<const M: usize, const N: usize>(&mut self, width: usize, column: usize, sums: &[[S::f32s; N]; M]) {
+        each(self, width, column, sums);
+    }
+}
+
+/// [`Sums::finish_all`], vector by vector.
+#[inline(always)]
+pub(super) fn each<S: Simd, const M: usize, const N: usize>(
+    to: &mut (impl Sums<S> + ?Sized),
+    width: usize,
+    column: usize,
+    sums: &[[S::f32s; N]; M],
+) {
+    for (i, row) in sums.iter().enumerate() {
+        for (v, sum) in row.iter().enumerate() {
+            to.finish(i * width + column + v * S::F32_LANES, *sum);
+        }
+    }
 }
 
 /// A·B, block by block, in [`Sums`] of `rows × width` numbers. B is `k × width`, row by row.
@@ -99,40 +124,66 @@ unsafe fn block<S: Simd, const M: usize, const N: usize>(
     column: usize,
     to: &mut impl Sums<S>,
 ) {
+    // SAFETY: the caller's promise.
+    let sums = unsafe { inner::<S, M, N>(simd, width, a, b, column, &*to) };
+    to.finish_all(width, column, &sums);
+}
+
+/// The sums of a block. Without closures, and in a function whose sums nobody else sees: then they stay in registers, from one
+/// panel to the next too.
+///
+/// # Safety
+///
+/// As [`block`].
+#[inline(always)]
+unsafe fn inner<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    width: usize,
+    a: Left<'_>,
+    b: &[f32],
+    column: usize,
+    from: &impl Sums<S>,
+) -> [[S::f32s; N]; M] {
     // SAFETY: column < width ≤ b.len(), or there is no k.
     let b = unsafe { b.as_ptr().add(column) };
-    match a {
-        Left::Columns { matrix, stride, k } => {
-            // SAFETY: k rows, of which M ≤ stride columns are read; B has k rows.
-            unsafe { inner::<S, M, N>(simd, k, (matrix.as_ptr(), 1, stride), (b, width), column, to) };
+    let mut sums = [[simd.splat_f32s(0.0); N]; M];
+    for (i, row) in sums.iter_mut().enumerate() {
+        for (v, sum) in row.iter_mut().enumerate() {
+            let column = column + v * S::F32_LANES;
+            *sum = from.start(i * width + column, column);
         }
-        Left::Rows { matrix, shape, row, panels } => {
-            let place = |p: usize| {
-                let (start, stride) = (shape.range(p, row..row).start, shape.width(p));
+    }
+    let parts = if let Left::Rows { panels, .. } = a { panels.1 - panels.0 } else { 1 };
+    for part in 0..parts {
+        from.ahead(part, parts);
+        // Numbers of k, where they begin, how far A's rows and one k from the next are.
+        let (k, left, row, next) = match a {
+            // SAFETY: k rows, of which M ≤ stride columns are read.
+            Left::Columns { matrix, stride, k } => (k, matrix.as_ptr(), 1, stride),
+            Left::Rows { matrix, shape, row, panels } => {
+                let (start, stride) = (shape.range(panels.0 + part, row..row).start, shape.width(panels.0 + part));
                 // SAFETY: rows row..row + M of the panel, of which `used` ≤ stride columns are read.
-                (unsafe { matrix.as_ptr().add(start) }, stride, 1)
-            };
-            // Between one panel of A and the next the sums are in memory.
-            let mut between = [[simd.splat_f32s(0.0); N]; M];
-            for (i, row) in between.iter_mut().enumerate() {
-                for (v, sum) in row.iter_mut().enumerate() {
-                    let column = column + v * S::F32_LANES;
-                    *sum = to.start(i * width + column, column);
+                (shape.used(panels.0 + part), unsafe { matrix.as_ptr().add(start) }, stride, 1)
+            }
+        };
+        for p in 0..k {
+            // SAFETY: as above; B has a row for each k.
+            unsafe {
+                let b = b.add((part * PANEL + p) * width).cast::<S::f32s>();
+                let mut vectors = [simd.splat_f32s(0.0); N];
+                for (v, vector) in vectors.iter_mut().enumerate() {
+                    *vector = b.add(v).read_unaligned();
                 }
-            }
-            let mut done = 0;
-            for p in panels.0..panels.1 {
-                // SAFETY: B has a row for each column that is read.
-                unsafe { onward(simd, shape.used(p), place(p), (b.add(done * width), width), &mut between) };
-                done += shape.used(p);
-            }
-            for (i, row) in between.iter().enumerate() {
-                for (v, sum) in row.iter().enumerate() {
-                    to.finish(i * width + column + v * S::F32_LANES, *sum);
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    let x = simd.splat_f32s(*left.add(i * row + p * next));
+                    for (sum, vector) in sums.iter_mut().zip(vectors) {
+                        *sum = simd.mul_add_e_f32s(x, vector, *sum);
+                    }
                 }
             }
         }
     }
+    sums
 }
 
 /// A block of a result.
@@ -145,72 +196,27 @@ impl Default for Aligned {
     }
 }
 
-/// # Safety
-///
-/// `a.0 + i·a.1 + p·a.2` can be read for i < M and p < k, and N vectors at `b.0 + p·b.1`.
-#[inline(always)]
-unsafe fn inner<S: Simd, const M: usize, const N: usize>(
-    simd: S,
-    k: usize,
-    a: (*const f32, usize, usize),
-    b: (*const f32, usize),
-    column: usize,
-    to: &mut impl Sums<S>,
-) {
-    let mut sums = [[simd.splat_f32s(0.0); N]; M];
-    for (i, row) in sums.iter_mut().enumerate() {
-        for (v, sum) in row.iter_mut().enumerate() {
-            let column = column + v * S::F32_LANES;
-            *sum = to.start(i * b.1 + column, column);
-        }
-    }
-    // SAFETY: the caller's promise.
-    unsafe { onward(simd, k, a, b, &mut sums) };
-    for (i, row) in sums.iter().enumerate() {
-        for (v, sum) in row.iter().enumerate() {
-            to.finish(i * b.1 + column + v * S::F32_LANES, *sum);
-        }
-    }
-}
-
-/// # Safety
-///
-/// As [`inner`].
-#[inline(always)]
-unsafe fn onward<S: Simd, const M: usize, const N: usize>(
-    simd: S,
-    k: usize,
-    a: (*const f32, usize, usize),
-    b: (*const f32, usize),
-    sums: &mut [[S::f32s; N]; M],
-) {
-    // In a variable of their own the sums stay in registers.
-    let mut acc = *sums;
-    for p in 0..k {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let b = b.0.add(p * b.1).cast::<S::f32s>();
-            let mut vectors = [simd.splat_f32s(0.0); N];
-            for (v, vector) in vectors.iter_mut().enumerate() {
-                *vector = b.add(v).read_unaligned();
-            }
-            for (i, row) in acc.iter_mut().enumerate() {
-                let x = simd.splat_f32s(*a.0.add(i * a.1 + p * a.2));
-                for (sum, vector) in row.iter_mut().zip(vectors) {
-                    *sum = simd.mul_add_e_f32s(x, vector, *sum);
-                }
-            }
-        }
-    }
-    *sums = acc;
-}
-
 /// The vector at `place`.
 #[inline(always)]
 pub(super) fn load<S: Simd>(from: &[f32], place: usize) -> S::f32s {
     let from = &from[place..place + S::F32_LANES];
     // SAFETY: the slice is as long as a vector, which is plain numbers.
     unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() }
+}
+
+/// Asks for one of several parts of some numbers to be brought near, as they will be used soon.
+#[inline(always)]
+pub(super) fn prefetch(numbers: &[f32], part: usize, parts: usize) {
+    let lines = numbers.len() / 16;
+    let numbers = &numbers[lines * part / parts * 16..lines * (part + 1) / parts * 16];
+    #[cfg(target_arch = "x86_64")]
+    for line in numbers.chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 processor has the instruction, which changes nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = numbers;
 }
 
 /// Writes the vector at `place`.
