@@ -260,7 +260,11 @@ impl Plan {
         let rows = xs.iter().step_by(next_x).zip(slopes.chunks(next).map(|s| &s[..width]));
         match &field.kind {
             Kind::Plain => {}
-            Kind::Periodic(q) => rows.for_each(|(x, slopes)| waves(*q, p, *x, &slopes[..width - 1], g)),
+            Kind::Periodic(q) => {
+                for (x, slopes) in rows {
+                    waves(*q, p, *x, &slopes[..width - 1], g);
+                }
+            }
             Kind::Bent(bins, _) => {
                 // Of each bin Σ s over its rows: that is what they add to the bins before it.
                 sums.clear();

@@ -1156,7 +1156,9 @@ impl<S: Simd> Sums<S> for BackwardSums<'_, S> {
                     }
                 }
                 Known::Factor([]) => {
-                    sums.iter().enumerate().for_each(|(i, row)| store::<S>(self.d, i * width + column, row[v]));
+                    for (i, row) in sums.iter().enumerate() {
+                        store::<S>(self.d, i * width + column, row[v]);
+                    }
                 }
                 Known::Factor(factor) | Known::Scale(factor) => {
                     let factor = load::<S>(factor, column);
