@@ -22,7 +22,7 @@ pub enum Numbers {
     Plain,
     /// (cos(2πwx + b)·V + c, x); so many cosines, so many numbers.
     Periodic(usize, usize),
-    /// Linear in x and in its piecewise-linear code, whose edges are given for each number; so many numbers.
+    /// Linear in x and in its piecewise-linear code, whose edges, at least two, are given for each number; so many numbers.
     PiecewiseLinear(Vec<Vec<f32>>, usize),
 }
 

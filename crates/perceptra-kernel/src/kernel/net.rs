@@ -656,6 +656,7 @@ impl Dense {
         let size = self.layer.outputs.next_multiple_of(16);
         let (raw, row) = (&mut scratch.raw, &mut scratch.row);
         raw.resize(net.x_shape.columns, 0.0);
+        row.clear();
         row.resize(size, 0.0);
         let (values, factors) = (&self.weight.values, &self.factor.values);
         // SAFETY: parameters are only read in this phase.
