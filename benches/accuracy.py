@@ -222,12 +222,29 @@ def report(done, tables, methods, plot):
             less, same = (sum(mean[o, t] < mean[m, t] for o in methods), sum(mean[o, t] == mean[m, t] for o in methods))
             rank[m] += (less + (same + 1) / 2) / len(tables)
     print("| *average rank* |", " | ".join(f"{rank[m]:.2f}" for m in methods), "|")
+    single = {m: statistics.mean(ranks_of_fits(done, t, methods)[m] for t in tables) for m in methods}
+    print("| *average rank of a fit* |", " | ".join(f"{single[m]:.2f}" for m in methods), "|")
     seconds = {m: [d["seconds"] for d in done if d["method"] == m] for m in methods}
     print("| *seconds a fit* |", " | ".join(f"{statistics.mean(seconds[m]):.2g}" for m in methods), "|")
     losses = {m: [d["log_loss"] for d in done if d["method"] == m and "log_loss" in d] for m in methods}
     print("| *log loss* |", " | ".join(f"{statistics.mean(l):.3f}" if (l := losses[m]) else "" for m in methods), "|")
     if plot:
         plot_ranks(rank, len(tables), plot)
+
+
+def ranks_of_fits(done, table, methods):
+    """The rank that a fit of each method has on the average among one fit of each of the others on the same split, ties shared."""
+    fits = {}
+    for d in done:
+        if d["table"] == table and d["method"] in methods:
+            fits.setdefault(d["seed"], {}).setdefault(d["method"], []).append(d["score"])
+    splits = [split for split in fits.values() if len(split) == len(methods)]
+
+    def ahead(one, other):
+        return statistics.mean((a < b) + (a == b) / 2 for a in one for b in other)
+
+    return {m: statistics.mean(1 + sum(ahead(split[o], split[m]) for o in methods if o != m) for split in splits)
+            for m in methods}
 
 
 def plot_ranks(rank, tables, path):

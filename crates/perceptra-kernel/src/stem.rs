@@ -202,9 +202,8 @@ impl Plan {
     #[inline(always)]
     pub(crate) fn forward(&self, p: &[f32], sums: &[f32], x: &[f32], out: &mut [f32]) {
         for field in &self.fields {
-            let sums = if sums.is_empty() { sums } else { &sums[field.parameters.clone()] };
             let (x, out) = (x[field.column], &mut out[field.outputs.clone()]);
-            let (p, width) = (&p[field.parameters.clone()], field.outputs.len());
+            let (p, sums, width) = (&p[field.parameters.clone()], &sums[field.parameters.clone()], field.outputs.len());
             match &field.kind {
                 Kind::Plain => out[0] = x,
                 Kind::Periodic(q) => {
