@@ -213,7 +213,8 @@ def report(done, tables, methods, plot):
     mean = {(m, t): statistics.mean(of(m, t, "score")) for m in methods for t in tables}
     print("| table |", " | ".join(methods), "|\n|---|" + "---:|" * len(methods))
     for t in tables:
-        cell = lambda m: f"{mean[m, t]:.4g} ± {statistics.stdev(of(m, t, 'score')) / len(of(m, t, 'score')) ** 0.5:.2g}"
+        error = lambda splits: f" ± {statistics.stdev(splits) / len(splits) ** 0.5:.2g}" if len(splits) > 1 else ""
+        cell = lambda m: f"{mean[m, t]:.4g}{error(of(m, t, 'score'))}"
         print(f"| {t} |", " | ".join(cell(m) for m in methods), "|")
     # Ranks of the mean scores of each table, ties shared.
     rank = {m: 0.0 for m in methods}
