@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use crate::math::sin_cos;
 
+/// Numbers that a joint field becomes.
+pub(crate) const JOINT: usize = 16;
+
 /// What a column of the input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
@@ -45,6 +48,9 @@ pub(crate) struct Plan {
     pub(crate) outputs: usize,
     /// Numbers of all parameters, those of each field from a multiple of 16 on.
     pub(crate) parameters: usize,
+    /// Fields, the first ones, whose gradients are made together with those of the weights behind them: of each bin, not of each row.
+    /// They become [`JOINT`] numbers each.
+    pub(crate) joint: usize,
 }
 
 #[derive(Debug)]
@@ -76,6 +82,17 @@ struct Bins {
     between: Vec<[f32; 16]>,
 }
 
+/// Rows in the order of the bins that their numbers lie in.
+#[derive(Debug, Default)]
+pub(crate) struct Sorted {
+    /// The bin of each row, and how much of it lies below the number.
+    codes: Vec<(usize, f32)>,
+    /// Each row, how much of its bin lies below its number, and the number.
+    pub(crate) rows: Vec<(usize, f32, f32)>,
+    /// Where the rows of each bin end.
+    pub(crate) ends: Vec<usize>,
+}
+
 impl Bins {
     fn new(edges: &[f32]) -> Self {
         let all = edges.windows(2).map(|e| (e[0], 1.0 / (e[1] - e[0]).max(f32::MIN_POSITIVE))).collect();
@@ -100,7 +117,7 @@ impl Bins {
 
 impl Plan {
     pub(crate) fn new(stem: &Stem) -> Self {
-        let mut plan = Self { fields: Vec::new(), outputs: 0, parameters: 0 };
+        let mut plan = Self::default();
         let bins = |edges: &[Vec<f32>]| edges.iter().map(|e| e.len() - 1).max().unwrap_or(1);
         let numbers = stem.columns.iter().enumerate().filter(|(_, c)| **c == Column::Number);
         for (number, (column, _)) in numbers.enumerate() {
@@ -135,6 +152,22 @@ impl Plan {
 
     pub(crate) fn fields(&self) -> usize {
         self.fields.len()
+    }
+
+    /// Makes fields joint where their bins are so much fewer than `rows` that this is less work.
+    pub(crate) fn join(&mut self, rows: usize) {
+        let few = |field: &&Field| match &field.kind {
+            Kind::Bent(_, bins) => field.outputs.len() == JOINT && 2 * (2 + bins) <= rows,
+            _ => false,
+        };
+        self.joint = self.fields.iter().take_while(few).count();
+    }
+
+    /// About how many multiplications the gradients of a joint field, and of `outputs` weights behind each of its numbers, take for
+    /// a row of `rows`.
+    pub(crate) fn joint_cost(&self, field: usize, outputs: usize, rows: usize) -> usize {
+        let terms = self.fields[field].parameters.len() / JOINT;
+        3 * outputs + 2 * JOINT * terms * outputs / rows
     }
 
     /// Where the parameters of some fields lie, with what fills them up.
@@ -233,6 +266,27 @@ impl Plan {
                 }
                 Kind::Category(n) => out.copy_from_slice(&p[category(x, *n) * width..][..width]),
             }
+        }
+    }
+
+    /// Sorts rows by the bins of a joint field, from its numbers, `next` apart.
+    #[inline(always)]
+    pub(crate) fn sort(&self, field: usize, xs: &[f32], next: usize, sorted: &mut Sorted) {
+        let Kind::Bent(bins, _) = &self.fields[field].kind else { return };
+        let Sorted { codes, rows, ends } = sorted;
+        codes.clear();
+        codes.extend(xs.iter().step_by(next).map(|x| bins.code(*x)));
+        ends.clear();
+        ends.resize(bins.all.len(), 0);
+        codes.iter().for_each(|(bin, _)| ends[*bin] += 1);
+        let mut before = 0;
+        for end in &mut *ends {
+            (*end, before) = (before, before + *end);
+        }
+        rows.resize(codes.len(), (0, 0.0, 0.0));
+        for (row, ((bin, code), x)) in codes.iter().zip(xs.iter().step_by(next)).enumerate() {
+            rows[ends[*bin]] = (row, *code, *x);
+            ends[*bin] += 1;
         }
     }
 

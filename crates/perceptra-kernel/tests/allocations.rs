@@ -70,9 +70,17 @@ fn steps_allocate_nothing() {
             };
             let stem = Stem { columns: vec![Column::Number; 8], numbers: Numbers::Periodic(5, 4), category_width: 1 };
             let embedded = Parts { stem: Some(stem), input_scale: true, parametric: true, ..Parts::default() };
-            let parts = [Parts::default(), embedded, Parts { members: 4, ..Parts::default() }];
-            for (i, parts) in parts.iter().enumerate() {
-                let first = layer(if i == 1 { 32 } else { 8 }, width, Activation::Relu);
+            let edges = vec![vec![-1.0, 0.25, 0.75, 1.0]; 8];
+            let stem = Stem {
+                columns: vec![Column::Number; 8],
+                numbers: Numbers::PiecewiseLinear(edges, 16),
+                category_width: 1,
+            };
+            let several = Parts { members: 4, ..Parts::default() };
+            let bent = Parts { stem: Some(stem), ..several.clone() };
+            let parts = [(Parts::default(), 8), (embedded, 32), (several, 8), (bent, 128)];
+            for (parts, inputs) in &parts {
+                let first = layer(*inputs, width, Activation::Relu);
                 let layers = [first, layers[1], layers[2]];
                 let mut trainer = DenseTrainer::with_parts(&layers, parts, settings, 2);
                 let order: Vec<u32> = (0..rows as u32).collect();

@@ -562,11 +562,15 @@ fn rows(n: usize) -> (Vec<f32>, Vec<f32>) {
 
 #[test]
 fn ensembles_behind_embeddings_descend_along_the_central_differences() {
-    // Fields of 16 numbers lie in one panel of the memory, of 21 some in two.
-    for (width, activation, clip_norm) in
-        [(16, Activation::Relu, None), (21, Activation::Relu, Some(1e9)), (16, Activation::Tanh, None)]
-    {
-        let n = 23;
+    // Fields of 16 numbers lie in one panel of the memory, of 21 some in two. Of more rows than twice the bins the gradients of the
+    // former are made by bins; 3 times 180 are more than a chunk.
+    for (width, n, activation, clip_norm) in [
+        (16, 23, Activation::Relu, None),
+        (21, 23, Activation::Relu, Some(1e9)),
+        (16, 23, Activation::Tanh, None),
+        (16, 90, Activation::Relu, Some(1e9)),
+        (16, 180, Activation::Tanh, None),
+    ] {
         let settings = Settings { batch: n, own_rows: true, clip_norm, ..PLAIN };
         let mut trainer = Ensemble::trainer(width, activation, settings, 2);
         let (x, y) = rows(n);
@@ -583,7 +587,7 @@ fn ensembles_behind_embeddings_descend_along_the_central_differences() {
         let step = 1e-4;
         for (t, tensor) in before.tensors.iter().enumerate() {
             // All of the small ones, some of the large ones.
-            for k in (t % 7..tensor.len()).step_by(tensor.len() / 60 + 1) {
+            for k in (t % 7..tensor.len()).step_by(tensor.len() / 40 + 1) {
                 let moved = |by: f64| {
                     let mut net = before.clone();
                     net.tensors[t][k] += by;
@@ -593,10 +597,60 @@ fn ensembles_behind_embeddings_descend_along_the_central_differences() {
                 let got = before.tensors[t][k] - after.tensors[t][k];
                 let kink = (moved(step) + moved(-step) - 2.0 * value).abs() / step;
                 let limit = 2e-4 * slope.abs().max(0.02) + kink;
-                assert!((got - slope).abs() <= limit, "{width} {activation:?} tensor {t} {k}: {got} {slope}");
+                assert!((got - slope).abs() <= limit, "{width} {n} {activation:?} tensor {t} {k}: {got} {slope}");
             }
         }
     }
+}
+
+#[test]
+fn twins_descend_as_one_network_does() {
+    // Without factors of the inputs, and with factors of 1.
+    let edges: Vec<Vec<f32>> = (0..5).map(|_| edges()[2].clone()).collect();
+    let mut columns = vec![Column::Number; 5];
+    columns.extend([Column::Plain; 3]);
+    let stem = Stem { columns, numbers: Numbers::PiecewiseLinear(edges, 16), category_width: 1 };
+    let (n, activations) = (150, [Activation::Relu, Activation::Identity]);
+    let (x, y) = (normal(8 * n, 3, 0, 0.6), normal(n, 3, 1, 1.0));
+    let data = Data { inputs: &x, targets: &y, weights: None };
+    let order: Vec<u32> = (0..n as u32).collect();
+    let parts_of = |members, input_scale| Parts { members, stem: Some(stem.clone()), input_scale, ..Parts::default() };
+    let tensors = |members: usize, input_scale: bool| {
+        let layers = layers(&[83, 40, 1], &activations, true);
+        let settings = Settings { batch: n, ..PLAIN };
+        let mut net = DenseTrainer::with_parts(&layers, &parts_of(members, input_scale), settings, 2);
+        let repeated = |numbers: Vec<f32>| numbers.repeat(members);
+        net.set_layer(0, &normal(83 * 40, 3, 2, 0.2), &repeated(normal(40, 3, 3, 0.3)));
+        net.set_layer(1, &repeated(normal(40, 3, 4, 0.3)), &repeated(vec![0.1]));
+        for tensor in 0..3 {
+            let part = Part::Embedding(tensor);
+            let numbers = normal(net.part(part).len(), 3, 5 + tensor as u32, 0.4);
+            net.set_part(part, &numbers);
+        }
+        if members > 1 || input_scale {
+            net.set_part(Part::In(0), &vec![1.0; 83 * members]);
+        }
+        if members > 1 {
+            net.set_part(Part::Out(0), &vec![1.0; 40 * members]);
+        }
+        net.epoch(&data, &order, 0, &|_| 0.5.into(), None);
+        let mut tensors: Vec<Vec<f32>> = (0..3).map(|t| net.part(Part::Embedding(t))).collect();
+        tensors.push(net.layer(0).0);
+        if input_scale {
+            tensors.push(net.part(Part::In(0)));
+        }
+        tensors
+    };
+    let near = |one: &[Vec<f32>], other: &[Vec<f32>]| {
+        for (t, (one, other)) in one.iter().zip(other).enumerate() {
+            for (i, (a, b)) in one.iter().zip(other).enumerate() {
+                assert!((a - b).abs() < 2e-5, "tensor {t} {i}: {a} {b}");
+            }
+        }
+    };
+    let one = tensors(1, false);
+    near(&one, &tensors(2, false));
+    near(&one, &tensors(1, true));
 }
 
 #[test]

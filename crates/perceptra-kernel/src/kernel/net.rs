@@ -11,10 +11,10 @@ use perceptra_random::{Purpose, Stream};
 use pulp::{Simd, WithSimd};
 
 use super::buffer::{Buffer, PANEL, Panels};
-use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, each, load, multiply, prefetch, store, transpose};
+use super::tile::{Aligned, BLOCK, Left, ROWS, Sums, dots, each, load, multiply, prefetch, store, transpose, vectors};
 use crate::pointwise::{Activation, Rule, Step};
 use crate::settings::{Data, Group, Layer, Parts, Settings};
-use crate::stem::Plan;
+use crate::stem::{JOINT, Plan, Sorted};
 
 /// Panels of a sum over k that stay in cache.
 const DEPTH: usize = 16;
@@ -199,6 +199,9 @@ impl Net {
             (layer, true)
         });
         let mut plan = plan;
+        if let Some(plan) = plan.as_mut().filter(|_| layers[0].outputs > NARROW) {
+            plan.join(settings.batch.min(chunk));
+        }
         let all: Vec<(Layer, bool)> = first.into_iter().chain(layers.iter().map(|l| (*l, false))).collect();
         let last = all.len() - 1;
         let dense = all.iter().enumerate().map(|(i, &(layer, is_stem))| {
@@ -266,6 +269,25 @@ impl Net {
     /// (inputs, outputs)
     pub(super) fn shape(&self) -> (usize, usize) {
         (self.x_shape.columns, self.last().layer.outputs)
+    }
+
+    /// Columns of the inputs of the first dense layer whose gradients are those of joint fields.
+    #[inline(always)]
+    pub(super) fn joint(&self) -> usize {
+        self.layers[0].stem.as_ref().map_or(0, |plan| plan.joint * JOINT)
+    }
+
+    /// The first panel of the inputs of the first dense layer with others.
+    #[inline(always)]
+    fn loose(&self) -> usize {
+        let Panels { columns, .. } = self.layers[0].rows;
+        if self.joint() < columns { self.joint() / PANEL } else { columns.div_ceil(PANEL) }
+    }
+
+    /// The first column of a layer whose gradients are the sums of what rows say.
+    #[inline(always)]
+    fn summed(&self, l: usize, term: Term) -> usize {
+        if l == 0 && term == Term::Factor { self.joint() } else { 0 }
     }
 
     pub(super) fn last(&self) -> &Dense {
@@ -681,12 +703,13 @@ impl Dense {
                     a.copy_from_slice(x);
                     continue;
                 };
-                // SAFETY: as above.
-                let v = unsafe { self.parts[3].write(range) };
                 for place in (0..width).step_by(S::F32_LANES) {
                     let (x, factor) = (load::<S>(x, place), load::<S>(factors, p * PANEL + place));
-                    store::<S>(v, place, x);
                     store::<S>(a, place, simd.mul_f32s(x, factor));
+                }
+                if p >= net.loose() {
+                    // SAFETY: as above.
+                    unsafe { self.parts[3].write(range) }.copy_from_slice(x);
                 }
             }
         }
@@ -945,6 +968,9 @@ pub(super) struct Scratch {
     row: Vec<f32>,
     /// Sums of the bins of a number.
     bins: Vec<f32>,
+    /// Of a joint field.
+    sorted: Sorted,
+    joint: Joint,
     outputs: Vec<f32>,
     slopes: Vec<f32>,
     losses: Vec<f32>,
@@ -1063,7 +1089,7 @@ impl Backward<'_> {
         if parts > 1 {
             partial.resize(rows.len() * PANEL, 0.0);
         }
-        for p in 0..shape.count() {
+        for p in if l == 1 { net.loose() } else { 0 }..shape.count() {
             let width = shape.width(p);
             for part in 0..parts {
                 let panels = (part * DEPTH, ((part + 1) * DEPTH).min(wide.count()));
@@ -1197,6 +1223,8 @@ pub(super) enum Unit {
     Member(usize, usize),
     /// Of the first layer, what becomes of some columns.
     Stem(Range<usize>),
+    /// Some joint fields: their parameters, their factors and the weights of the next layer behind them.
+    Joint(Range<usize>),
 }
 
 /// A parameter whose gradient is the sum over rows of what each row says.
@@ -1256,6 +1284,10 @@ impl WithSimd for Gradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { net, rows, chunk, unit, then, scratch } = self;
+        if let Unit::Joint(fields) = unit {
+            net.joint_gradients(simd, fields.clone(), rows, chunk, then, scratch);
+            return;
+        }
         let Scratch { block, row, bins, .. } = scratch;
         let c = &mut block.0;
         let absent = |param: &Param, place: Range<usize>| {
@@ -1270,25 +1302,27 @@ impl WithSimd for Gradient<'_> {
                 let (param, (said, by_blocks)) = (dense.term(*term), dense.said(*term));
                 let size = dense.layer.outputs.next_multiple_of(16);
                 let shared = dense.members == 1 || *term == Term::Mix;
+                let summed = net.summed(*l, *term);
                 for member in 0..if shared { 1 } else { dense.members } {
                     let rows = if shared { rows.clone() } else { chunk.of(member, &rows) };
                     if rows.is_empty() {
-                        absent(param, member * size..(member + 1) * size);
+                        absent(param, member * size + summed..(member + 1) * size);
                         continue;
                     }
-                    for p in 0..dense.rows.count() {
-                        let width = dense.rows.width(p);
+                    for p in summed / PANEL..dense.rows.count() {
+                        let columns = summed.saturating_sub(p * PANEL)..dense.rows.width(p);
                         // SAFETY: what rows say is only read in this phase.
                         let said = unsafe { said.read(dense.rows.range(p, 0..dense.rows.rows)) };
                         let start = member * size + p * PANEL;
-                        let mut sums = net.sums(simd, then, param, start..start + width, c);
+                        let place = start + columns.start..start + columns.end;
+                        let mut sums = net.sums(simd, then, param, place.clone(), c);
                         if by_blocks {
                             let rows = chunk.blocks(rows.clone()).map(|block| block.start);
-                            total(simd, said, rows, width, &mut sums);
+                            total(simd, said, rows, columns, &mut sums);
                         } else {
-                            total(simd, said, rows.clone(), width, &mut sums);
+                            total(simd, said, rows.clone(), columns, &mut sums);
                         }
-                        net.take(then, param, start..start + width, c);
+                        net.take(then, param, place, c);
                     }
                 }
             }
@@ -1303,6 +1337,7 @@ impl WithSimd for Gradient<'_> {
                 let range = if dense.narrow { 0..dense.shape.count() } else { 0..dense.layer.inputs };
                 net.weights(simd, *l, range, rows, then, *member, c);
             }
+            Unit::Joint(_) => {}
             Unit::Stem(fields) => {
                 let dense = &net.layers[0];
                 let (Some(plan), Then::Keep { half, first }) = (&dense.stem, then) else { return };
@@ -1348,29 +1383,196 @@ impl WithSimd for Gradient<'_> {
     }
 }
 
-/// The sums of some rows of `width`, column by column.
+/// What is made on the way to the gradients of a joint field; each is `[2 + bins, 16]`, as its parameters are.
+#[derive(Default)]
+struct Joint {
+    /// The parameters, times the factors of a member.
+    scaled: Vec<f32>,
+    /// Their gradients, without these factors.
+    slopes: Vec<f32>,
+    /// Some of the weights behind it, `[outputs, 16]`.
+    weights: Vec<f32>,
+}
+
+impl Net {
+    /// The gradients of joint fields, of their factors and of the weights behind them.
+    ///
+    /// A row of the field is Cᵢ·P, of the parameters P and a code of the number that says how much of each of them it takes: x of the
+    /// linear part, 1 of the bias, 1 of each bin below, a share of its own bin. With ∂R/∂z of the layer behind, G = Cᵀ·∂R/∂z is as
+    /// short as there are parameters, and all gradients are products of it: of W (P ⊙ r)ᵀ·G, of P (G·Wᵀ) ⊙ r, of r the sums of
+    /// P ⊙ (G·Wᵀ). Rows cost two additions, not two times 16.
+    #[inline(always)]
+    fn joint_gradients<S: Simd>(
+        &self,
+        simd: S,
+        fields: Range<usize>,
+        rows: Range<usize>,
+        chunk: Chunk<'_>,
+        then: Then,
+        scratch: &mut Scratch,
+    ) {
+        let (stem, dense) = (&self.layers[0], &self.layers[1]);
+        let (Some(plan), Then::Keep { half, first }) = (&stem.stem, then) else { return };
+        let Scratch { bins, sorted, joint: Joint { scaled, slopes, weights }, .. } = scratch;
+        let grads = &self.grads[half];
+        // SAFETY: these gradients are this thread's in this phase.
+        let own =
+            |param: &Param, place: Range<usize>| unsafe { grads.write(param.at + place.start..param.at + place.end) };
+        let inputs = fields.start * JOINT..fields.end * JOINT;
+        let size = stem.layer.outputs.next_multiple_of(16);
+        let has_factors = !stem.factor.values.is_empty();
+        if first {
+            own(&stem.weight, plan.place(fields.clone())).fill(0.0);
+            for p in 0..dense.shape.count() {
+                own(&dense.weight, dense.shape.range(p, inputs.clone())).fill(0.0);
+            }
+            for member in 0..if has_factors { stem.members } else { 0 } {
+                own(&stem.factor, member * size + inputs.start..member * size + inputs.end).fill(0.0);
+            }
+        }
+        // SAFETY: parameters, rows of the data and ∂R/∂z are only read in this phase.
+        let (values, factors, flipped, x, d) = unsafe {
+            let (values, factors, flipped) = (&stem.weight.values, &stem.factor.values, &dense.flipped);
+            let (values, factors) = (values.read(0..plan.parameters), factors.read(0..factors.len()));
+            let flipped = flipped.read(0..dense.flipped_shape.len());
+            (values, factors, flipped, self.x.read(0..self.x_shape.len()), dense.d.read(0..dense.rows.len()))
+        };
+        for member in 0..stem.members {
+            let rows = chunk.of(member, &rows);
+            if rows.is_empty() {
+                continue;
+            }
+            for field in fields.clone() {
+                let (outputs, column, place) = plan.field(field);
+                let p = column / PANEL;
+                let xs = &x[self.x_shape.range(p, rows.clone())][column % PANEL..];
+                plan.sort(field, xs, self.x_shape.width(p), sorted);
+                let terms = 2 + sorted.ends.len();
+                let values = &values[place.start..place.start + terms * JOINT];
+                let mut factor = [1.0; JOINT];
+                if has_factors {
+                    factor.copy_from_slice(&factors[member * size + outputs.start..member * size + outputs.end]);
+                }
+                scaled.clear();
+                scaled.extend(values.chunks_exact(JOINT).flat_map(|row| row.iter().zip(&factor).map(|(v, r)| v * r)));
+                slopes.clear();
+                slopes.resize(terms * JOINT, 0.0);
+                weights.resize(PANEL * JOINT, 0.0);
+                for p in 0..dense.rows.count() {
+                    let width = dense.rows.width(p);
+                    bins.resize(terms * PANEL, 0.0);
+                    let g = &mut bins[..terms * width];
+                    let d = &d[dense.rows.range(p, rows.clone())];
+                    let mut column = 0;
+                    while column < width {
+                        let (d, g) = (&d[column..], &mut g[column..]);
+                        column += match vectors::<S>().min((width - column) / S::F32_LANES) {
+                            1 => by_bins::<S, 1>(simd, sorted, d, g, width),
+                            2 => by_bins::<S, 2>(simd, sorted, d, g, width),
+                            3 => by_bins::<S, 3>(simd, sorted, d, g, width),
+                            _ => by_bins::<S, 4>(simd, sorted, d, g, width),
+                        };
+                    }
+                    let g = &bins[..terms * width];
+                    for i in (0..JOINT).step_by(ROWS) {
+                        let n = ROWS.min(JOINT - i);
+                        let left = Left::Numbers { matrix: &scaled[i..], row: 1, next: JOINT, k: terms };
+                        let place = dense.shape.range(p, outputs.start + i..outputs.start + i + n);
+                        let sums = Written { simd, to: own(&dense.weight, place), how: How::Add };
+                        // SAFETY: no rows of a buffer are read.
+                        unsafe { multiply(simd, n, width, left, g, sums) };
+                    }
+                    let (used, from) = (dense.rows.used(p), dense.flipped_shape);
+                    let q = outputs.start / PANEL;
+                    let rows = from.range(q, p * PANEL..p * PANEL + used);
+                    let rows = flipped[rows].chunks_exact(from.width(q));
+                    for (to, row) in weights.chunks_exact_mut(JOINT).zip(rows) {
+                        to.copy_from_slice(&row[outputs.start % PANEL..][..JOINT]);
+                    }
+                    for j in (0..terms).step_by(ROWS) {
+                        let n = ROWS.min(terms - j);
+                        let left = Left::Numbers { matrix: &g[j * width..], row: width, next: 1, k: used };
+                        let to = &mut slopes[j * JOINT..(j + n) * JOINT];
+                        let sums = Written { simd, to, how: How::Add };
+                        // SAFETY: no rows of a buffer are read.
+                        unsafe { multiply(simd, n, JOINT, left, weights, sums) };
+                    }
+                }
+                let g = own(&stem.weight, place);
+                let mut sums = [0.0; JOINT];
+                for ((g, slopes), values) in
+                    g.chunks_exact_mut(JOINT).zip(slopes.chunks_exact(JOINT)).zip(values.chunks_exact(JOINT))
+                {
+                    for i in 0..JOINT {
+                        g[i] += slopes[i] * factor[i];
+                        sums[i] += slopes[i] * values[i];
+                    }
+                }
+                if has_factors {
+                    let g = own(&stem.factor, member * size + outputs.start..member * size + outputs.end);
+                    g.iter_mut().zip(sums).for_each(|(g, sum)| *g += sum);
+                }
+            }
+        }
+    }
+}
+
+/// Cᵀ·D of [`Net::joint_gradients`], of N vectors of D's columns, the first ones; rows of both are `width` apart. How many columns these
+/// are.
+#[inline(always)]
+fn by_bins<S: Simd, const N: usize>(simd: S, sorted: &Sorted, d: &[f32], g: &mut [f32], width: usize) -> usize {
+    let zeros = [simd.splat_f32s(0.0); N];
+    let (mut linear, mut above) = (zeros, zeros);
+    let mut end = sorted.rows.len();
+    for bin in (0..sorted.ends.len()).rev() {
+        let start = if bin == 0 { 0 } else { sorted.ends[bin - 1] };
+        // All that lies above this bin takes all of it.
+        let (mut own, mut all) = (above, above);
+        for (row, code, x) in &sorted.rows[start..end] {
+            let (code, x) = (simd.splat_f32s(*code), simd.splat_f32s(*x));
+            for v in 0..N {
+                let d = load::<S>(d, row * width + v * S::F32_LANES);
+                all[v] = simd.add_f32s(all[v], d);
+                own[v] = simd.mul_add_e_f32s(code, d, own[v]);
+                linear[v] = simd.mul_add_e_f32s(x, d, linear[v]);
+            }
+        }
+        for (v, own) in own.into_iter().enumerate() {
+            store::<S>(g, (2 + bin) * width + v * S::F32_LANES, own);
+        }
+        (above, end) = (all, start);
+    }
+    for v in 0..N {
+        store::<S>(g, v * S::F32_LANES, linear[v]);
+        store::<S>(g, width + v * S::F32_LANES, above[v]);
+    }
+    N * S::F32_LANES
+}
+
+/// The sums of some columns, to the end, of some rows.
 #[inline(always)]
 fn total<S: Simd>(
     simd: S,
     said: &[f32],
     rows: impl Iterator<Item = usize> + Clone,
-    width: usize,
+    range: Range<usize>,
     to: &mut impl Sums<S>,
 ) {
-    let mut place = 0;
+    let (mut place, width) = (range.start, range.end);
     while place < width {
-        let rows = rows.clone().map(|r| &said[r * width..(r + 1) * width]);
+        let rows = rows.clone().map(|r| &said[r * width + place..(r + 1) * width]);
+        let at = place - range.start;
         // Several vectors of a row at once: the memory is then read from one end to the other.
         place += match (width - place) / S::F32_LANES {
-            1 => columns::<S, 1>(simd, rows, place, to),
-            2 => columns::<S, 2>(simd, rows, place, to),
-            3 => columns::<S, 3>(simd, rows, place, to),
-            _ => columns::<S, 4>(simd, rows, place, to),
+            1 => columns::<S, 1>(simd, rows, at, to),
+            2 => columns::<S, 2>(simd, rows, at, to),
+            3 => columns::<S, 3>(simd, rows, at, to),
+            _ => columns::<S, 4>(simd, rows, at, to),
         };
     }
 }
 
-/// The sums of N vectors of columns, from `place` on; how many columns these are.
+/// The sums of the first N vectors of rows, which go to `place`; how many columns these are.
 #[inline(always)]
 fn columns<'a, S: Simd, const N: usize>(
     simd: S,
@@ -1381,7 +1583,7 @@ fn columns<'a, S: Simd, const N: usize>(
     let mut sums = [simd.splat_f32s(0.0); N];
     for row in rows {
         for (v, sum) in sums.iter_mut().enumerate() {
-            *sum = simd.add_f32s(*sum, load::<S>(row, place + v * S::F32_LANES));
+            *sum = simd.add_f32s(*sum, load::<S>(row, v * S::F32_LANES));
         }
     }
     for (v, sum) in sums.into_iter().enumerate() {
@@ -1412,7 +1614,7 @@ impl Net {
         let (x, slopes) = unsafe { (x.read(0..shape.len()), dense.d.read(0..dense.rows.len())) };
         if dense.narrow {
             let m = dense.layer.outputs;
-            let left = Left::Columns { matrix: &slopes[rows.start * 16..], stride: 16, k };
+            let left = Left::Numbers { matrix: &slopes[rows.start * 16..], row: 1, next: 16, k };
             for p in range {
                 let (width, b) = (shape.width(p), &x[shape.range(p, rows.clone())]);
                 let place = own(dense.shape.range(p, 0..m));
@@ -1431,7 +1633,7 @@ impl Net {
                 let q = i / PANEL;
                 let n = ROWS.min(range.end - i).min((q + 1) * PANEL - i);
                 let matrix = &x[shape.range(q, rows.clone())][i - q * PANEL..];
-                let left = Left::Columns { matrix, stride: shape.width(q), k };
+                let left = Left::Numbers { matrix, row: 1, next: shape.width(q), k };
                 let place = own(dense.shape.range(p, i..i + n));
                 let sums = self.sums(simd, then, &dense.weight, place.clone(), c);
                 // SAFETY: as above.
@@ -1577,23 +1779,15 @@ impl WithSimd for Kept<'_> {
         let Self { net, unit, settle } = self;
         match unit {
             Unit::Sum(l, term) => {
-                let param = net.layers[*l].term(*term);
-                net.settle(settle, param, 0..param.values.len());
+                let size = net.layers[*l].layer.outputs.next_multiple_of(16);
+                net.settle_terms(settle, *l, *term, net.summed(*l, *term)..size);
             }
-            Unit::Stem(fields) => {
-                let dense = &net.layers[0];
-                if let Some(plan) = &dense.stem {
-                    let place = plan.place(fields.clone());
-                    net.settle(settle, &dense.weight, place.clone());
-                    if !matches!(settle, Settle::Whole) {
-                        // SAFETY: these parameters and their sums are this thread's in this phase.
-                        unsafe {
-                            let (values, sums) =
-                                (dense.weight.values.read(place.clone()), dense.flipped.write(place.clone()));
-                            plan.sum(fields.clone(), values, sums);
-                        }
-                    }
-                }
+            Unit::Stem(fields) => net.settle_fields(settle, fields.clone()),
+            Unit::Joint(fields) => {
+                let inputs = fields.start * JOINT..fields.end * JOINT;
+                net.settle_fields(settle, fields.clone());
+                net.settle_terms(settle, 0, Term::Factor, inputs.clone());
+                net.settle_weights::<S>(settle, 1, inputs);
             }
             Unit::Member(l, member) => {
                 let dense = &net.layers[*l];
@@ -1611,19 +1805,51 @@ impl WithSimd for Kept<'_> {
                     }
                     return;
                 }
-                for p in 0..dense.shape.count() {
-                    net.settle(settle, &dense.weight, dense.shape.range(p, range.clone()));
-                }
-                if !matches!(settle, Settle::Whole) {
-                    // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
-                    unsafe { dense.flip::<S>(range.clone(), 0) };
-                }
+                net.settle_weights::<S>(settle, *l, range.clone());
             }
         }
     }
 }
 
 impl Net {
+    /// Rows of the weights of a layer.
+    #[inline(always)]
+    fn settle_weights<S: Simd>(&self, settle: Settle, l: usize, rows: Range<usize>) {
+        let dense = &self.layers[l];
+        for p in 0..dense.shape.count() {
+            self.settle(settle, &dense.weight, dense.shape.range(p, rows.clone()));
+        }
+        if !matches!(settle, Settle::Whole) {
+            // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
+            unsafe { dense.flip::<S>(rows, 0) };
+        }
+    }
+
+    /// Some columns of a parameter of every member.
+    #[inline(always)]
+    fn settle_terms(&self, settle: Settle, l: usize, term: Term, columns: Range<usize>) {
+        let (param, size) = (self.layers[l].term(term), self.layers[l].layer.outputs.next_multiple_of(16));
+        for row in (0..param.values.len()).step_by(size) {
+            self.settle(settle, param, row + columns.start..row + columns.end);
+        }
+    }
+
+    /// The parameters of some fields.
+    #[inline(always)]
+    fn settle_fields(&self, settle: Settle, fields: Range<usize>) {
+        let dense = &self.layers[0];
+        let Some(plan) = &dense.stem else { return };
+        let place = plan.place(fields.clone());
+        self.settle(settle, &dense.weight, place.clone());
+        if !matches!(settle, Settle::Whole) {
+            // SAFETY: these parameters and their sums are this thread's in this phase.
+            unsafe {
+                let (values, sums) = (dense.weight.values.read(place.clone()), dense.flipped.write(place));
+                plan.sum(fields, values, sums);
+            }
+        }
+    }
+
     #[inline(always)]
     fn settle(&self, settle: Settle, param: &Param, range: Range<usize>) {
         let [first, second] = &self.grads;

@@ -425,13 +425,18 @@ fn plan(net: &Net, threads: usize) -> Vec<Vec<Unit>> {
     let mut units = Vec::new();
     for (i, dense) in net.layers.iter().enumerate() {
         let Layer { inputs, outputs, bias, .. } = dense.layer;
-        let terms = [(bias, Term::Bias), (true, Term::Scale), (true, Term::Mix), (true, Term::Factor)];
+        let joint = if i < 2 { net.joint() } else { 0 };
+        // Factors of joint fields come with these.
+        let loose = i > 0 || joint < outputs;
+        let terms = [(bias, Term::Bias), (true, Term::Scale), (true, Term::Mix), (loose, Term::Factor)];
         for (_, term) in terms.into_iter().filter(|(there, term)| *there && !dense.term(*term).values.is_empty()) {
             units.push((outputs, Unit::Sum(i, term)));
         }
         if let Some(plan) = &dense.stem {
-            units
-                .extend((0..plan.fields()).map(|f| (plan.cost(f), Unit::Stem(f..f + 1))).filter(|(cost, _)| *cost > 0));
+            let (behind, rows) = (net.layers[1].layer.outputs, net.settings.batch);
+            units.extend((0..plan.joint).map(|f| (plan.joint_cost(f, behind, rows), Unit::Joint(f..f + 1))));
+            let rest = plan.joint..plan.fields();
+            units.extend(rest.map(|f| (plan.cost(f), Unit::Stem(f..f + 1))).filter(|(cost, _)| *cost > 0));
             continue;
         }
         if dense.own {
@@ -440,7 +445,7 @@ fn plan(net: &Net, threads: usize) -> Vec<Vec<Unit>> {
         }
         let step = if dense.narrow { 1 } else { 16 };
         let all = if dense.narrow { dense.shape.count() } else { inputs };
-        for start in (0..all).step_by(step) {
+        for start in (if i == 1 { joint } else { 0 }..all).step_by(step) {
             let range = start..(start + step).min(all);
             let cost = if dense.narrow { PANEL * ROWS } else { range.len() * outputs };
             units.push((cost, Unit::Weights(i, range)));
@@ -458,6 +463,7 @@ fn plan(net: &Net, threads: usize) -> Vec<Vec<Unit>> {
                 range.end = next.end;
             }
             (Some(Unit::Stem(range)), Unit::Stem(next)) if range.end == next.start => range.end = next.end,
+            (Some(Unit::Joint(range)), Unit::Joint(next)) if range.end == next.start => range.end = next.end,
             _ => mine.push(unit),
         }
     }

@@ -15,7 +15,7 @@ pub(super) const ROWS: usize = 6;
 pub(super) const BLOCK: usize = ROWS * PANEL;
 
 /// Vectors of a block's row: rows × vectors accumulators leave registers for B and A.
-const fn vectors<S: Simd>() -> usize {
+pub(super) const fn vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
@@ -24,8 +24,8 @@ const fn vectors<S: Simd>() -> usize {
 pub(super) enum Left<'a> {
     /// A is `rows × k`, rows from `row` on, of a matrix in panels; k are its columns from panel `panels.start` to its end.
     Rows { matrix: &'a Buffer, shape: Panels, row: usize, panels: (usize, usize) },
-    /// A is the transpose of `k × rows`, rows of width `stride`, of which A's rows are columns.
-    Columns { matrix: &'a [f32], stride: usize, k: usize },
+    /// A's rows and columns are so far from each other.
+    Numbers { matrix: &'a [f32], row: usize, next: usize, k: usize },
 }
 
 /// Where the sums of a block begin, and what becomes of them.
@@ -85,8 +85,8 @@ pub(super) unsafe fn multiply<S: Simd>(
             assert!(row + rows <= shape.rows && matrix.len() >= shape.len() && panels.1 <= shape.count());
             assert!(b.len() >= k * width);
         }
-        Left::Columns { matrix, stride, k } => {
-            assert!(k > 0 && stride >= rows && matrix.len() >= (k - 1) * stride + rows && b.len() >= k * width);
+        Left::Numbers { matrix, row, next, k } => {
+            assert!(k > 0 && matrix.len() > (k - 1) * next + (rows - 1) * row && b.len() >= k * width);
         }
     }
     let lanes = S::F32_LANES;
@@ -158,8 +158,7 @@ unsafe fn inner<S: Simd, const M: usize, const N: usize>(
         from.ahead(part, parts);
         // Numbers of k, where they begin, how far A's rows and one k from the next are.
         let (k, left, row, next) = match a {
-            // SAFETY: k rows, of which M ≤ stride columns are read.
-            Left::Columns { matrix, stride, k } => (k, matrix.as_ptr(), 1, stride),
+            Left::Numbers { matrix, row, next, k } => (k, matrix.as_ptr(), row, next),
             Left::Rows { matrix, shape, row, panels } => {
                 let (start, stride) = (shape.range(panels.0 + part, row..row).start, shape.width(panels.0 + part));
                 // SAFETY: rows row..row + M of the panel, of which `used` ≤ stride columns are read.
