@@ -1284,10 +1284,6 @@ impl WithSimd for Gradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { net, rows, chunk, unit, then, scratch } = self;
-        if let Unit::Joint(fields) = unit {
-            net.joint_gradients(simd, fields.clone(), rows, chunk, then, scratch);
-            return;
-        }
         let Scratch { block, row, bins, .. } = scratch;
         let c = &mut block.0;
         let absent = |param: &Param, place: Range<usize>| {
@@ -1337,7 +1333,7 @@ impl WithSimd for Gradient<'_> {
                 let range = if dense.narrow { 0..dense.shape.count() } else { 0..dense.layer.inputs };
                 net.weights(simd, *l, range, rows, then, *member, c);
             }
-            Unit::Joint(_) => {}
+            Unit::Joint(fields) => net.joint_gradients(simd, fields.clone(), rows, chunk, then, scratch),
             Unit::Stem(fields) => {
                 let dense = &net.layers[0];
                 let (Some(plan), Then::Keep { half, first }) = (&dense.stem, then) else { return };
@@ -1400,7 +1396,7 @@ impl Net {
     /// A row of the field is Cᵢ·P, of the parameters P and a code of the number that says how much of each of them it takes: x of the
     /// linear part, 1 of the bias, 1 of each bin below, a share of its own bin. With ∂R/∂z of the layer behind, G = Cᵀ·∂R/∂z is as
     /// short as there are parameters, and all gradients are products of it: of W (P ⊙ r)ᵀ·G, of P (G·Wᵀ) ⊙ r, of r the sums of
-    /// P ⊙ (G·Wᵀ). Rows cost two additions, not two times 16.
+    /// P ⊙ (G·Wᵀ). A row costs three additions for each output of the layer behind, not two times 16.
     #[inline(always)]
     fn joint_gradients<S: Simd>(
         &self,
