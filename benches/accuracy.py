@@ -147,23 +147,29 @@ def perceptra(*options):
     return method
 
 
+PYTABKIT = {
+    "RealMLP-TD-S": ("RealMLP_TD_S", {}),
+    "RealMLP-TD": ("RealMLP_TD", {}),
+    "TabM": ("TabM_D", {}),
+    "TabM-PLE": ("TabM_D", {"num_emb_type": "pwl"}),
+}
 METHODS = {
     "scikit-learn MLP": sklearn_mlp,
     "XGBoost": xgboost,
-    "pytabkit RealMLP-TD-S": pytabkit("RealMLP_TD_S"),
-    "pytabkit RealMLP-TD": pytabkit("RealMLP_TD"),
-    "pytabkit TabM": pytabkit("TabM_D"),
-    "pytabkit TabM-PLE": pytabkit("TabM_D", num_emb_type="pwl"),
+    **{f"pytabkit {name}": pytabkit(kind, **settings) for name, (kind, settings) in PYTABKIT.items()},
     **{f"perceptra {p}": perceptra("--preset", p) for p in ("fast", "default", "realmlp", "realmlp-s", "tabm", "tabm-ple")},
 }
 
 
 def method_of(name):
-    """That of the table, or Perceptra with settings of its own: `perceptra PRESET[ FLAG...]`."""
-    if name in METHODS or not name.startswith("perceptra "):
+    """That of the table, or one with settings of its own: `perceptra PRESET[ FLAG...]`, `pytabkit NAME[ SETTING=NUMBER...]`."""
+    if name in METHODS or not name.startswith(("perceptra ", "pytabkit ")):
         return METHODS[name]
-    preset, *flags = name.split()[1:]
-    return perceptra("--preset", preset, *flags)
+    tool, what, *settings = name.split()
+    if tool == "perceptra":
+        return perceptra("--preset", what, *settings)
+    kind, own = PYTABKIT[what]
+    return pytabkit(kind, **own, **{key: int(number) for key, number in (setting.split("=") for setting in settings)})
 
 
 def main():
@@ -225,8 +231,8 @@ def report(done, tables, methods, plot):
     print("| *average rank* |", " | ".join(f"{rank[m]:.2f}" for m in methods), "|")
     single = {m: statistics.mean(ranks_of_fits(done, t, methods)[m] for t in tables) for m in methods}
     print("| *average rank of a fit* |", " | ".join(f"{single[m]:.2f}" for m in methods), "|")
-    seconds = {m: [d["seconds"] for d in done if d["method"] == m] for m in methods}
-    print("| *seconds a fit* |", " | ".join(f"{statistics.mean(seconds[m]):.2g}" for m in methods), "|")
+    seconds = lambda m: sum(statistics.median(d["seconds"] for d in done if (d["method"], d["table"]) == (m, t)) for t in tables)
+    print("| *seconds, median fits of all tables* |", " | ".join(f"{seconds(m):.3g}" for m in methods), "|")
     losses = {m: [d["log_loss"] for d in done if d["method"] == m and "log_loss" in d] for m in methods}
     print("| *log loss* |", " | ".join(f"{statistics.mean(l):.3f}" if (l := losses[m]) else "" for m in methods), "|")
     if plot:
