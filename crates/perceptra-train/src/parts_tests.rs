@@ -37,9 +37,9 @@ fn periodic() -> NumberEmbedding {
     NumberEmbedding::Periodic { frequencies: 19, sigma: 0.5, width: 4 }
 }
 
-fn bent() -> NumberEmbedding {
+fn bent(width: usize) -> NumberEmbedding {
     let edges = vec![vec![-1.0, -0.2, 0.1, 0.9], vec![-2.0, 2.0], vec![-0.5, 0.0, 0.25]];
-    NumberEmbedding::PiecewiseLinear { edges, width: 5 }
+    NumberEmbedding::PiecewiseLinear { edges, width }
 }
 
 /// Every tensor, in order.
@@ -67,7 +67,17 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
         ("NTK", of(3, &[9, 6], Activation::Silu, Parts { ntk: true, ..none() })),
         ("parametric", of(3, &[9, 70], Activation::Mish, Parts { parametric: true, ..none() }).with_dropout(0.3)),
         ("periodic", of(1, &[12], Activation::Selu, Parts { embedding: Some(embedding(periodic())), ..none() })),
-        ("bent", of(1, &[12], Activation::Relu, Parts { embedding: Some(embedding(bent())), ..none() })),
+        ("bent", of(1, &[12], Activation::Relu, Parts { embedding: Some(embedding(bent(5))), ..none() })),
+        // Of 16 numbers each, of which the kernels make the gradients by bins.
+        (
+            "bent, scaled",
+            of(3, &[70], Activation::Tanh, Parts { embedding: Some(embedding(bent(16))), input_scale: true, ..none() }),
+        ),
+        (
+            "members, bent by 16",
+            of(1, &[72, 8], Activation::Relu, Parts { members: 3, embedding: Some(embedding(bent(16))), ..none() })
+                .with_dropout(0.1),
+        ),
         (
             "no numbers",
             of(6, &[], Activation::Relu, Parts { embedding: Some(embedding(NumberEmbedding::None)), ..none() }),
@@ -76,7 +86,7 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
         ("many members", of(6, &[70], Activation::Silu, Parts { members: 20, ..none() })),
         (
             "members, embedded",
-            of(3, &[16, 8, 12], Activation::Relu, Parts { members: 4, embedding: Some(embedding(bent())), ..none() })
+            of(3, &[16, 8, 12], Activation::Relu, Parts { members: 4, embedding: Some(embedding(bent(5))), ..none() })
                 .with_dropout(0.1),
         ),
         (
