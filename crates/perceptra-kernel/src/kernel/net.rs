@@ -1379,7 +1379,7 @@ impl WithSimd for Gradient<'_> {
     }
 }
 
-/// What is made on the way to the gradients of a joint field; each is `[2 + bins, 16]`, as its parameters are.
+/// What is made on the way to the gradients of a joint field: numbers `[2 + bins, 16]`, as its parameters are, and weights.
 #[derive(Default)]
 struct Joint {
     /// The parameters, times the factors of a member.
@@ -1475,7 +1475,7 @@ impl Net {
                         let left = Left::Numbers { matrix: &scaled[i..], row: 1, next: JOINT, k: terms };
                         let place = dense.shape.range(p, outputs.start + i..outputs.start + i + n);
                         let sums = Written { simd, to: own(&dense.weight, place), how: How::Add };
-                        // SAFETY: no rows of a buffer are read.
+                        // SAFETY: the promise is for `Left::Rows`.
                         unsafe { multiply(simd, n, width, left, g, sums) };
                     }
                     let (used, from) = (dense.rows.used(p), dense.flipped_shape);
@@ -1490,7 +1490,7 @@ impl Net {
                         let left = Left::Numbers { matrix: &g[j * width..], row: width, next: 1, k: used };
                         let to = &mut slopes[j * JOINT..(j + n) * JOINT];
                         let sums = Written { simd, to, how: How::Add };
-                        // SAFETY: no rows of a buffer are read.
+                        // SAFETY: the promise is for `Left::Rows`.
                         unsafe { multiply(simd, n, JOINT, left, weights, sums) };
                     }
                 }

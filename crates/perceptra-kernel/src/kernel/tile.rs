@@ -24,7 +24,7 @@ pub(super) const fn vectors<S: Simd>() -> usize {
 pub(super) enum Left<'a> {
     /// A is `rows × k`, rows from `row` on, of a matrix in panels; k are its columns from panel `panels.start` to its end.
     Rows { matrix: &'a Buffer, shape: Panels, row: usize, panels: (usize, usize) },
-    /// A's rows and columns are so far from each other.
+    /// A is `rows × k`; its rows are `row` numbers from each other, its columns `next`.
     Numbers { matrix: &'a [f32], row: usize, next: usize, k: usize },
 }
 
@@ -158,6 +158,7 @@ unsafe fn inner<S: Simd, const M: usize, const N: usize>(
         from.ahead(part, parts);
         // Numbers of k, where they begin, how far A's rows and one k from the next are.
         let (k, left, row, next) = match a {
+            // The last number read is at (k − 1)·next + (M − 1)·row, which `multiply` asserts to be there.
             Left::Numbers { matrix, row, next, k } => (k, matrix.as_ptr(), row, next),
             Left::Rows { matrix, shape, row, panels } => {
                 let (start, stride) = (shape.range(panels.0 + part, row..row).start, shape.width(panels.0 + part));
