@@ -7,6 +7,7 @@ mod browser;
 mod extremes;
 mod faults;
 mod fuzz_seeds;
+mod golden;
 #[cfg(all(feature = "view", feature = "baselines"))]
 mod lecture;
 mod library;
