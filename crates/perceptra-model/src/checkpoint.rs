@@ -14,84 +14,11 @@ use perceptra_nn::{FeedForward, Initializer};
 use perceptra_train::{
     Control, Engine, Event, Lock, Observer, Snapshot, StopReason, TrainState, clean, with_weights, write_atomic,
 };
-use serde::{Deserialize, Serialize};
 
-use crate::encoded::Encoded;
-use crate::file::{Parsed, Resume};
-use crate::model::About;
-use crate::{Model, ModelError, RunConfig};
-
-/// Which checkpoints a run writes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CheckpointConfig {
-    /// The folder; none for no checkpoints.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub folder: Option<PathBuf>,
-    /// Epochs from one to the next.
-    pub every: usize,
-    /// How many of the latest are kept, besides that of the best epoch.
-    pub keep: usize,
-}
-
-impl Default for CheckpointConfig {
-    fn default() -> Self {
-        Self { folder: None, every: 1, keep: 2 }
-    }
-}
-
-/// What a run was trained on, as far as it can be told without keeping it: a run goes on with the same data only.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Fingerprint {
-    /// Training and validation rows.
-    pub(crate) rows: [usize; 2],
-    /// Encoded columns.
-    pub(crate) inputs: usize,
-    /// CRC-32 of the encoded numbers.
-    pub(crate) checksum: String,
-}
-
-impl Fingerprint {
-    /// Of encoded training and validation rows, with their row weights.
-    pub(crate) fn of<'a>(parts: impl Iterator<Item = &'a Encoded>) -> Self {
-        let mut hasher = crc32fast::Hasher::new();
-        let mut add = |values: &[f32]| {
-            for chunk in values.chunks(1024) {
-                let bytes: Vec<u8> = chunk.iter().flat_map(|x| x.to_le_bytes()).collect();
-                hasher.update(&bytes);
-            }
-        };
-        let mut fingerprint = Self::default();
-        for (part, rows) in parts.zip(&mut fingerprint.rows) {
-            *rows = part.inputs.rows;
-            fingerprint.inputs = part.inputs.columns;
-            add(&part.inputs.values);
-            add(&part.targets.values);
-            add(part.weights.as_deref().unwrap_or_default());
-        }
-        fingerprint.checksum = format!("{:08x}", hasher.finalize());
-        fingerprint
-    }
-
-    /// How `self`, the data of a checkpoint, differs from `now`.
-    fn differences(&self, now: &Self) -> Vec<String> {
-        let mut all = Vec::new();
-        let names = ["training rows", "validation rows"];
-        for ((name, old), new) in names.into_iter().zip(self.rows).zip(now.rows) {
-            if old != new {
-                all.push(format!("{name} were {old}, are {new}"));
-            }
-        }
-        if self.inputs != now.inputs {
-            all.push(format!("encoded columns were {}, are {}", self.inputs, now.inputs));
-        }
-        if all.is_empty() && self.checksum != now.checksum {
-            all.push("values in the table have changed".to_owned());
-        }
-        all
-    }
-}
+use crate::error::ModelError;
+use crate::file::{Fingerprint, Parsed, Resume};
+use crate::model::{About, Model};
+use crate::run::{CheckpointConfig, RunConfig, ValidRun};
 
 /// A run that can be taken up again, read from its folder.
 #[derive(Debug, Clone)]
@@ -246,7 +173,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// Takes the folder that `run` asks for, which is made, and must not hold another run than that which goes on `from`
     /// a checkpoint.
-    pub(crate) fn take(run: &RunConfig, from: Option<&Checkpoint>) -> Result<Option<Self>, ModelError> {
+    pub(crate) fn take(run: ValidRun<'_>, from: Option<&Checkpoint>) -> Result<Option<Self>, ModelError> {
         let Some(path) = run.checkpoint.folder.clone() else { return Ok(None) };
         let fail = |source| ModelError::Write { path: path.clone(), source };
         std::fs::create_dir_all(&path).map_err(fail)?;
@@ -268,7 +195,7 @@ impl Folder {
 impl<'a, O: Observer> Keeper<'a, O> {
     /// For a run that begins, or goes on `from` a checkpoint.
     pub(crate) fn new(
-        run: &RunConfig,
+        run: ValidRun<'_>,
         folder: Option<Folder>,
         about: About,
         data: Fingerprint,

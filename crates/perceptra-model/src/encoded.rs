@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use perceptra_data::{EncodeReport, Encoder, Matrix, Schema, Table, row_weights};
 use perceptra_train::Dataset;
 
-use crate::ModelError;
+use crate::error::ModelError;
 
 /// Rows of a table as numbers.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -57,4 +57,21 @@ impl Encoded {
             weights: self.weights.as_mut().map(|weights| weights.split_off(rows)),
         }
     }
+}
+
+/// The edges of about `bins` bins of equally many rows, of a column: its quantiles, each once.
+pub(crate) fn bins(rows: &Matrix, column: usize, bins: usize) -> Vec<f32> {
+    let mut values: Vec<f32> = rows.values.iter().skip(column).step_by(rows.columns.max(1)).copied().collect();
+    values.sort_by(f32::total_cmp);
+    let Some(last) = values.len().checked_sub(1) else { return Vec::new() };
+    let bins = bins.min(last.max(1));
+    let quantile = |i: usize| {
+        let place = i as f64 / bins as f64 * last as f64;
+        let (low, part) = (place as usize, place.fract());
+        let (a, b) = (f64::from(values[low]), f64::from(values[(low + 1).min(last)]));
+        (a + part * (b - a)) as f32
+    };
+    let mut edges: Vec<f32> = (0..=bins).map(quantile).collect();
+    edges.dedup();
+    edges
 }

@@ -1,27 +1,8 @@
 //! Several networks as one model, whose predictions are averages.
 
-use std::sync::atomic::AtomicBool;
-
-use burn::tensor::Device;
-use perceptra_data::Matrix;
-use perceptra_nn::FeedForward;
-use perceptra_train::History;
-
-use crate::confidence::Confidence;
-use crate::model::About;
-use crate::train::train_many;
-use crate::{Model, ModelError, Parts, Predictions, RunConfig, Tables, Trained};
-
-/// A network of a model.
-#[derive(Debug, Clone, Copy)]
-pub struct Member<'a> {
-    /// Its share in the predictions; those of all members add up to 1.
-    pub share: f64,
-    /// The network.
-    pub network: &'a FeedForward,
-    /// The epochs of its training.
-    pub history: &'a History,
-}
+use crate::calibration::Confidence;
+use crate::error::ModelError;
+use crate::model::{Model, fits};
 
 impl Model {
     /// Joins models of the same targets into one, whose predictions are their averages, weighted: of numbers, and of the
@@ -64,106 +45,19 @@ impl Model {
     }
 }
 
-/// Whether two models predict the same things.
-pub(crate) fn fits(first: &About, other: &About) -> Result<(), String> {
-    let (a, b) = (&first.encoder, &other.encoder);
-    if a.targets() != b.targets() || first.schema.task != other.schema.task {
-        let targets = |about: &About| format!("{} of {}", about.schema.task, about.encoder.targets().join(", "));
-        return Err(format!("a member learns {}, the first one {}", targets(other), targets(first)));
-    }
-    if a.labels() != b.labels() {
-        let labels = |about: &About| about.encoder.labels().unwrap_or_default().join(", ");
-        return Err(format!("a member has the classes {}, the first one {}", labels(other), labels(first)));
-    }
-    Ok(())
-}
-
-impl Predictions {
-    /// The averages of predictions of the same rows and targets, by their weights, which add up to 1. Notes on missing values are
-    /// those of the first. Nothing comes of nothing.
-    pub fn average<'a>(weighted: impl Iterator<Item = (f64, &'a Self)> + Clone) -> Option<Self> {
-        let (_, first) = weighted.clone().next()?;
-        let n = first.values.values.len();
-        let (mut mean, mut variance) = (vec![0.0; n], vec![0.0; n]);
-        for (weight, predictions) in weighted.clone() {
-            mean.iter_mut().zip(&predictions.values.values).for_each(|(sum, x)| *sum += weight * f64::from(*x));
-        }
-        for (weight, predictions) in weighted {
-            for ((sum, mean), x) in variance.iter_mut().zip(&mean).zip(&predictions.values.values) {
-                *sum += weight * (f64::from(*x) - mean).powi(2);
-            }
-        }
-        let matrix = |values: Vec<f64>, f: fn(f64) -> f64| Matrix {
-            values: values.into_iter().map(|x| f(x) as f32).collect(),
-            ..first.values
-        };
-        Some(Self { values: matrix(mean, |x| x), spread: Some(matrix(variance, f64::sqrt)), ..first.clone() })
-    }
-}
-
-/// Trains `run.network.ensemble` networks on the same parts of the rows, with the seeds that follow on that of the run.
-pub(crate) fn train_ensemble(
-    run: &RunConfig,
-    tables: &Tables,
-    device: &Device,
-    interrupt: Option<&AtomicBool>,
-) -> Result<Trained, ModelError> {
-    run.validate()?;
-    if tables.stream.is_some() {
-        let problem = "ensemble is more than 1, and stream is set: members are trained on tables in memory";
-        return Err(ModelError::Settings(vec![problem.to_owned()]));
-    }
-    let parts = Parts::of(run, tables)?;
-    let judged = Parts { test: None, ..parts.clone() };
-    let mut settled = judged.settle(run);
-    settled.network.ensemble = 1;
-    let rows = judged.tables();
-    let of = |i: usize| {
-        let mut run = settled.clone();
-        run.train.seed = run.train.seed.wrapping_add(i as u64);
-        (run, &rows)
-    };
-    let runs: Vec<_> = (0..run.network.ensemble).map(of).collect();
-    let members = train_many(&runs, device, interrupt).into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut trained = Trained::join(members.into_iter().map(|member| (1.0, member)), &parts, run.output.calibrate)?;
-    trained.model.about.training.seed = run.train.seed;
-    Ok(trained)
-}
-
-impl Trained {
-    /// Joins members, with their weights, that were trained on the training rows of `parts`, as [`Model::ensemble`] does; the other
-    /// parts judge them together. `calibrate` says whether the validation rows choose a temperature.
-    ///
-    /// # Errors
-    ///
-    /// As [`Model::ensemble`] and [`Model::evaluate`].
-    pub fn join(
-        members: impl IntoIterator<Item = (f64, Self)>,
-        parts: &Parts,
-        calibrate: bool,
-    ) -> Result<Self, ModelError> {
-        let (mut models, mut report, mut dead) = (Vec::new(), None, false);
-        for (weight, member) in members {
-            report.get_or_insert(member.report);
-            dead |= member.dead;
-            models.push((weight, member.model));
-        }
-        let mut model = Model::ensemble(models)?;
-        let judged = parts.validation.as_ref().map(|table| model.learn_confidence(table, calibrate)).transpose()?;
-        let (validation, calibration) = judged.map_or((None, None), |(metrics, done)| (Some(metrics), done));
-        model.about.metrics = parts.test.as_ref().map(|table| model.evaluate(table)).transpose()?;
-        let rows = [Some(&parts.train), parts.validation.as_ref(), parts.test.as_ref()];
-        let rows = rows.map(|table| table.map_or(0, perceptra_data::Table::rows));
-        Ok(Trained { model, rows, validation, calibration, report: report.unwrap_or_default(), dead })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
     use perceptra_data::Table;
 
-    use crate::{MetricValues, train};
+    use crate::metrics::MetricValues;
+    use crate::partition::Parts;
+    use crate::predictions::Predictions;
+    use crate::run::RunConfig;
+    use crate::tables::Tables;
+    use crate::train::{train, train_many, train_together};
+    use crate::trained::Trained;
 
     fn tables(classes: bool) -> Tables {
         let row = |i: usize| {
@@ -241,7 +135,7 @@ mod tests {
             (with(&|r| r.network.ensemble = 2), &numbers),
             (with(&|r| r.train.seed = 9), &classes),
         ];
-        let all = [train_many(&runs, &device, None), crate::train::train_together(&runs, &device, None)];
+        let all = [train_many(&runs, &device, None), train_together(&runs, &device, None)];
         for (i, (run, tables)) in runs.iter().enumerate() {
             let alone = train(run, tables, &device, &mut ());
             for many in &all {

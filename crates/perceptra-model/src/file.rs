@@ -30,9 +30,9 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Fingerprint;
-use crate::model::About;
-use crate::{Model, ModelError};
+use crate::encoded::Encoded;
+use crate::error::ModelError;
+use crate::model::{About, Model, fits};
 
 /// The formats this program writes: of one network, and of several.
 const FORMATS: [u32; 2] = [1, 2];
@@ -80,6 +80,59 @@ pub(crate) struct Resume {
     pub(crate) engine: Engine,
     pub(crate) data: Fingerprint,
     pub(crate) run: String,
+}
+
+/// What a run was trained on, as far as it can be told without keeping it: a run goes on with the same data only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fingerprint {
+    /// Training and validation rows.
+    pub(crate) rows: [usize; 2],
+    /// Encoded columns.
+    pub(crate) inputs: usize,
+    /// CRC-32 of the encoded numbers.
+    pub(crate) checksum: String,
+}
+
+impl Fingerprint {
+    /// Of encoded training and validation rows, with their row weights.
+    pub(crate) fn of<'a>(parts: impl Iterator<Item = &'a Encoded>) -> Self {
+        let mut hasher = crc32fast::Hasher::new();
+        let mut add = |values: &[f32]| {
+            for chunk in values.chunks(1024) {
+                let bytes: Vec<u8> = chunk.iter().flat_map(|x| x.to_le_bytes()).collect();
+                hasher.update(&bytes);
+            }
+        };
+        let mut fingerprint = Self::default();
+        for (part, rows) in parts.zip(&mut fingerprint.rows) {
+            *rows = part.inputs.rows;
+            fingerprint.inputs = part.inputs.columns;
+            add(&part.inputs.values);
+            add(&part.targets.values);
+            add(part.weights.as_deref().unwrap_or_default());
+        }
+        fingerprint.checksum = format!("{:08x}", hasher.finalize());
+        fingerprint
+    }
+
+    /// How `self`, the data of a checkpoint, differs from `now`.
+    pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
+        let mut all = Vec::new();
+        let names = ["training rows", "validation rows"];
+        for ((name, old), new) in names.into_iter().zip(self.rows).zip(now.rows) {
+            if old != new {
+                all.push(format!("{name} were {old}, are {new}"));
+            }
+        }
+        if self.inputs != now.inputs {
+            all.push(format!("encoded columns were {}, are {}", self.inputs, now.inputs));
+        }
+        if all.is_empty() && self.checksum != now.checksum {
+            all.push("values in the table have changed".to_owned());
+        }
+        all
+    }
 }
 
 /// The tensors of a checkpoint besides those of its network.
@@ -334,7 +387,7 @@ fn check(
     let mut expected = expected(about, "", tensors)?;
     let mut total = share;
     for (k, other) in others.iter().enumerate() {
-        crate::ensemble::fits(about, &other.about)?;
+        fits(about, &other.about)?;
         expected.extend(self::expected(&other.about, &prefix(k + 1), tensors)?);
         total += other.share;
     }

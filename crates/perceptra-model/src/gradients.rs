@@ -6,8 +6,11 @@ use perceptra_nn::FeedForward;
 use perceptra_train::{GradientCheck, TrainConfig};
 
 use crate::encoded::Encoded;
-use crate::train::{build_network, fitting_loss};
-use crate::{ModelError, Parts, RunConfig, Tables};
+use crate::error::ModelError;
+use crate::partition::Parts;
+use crate::prepared::{build_network, fitting_loss};
+use crate::run::{RunConfig, ValidRun};
+use crate::tables::Tables;
 
 /// Checks the gradients of the network that `run` describes, with its first weights, on up to `rows` of its training rows, evenly
 /// spread: see [`perceptra_train::check_gradients`]. Of each tensor up to `most` numbers are checked.
@@ -22,7 +25,7 @@ pub fn check_gradients(
     rows: usize,
     most: usize,
 ) -> Result<(FeedForward, GradientCheck), ModelError> {
-    run.validate()?;
+    let run = ValidRun::new(run)?;
     let problem = |text: &str| Err(ModelError::Settings(vec![text.to_owned()]));
     if tables.stream.is_some() {
         return problem("stream is set, and gradients are checked on tables in memory");
@@ -33,12 +36,12 @@ pub fn check_gradients(
     let schema = Schema::infer(&tables.table, &run.data.schema)?;
     let labels = Encoder::labels_of(&tables.table, &schema)?;
     let loss = fitting_loss(run.train.loss, schema.task)?;
-    let train = Parts::of(run, tables)?.train;
+    let train = Parts::of(&run, tables)?.train;
     let encoder = Encoder::fit(&train, &schema, labels, &run.encoder)?;
     let every = train.rows().div_ceil(rows).max(1);
     let sample: Vec<u32> = (0..train.rows() as u32).step_by(every).collect();
     let (sample, _) = Encoded::of(&train.take(&sample), &encoder, &schema)?;
-    let (_, network) = build_network(run, &schema, &encoder, &sample.inputs, device)?;
+    let (_, network) = build_network(&run, &schema, &encoder, &sample.inputs, device)?;
     let config = TrainConfig { loss: Some(loss), ..run.train.clone() };
     let check = perceptra_train::check_gradients(&network, &sample.dataset(&[], device)?, &config, most)?;
     Ok((network, check))

@@ -5,7 +5,9 @@ use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Metric, parallel};
 use serde::Serialize;
 
-use crate::{Model, ModelError, Predictions};
+use crate::error::ModelError;
+use crate::model::Model;
+use crate::predictions::Predictions;
 
 /// Numbers of permuted copies that are predicted at once.
 const AT_ONCE: usize = 1 << 22;
@@ -146,7 +148,9 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    use crate::{RunConfig, Tables, train};
+    use crate::run::RunConfig;
+    use crate::tables::Tables;
+    use crate::train::train;
 
     fn table(rows: usize, classes: bool) -> Table {
         let row = |i: usize| {

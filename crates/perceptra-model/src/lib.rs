@@ -22,6 +22,7 @@
 //! A [`RunConfig`] describes a run; [`train`] takes it through schema, split, encoder and
 //! [`fit`](perceptra_train::fit) to a [`Model`], which predicts and judges tables and lives in one SafeTensors file.
 
+mod calibration;
 mod checkpoint;
 mod confidence;
 mod encoded;
@@ -30,25 +31,34 @@ mod error;
 mod file;
 mod gradients;
 mod importance;
+mod metrics;
 mod model;
+mod partition;
+mod predictions;
+mod prepared;
 mod preset;
 mod run;
 mod session;
 mod stream;
+mod tables;
 mod train;
+mod trained;
 
-pub use checkpoint::{Checkpoint, CheckpointConfig};
-pub use confidence::Calibration;
-pub use ensemble::Member;
+pub use calibration::Calibration;
+pub use checkpoint::Checkpoint;
 pub use error::ModelError;
 pub use gradients::check_gradients;
 pub use importance::{Explanation, Importance, ImportanceOptions};
-pub use model::{MetricValues, Metrics, Model, Predictions};
-pub use preset::Preset;
+pub use metrics::{MetricValues, Metrics};
+pub use model::{Member, Model};
+pub use partition::Parts;
+pub use predictions::Predictions;
 pub use run::{
-    DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions,
-    Tables,
+    CheckpointConfig, DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, Preset, RunConfig,
+    Sampler, SearchOptions,
 };
 pub use session::Session;
 pub use stream::Streamed;
-pub use train::{Parts, Stage, Trained, resume, train, train_many, train_stage};
+pub use tables::Tables;
+pub use train::{Stage, resume, train, train_many, train_stage};
+pub use trained::Trained;

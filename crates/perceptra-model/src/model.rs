@@ -2,13 +2,13 @@
 
 use perceptra_data::{EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task, row_weights};
 use perceptra_nn::{FeedForward, FeedForwardConfig, Loss};
-use perceptra_train::{
-    ClassificationMetrics, History, Metric, RegressionMetrics, TrainConfig, argmax, outputs, probabilities,
-};
+use perceptra_train::{ClassificationMetrics, History, RegressionMetrics, TrainConfig, probabilities};
 use serde::{Deserialize, Serialize};
 
-use crate::ModelError;
-use crate::confidence::{Confidence, temper};
+use crate::calibration::{Confidence, temper};
+use crate::error::ModelError;
+use crate::metrics::{MetricValues, Metrics};
+use crate::predictions::Predictions;
 
 /// A trained network with all it takes to use it on a table: schema, encoder, history, scores.
 #[derive(Debug, Clone)]
@@ -37,65 +37,29 @@ pub(crate) struct About {
     pub(crate) confidence: Confidence,
 }
 
-/// How good a model is on some rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// Rows that were judged.
-    pub rows: usize,
-    /// The numbers.
-    #[serde(flatten)]
-    pub values: MetricValues,
+/// A network of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    /// Its share in the predictions; those of all members add up to 1.
+    pub share: f64,
+    /// The network.
+    pub network: &'a FeedForward,
+    /// The epochs of its training.
+    pub history: &'a History,
 }
 
-/// Numbers by kind of task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum MetricValues {
-    /// Of numeric targets, in their own units.
-    Regression(RegressionMetrics),
-    /// Of classes.
-    Classification {
-        /// The numbers.
-        #[serde(flatten)]
-        metrics: ClassificationMetrics,
-        /// The classes, in the order of the confusion matrix.
-        labels: Vec<String>,
-    },
-}
-
-impl Metrics {
-    /// One of the numbers, if the task has it.
-    pub fn get(&self, metric: Metric) -> Option<f64> {
-        match &self.values {
-            MetricValues::Regression(values) => values.get(metric),
-            MetricValues::Classification { metrics, .. } => metrics.get(metric),
-        }
+/// Whether two models predict the same things.
+pub(crate) fn fits(first: &About, other: &About) -> Result<(), String> {
+    let (a, b) = (&first.encoder, &other.encoder);
+    if a.targets() != b.targets() || first.schema.task != other.schema.task {
+        let targets = |about: &About| format!("{} of {}", about.schema.task, about.encoder.targets().join(", "));
+        return Err(format!("a member learns {}, the first one {}", targets(other), targets(first)));
     }
-}
-
-/// Predictions, row by row as the table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Predictions {
-    /// Regression: `[rows, targets]` in the targets' own units. Classes: `[rows, classes]` probabilities.
-    pub values: Matrix,
-    /// Of an ensemble, the standard deviation of each value over the members: where they disagree, the prediction is uncertain.
-    pub spread: Option<Matrix>,
-    /// Target columns.
-    pub targets: Vec<String>,
-    /// The classes, for classification.
-    pub labels: Option<Vec<String>>,
-    /// Missing values that were filled in and categories that were not known.
-    pub report: EncodeReport,
-}
-
-impl Predictions {
-    /// The most probable class of each row, as an index into `labels`; nothing for regression.
-    pub fn classes(&self) -> Vec<usize> {
-        match self.labels {
-            Some(_) => self.values.values.chunks_exact(self.values.columns).map(argmax).collect(),
-            None => Vec::new(),
-        }
+    if a.labels() != b.labels() {
+        let labels = |about: &About| about.encoder.labels().unwrap_or_default().join(", ");
+        return Err(format!("a member has the classes {}, the first one {}", labels(other), labels(first)));
     }
+    Ok(())
 }
 
 impl Model {
@@ -182,11 +146,17 @@ impl Model {
         Ok(predictions)
     }
 
-    /// The predictions of the first network, for rows that are its inputs.
+    /// The outputs of the model's own network for encoded rows, `[rows, outputs]`; logits under a loss that takes them. Every
+    /// prediction passes through here.
+    pub(crate) fn network_outputs(&self, inputs: &[f32]) -> Result<Vec<f32>, ModelError> {
+        Ok(perceptra_train::outputs(&self.network, inputs, self.about.loss)?)
+    }
+
+    /// The predictions of the model's own network for encoded rows.
     fn predict_alone(&self, inputs: &[f32]) -> Result<Predictions, ModelError> {
         let encoder = &self.about.encoder;
         let columns = encoder.outputs();
-        let outputs = outputs(&self.network, inputs, self.about.loss)?;
+        let outputs = self.network_outputs(inputs)?;
         let rows = outputs.len() / columns;
         let labels = encoder.labels().map(<[String]>::to_vec);
         let values = match &labels {

@@ -3,47 +3,11 @@
 use perceptra_data::{Scaling, Task};
 use perceptra_nn::{Activation, Initializer};
 use perceptra_train::{Batch, Factors, Metric, Optimizer, Schedule, TrainConfig};
-use serde::{Deserialize, Serialize};
 
-use crate::run::EmbeddingKind;
-use crate::{OneOrMany, RunConfig};
-
-/// A named set of settings: encoder, network and training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Preset {
-    /// One small network with early stopping.
-    Fast,
-    /// What scored best over the tables of `docs/accuracy.md` in a few seconds for a thousand rows and a minute for 50,000: RealMLP,
-    /// four networks of it up to 5000 rows, one beyond, in larger batches and fewer epochs beyond 20,000.
-    Default,
-    /// RealMLP-TD (Holzmüller, Grinsztajn, Steinwart: *Better by default*, NeurIPS 2024).
-    Realmlp,
-    /// RealMLP-TD-S, its small form: no embeddings, no dropout, no decay, no parametric activations.
-    RealmlpS,
-    /// TabM with 32 members and three blocks of 512 (Gorishniy, Kotelnikov, Babenko: *TabM*, ICLR 2025), with the settings that
-    /// `pytabkit` has as defaults, but for one: of epochs that the validation rows judge alike the last is kept, there the first.
-    Tabm,
-    /// TabM with piecewise-linear embeddings and two blocks.
-    TabmPle,
-}
+use crate::error::ModelError;
+use crate::run::{EmbeddingKind, OneOrMany, Preset, RunConfig, run_file_error};
 
 impl Preset {
-    /// Every preset, in the order of this page.
-    pub const ALL: [Self; 6] = [Self::Fast, Self::Default, Self::Realmlp, Self::RealmlpS, Self::Tabm, Self::TabmPle];
-
-    /// The name used in files and messages, such as `realmlp-s`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fast => "fast",
-            Self::Default => "default",
-            Self::Realmlp => "realmlp",
-            Self::RealmlpS => "realmlp-s",
-            Self::Tabm => "tabm",
-            Self::TabmPle => "tabm-ple",
-        }
-    }
-
     /// The settings for a task, and a table of so many rows, of which some are put aside to stop by or (not `validated`) none are: then
     /// the training loss is monitored. Those of the data, the split and the output are the defaults.
     pub fn run(self, task: Task, rows: usize, validated: bool) -> RunConfig {
@@ -76,6 +40,44 @@ impl Preset {
         let (seed, class_weights) = (run.train.seed, run.train.class_weights.clone());
         let train = TrainConfig { seed, class_weights, ..preset.train };
         RunConfig { encoder: preset.encoder, network: preset.network, train, ..run.clone() }
+    }
+}
+
+impl RunConfig {
+    /// The settings of a run file over those of a preset, which depend on the task and the rows, as [`Preset::run`] says; `flags` puts
+    /// what counts more than the file into a run.
+    ///
+    /// What belongs to the loss or the optimizer of the preset goes where another one is asked for: label smoothing, the betas and the
+    /// decay over the run.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunConfig::from_toml`], and those of `flags`.
+    pub fn over<E: From<ModelError>>(
+        preset: Preset,
+        task: Task,
+        rows: usize,
+        name: &str,
+        text: &str,
+        flags: impl Fn(Self) -> Result<Self, E>,
+    ) -> Result<Self, E> {
+        fn merge(base: &mut toml::Table, over: toml::Table) {
+            for (key, value) in over {
+                match (base.get_mut(&key), value) {
+                    (Some(toml::Value::Table(base)), toml::Value::Table(over)) => merge(base, over),
+                    (_, value) => {
+                        base.insert(key, value);
+                    }
+                }
+            }
+        }
+        let asked = flags(Self::from_toml(name, text)?)?;
+        let mut all = toml::Table::try_from(preset.run(task, rows, asked.is_validated())).unwrap_or_default();
+        merge(&mut all, text.parse().unwrap_or_default());
+        let mut run = flags(all.try_into().map_err(|e| run_file_error(name, &e))?)?;
+        run.preset = None;
+        run.train = run.train.yielding_to(&asked.train);
+        Ok(run)
     }
 }
 
@@ -149,7 +151,6 @@ fn tab_m(run: &mut RunConfig, task: Task, embedded: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ModelError;
 
     fn over(preset: Preset, task: Task, rows: usize, text: &str) -> Result<RunConfig, ModelError> {
         RunConfig::over(preset, task, rows, "t", text, Ok)

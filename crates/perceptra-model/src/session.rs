@@ -10,8 +10,11 @@ use perceptra_train::{
     with_weights,
 };
 
-use crate::train::Prepared;
-use crate::{Model, ModelError, RunConfig, Tables};
+use crate::error::ModelError;
+use crate::model::Model;
+use crate::prepared::Prepared;
+use crate::run::{RunConfig, ValidRun};
+use crate::tables::Tables;
 
 /// A run in the hands of someone who says when it goes on: it trains as [`train`](crate::train()) does, to the same bits on the CPU
 /// backends, and can be looked at, and its learning rate, batch and penalties changed, between epochs.
@@ -32,8 +35,7 @@ impl Session {
     ///
     /// As [`train`](crate::train()). Streams, ensembles and checkpoints are not looked at.
     pub fn new(run: &RunConfig, tables: &Tables, device: &Device) -> Result<Self, ModelError> {
-        run.validate()?;
-        let mut prepared = Prepared::new(run, tables, device)?;
+        let mut prepared = Prepared::new(ValidRun::new(run)?, tables, device)?;
         let train = prepared.train_data(device)?;
         let validation = prepared.validation_data(device)?;
         let network = prepared.network.clone();
@@ -154,7 +156,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train;
+    use crate::train::train;
     use std::time::Duration;
 
     fn run() -> (RunConfig, Tables) {

@@ -8,7 +8,8 @@ use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Blocks, Dataset, TrainError};
 
 use crate::encoded::Encoded;
-use crate::{ModelError, RunConfig, Tables};
+use crate::error::ModelError;
+use crate::run::RunConfig;
 
 /// A table whose training rows are read anew every epoch.
 pub struct Streamed {
@@ -87,9 +88,18 @@ impl Parts {
     }
 }
 
-/// Reads the table of a run once: a sample of its training rows, for the encoder to learn from, its validation and its test
-/// rows, each no more than fit the buffer, and what there is to know of the rest.
-pub(crate) fn open(run: &RunConfig) -> Result<Tables, ModelError> {
+/// A streamed table after its first reading: the rows that stay in memory, and the stream itself.
+pub(crate) struct Opened {
+    /// A sample of the training rows, from which schema and encoder are learned.
+    pub(crate) sample: Table,
+    pub(crate) validation: Option<Table>,
+    pub(crate) test: Option<Table>,
+    pub(crate) stream: Streamed,
+}
+
+/// Reads the table of a run twice: for a sample of its training rows, its validation and test rows (each at most as many as the
+/// buffer holds) and its classes, then to count the training rows.
+pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
     let buffer = run.data.buffer;
     let mut parts = Parts::new(run);
     let target = run.data.schema.target.first().cloned().unwrap_or_default();
@@ -139,21 +149,7 @@ pub(crate) fn open(run: &RunConfig) -> Result<Tables, ModelError> {
     };
     let own = |file: &Option<std::path::PathBuf>| file.as_ref().map(bounded).transpose();
     let (own_validation, own_test) = (own(&run.split.validation_file)?, own(&run.split.test_file)?);
-    for (part, wanted, rows) in [
-        ("validation", run.split.validation, own_validation.as_ref().or(validation.as_ref())),
-        ("test", run.split.test, own_test.as_ref().or(test.as_ref())),
-    ] {
-        let (needed, got) = (crate::train::least(part), rows.map_or(0, Table::rows));
-        if run.data.schema.split.is_none() && wanted > 0.0 && got < needed {
-            return Err(DataError::TooFewRows { rows: sample.rows(), part, got, needed }.into());
-        }
-    }
-    Ok(Tables {
-        table: sample,
-        validation: own_validation.or(validation),
-        test: own_test.or(test),
-        stream: Some(streamed),
-    })
+    Ok(Opened { sample, validation: own_validation.or(validation), test: own_test.or(test), stream: streamed })
 }
 
 /// Counts the rows of each value of the target, as long as they may be classes.
