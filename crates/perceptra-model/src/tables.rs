@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use perceptra_data::{DataError, Table};
+use perceptra_data::{DataError, Schema, SchemaOptions, Table, Task};
 
 use crate::error::ModelError;
 use crate::run::RunConfig;
@@ -33,7 +33,7 @@ impl Tables {
     ///
     /// # Errors
     ///
-    /// What [`Table::read`] finds; too few rows in a part of a streamed table.
+    /// As [`Table::read`], and too few validation or test rows of a streamed table.
     pub fn read(run: &RunConfig) -> Result<Self, ModelError> {
         if !run.data.stream {
             let read = |path: &PathBuf| Table::read(path, &run.data.read);
@@ -54,6 +54,20 @@ impl Tables {
             }
         }
         Ok(Self { table: opened.sample, validation: opened.validation, test: opened.test, stream: Some(opened.stream) })
+    }
+
+    /// The task: that of `options`, else the one that the values of the targets suggest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Schema::infer`].
+    pub fn task(&self, options: &SchemaOptions) -> Result<Task, ModelError> {
+        Ok(Schema::infer(&self.table, options)?.task)
+    }
+
+    /// Rows of the table to train on and to split; of a streamed table its training rows.
+    pub fn rows(&self) -> usize {
+        self.stream.as_ref().map_or(self.table.rows(), Streamed::rows)
     }
 }
 
