@@ -1,26 +1,27 @@
-//! Temperature scaling of probabilities, and what a model remembers of its validation rows.
+//! Temperature scaling, and the validation residuals of a model.
 
 use perceptra_data::Matrix;
 use perceptra_train::argmax;
 use serde::{Deserialize, Serialize};
 
-/// Residuals that are kept, of each target.
+/// Residuals to keep for each target.
 pub(crate) const KEPT: usize = 2000;
-/// Rows that choose a temperature, at most.
-const CHOOSING: usize = 20_000;
-/// How far, as a factor e^±1/2, temperatures go from 1 unless the rows insist: a few rows that are all right would have it near 0.
+/// Rows to fit a temperature on, at most.
+const FITTING_ROWS: usize = 20_000;
+/// Standard deviation of the Gaussian prior on the logarithm of the temperature: without it, a few rows that are all predicted right
+/// would drive the temperature to 0.
 const PRIOR: f64 = 0.5;
 
-/// What the validation rows taught.
+/// Temperature and residuals of a model, from its validation rows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Confidence {
-    /// By which logits are divided.
+    /// Divisor of the logits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) temperature: Option<f64>,
-    /// |y − f| of each target, from the least to the largest: all, or so many that lie evenly among them.
+    /// Absolute residuals |y − f| of each target in ascending order: all, or [`KEPT`] of them, evenly spaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) residuals: Vec<Vec<f32>>,
-    /// Rows that they are of.
+    /// Number of validation rows that the residuals come from.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) rows: usize,
 }
@@ -34,7 +35,7 @@ impl Confidence {
         *self == Self::default()
     }
 
-    /// Whether it can be of a model with so many targets of numbers, or none.
+    /// Whether the values are possible for a model with this many numeric targets.
     pub(crate) fn is_sound(&self, targets: usize) -> bool {
         let sorted = |r: &Vec<f32>| {
             !r.is_empty()
@@ -48,18 +49,18 @@ impl Confidence {
     }
 }
 
-/// What a temperature did to the probabilities of some rows.
+/// Effect of temperature scaling on the probabilities of the validation rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Calibration {
-    /// By which logits are divided: above 1 where the network was too sure.
+    /// Divisor of the logits: above 1 where the network was overconfident.
     pub temperature: f64,
-    /// The mean negative logarithm of the probability of the true class, before and after.
+    /// Log loss before and after.
     pub log_loss: [f64; 2],
-    /// The expected calibration error, before and after.
+    /// Expected calibration error before and after.
     pub calibration_error: [f64; 2],
 }
 
-/// p^(1/T), as shares: of a softmax, the softmax of z/T.
+/// Divides the logits behind probabilities by a temperature: softmax(z) becomes softmax(z/T), as p^(1/T) normalized.
 pub(crate) fn temper(probabilities: &mut Matrix, temperature: f64) {
     let power = (1.0 / temperature) as f32;
     for row in probabilities.values.chunks_exact_mut(probabilities.columns) {
@@ -73,12 +74,12 @@ pub(crate) fn temper(probabilities: &mut Matrix, temperature: f64) {
     }
 }
 
-/// The temperature with the least log loss, by golden section over its logarithm.
+/// The temperature with the least penalized log loss, by golden-section search over its logarithm.
 pub(crate) fn temperature(probabilities: &Matrix, truth: &[u32]) -> f64 {
-    let step = truth.len().div_ceil(CHOOSING).max(1);
+    let step = truth.len().div_ceil(FITTING_ROWS).max(1);
     let columns = probabilities.columns;
     let rows = probabilities.values.chunks_exact(columns).zip(truth).step_by(step);
-    // ln p, of which p = 0 is as small as 32-bit floats are.
+    // ln p; p = 0 counts as the least positive 32-bit float.
     let logs: Vec<f64> = rows.clone().flat_map(|(p, _)| p).map(|p| f64::from(p.max(f32::MIN_POSITIVE)).ln()).collect();
     let classes: Vec<usize> = rows.map(|(_, class)| *class as usize).collect();
     let cost = |t: f64| {
@@ -121,8 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn the_temperature_undoes_what_was_done_to_the_logits() {
-        // Rows whose classes are drawn with the probabilities of their logits: these times 3 are too sure by that.
+    fn the_temperature_undoes_a_scaling_of_the_logits() {
+        // Classes are drawn with the softmax of the logits, so logits times 3 are overconfident by that factor.
         let (n, z, u) = (20_000, uniform(20_000 * 3, 0), uniform(20_000, 1));
         let softmax = |z: &[f32], factor: f32| {
             let e: Vec<f32> = z.iter().map(|z| (4.0 * factor * z).exp()).collect();
@@ -149,7 +150,7 @@ mod tests {
                 assert!((a - b).abs() < 1e-5, "{a} {b}");
             }
         }
-        // A few rows that are all right do not make it sure of everything.
+        // A few rows that are all right do not drive the temperature to 0.
         let sure = Matrix { rows: 20, columns: 2, values: [0.9, 0.1].repeat(20) };
         let found = temperature(&sure, &[0; 20]);
         assert!((0.4..1.0).contains(&found), "{found}");
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn the_calibration_error_by_hand() {
         use perceptra_train::ClassificationMetrics;
-        // Four rows that say 0.8, of which two are right; two that say 0.6, both right.
+        // Four rows predicted with 0.8, two of them right; two with 0.6, both right.
         let p = [0.8, 0.2, 0.8, 0.2, 0.2, 0.8, 0.2, 0.8, 0.6, 0.4, 0.4, 0.6];
         let metrics = ClassificationMetrics::of(&p, &[0, 1, 1, 0, 0, 1], 2, None);
         let expected = (4.0 * 0.3 + 2.0 * 0.4) / 6.0;

@@ -1,4 +1,4 @@
-//! How sure predictions are: temperatures and intervals, from rows that did not train the weights.
+//! Calibrated probabilities and prediction intervals, from rows that did not train the weights.
 
 use perceptra_data::{Matrix, Table};
 
@@ -9,8 +9,8 @@ use crate::model::Model;
 use crate::predictions::Predictions;
 
 impl Model {
-    /// Learns from rows with targets, which are not those that trained the weights: the temperature if `calibrate`; of numbers the
-    /// residuals. Gives the scores on these rows, as the model has them from then on, and what the temperature did.
+    /// Fits the temperature (with `calibrate`) or the residuals on rows that did not train the weights. Returns the scores on these
+    /// rows with the temperature applied, and its effect.
     pub(crate) fn learn_confidence(
         &mut self,
         table: &Table,
@@ -31,11 +31,11 @@ impl Model {
         let mut after = predictions;
         temper(&mut after.values, temperature);
         let metrics = self.judge(table, &after)?;
-        let of = |metrics: &Metrics| match &metrics.values {
+        let errors = |metrics: &Metrics| match &metrics.values {
             MetricValues::Classification { metrics, .. } => (metrics.log_loss, metrics.calibration_error),
             MetricValues::Regression(_) => (f64::NAN, f64::NAN),
         };
-        let (before, after) = (of(&before), of(&metrics));
+        let (before, after) = (errors(&before), errors(&metrics));
         let (log_loss, calibration_error) = ([before.0, after.0], [before.1, after.1]);
         Ok((metrics, Some(Calibration { temperature, log_loss, calibration_error })))
     }
@@ -44,24 +44,24 @@ impl Model {
         let mut targets = self.encoder().outputs_of(table)?;
         self.encoder().decode(&mut targets);
         let (columns, rows) = (targets.columns, targets.rows);
-        let of = |j: usize| {
+        let of_target = |j: usize| {
             let column = |m: &Matrix| m.values.iter().skip(j).step_by(columns).copied().collect::<Vec<f32>>();
             let pairs = column(&targets).into_iter().zip(column(&predictions.values));
             let mut all: Vec<f32> = pairs.map(|(y, f)| (y - f).abs()).collect();
             all.sort_by(f32::total_cmp);
-            // Of each part the largest: intervals are rather too wide than too narrow.
+            // The largest residual of each of the `kept` groups, so that intervals are too wide rather than too narrow.
             let kept = rows.min(KEPT);
             (1..=kept).map(|i| all[i * rows / kept - 1]).collect::<Vec<f32>>()
         };
-        let residuals: Vec<Vec<f32>> = (0..columns).map(of).collect();
+        let residuals: Vec<Vec<f32>> = (0..columns).map(of_target).collect();
         let finite = residuals.iter().flatten().all(|r| r.is_finite());
         Ok(if finite { Confidence { residuals, rows, temperature: None } } else { Confidence::default() })
     }
 
-    /// Half the width of the interval around each target's prediction that holds the truth with this probability, in the target's
-    /// units: split conformal prediction (Vovk, Gammerman, Shafer, 2005; Lei et al., 2018) with the absolute residuals of the
-    /// validation rows, `⌈(n + 1)·coverage⌉` th of n. It holds for rows that come as those did, on average over rows; that the
-    /// validation rows also chose the epoch makes intervals a little too narrow.
+    /// Half the width of each target's prediction interval of this coverage, in the units of the target. The interval is that of split
+    /// conformal prediction (Vovk, Gammerman, Shafer, 2005; Lei et al., 2018): the `⌈(n + 1)·coverage⌉`-th of the n absolute
+    /// residuals of the validation rows. On average over rows from the same distribution it holds the target with this probability;
+    /// intervals are a little too narrow because the validation rows also chose the epoch.
     ///
     /// # Errors
     ///
@@ -84,8 +84,8 @@ impl Model {
             let needed = (coverage / (1.0 - coverage) - 1e-6).ceil();
             return none(format!("a coverage of {coverage} needs {needed} validation rows, it had {rows}"));
         }
-        let place = |kept: usize| (rank * kept).div_ceil(*rows).clamp(1, kept) - 1;
-        Ok(residuals.iter().map(|r| r[place(r.len())]).collect())
+        let index = |kept: usize| (rank * kept).div_ceil(*rows).clamp(1, kept) - 1;
+        Ok(residuals.iter().map(|r| r[index(r.len())]).collect())
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_hold_the_truth_as_often_as_they_say() {
+    fn intervals_hold_the_target_as_often_as_their_coverage_says() {
         let device = Device::flex();
         let model = train(&run(), &Tables::from(noisy(1500, 1, false)), &device, &mut ()).unwrap().model;
         let model = Model::from_bytes("m", &model.to_bytes().unwrap(), &device).unwrap();
@@ -138,7 +138,7 @@ mod tests {
             let held =
                 truth.iter().zip(&predictions.values.values).filter(|(y, f)| (**y as f32 - **f).abs() <= half).count();
             let share = held as f64 / 4000.0;
-            // 600 validation rows: three standard deviations of what they teach.
+            // Three standard deviations of a share of 600 validation rows.
             assert!(
                 (share - coverage).abs() < 3.0 * (coverage * (1.0 - coverage) / 600.0).sqrt() + 0.01,
                 "{coverage}: {share}"
@@ -154,21 +154,21 @@ mod tests {
     }
 
     #[test]
-    fn ranks_by_hand() {
+    fn half_widths_are_the_residuals_of_the_right_rank() {
         let device = Device::flex();
         let mut model = train(&run(), &Tables::from(noisy(100, 1, false)), &device, &mut ()).unwrap().model;
         let residuals = vec![(1..=9).map(|i| i as f32).collect::<Vec<_>>()];
         model.about.confidence = Confidence { temperature: None, residuals, rows: 9 };
-        // The 5th of 9 for a half, the 9th for 9/10, none for more.
+        // The 5th of 9 residuals for a coverage of 1/2, the 9th for 9/10, none beyond.
         assert_eq!(model.half_widths(0.5).unwrap(), [5.0]);
         assert_eq!(model.half_widths(0.9).unwrap(), [9.0]);
         assert!(model.half_widths(0.91).is_err());
     }
 
     #[test]
-    fn a_network_that_is_too_sure_is_calibrated() {
+    fn an_overconfident_network_is_calibrated() {
         let device = Device::flex();
-        // Trained by heart: 40 rows, a wide network, no stop.
+        // Overfitted: few rows, a wide network, no early stopping.
         let mut run = run();
         (run.network.hidden, run.network.dropout) = (vec![128, 128], 0.0);
         (run.train.epochs, run.train.patience, run.train.learning_rate) = (300, None, 0.02);
@@ -178,15 +178,15 @@ mod tests {
         let calibration = trained.calibration.unwrap();
         assert!(calibration.log_loss[1] <= calibration.log_loss[0], "{calibration:?}");
         let unseen = noisy(3000, 5, true);
-        let of = |model: &Model| match model.evaluate(&unseen).unwrap().values {
+        let score = |model: &Model| match model.evaluate(&unseen).unwrap().values {
             MetricValues::Classification { metrics, .. } => metrics,
             MetricValues::Regression(_) => unreachable!(),
         };
         run.output.calibrate = false;
         let plain = train(&run, &Tables::from(noisy(600, 4, true)), &device, &mut ()).unwrap();
         assert!(plain.calibration.is_none());
-        let (after, before) = (of(&trained.model), of(&plain.model));
-        // What is said stays, how sure it is changes for the better.
+        let (after, before) = (score(&trained.model), score(&plain.model));
+        // Predicted classes stay the same, and their probabilities are better.
         assert_eq!(after.confusion, before.confusion);
         assert!(after.log_loss < before.log_loss && (calibration.temperature - 1.0).abs() > 0.05, "{calibration:?}");
         assert!(trained.model.half_widths(0.9).unwrap_err().to_string().contains("it predicts classes"));

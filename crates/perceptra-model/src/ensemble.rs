@@ -2,12 +2,12 @@
 
 use crate::calibration::Confidence;
 use crate::error::ModelError;
-use crate::model::{Model, fits};
+use crate::model::{Member, Model, fits};
 
 impl Model {
-    /// Joins models of the same targets into one, whose predictions are their averages, weighted: of numbers, and of the
-    /// probabilities of classes. Weights are made to add up to 1; members may differ in all but their targets. What the result
-    /// says of itself, such as [`Model::encoder`], is of the first model; it has no test scores, no temperature and no residuals.
+    /// Joins models of the same targets into one that predicts the weighted average of their values or probabilities. Weights are
+    /// normalized to a sum of 1. Members may differ in everything but their targets. Schema, encoder and history of the ensemble are
+    /// those of the first model; it has no test scores, no temperature and no residuals.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ impl Model {
         Ok(Self { share, others: members, ..first })
     }
 
-    /// The networks: one, or those of an ensemble.
+    /// The networks of the model: one, or the members of an ensemble.
     pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
         self.parts().map(|(share, model)| Member { share, network: &model.network, history: &model.about.history })
     }
@@ -108,9 +108,9 @@ mod tests {
             }
             assert!(alone[0].values != alone[1].values && alone[0].spread.is_none());
             // The test rows judge the whole.
-            let judged = trained.model.evaluate(parts.test.as_ref().unwrap()).unwrap();
-            assert_eq!(trained.model.metrics(), Some(&judged));
-            assert_eq!(classes, matches!(judged.values, MetricValues::Classification { .. }));
+            let scores = trained.model.evaluate(parts.test.as_ref().unwrap()).unwrap();
+            assert_eq!(trained.model.metrics(), Some(&scores));
+            assert_eq!(classes, matches!(scores.values, MetricValues::Classification { .. }));
             let again = train(&run(3), &tables, &device, &mut ()).unwrap();
             assert_eq!(again.model.to_bytes().unwrap().len(), trained.model.to_bytes().unwrap().len());
             assert_eq!(again.model.predict(&tables.table).unwrap(), together);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_together_are_runs_alone() {
+    fn runs_trained_together_are_as_runs_trained_alone() {
         let device = Device::flex();
         let (numbers, classes) = (tables(false), tables(true));
         let with = |change: &dyn Fn(&mut RunConfig)| {
@@ -156,21 +156,21 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_made_to_add_up_and_ensembles_can_be_joined() {
+    fn weights_are_normalized_and_ensembles_can_be_joined() {
         let device = Device::flex();
         let tables = tables(false);
-        let of = |seed: u64| {
+        let seeded = |seed: u64| {
             let mut run = run(1);
             run.train.seed = seed;
             train(&run, &tables, &device, &mut ()).unwrap().model
         };
         let shares = |model: &Model| model.members().map(|m| m.share).collect::<Vec<_>>();
-        let pair = Model::ensemble([(1.0, of(1)), (3.0, of(2))]).unwrap();
+        let pair = Model::ensemble([(1.0, seeded(1)), (3.0, seeded(2))]).unwrap();
         assert_eq!(shares(&pair), [0.25, 0.75]);
-        assert_eq!((pair.metrics(), shares(&of(1))), (None, vec![1.0]));
-        let all = Model::ensemble([(2.0, pair.clone()), (2.0, of(3))]).unwrap();
+        assert_eq!((pair.metrics(), shares(&seeded(1))), (None, vec![1.0]));
+        let all = Model::ensemble([(2.0, pair.clone()), (2.0, seeded(3))]).unwrap();
         assert_eq!(shares(&all), [0.125, 0.375, 0.5]);
-        let (pair, third, all) = (&pair, of(3), all.predict(&tables.table).unwrap());
+        let (pair, third, all) = (&pair, seeded(3), all.predict(&tables.table).unwrap());
         let halves = [pair.predict(&tables.table).unwrap(), third.predict(&tables.table).unwrap()];
         for (i, value) in all.values.values.iter().enumerate() {
             let mean = 0.5 * (halves[0].values.values[i] + halves[1].values.values[i]);
@@ -179,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_joined_is_an_error() {
+    fn models_of_other_targets_cannot_be_joined() {
         let device = Device::flex();
-        let of = |classes: bool| train(&run(1), &tables(classes), &device, &mut ()).unwrap().model;
+        let model = |classes: bool| train(&run(1), &tables(classes), &device, &mut ()).unwrap().model;
         let message = |models: Vec<(f64, Model)>| Model::ensemble(models).unwrap_err().to_string();
         assert_eq!(message(vec![]), "the models cannot be joined: there are no models");
-        assert!(message(vec![(0.0, of(false))]).contains("the weight 0 is not a positive number"));
-        let error = message(vec![(1.0, of(false)), (1.0, of(true))]);
+        assert!(message(vec![(0.0, model(false))]).contains("the weight 0 is not a positive number"));
+        let error = message(vec![(1.0, model(false)), (1.0, model(true))]);
         assert!(error.contains("a member learns multiclass of y, the first one regression of y"), "{error}");
         let error = |change: &dyn Fn(&mut RunConfig)| {
             let mut run = run(2);

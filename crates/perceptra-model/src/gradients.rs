@@ -1,4 +1,4 @@
-//! Whether the gradients of a run's network are right.
+//! Gradient checks of a run's network.
 
 use burn::tensor::Device;
 use perceptra_data::{Encoder, Schema};
@@ -12,8 +12,8 @@ use crate::prepared::{build_network, fitting_loss};
 use crate::run::{RunConfig, ValidRun};
 use crate::tables::Tables;
 
-/// Checks the gradients of the network that `run` describes, with its first weights, on up to `rows` of its training rows, evenly
-/// spread: see [`perceptra_train::check_gradients`]. Of each tensor up to `most` numbers are checked.
+/// Checks the gradients of the network that `run` describes, with its initial weights, on up to `rows` training rows that are evenly
+/// spaced: see [`perceptra_train::check_gradients`]. Up to `most` values of each tensor are checked.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub fn check_gradients(
         return problem("stream is set, and gradients are checked on tables in memory");
     }
     if rows == 0 || most == 0 {
-        return problem("gradients are checked on at least 1 row and 1 number of a tensor");
+        return problem("gradients are checked on at least 1 row and 1 value of a tensor");
     }
     let schema = Schema::infer(&tables.table, &run.data.schema)?;
     let labels = Encoder::labels_of(&tables.table, &schema)?;

@@ -3,25 +3,25 @@
 use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
 use serde::{Deserialize, Serialize};
 
-/// How good a model is on some rows.
+/// Scores of a model on the rows of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Rows that were judged.
+    /// Number of rows.
     pub rows: usize,
-    /// The numbers.
+    /// The scores.
     #[serde(flatten)]
     pub values: MetricValues,
 }
 
-/// Numbers by kind of task.
+/// Scores by kind of task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum MetricValues {
-    /// Of numeric targets, in their own units.
+    /// Scores of regression, in the units of the targets.
     Regression(RegressionMetrics),
-    /// Of classes.
+    /// Scores of classification.
     Classification {
-        /// The numbers.
+        /// The scores.
         #[serde(flatten)]
         metrics: ClassificationMetrics,
         /// The classes, in the order of the confusion matrix.
@@ -30,7 +30,7 @@ pub enum MetricValues {
 }
 
 impl Metrics {
-    /// One of the numbers, if the task has it.
+    /// One score, if the task has it.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match &self.values {
             MetricValues::Regression(values) => values.get(metric),

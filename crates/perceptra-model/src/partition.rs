@@ -6,23 +6,23 @@ use crate::error::ModelError;
 use crate::run::{RunConfig, ValidRun};
 use crate::tables::{Tables, fewest_rows};
 
-/// The rows of a run, by what they are for.
+/// The training, validation and test rows of a run.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// Rows to fit on.
+    /// Training rows.
     pub train: Table,
-    /// Rows to stop by.
+    /// Validation rows.
     pub validation: Option<Table>,
-    /// Rows to judge by.
+    /// Test rows.
     pub test: Option<Table>,
 }
 
 impl Parts {
-    /// The parts into which [`train`] divides these tables, which are not streamed.
+    /// Divides tables, which are not streamed, as training does.
     ///
     /// # Errors
     ///
-    /// What can be wrong with the schema and the split.
+    /// Settings out of range, and the errors of the schema and the split.
     pub fn of(run: &RunConfig, tables: &Tables) -> Result<Self, ModelError> {
         let run = ValidRun::new(run)?;
         let schema = Schema::infer(&tables.table, &run.data.schema)?;
@@ -30,8 +30,8 @@ impl Parts {
         Ok(Self { train: train.unwrap_or_else(|| tables.table.clone()), validation, test })
     }
 
-    /// The parts of cross-validation: each of `folds` tests on rows of its own, the others train, but for the share that
-    /// the run takes for validation. Splits that the run asks for otherwise are left aside.
+    /// Divides a table for cross-validation: each of the `folds` partitions tests on its own rows and trains on all others, except
+    /// for the validation share of the run. Other splits that the run asks for are ignored.
     ///
     /// # Errors
     ///
@@ -41,18 +41,17 @@ impl Parts {
         let schema = Schema::infer(table, &run.data.schema)?;
         let classes = strata_of(&run, table, &schema, true)?;
         let splits = Split::folds(table.rows(), folds, classes.as_deref(), run.train.seed)?;
-        let of = |split: &Split| {
+        let partition = |split: &Split| {
             let test = Some(table.take(&split.test));
             let rest = Tables { validation: None, test, ..Tables::from(table.take(&split.train)) };
             let mut run = RunConfig::clone(&run);
             run.data.schema.split = None;
             Self::of(&run, &rest)
         };
-        splits.iter().map(of).collect()
+        splits.iter().map(partition).collect()
     }
 
-    /// `run` for these parts alone: it does not divide them again, the column that said how is no feature, and no checkpoint is
-    /// written.
+    /// `run` for [`Parts::tables`]: it does not divide them again, ignores the split column and writes no checkpoints.
     pub fn settle(&self, run: &RunConfig) -> RunConfig {
         let mut run = run.clone();
         run.checkpoint.folder = None;
@@ -65,14 +64,14 @@ impl Parts {
         run
     }
 
-    /// The parts as tables of a run that does not split them again.
+    /// The rows as tables of a run that does not divide them again.
     pub fn tables(&self) -> Tables {
         let (validation, test) = (self.validation.clone(), self.test.clone());
         Tables { validation, test, ..Tables::from(self.train.clone()) }
     }
 }
 
-/// What a split keeps the shares of: classes, or groups of neighbouring numbers.
+/// The stratum of each row, whose shares a stratified split keeps: its class, or its group of neighboring target values.
 fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, ModelError> {
     Ok(match (run.split.stratify, schema.task, schema.targets.first()) {
         (false, ..) | (.., None) => None,
@@ -81,7 +80,7 @@ fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, divided: bool) -> 
     })
 }
 
-/// The training, validation and test tables; no training table where it is the whole one.
+/// The training, validation and test rows; no training rows where these are the whole table.
 pub(crate) fn parts(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<[Option<Table>; 3], ModelError> {
     let table = &tables.table;
     let options = &run.split;

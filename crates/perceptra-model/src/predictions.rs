@@ -1,25 +1,25 @@
-//! Predictions of rows.
+//! Predictions of the rows of a table.
 
 use perceptra_data::{EncodeReport, Matrix};
 use perceptra_train::argmax;
 
-/// Predictions, row by row as the table.
+/// Predictions of the rows of a table, in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
-    /// Regression: `[rows, targets]` in the targets' own units. Classes: `[rows, classes]` probabilities.
+    /// `[rows, targets]` in the units of the targets; for classification probabilities, `[rows, classes]`.
     pub values: Matrix,
-    /// Of an ensemble, the standard deviation of each value over the members: where they disagree, the prediction is uncertain.
+    /// Standard deviation of each value over the members of an ensemble, which tells how uncertain it is.
     pub spread: Option<Matrix>,
-    /// Target columns.
+    /// Names of the target columns.
     pub targets: Vec<String>,
-    /// The classes, for classification.
+    /// Names of the classes, for classification.
     pub labels: Option<Vec<String>>,
-    /// Missing values that were filled in and categories that were not known.
+    /// Missing values that were imputed, and categories that the training rows do not have.
     pub report: EncodeReport,
 }
 
 impl Predictions {
-    /// The most probable class of each row, as an index into `labels`; nothing for regression.
+    /// The most probable class of each row, as an index into `labels`; empty for regression.
     pub fn classes(&self) -> Vec<usize> {
         match self.labels {
             Some(_) => self.values.values.chunks_exact(self.values.columns).map(argmax).collect(),
@@ -27,8 +27,8 @@ impl Predictions {
         }
     }
 
-    /// The averages of predictions of the same rows and targets, by their weights, which add up to 1. Notes on missing values are
-    /// those of the first. Nothing comes of nothing.
+    /// The weighted averages of predictions of the same rows and targets; weights add up to 1. The report is that of the first
+    /// predictions. `None` without predictions.
     pub fn average<'a>(weighted: impl Iterator<Item = (f64, &'a Self)> + Clone) -> Option<Self> {
         let (_, first) = weighted.clone().next()?;
         let n = first.values.values.len();

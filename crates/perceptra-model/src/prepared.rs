@@ -44,12 +44,12 @@ impl Prepared {
         let loss = fitting_loss(run.train.loss, schema.task)?;
         check_monitor(run.train.monitor, schema.task)?;
         let [train_table, validation, test] = match &tables.stream {
-            // Its rows are in their parts already.
+            // The rows of a stream are divided already.
             Some(_) => [None, tables.validation.clone(), tables.test.clone()],
             None => parts(&run, tables, &schema)?,
         };
         check_clashes(&run, schema.task, validation.is_some())?;
-        // Of a stream, a sample.
+        // The table of a stream is a sample of its training rows.
         let train_table = train_table.unwrap_or_else(|| table.clone());
 
         let encoder = Encoder::fit(&train_table, &schema, labels, &run.encoder)?;
@@ -90,17 +90,17 @@ impl Prepared {
         })
     }
 
-    /// The training rows on the device; they are no longer here.
+    /// Moves the training rows to the device.
     pub(crate) fn train_data(&mut self, device: &Device) -> Result<Dataset, ModelError> {
         std::mem::take(&mut self.train_rows).dataset(&self.units, device)
     }
 
-    /// The validation rows on the device; they are no longer here.
+    /// Moves the validation rows to the device.
     pub(crate) fn validation_data(&mut self, device: &Device) -> Result<Option<Dataset>, ModelError> {
         self.validation_rows.take().map(|rows| rows.dataset(&self.units, device)).transpose()
     }
 
-    /// The model of the trained network, judged.
+    /// The model of the trained network, with its scores.
     pub(crate) fn finish(self, fitted: Fitted<FeedForward>) -> Result<Trained, ModelError> {
         let Self { calibrate, about, train_table, validation, test, rows, report, .. } = self;
         let mut model = Model { about, network: fitted.network, share: 1.0, others: Vec::new() };
@@ -113,7 +113,7 @@ impl Prepared {
     }
 }
 
-/// Whether the outputs are the same for all of some rows, whose inputs are not.
+/// Whether the first rows of `table` have different inputs and yet the same outputs.
 fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
     let rows: Vec<u32> = (0..table.rows().min(1000) as u32).collect();
     let (inputs, _) = model.encoder().inputs(&table.take(&rows))?;
@@ -122,10 +122,10 @@ fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
     Ok(same(&outputs, model.encoder().outputs()) && !same(&inputs.values, inputs.columns))
 }
 
-/// The most rows that a data-driven initializer looks at.
-const SEEN: usize = 10_000;
+/// The most rows that a data-driven initializer is fitted on.
+const INITIALIZER_ROWS: usize = 10_000;
 
-/// The network for what the encoder makes, with its first weights; `rows` are those that train.
+/// The network between the columns of `encoder`, with its initial weights; `rows` are training rows.
 pub(crate) fn build_network(
     run: &RunConfig,
     schema: &Schema,
@@ -142,15 +142,14 @@ pub(crate) fn build_network(
     let config = config.map_err(|problem| ModelError::Settings(vec![problem]))?;
     let mut network = config.init(device)?;
     if config.initializer == Initializer::DataDriven && rows.rows > 0 {
-        let n = rows.rows.min(SEEN);
+        let n = rows.rows.min(INITIALIZER_ROWS);
         let seen = TensorData::new(rows.values[..n * rows.columns].to_vec(), [n, rows.columns]);
         network = network.fit_to(Tensor::from_data(seen, device), run.train.seed);
     }
     Ok((config, network))
 }
 
-/// The description of the network: as the run has it, with the embedding for columns of these kinds. Bins of numbers are quantiles of
-/// `rows`.
+/// The description of the network, with the embedding for columns of these kinds. Edges of bins are quantiles of `rows`.
 fn describe(
     run: &RunConfig,
     kinds: &[InputKind],
@@ -189,21 +188,21 @@ fn describe(
     Ok(config.with_parts(network.extras(Some(embedding))))
 }
 
-/// The loss that was asked for, if it fits the task; else what suits it.
+/// The loss of the run if it suits the task; by default the usual loss of the task.
 pub(crate) fn fitting_loss(loss: Option<Loss>, task: Task) -> Result<Loss, ModelError> {
-    let suiting = match task {
+    let usual = match task {
         Task::Regression => Loss::MeanSquared,
         Task::Binary => Loss::BinaryCrossEntropy,
         Task::Multiclass => Loss::CategoricalCrossEntropy,
     };
-    let loss = loss.unwrap_or(suiting);
-    if loss.takes_logits() && loss != suiting {
+    let loss = loss.unwrap_or(usual);
+    if loss.takes_logits() && loss != usual {
         return Err(ModelError::LossMismatch { loss: loss.to_string(), task: task.to_string() });
     }
     Ok(loss)
 }
 
-/// Settings that are at odds with the task or with each other.
+/// Checks the settings against the task and against each other.
 fn check_clashes(run: &RunConfig, task: Task, validated: bool) -> Result<(), ModelError> {
     let mut problems = Vec::new();
     if task == Task::Regression && run.train.class_weights != ClassWeights::Equal {

@@ -1,4 +1,4 @@
-//! Settings that go together.
+//! Presets: the settings they stand for, and a run file over them.
 
 use perceptra_data::{Scaling, Task};
 use perceptra_nn::{Activation, Initializer};
@@ -8,8 +8,8 @@ use crate::error::ModelError;
 use crate::run::{EmbeddingKind, OneOrMany, Preset, RunConfig, run_file_error};
 
 impl Preset {
-    /// The settings for a task, and a table of so many rows, of which some are put aside to stop by or (not `validated`) none are: then
-    /// the training loss is monitored. Those of the data, the split and the output are the defaults.
+    /// The settings for a task and a number of rows. Without validation rows (`validated` is false) the training loss is monitored.
+    /// Data, split and output have their defaults.
     pub fn run(self, task: Task, rows: usize, validated: bool) -> RunConfig {
         let mut run = RunConfig::default();
         match self {
@@ -34,7 +34,7 @@ impl Preset {
         run
     }
 
-    /// `run` with the encoder, the network and the training of this preset: its data, split, seed, class weights and output stay.
+    /// `run` with the encoder, network and training of this preset. Data, split, seed, class weights and output stay.
     pub fn apply(self, run: &RunConfig, task: Task, rows: usize) -> RunConfig {
         let preset = self.run(task, rows, run.is_validated());
         let (seed, class_weights) = (run.train.seed, run.train.class_weights.clone());
@@ -44,11 +44,10 @@ impl Preset {
 }
 
 impl RunConfig {
-    /// The settings of a run file over those of a preset, which depend on the task and the rows, as [`Preset::run`] says; `flags` puts
-    /// what counts more than the file into a run.
+    /// The run of a preset for this task and number of rows, overridden by a run file and then by `flags`.
     ///
-    /// What belongs to the loss or the optimizer of the preset goes where another one is asked for: label smoothing, the betas and the
-    /// decay over the run.
+    /// Label smoothing, betas and the schedule of weight decay belong to the loss and the optimizer of the preset. Where another loss or
+    /// optimizer is asked for, they have their defaults.
     ///
     /// # Errors
     ///
@@ -119,7 +118,7 @@ fn real_mlp(run: &mut RunConfig, task: Task, small: bool) {
         train.dropout_schedule = Schedule::FlatCosine;
         train.weight_decay = 0.02;
         train.decay_schedule = Schedule::FlatCosine;
-        // There the factor of the learning rate counts twice.
+        // pytabkit multiplies the factor of the learning rate twice.
         train.decay_factors = Factors { bias: 0.0, ..train.lr_factors };
     }
 }
@@ -143,7 +142,7 @@ fn tab_m(run: &mut RunConfig, task: Task, embedded: bool) {
     train.share_batches = false;
     train.epochs = 1000;
     train.patience = Some(16);
-    // Few validation rows judge many epochs alike, and the last of them makes fewer errors than the first: docs/accuracy.md.
+    // With few validation rows many epochs score alike, and the last of these makes fewer errors than the first: docs/accuracy.md.
     train.last_best = true;
     train.monitor = if task.is_classification() { Metric::Accuracy } else { Metric::Rmse };
 }
@@ -157,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_optimizer_or_the_loss_of_a_preset_goes_with_it() {
-        for preset in Preset::ALL {
+    fn settings_of_the_optimizer_or_the_loss_of_a_preset_are_dropped_with_it() {
+        for &preset in Preset::ALL {
             for optimizer in ["sgd", "adam", "adamw", "rmsprop", "adagrad", "adan", "lion", "lamb", "adafactor", "muon"]
             {
                 for task in [Task::Regression, Task::Binary, Task::Multiclass] {
@@ -169,15 +168,18 @@ mod tests {
             }
         }
         let train = |text: &str| over(Preset::Realmlp, Task::Binary, 100, text).unwrap().train;
-        let own = train("");
-        assert_eq!((own.label_smoothing, own.betas, own.decay_schedule), (0.1, [0.9, 0.95], Schedule::FlatCosine));
-        assert_eq!(train("[train]\noptimizer = \"adam\"").betas, own.betas);
-        assert_eq!(train("[train]\noptimizer = \"lion\"").decay_schedule, own.decay_schedule);
+        let default = train("");
+        assert_eq!(
+            (default.label_smoothing, default.betas, default.decay_schedule),
+            (0.1, [0.9, 0.95], Schedule::FlatCosine)
+        );
+        assert_eq!(train("[train]\noptimizer = \"adam\"").betas, default.betas);
+        assert_eq!(train("[train]\noptimizer = \"lion\"").decay_schedule, default.decay_schedule);
         assert_eq!(
             train("[train]\nloss = \"binary-cross-entropy\""),
-            TrainConfig { loss: Some(perceptra_nn::Loss::BinaryCrossEntropy), ..own }
+            TrainConfig { loss: Some(perceptra_nn::Loss::BinaryCrossEntropy), ..default }
         );
-        // What was asked for stays, and is refused where it does not go together.
+        // Settings of the run file stay, and are refused where they contradict each other.
         let run = over(Preset::Realmlp, Task::Binary, 100, "[train]\noptimizer = \"sgd\"\nbetas = [0.8, 0.9]").unwrap();
         assert!(run.validate().unwrap_err().to_string().contains("betas are set"));
         // By flags it is the same.
@@ -192,13 +194,13 @@ mod tests {
 
     #[test]
     fn every_preset_is_valid_and_has_its_name_in_files() {
-        for preset in Preset::ALL {
+        for &preset in Preset::ALL {
             assert_eq!(serde_json::to_value(preset).unwrap(), preset.name());
             for task in [Task::Regression, Task::Binary, Task::Multiclass] {
                 for rows in [100, 10_000, 50_000] {
                     let run = preset.run(task, rows, true);
                     run.validate().unwrap();
-                    // What a run file says counts more, and what it does not say is the preset's.
+                    // The run file overrides the preset, which fills the rest.
                     let over =
                         over(preset, task, rows, "[train]\nlearning_rate = 0.5\n[network]\nntk = false").unwrap();
                     assert_eq!((over.train.learning_rate, over.network.ntk), (0.5, false));
@@ -212,7 +214,7 @@ mod tests {
         }
         assert_eq!(Preset::Fast.run(Task::Regression, 10, true), RunConfig::default());
         assert!(Preset::Tabm.run(Task::Binary, 10, true).train.last_best);
-        // What needs validation rows is monitored where there are some, or where it was asked for.
+        // A metric of validation rows is monitored where there are some, or where it is asked for.
         let all = "[split]\nvalidation = 0.0";
         for (text, monitor) in [
             (String::new(), Metric::Accuracy),

@@ -21,7 +21,7 @@ pub use self::preset::Preset;
 pub use self::search::{Ensemble, Sampler, SearchOptions};
 use crate::error::ModelError;
 
-/// A run, completely: data, encoder, network, training, device, output.
+/// The complete description of a run: data, encoder, network, training, device and output.
 ///
 /// ```
 /// use perceptra_model::RunConfig;
@@ -47,24 +47,24 @@ pub struct RunConfig {
     /// Version of the program that wrote the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Where settings come from that are not given: see [`RunConfig::over`]. Training does not look at it.
+    /// Preset that fills settings which are not given, see [`RunConfig::over`]. Training ignores it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
     /// The table and the meaning of its columns.
     pub data: DataConfig,
-    /// Parts of the table.
+    /// Division into training, validation and test rows.
     pub split: SplitOptions,
-    /// Features to numbers.
+    /// Encoding of features as numbers.
     pub encoder: EncoderOptions,
     /// Shape of the network.
     pub network: NetworkConfig,
-    /// How it is trained; `train.seed` is also the seed of the split and of the initial weights.
+    /// Training; `train.seed` is also the seed of the split and of the initial weights.
     pub train: TrainConfig,
-    /// Where it runs and what is written.
+    /// Device and output files.
     pub output: OutputConfig,
-    /// What is kept while it trains.
+    /// Checkpoints.
     pub checkpoint: CheckpointConfig,
-    /// Which settings a search varies, and how; one training run does not look at it.
+    /// Settings that a search varies; training ignores them.
     #[serde(skip_serializing_if = "SearchOptions::is_empty")]
     pub search: SearchOptions,
 }
@@ -90,7 +90,7 @@ impl RunConfig {
         Ok(run)
     }
 
-    /// Whether rows are put aside to stop by: a share of the table, a file, or what a column says.
+    /// Whether there are validation rows: a share of the table, a file, or rows that the split column names.
     pub fn is_validated(&self) -> bool {
         self.split.validation > 0.0 || self.split.validation_file.is_some() || self.data.schema.split.is_some()
     }
@@ -106,7 +106,7 @@ impl RunConfig {
         Self::from_toml(&path.display().to_string(), &text)
     }
 
-    /// The run as TOML: running that again gives the same model.
+    /// The run as TOML, which trains the same model again.
     pub fn to_toml(&self) -> String {
         let mut run = self.clone();
         run.version = Some(env!("CARGO_PKG_VERSION").to_owned());
@@ -123,7 +123,7 @@ impl RunConfig {
         all
     }
 
-    /// Settings that stand in a run file and are another way in `self`: path, value in the file, value here.
+    /// Settings of a run file that have other values in `self`: the path, the value in the file and the value here.
     ///
     /// # Errors
     ///
@@ -215,7 +215,7 @@ impl std::ops::Deref for ValidRun<'_> {
     }
 }
 
-/// Puts the leaves of a value into a map by their paths.
+/// Puts the values of a tree of TOML tables into a map by their paths.
 fn flatten(prefix: &str, value: toml::Value, all: &mut BTreeMap<String, String>) {
     match value {
         toml::Value::Table(table) => {
@@ -231,7 +231,7 @@ fn flatten(prefix: &str, value: toml::Value, all: &mut BTreeMap<String, String>)
 fn check_data_keys(name: &str, text: &str) -> Result<(), ModelError> {
     let Ok(document) = text.parse::<toml::Table>() else { return Ok(()) };
     let Some(toml::Value::Table(data)) = document.get("data") else { return Ok(()) };
-    let known = data_keys();
+    let known = DataConfig::keys();
     match data.keys().find(|key| !known.contains(key)) {
         None => Ok(()),
         Some(key) => {
@@ -243,27 +243,6 @@ fn check_data_keys(name: &str, text: &str) -> Result<(), ModelError> {
             })
         }
     }
-}
-
-/// The keys of `[data]`.
-fn data_keys() -> Vec<String> {
-    [
-        "table",
-        "stream",
-        "buffer",
-        "target",
-        "task",
-        "numeric",
-        "categorical",
-        "ignore",
-        "weights",
-        "split",
-        "delimiter",
-        "comment",
-        "missing",
-    ]
-    .map(String::from)
-    .to_vec()
 }
 
 /// The error of a run file that TOML or serde refuses, with the nearest known key to an unknown one.
@@ -287,6 +266,7 @@ fn is_later(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hint::Hint;
     use perceptra_nn::Loss;
     use perceptra_train::{Batch, ClassWeights, Metric, Optimizer, Schedule};
 
@@ -325,7 +305,7 @@ mod tests {
             ("[netwrok]\n", "network", "line 1"),
         ] {
             let error = RunConfig::from_toml("t", text).unwrap_err();
-            assert_eq!(error.hint(), Some(format!("did you mean `{key}`?")), "{error}");
+            assert_eq!(error.hint(), Some(Hint::DidYouMean(key.to_owned())), "{error}");
             assert!(error.to_string().contains(line), "{error}");
         }
         let error = RunConfig::from_toml("t", "version = '99.0.0'").unwrap_err();

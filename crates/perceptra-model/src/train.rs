@@ -1,4 +1,4 @@
-//! From a table to a model.
+//! Training of models on tables.
 
 use std::sync::atomic::AtomicBool;
 
@@ -19,15 +19,15 @@ use crate::run::{RunConfig, ValidRun};
 use crate::tables::Tables;
 use crate::trained::Trained;
 
-/// Trains a model on `tables` as `run` says, on `device`.
+/// Trains a model on `tables` as `run` describes, on `device`.
 ///
-/// The test rows are looked at once, at the end. The encoder learns from the training rows alone. Checkpoints are written if
-/// `run.checkpoint` has a folder; [`resume`] goes on from one. Members of an ensemble are trained at once; of them the observer
-/// is told nothing.
+/// The encoder is fitted on the training rows alone, and the test rows are used once, at the end. Checkpoints are written if
+/// `run.checkpoint` has a folder; [`resume`] continues from one. The members of an ensemble are trained in parallel, without the
+/// observer.
 ///
 /// # Errors
 ///
-/// Everything that can be wrong with settings, tables and training: see [`ModelError`].
+/// Invalid settings, and errors of the tables and of the training: see [`ModelError`].
 pub fn train(
     run: &RunConfig,
     tables: &Tables,
@@ -41,17 +41,17 @@ pub fn train(
     }
 }
 
-/// A run that was trained up to an epoch.
+/// A run that has been trained up to an epoch.
 #[derive(Debug, Clone)]
 pub struct Stage {
     /// The best model so far.
     pub trained: Trained,
-    /// The run as it is, to go on from; none if it has come to its end.
+    /// State to continue from; none if the run has ended.
     pub state: Option<TrainState>,
 }
 
-/// As [`train`], up to the epoch `until`, from the `state` of an earlier stage of the same run: stage by stage, on the CPU
-/// backends, the result has the bits of one run.
+/// Trains as [`train`] does, from the `state` of an earlier stage of the same run up to the epoch `until`. On the CPU backends the
+/// last stage has the same bits as a run without stages.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub fn train_stage(
     Ok(Stage { trained, state })
 }
 
-/// Stops a run after an epoch and keeps its state, beside another observer.
+/// Passes events on to an observer, stops the run after an epoch and captures its state.
 struct StopAt<'a, O> {
     observer: &'a mut O,
     until: usize,
@@ -94,8 +94,8 @@ impl<O: Observer> Observer for StopAt<'_, O> {
     }
 }
 
-/// Goes on with the run of which `checkpoint` is, as [`train`]: on the CPU backends the model has the bits of a run without
-/// interruption. `run` is that of the checkpoint, except for when to stop, where to compute and what to write.
+/// Continues the run of a checkpoint, as [`train`] does. On the CPU backends the model has the same bits as that of a run without
+/// interruption. `run` is the run of the checkpoint; it may differ in the rules for stopping, the device and the output.
 ///
 /// # Errors
 ///
@@ -159,7 +159,7 @@ fn train_from(
                     resume_blocks(network, state, &mut blocks, validation_data, &about.training, device, &mut keeper)
                 }
             };
-            // The error of the table, with its place and its hint, rather than its message alone.
+            // The whole error of the table instead of its message.
             fitted.map_err(|e| blocks.error.take().unwrap_or_else(|| e.into()))?
         }
     };
@@ -167,9 +167,8 @@ fn train_from(
     prepared.finish(fitted)
 }
 
-/// Trains several models, as [`train`] does each: as many at once as the CPU has threads; on a device with memory of its own,
-/// where there is one network a model, in few tensor programs (see [`fit_many`]). Of checkpoints and streams there are none.
-/// `interrupt` ends all early.
+/// Trains several models, each as [`train`] does. On the CPU, as many are trained at once as there are threads; on a device with its
+/// own memory, runs of one network are trained together by [`fit_many`]. Setting `interrupt` stops all of them.
 pub fn train_many(
     runs: &[(RunConfig, &Tables)],
     device: &Device,
@@ -181,7 +180,7 @@ pub fn train_many(
     train_together(runs, device, interrupt)
 }
 
-/// As [`train_many`], all by one call of [`fit_many`].
+/// Trains as [`train_many`] does, with one call of [`fit_many`] for all runs of one network.
 pub(crate) fn train_together(
     runs: &[(RunConfig, &Tables)],
     device: &Device,
@@ -200,37 +199,38 @@ pub(crate) fn train_together(
             }
         });
     }
-    // Rows that are the same are on the device once: members know them by their place.
-    let same = |of: &dyn Fn(&Prepared) -> Option<&Encoded>| -> Vec<usize> {
-        let first = |i: usize| (0..i).find(|j| of(&ready[*j].1) == of(&ready[i].1)).unwrap_or(i);
+    // Equal rows are stored on the device once: for each run, the index of the first run with the same rows.
+    let first_with = |rows: &dyn Fn(&Prepared) -> Option<&Encoded>| -> Vec<usize> {
+        let first = |i: usize| (0..i).find(|j| rows(&ready[*j].1) == rows(&ready[i].1)).unwrap_or(i);
         (0..ready.len()).map(first).collect()
     };
-    let (train, validation) = (same(&|p| Some(&p.train_rows)), same(&|p| p.validation_rows.as_ref()));
+    let (train_of, validation_of) = (first_with(&|p| Some(&p.train_rows)), first_with(&|p| p.validation_rows.as_ref()));
     let mut data = Vec::new();
     for (i, (_, prepared)) in ready.iter_mut().enumerate() {
-        let own = (train[i] == i).then(|| prepared.train_data(device)).transpose();
-        let judged = if validation[i] == i { prepared.validation_data(device) } else { Ok(None) };
-        data.push(own.and_then(|own| Ok((own, judged?))));
+        let train = (train_of[i] == i).then(|| prepared.train_data(device)).transpose();
+        let validation = if validation_of[i] == i { prepared.validation_data(device) } else { Ok(None) };
+        data.push(train.and_then(|train| Ok((train, validation?))));
     }
     let member = |i: usize| -> Option<Member<'_, FeedForward>> {
-        let (of, judged) = (data[train[i]].as_ref().ok()?, data[validation[i]].as_ref().ok()?);
+        let (train, _) = data[train_of[i]].as_ref().ok()?;
+        let (_, validation) = data[validation_of[i]].as_ref().ok()?;
         let (network, config) = (ready[i].1.network.clone(), ready[i].1.about.training.clone());
-        Some(Member { network, train: of.0.as_ref()?, validation: judged.1.as_ref(), config })
+        Some(Member { network, train: train.as_ref()?, validation: validation.as_ref(), config })
     };
     let members: Vec<_> = (0..ready.len()).map(member).collect();
-    let here: Vec<bool> = members.iter().map(Option::is_some).collect();
+    let is_member: Vec<bool> = members.iter().map(Option::is_some).collect();
     let mut fitted = fit_many(members.into_iter().flatten().collect(), interrupt).into_iter();
-    // A device that does not take the rows says so for those that asked first.
-    let failed = data.into_iter().find_map(Result::err).map_or_else(String::new, |e| e.to_string());
-    for ((i, prepared), here) in ready.into_iter().zip(here) {
-        let result = if here { fitted.next() } else { None };
-        let result = result.unwrap_or_else(|| Err(TrainError::Device(failed.clone())));
+    // The error of a device that did not take the rows.
+    let device_error = data.into_iter().find_map(Result::err).map_or_else(String::new, |e| e.to_string());
+    for ((i, prepared), is_member) in ready.into_iter().zip(is_member) {
+        let result = if is_member { fitted.next() } else { None };
+        let result = result.unwrap_or_else(|| Err(TrainError::Device(device_error.clone())));
         results[i] = Some(result.map_err(ModelError::from).and_then(|fitted| prepared.finish(fitted)));
     }
     results.into_iter().flatten().collect()
 }
 
-/// Trains `run.network.ensemble` networks on the same parts of the rows, with the seeds that follow on that of the run.
+/// Trains `run.network.ensemble` networks on the same rows, with the seed of the run and those that follow it.
 fn train_ensemble(
     run: ValidRun<'_>,
     tables: &Tables,
@@ -242,16 +242,16 @@ fn train_ensemble(
         return Err(ModelError::Settings(vec![problem.to_owned()]));
     }
     let parts = Parts::of(&run, tables)?;
-    let judged = Parts { test: None, ..parts.clone() };
-    let mut settled = judged.settle(&run);
-    settled.network.ensemble = 1;
-    let rows = judged.tables();
-    let of = |i: usize| {
-        let mut run = settled.clone();
+    let untested = Parts { test: None, ..parts.clone() };
+    let mut member_run = untested.settle(&run);
+    member_run.network.ensemble = 1;
+    let rows = untested.tables();
+    let member = |i: usize| {
+        let mut run = member_run.clone();
         run.train.seed = run.train.seed.wrapping_add(i as u64);
         (run, &rows)
     };
-    let runs: Vec<_> = (0..run.network.ensemble).map(of).collect();
+    let runs: Vec<_> = (0..run.network.ensemble).map(member).collect();
     let members = train_many(&runs, device, interrupt).into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut trained = Trained::join(members.into_iter().map(|member| (1.0, member)), &parts, run.output.calibrate)?;
     trained.model.about.training.seed = run.train.seed;

@@ -1,4 +1,4 @@
-//! A trained model and the notes of its training.
+//! A trained model with the results of its training.
 
 use perceptra_data::{EncodeReport, Table};
 
@@ -8,26 +8,26 @@ use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::partition::Parts;
 
-/// A trained model and what there is to say of its making.
+/// A trained model with the results of its training.
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// The model.
     pub model: Model,
-    /// Rows trained, validated, tested.
+    /// Numbers of training, validation and test rows.
     pub rows: [usize; 3],
-    /// How good it is on the validation rows, which chose the epoch.
+    /// Scores on the validation rows, which chose the best epoch.
     pub validation: Option<Metrics>,
-    /// What the temperature that the validation rows chose did to their probabilities.
+    /// Effect of temperature scaling on the validation rows.
     pub calibration: Option<Calibration>,
-    /// Missing values of the training rows that were filled in.
+    /// Missing values of the training rows that were imputed.
     pub report: EncodeReport,
-    /// Whether the network gives the same output for every row: all units of a hidden layer are off, or it learned nothing.
+    /// Whether the network gives the same output for every row: it learned nothing, or all units of a hidden layer are dead.
     pub dead: bool,
 }
 
 impl Trained {
-    /// Joins members, with their weights, that were trained on the training rows of `parts`, as [`Model::ensemble`] does; the other
-    /// parts judge them together. `calibrate` says whether the validation rows choose a temperature.
+    /// Joins weighted members into an ensemble, as [`Model::ensemble`] does. They were trained on the training rows of `parts`; the
+    /// validation and test rows score the ensemble, and with `calibrate` the validation rows fit a temperature.
     ///
     /// # Errors
     ///

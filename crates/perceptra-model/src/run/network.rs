@@ -7,43 +7,43 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Widths of the hidden layers; none for a single neuron per output.
+    /// Widths of the hidden layers; empty for a single neuron per output.
     pub hidden: Vec<usize>,
     /// Activations of the hidden layers: one for all, or one for each.
     pub activation: OneOrMany,
     /// Activation of the output; by default none for numbers, sigmoid or softmax for classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_activation: Option<Activation>,
-    /// How weights are drawn.
+    /// Distribution of the initial weights.
     pub initializer: Initializer,
     /// Whether layers have biases.
     pub bias: bool,
-    /// Share of hidden units dropped in training.
+    /// Dropout probability of hidden units.
     pub dropout: f64,
-    /// Normalisation of hidden layers.
+    /// Normalization of hidden layers.
     pub norm: Norm,
-    /// What becomes of numbers before the first layer.
+    /// Embedding of numeric columns.
     pub embedding: EmbeddingKind,
-    /// Numbers that an embedded number becomes; by default 4 for `periodic`, 16 for `piecewise-linear`.
+    /// Width of the embedding of a numeric column; by default 4 for `periodic`, 16 for `piecewise-linear`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_width: Option<usize>,
-    /// Cosines of each number of a periodic embedding.
+    /// Cosines per numeric column in a periodic embedding.
     pub frequencies: usize,
-    /// Standard deviation of the frequencies of a periodic embedding to begin with.
+    /// Standard deviation of the initial frequencies of a periodic embedding.
     pub frequency_scale: f64,
-    /// Bins of each number of a piecewise-linear embedding, of about as many training rows each.
+    /// Bins per numeric column in a piecewise-linear embedding; their edges are quantiles of the training rows.
     pub bins: usize,
-    /// Numbers that an embedded category becomes, see [`EncoderOptions::embed_above`].
+    /// Width of the embedding of a categorical column, see [`EncoderOptions::embed_above`](perceptra_data::EncoderOptions).
     pub category_width: usize,
-    /// Whether inputs have learned factors.
+    /// Whether each input is multiplied by a learned factor.
     pub input_scale: bool,
-    /// Whether the activations of hidden units are parametric.
+    /// Whether the activations of hidden units have learned parameters.
     pub parametric: bool,
-    /// Whether weights are in the neural-tangent-kernel parametrisation.
+    /// Whether weights have the neural-tangent-kernel parametrization.
     pub ntk: bool,
-    /// Networks in one that share most of their weights (TabM).
+    /// Members of a batch ensemble, which share most of their weights (TabM).
     pub members: usize,
-    /// Networks of the model, which differ in their seeds; their predictions are averaged.
+    /// Networks of an ensemble, which differ in their seeds; their predictions are averaged.
     pub ensemble: usize,
 }
 
@@ -129,25 +129,38 @@ impl NetworkConfig {
     }
 }
 
-/// What becomes of numbers before the first layer.
+/// Embedding of numeric columns before the first layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EmbeddingKind {
-    /// They go on as they are.
+    /// No embedding.
     #[default]
     None,
-    /// Learned cosines of each, and itself: [`NumberEmbedding::Periodic`].
+    /// Learned cosines of the value, and the value itself: [`NumberEmbedding::Periodic`].
     Periodic,
-    /// A line that is bent at quantiles of the training rows: [`NumberEmbedding::PiecewiseLinear`].
+    /// Piecewise-linear functions with knots at quantiles of the training rows: [`NumberEmbedding::PiecewiseLinear`].
     PiecewiseLinear,
+}
+
+perceptra_nn::all_variants! { EmbeddingKind: None, Periodic, PiecewiseLinear }
+
+impl EmbeddingKind {
+    /// The name in files and messages, such as `piecewise-linear`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Periodic => "periodic",
+            Self::PiecewiseLinear => "piecewise-linear",
+        }
+    }
 }
 
 /// One activation for all layers, or a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected the name of an activation, such as relu, or a list of names")]
 pub enum OneOrMany {
-    /// For all.
+    /// One for all layers.
     One(Activation),
-    /// One a layer.
+    /// One for each layer.
     Many(Vec<Activation>),
 }

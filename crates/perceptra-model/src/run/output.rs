@@ -1,10 +1,10 @@
-//! Where a run computes and what it writes.
+//! Device, output files and checkpoints of a run.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a run runs and what it writes.
+/// Device and output files of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutputConfig {
@@ -13,7 +13,7 @@ pub struct OutputConfig {
     /// The model file; by default named after the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
-    /// Whether the validation rows choose the temperature of the probabilities of classes (Guo et al., 2017).
+    /// Whether the probabilities of classes get a temperature, fitted on the validation rows (Guo et al., 2017).
     pub calibrate: bool,
 }
 
@@ -23,16 +23,16 @@ impl Default for OutputConfig {
     }
 }
 
-/// Which checkpoints a run writes.
+/// Checkpoints of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// The folder; none for no checkpoints.
+    /// The folder; without it no checkpoints are written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
     /// Epochs from one to the next.
     pub every: usize,
-    /// How many of the latest are kept, besides that of the best epoch.
+    /// Number of latest checkpoints to keep, besides that of the best epoch.
     pub keep: usize,
 }
 
