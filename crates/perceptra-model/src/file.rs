@@ -1,15 +1,15 @@
 //! The model file: one SafeTensors file.
 //!
 //! Tensors, all 32-bit floats: `layers.N.weight` [inputs, outputs] and `layers.N.bias` [outputs] of each dense layer; with
-//! batch normalisation also `layers.N.norm.gamma`, `.beta`, `.mean` and `.variance`, with layer normalisation the first
+//! batch normalization also `layers.N.norm.gamma`, `.beta`, `.mean` and `.variance`, with layer normalization the first
 //! two, each [outputs]. Further parts have `embedding...`, `input_scale` [1, inputs], `layers.N.mix` [1, outputs],
 //! `layers.N.factors.in` [members, inputs] and `layers.N.factors.out` [members, outputs]; of several members the biases are
 //! [members·outputs], and the weights of the output layer [members·inputs, outputs]. The metadata entry `perceptra` is JSON: `format`, `checksum` (CRC-32 of this JSON with an empty
-//! checksum, then of all tensors' bytes in order of their names), `version` of the program, and what
-//! [`Model`] says of itself. Nothing in it is executed.
+//! checksum, then of all tensors' bytes in order of their names), `version` of the program, and the schema, encoder, network,
+//! training, history and scores of the [`Model`]. Nothing in it is executed.
 //!
-//! An ensemble has format 2: its further members are in the JSON as `others`, each with its `share` and what a model says of itself,
-//! and their tensors are named `members.N.layers...`, N from 1.
+//! An ensemble has format 2: its further members are in the JSON as `others`, each with its `share` and the entries of a model, and
+//! their tensors are named `members.N.layers...`, N from 1.
 //!
 //! A checkpoint is a model file with `resume` in its JSON (the engine, a fingerprint of the data, the run as TOML) and three
 //! tensors of bytes: `resume.network`, `resume.best` (Burn's records) and `resume.optimizer`.
@@ -30,9 +30,9 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Fingerprint;
-use crate::model::About;
-use crate::{Model, ModelError};
+use crate::encoded::Encoded;
+use crate::error::ModelError;
+use crate::model::{About, Model, fits};
 
 /// The formats this program writes: of one network, and of several.
 const FORMATS: [u32; 2] = [1, 2];
@@ -74,7 +74,7 @@ fn is_one(share: &f64) -> bool {
     *share == 1.0
 }
 
-/// What a checkpoint says besides.
+/// Metadata that a checkpoint has and a model has not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Resume {
     pub(crate) engine: Engine,
@@ -82,7 +82,60 @@ pub(crate) struct Resume {
     pub(crate) run: String,
 }
 
-/// The tensors of a checkpoint besides those of its network.
+/// Size and checksum of the encoded training data; a run is resumed with the same data only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fingerprint {
+    /// Numbers of training and validation rows.
+    pub(crate) rows: [usize; 2],
+    /// Number of encoded columns.
+    pub(crate) inputs: usize,
+    /// CRC-32 of the encoded values.
+    pub(crate) checksum: String,
+}
+
+impl Fingerprint {
+    /// The fingerprint of encoded training and validation rows, with their row weights.
+    pub(crate) fn of<'a>(parts: impl Iterator<Item = &'a Encoded>) -> Self {
+        let mut hasher = crc32fast::Hasher::new();
+        let mut add = |values: &[f32]| {
+            for chunk in values.chunks(1024) {
+                let bytes: Vec<u8> = chunk.iter().flat_map(|x| x.to_le_bytes()).collect();
+                hasher.update(&bytes);
+            }
+        };
+        let mut fingerprint = Self::default();
+        for (part, rows) in parts.zip(&mut fingerprint.rows) {
+            *rows = part.inputs.rows;
+            fingerprint.inputs = part.inputs.columns;
+            add(&part.inputs.values);
+            add(&part.targets.values);
+            add(part.weights.as_deref().unwrap_or_default());
+        }
+        fingerprint.checksum = format!("{:08x}", hasher.finalize());
+        fingerprint
+    }
+
+    /// Differences between `self`, the data of a checkpoint, and `now`.
+    pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
+        let mut all = Vec::new();
+        let names = ["training rows", "validation rows"];
+        for ((name, old), new) in names.into_iter().zip(self.rows).zip(now.rows) {
+            if old != new {
+                all.push(format!("{name} were {old}, are {new}"));
+            }
+        }
+        if self.inputs != now.inputs {
+            all.push(format!("encoded columns were {}, are {}", self.inputs, now.inputs));
+        }
+        if all.is_empty() && self.checksum != now.checksum {
+            all.push("values in the table have changed".to_owned());
+        }
+        all
+    }
+}
+
+/// Names of the tensors that a checkpoint has and a model has not.
 const RESUME: [&str; 3] = ["resume.network", "resume.best", "resume.optimizer"];
 
 /// The part of the metadata that every format has.
@@ -122,7 +175,7 @@ impl Model {
         self.bytes(None)
     }
 
-    /// The model, or a checkpoint of its run, as the bytes of its file.
+    /// The bytes of the model's file; of a checkpoint with `resume`.
     pub(crate) fn bytes(&self, resume: Option<(Resume, &TrainState)>) -> Result<Vec<u8>, ModelError> {
         let mut all: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (k, (_, model)) in self.parts().enumerate() {
@@ -167,7 +220,7 @@ impl Model {
     }
 }
 
-/// A model file that has been found to be whole and to fit together, still on the host.
+/// A checked model file, before its tensors go to a device.
 pub(crate) struct Parsed {
     name: String,
     pub(crate) about: About,
@@ -185,7 +238,7 @@ impl Parsed {
         if metadata.is_dir() {
             return Err(read(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder")));
         }
-        // What cannot be a model is not read to its end, which a device or a pipe may not have.
+        // Only a file with a plausible header is read to its end: a device or a pipe may have none.
         let mut file = file.take(MAX_FILE + 1);
         let mut bytes = Vec::new();
         file.by_ref().take(512).read_to_end(&mut bytes).map_err(read)?;
@@ -241,7 +294,7 @@ impl Parsed {
         Ok(Model { share, others: others.collect::<Result<_, _>>()?, ..first })
     }
 
-    /// What makes it a checkpoint: the bytes of the network, the best network and the optimiser.
+    /// The metadata of a checkpoint, and the bytes of its network, its best network and its optimizer; nothing for a model.
     pub(crate) fn resume(mut self) -> Option<(Resume, [Vec<u8>; 3])> {
         let bytes = RESUME.map(|name| self.tensors.remove(name).map(|(_, bytes)| bytes).unwrap_or_default());
         Some((self.resume?, bytes))
@@ -256,7 +309,7 @@ fn checksum<'a>(json: &str, tensors: impl Iterator<Item = &'a [u8]>) -> String {
     format!("{:08x}", crc.finalize())
 }
 
-/// What a file that is no SafeTensors file seems to be.
+/// The kind of a file that is no SafeTensors file, by its first bytes.
 fn looks_like(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [] => Some("it is empty"),
@@ -318,12 +371,12 @@ fn part_names(config: &FeedForwardConfig) -> impl Iterator<Item = String> {
     config.tensors().into_iter().map(|(name, ..)| name).filter(move |name| part(name))
 }
 
-/// What the names of the tensors of a member begin with.
+/// Prefix of the names of a member's tensors.
 fn prefix(member: usize) -> String {
     if member == 0 { String::new() } else { format!("members.{member}.") }
 }
 
-/// Finds out whether `tensors` are exactly those of the networks that are described, and of a checkpoint if it is one.
+/// Checks that `tensors` are exactly those of the described networks, and of a checkpoint if the file is one.
 fn check(
     about: &About,
     share: f64,
@@ -334,7 +387,7 @@ fn check(
     let mut expected = expected(about, "", tensors)?;
     let mut total = share;
     for (k, other) in others.iter().enumerate() {
-        crate::ensemble::fits(about, &other.about)?;
+        fits(about, &other.about)?;
         expected.extend(self::expected(&other.about, &prefix(k + 1), tensors)?);
         total += other.share;
     }
@@ -350,7 +403,7 @@ fn check(
     Ok(())
 }
 
-/// The names of the tensors of the network that `about` describes, if all are there and fit.
+/// The names of the tensors of the network that `about` describes, if all are there and have its shapes.
 fn expected(
     about: &About,
     prefix: &str,

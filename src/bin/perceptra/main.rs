@@ -5,6 +5,7 @@ mod devices;
 mod evaluate;
 mod explain;
 mod gradcheck;
+mod hints;
 mod init;
 mod inspect;
 mod live;
@@ -156,8 +157,9 @@ impl CliError {
     }
 
     fn hint(&self) -> Option<String> {
+        use perceptra::search::SearchError;
         match self {
-            Self::Model(e) => e.hint(),
+            Self::Model(e) | Self::Search(SearchError::Model(e)) => e.hint().as_ref().map(hints::model),
             Self::Search(e) => e.hint(),
             Self::Data(e) => e.hint(),
             Self::Device(e) => e.hint(),

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use perceptra::data::Schema;
 use perceptra::data::{Scaling, Task};
 use perceptra::model::{EmbeddingKind, OneOrMany, Preset};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedule};
-use perceptra::{Activation, Metric, ModelError, RunConfig};
+use perceptra::{Activation, Metric, ModelError, RunConfig, Tables};
 use serde_json::json;
 
 use crate::{CliError, ReadArgs};
@@ -241,28 +240,33 @@ pub(crate) fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, Str
     })
 }
 
-impl RunArgs {
-    /// The run file, or the defaults.
-    fn start(&self) -> Result<RunConfig, CliError> {
-        Ok(match &self.config {
-            Some(path) => RunConfig::read(path)?,
-            None => RunConfig::default(),
-        })
+/// What the flags of a command and its run file ask for.
+pub(crate) struct Resolved {
+    pub(crate) run: RunConfig,
+    /// Name and text of the run file.
+    pub(crate) file: Option<(String, String)>,
+    /// The tables, if they have been read.
+    tables: Option<Tables>,
+}
+
+impl Resolved {
+    /// Puts in the flags of the command, and checks the settings.
+    fn with(mut self, own: impl FnOnce(&mut RunConfig)) -> Result<Self, CliError> {
+        own(&mut self.run);
+        self.run.validate()?;
+        Ok(self)
     }
 
-    /// The run file or the defaults, with the flags put in; what neither says is as a preset has it.
-    pub(crate) fn resolve(&self) -> Result<RunConfig, CliError> {
-        let run = self.apply(self.start()?)?;
-        let Some(preset) = self.preset.or(run.preset) else { return Ok(run) };
-        if run.data.table.as_os_str() == "-" {
-            return Err(CliError::usage(
-                "a preset depends on what is in the table, and standard input can be read only once",
-                "write the table to a file first",
-            ));
-        }
-        let tables = run.tables()?;
-        let task = Schema::infer(&tables.table, &run.data.schema).map_err(ModelError::from)?.task;
-        let rows = tables.stream.as_ref().map_or(tables.table.rows(), |stream| stream.rows());
+    /// The tables of the run.
+    pub(crate) fn tables(&mut self) -> Result<Tables, CliError> {
+        Ok(self.tables.take().map_or_else(|| Tables::read(&self.run), Ok)?)
+    }
+}
+
+impl RunArgs {
+    /// The run file or the defaults, with these flags and those of the command (`own`) put in; what neither says is as a preset has
+    /// it. The run file is read once, and so are the tables: here if a preset depends on them, else by [`Resolved::tables`].
+    pub(crate) fn resolve(&self, own: impl FnOnce(&mut RunConfig)) -> Result<Resolved, CliError> {
         let (name, text) = match &self.config {
             None => (String::new(), String::new()),
             Some(path) => {
@@ -270,7 +274,21 @@ impl RunArgs {
                 (path.display().to_string(), std::fs::read_to_string(path).map_err(read)?)
             }
         };
-        RunConfig::over(preset, task, rows, &name, &text, |run| self.apply(run))
+        let mut run = self.apply(RunConfig::from_toml(&name, &text)?)?;
+        let mut tables = None;
+        if let Some(preset) = self.preset.or(run.preset) {
+            let read = Tables::read(&run)?;
+            let task = read.task(&run.data.schema)?;
+            run = RunConfig::over(preset, task, read.rows(), &name, &text, |run| self.apply(run))?;
+            tables = Some(read);
+        }
+        let file = self.config.is_some().then_some((name, text));
+        Resolved { run, file, tables }.with(own)
+    }
+
+    /// A run that is known without a run file, with these flags and those of the command put in.
+    pub(crate) fn resolve_from(&self, run: RunConfig, own: impl FnOnce(&mut RunConfig)) -> Result<Resolved, CliError> {
+        Resolved { run: self.apply(run)?, file: None, tables: None }.with(own)
     }
 
     /// A run with the flags put in.
