@@ -8,7 +8,8 @@ use perceptra_random::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::batched::{by_row, dense};
-use crate::{Activation, Embedding, EmbeddingConfig, Initializer, NetworkError};
+use crate::variants::named;
+use crate::{Activation, Embedding, EmbeddingConfig, Initializer, NetworkError, all_variants};
 
 /// One hidden layer: its width and its activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,9 +20,9 @@ pub struct Hidden {
     pub activation: Activation,
 }
 
-/// Normalisation between a hidden layer's linear map and its activation.
+/// Normalization between a hidden layer's linear map and its activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Norm {
     /// None.
     #[default]
@@ -30,6 +31,20 @@ pub enum Norm {
     Batch,
     /// Over the units of the row (Ba, Kiros, Hinton, 2016).
     Layer,
+}
+
+all_variants! { Norm: None, Batch, Layer }
+named!(Norm);
+
+impl Norm {
+    /// The name used in files and messages, such as `batch`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Batch => "batch",
+            Self::Layer => "layer",
+        }
+    }
 }
 
 /// Parts of networks for tables, beyond dense layers.
@@ -75,6 +90,8 @@ pub enum Group {
     /// Factors of the members of a batch ensemble.
     Member,
 }
+
+all_variants! { Group: Weight, Bias, Norm, Embedding, InputScale, Activation, Member }
 
 /// Describes a [`FeedForward`].
 ///
@@ -841,7 +858,7 @@ mod tests {
     #[test]
     fn parameters_are_counted_as_built() {
         let device = Device::flex();
-        for norm in [Norm::None, Norm::Batch, Norm::Layer] {
+        for &norm in Norm::ALL {
             for bias in [false, true] {
                 let config =
                     FeedForwardConfig::new(3, 2).with_widths(&[5, 4], Activation::Gelu).with_norm(norm).with_bias(bias);

@@ -211,8 +211,8 @@ impl Population {
             }
             x = by_row(x, |z| layer.activation.forward(z));
             let [_, batch, width] = x.dims();
-            // Units that fill up are off, where f does not turn 0 into 0.
-            let filled = layer.activation.moves_zero() && self.widths.iter().any(|widths| widths[l] < width);
+            // Units that only fill up the width must stay 0.
+            let filled = !layer.activation.keeps_zero() && self.widths.iter().any(|widths| widths[l] < width);
             let rows = if draws.is_some() { batch } else { 1 };
             if draws.is_none() && !filled {
                 continue;
