@@ -1,4 +1,4 @@
-//! Losses: how far outputs are from targets.
+//! Losses, the distance of outputs from targets.
 
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
@@ -210,7 +210,7 @@ mod tests {
     use burn::tensor::Device;
 
     #[test]
-    fn slopes_at_a_logit_of_0_are_right() {
+    fn gradients_at_a_logit_of_0_are_right() {
         let device = Device::flex();
         for (loss, slope) in [(Loss::BinaryCrossEntropy, 0.5 - 0.9), (Loss::CategoricalCrossEntropy, 0.0)] {
             let z = Tensor::<2>::zeros([1, 1], &device).autodiff().require_grad();
