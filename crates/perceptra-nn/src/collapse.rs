@@ -2,7 +2,6 @@
 
 use burn::module::Param;
 use burn::nn::Linear;
-use burn::tensor::Tensor;
 
 use crate::activation::Activation;
 use crate::error::NetworkError;
@@ -52,7 +51,7 @@ impl FeedForward {
 mod tests {
     use super::*;
     use burn::module::Module;
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::{Device, Distribution, Tensor};
 
     use crate::{FeedForwardConfig, Hidden, Initializer, Norm};
 
