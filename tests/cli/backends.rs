@@ -40,7 +40,8 @@ fn forward_passes_agree() {
         let rows: Vec<f32> = (0..40).map(|i| (i as f32 * 0.37).sin() * 3.0).collect();
         let x = Tensor::<1>::from_floats(rows.as_slice(), &device).reshape([10, 4]);
         let outputs: Vec<Vec<f32>> = Activation::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|f| *f != Activation::Softmax)
             .map(|activation| {
                 let norm = [Norm::None, Norm::Batch, Norm::Layer][activation as usize % 3];

@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
 use perceptra_kernel as kernel;
-use perceptra_nn::{Activation, Column, FeedForward, Group, Loss, NumberEmbedding};
+use perceptra_nn::{Activation, Column, EmbeddingTensor, FeedForward, Group, Layer, Loss, NumberEmbedding, Role};
 
 use crate::engine::{self, Judged, Plan, Running, Until};
 use crate::metrics::monitored;
@@ -168,8 +168,8 @@ fn parts(network: &FeedForward) -> kernel::Parts {
     });
     kernel::Parts {
         stem,
-        input_scale: network.input_scale.is_some(),
-        parametric: network.layers.iter().any(|l| l.mix.is_some()),
+        input_scale: network.parameter(Role::InputScale).is_some(),
+        parametric: (0..network.layers.len()).any(|i| network.parameter(Role::Alpha(i)).is_some()),
         members: network.members(),
         ntk: network.is_ntk(),
     }
@@ -201,33 +201,46 @@ fn gain(network: &FeedForward, layer: usize) -> f32 {
 
 /// Gives the trainer the weights of `network`.
 fn set_weights(trainer: &mut kernel::DenseTrainer, network: &FeedForward) -> Result<(), TrainError> {
-    for (i, layer) in network.layers.iter().enumerate() {
-        let bias = layer.linear.bias.as_ref().map(|b| read(b.val().inner())).transpose()?;
-        let mut weight = read(layer.linear.weight.val().inner())?;
+    let values = |role: Role| network.parameter(role).map(|p| read(p.values().inner())).transpose();
+    for i in 0..network.layers.len() {
+        let (mut weight, bias) = (values(Role::Weight(i))?.unwrap_or_default(), values(Role::Bias(i))?);
         let gain = gain(network, i);
         weight.iter_mut().for_each(|w| *w *= gain);
         trainer.set_layer(i, &weight, &bias.unwrap_or_default());
     }
-    let mut network = network.clone();
-    for (part, param) in kernel_parts(&mut network) {
-        trainer.set_part(part, &read(param.val().inner())?);
+    for parameter in network.parameters() {
+        if let Some(part) = kernel_part(parameter.role, network) {
+            trainer.set_part(part, &read(parameter.values().inner())?);
+        }
     }
     Ok(())
 }
 
-/// The further parts of a network by what the kernel calls them.
-fn kernel_parts(network: &mut FeedForward) -> Vec<(kernel::Part, &mut Param<Tensor<2>>)> {
-    let layers: Vec<[bool; 2]> = network.layers.iter().map(|l| [l.mix.is_some(), l.factors.is_some()]).collect();
-    let scaled = network.input_scale.is_some();
-    let params = network.parts_mut();
-    let embedded = params.iter().filter(|(group, _)| *group == Group::Embedding).count();
-    let mut names: Vec<kernel::Part> = (0..embedded).map(kernel::Part::Embedding).collect();
-    names.extend(scaled.then_some(kernel::Part::In(0)));
-    for (i, [mixed, factored]) in layers.into_iter().enumerate() {
-        names.extend(mixed.then_some(kernel::Part::Mix(i)));
-        names.extend([kernel::Part::In(i), kernel::Part::Out(i)].into_iter().filter(|_| factored));
-    }
-    names.into_iter().zip(params.into_iter().map(|(_, param)| param)).collect()
+/// The kernel's name of a tensor; none for weights and biases, which it takes by layers, and for normalizations, which it has not.
+fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
+    Some(match role {
+        Role::Embedding(tensor) => kernel::Part::Embedding(match tensor {
+            EmbeddingTensor::PeriodicWeight | EmbeddingTensor::PiecewiseWeight => 0,
+            EmbeddingTensor::PeriodicPhase | EmbeddingTensor::PiecewiseBias => 1,
+            EmbeddingTensor::PeriodicOutput | EmbeddingTensor::PiecewiseOutput => 2,
+            EmbeddingTensor::PeriodicBias => 3,
+            EmbeddingTensor::Category(i) => {
+                let has = |tensor| network.parameter(Role::Embedding(tensor)).is_some();
+                // Behind the tensors of numbers.
+                match (has(EmbeddingTensor::PeriodicWeight), has(EmbeddingTensor::PiecewiseWeight)) {
+                    (true, _) => 4 + i,
+                    (_, true) => 3 + i,
+                    (false, false) => i,
+                }
+            }
+        }),
+        Role::InputScale => kernel::Part::In(0),
+        Role::Alpha(i) => kernel::Part::Mix(i),
+        Role::R(i) => kernel::Part::In(i),
+        Role::S(i) => kernel::Part::Out(i),
+        Role::Weight(_) | Role::Bias(_) => return None,
+        Role::Gamma(_) | Role::Beta(_) | Role::RunningMean(_) | Role::RunningVariance(_) => return None,
+    })
 }
 
 /// The outputs of several members as one: `[members, rows, outputs]` to `[rows, outputs]`, with `logits` those of the average of
@@ -328,29 +341,21 @@ const GROUPS: [Group; 6] =
     [Group::Weight, Group::Bias, Group::Embedding, Group::InputScale, Group::Activation, Group::Member];
 
 fn has_norm(network: &FeedForward) -> bool {
-    network.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some())
+    network.layers.iter().any(Layer::has_norm)
 }
 
 /// Why not all that the network has would be trained by the kernels, if so: frozen or other numbers, adapters.
 fn untrained(dense: &FeedForward) -> Option<String> {
     // What is trained shows on the network in training; adapters show as more parameters than weights.
-    let mut active = dense.clone().train();
+    let active = dense.clone().train();
     let device = active.layers.first()?.linear.weight.val().device();
-    let mut weights = 0;
-    let mut trained = true;
-    for layer in &active.layers {
-        let (weight, bias) = (&layer.linear.weight, layer.linear.bias.as_ref());
-        weights += weight.lazy_shape().num_elements() + bias.map_or(0, |b| b.lazy_shape().num_elements());
-        trained &= weight.is_require_grad() && bias.is_none_or(|b| b.is_require_grad());
-        trained &= weight.dtype() == DType::F32 && bias.is_none_or(|b| b.dtype() == DType::F32);
-    }
+    let tensors = active.parameters();
+    let trained = tensors.iter().all(|p| p.is_trained() && p.dtype() == DType::F32);
+    let weights: usize = tensors.iter().map(|p| p.shape().iter().product::<usize>()).sum();
     let parameters = active.num_params();
-    for (_, param) in active.parts_mut() {
-        weights += param.lazy_shape().num_elements();
-        trained &= param.is_require_grad() && param.dtype() == DType::F32;
-    }
     // Burn's autodiff forgets parameters that no backward pass has reached at the next backward pass, of whatever: without one they would
     // stay for good.
+    drop(tensors);
     drop(active);
     Tensor::<1>::ones([1], &device).require_grad().backward();
     if !trained {
@@ -443,15 +448,20 @@ impl<'a, N: Network> Fused<'a, N> {
     fn trained(&mut self) -> N {
         let mut network = self.network.valid();
         if let Some(dense) = network.as_feed_forward_mut() {
-            let gains: Vec<f32> = (0..dense.layers.len()).map(|i| gain(dense, i)).collect();
-            for (i, layer) in dense.layers.iter_mut().enumerate() {
+            for i in 0..dense.layers.len() {
+                let gain = gain(dense, i);
                 let (mut weight, bias) = self.trainer.layer(i);
-                weight.iter_mut().for_each(|w| *w /= gains[i]);
-                layer.linear.weight = replaced(&layer.linear.weight, weight);
-                layer.linear.bias = layer.linear.bias.as_ref().map(|b| replaced(b, bias));
+                weight.iter_mut().for_each(|w| *w /= gain);
+                dense.set_values(Role::Weight(i), weight);
+                if dense.parameter(Role::Bias(i)).is_some() {
+                    dense.set_values(Role::Bias(i), bias);
+                }
             }
-            for (part, param) in kernel_parts(dense) {
-                *param = replaced(param, self.trainer.part(part));
+            let roles: Vec<Role> = dense.parameters().iter().map(|p| p.role).collect();
+            for role in roles {
+                if let Some(part) = kernel_part(role, dense) {
+                    dense.set_values(role, self.trainer.part(part));
+                }
             }
         }
         network
@@ -574,9 +584,4 @@ impl<N: Network> Running<N> for Fused<'_, N> {
         self.trainer.restore(&self.best);
         self.trained()
     }
-}
-
-/// The parameter with other numbers; whether it is trained stays as it is.
-fn replaced<const D: usize>(param: &Param<Tensor<D>>, values: Vec<f32>) -> Param<Tensor<D>> {
-    param.clone().map(|old| Tensor::from_data(TensorData::new(values, old.dims()), &old.device()))
 }

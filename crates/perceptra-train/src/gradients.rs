@@ -1,5 +1,7 @@
 //! Whether the gradients are right.
 
+use std::collections::HashMap;
+
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor, TensorData};
@@ -85,7 +87,9 @@ pub fn check_gradients<N: Network>(
 
     let active = network.clone().train();
     let grads = GradientsParams::from_grads(rows.objective(&active).backward(), &active);
-    let mut autodiff = Collect { grads: edit_gradients(&config, &active, grads), ..Collect::default() };
+    let names = network.as_feed_forward().map(FeedForward::parameters).unwrap_or_default();
+    let names = names.iter().filter_map(|p| Some((p.id()?, p.role.to_string()))).collect();
+    let mut autodiff = Collect { names, grads: edit_gradients(&config, &active, grads), ..Collect::default() };
     active.visit(&mut autodiff);
 
     let (fused, obstacle) = match fused_gradients(network, data, &config) {
@@ -96,7 +100,8 @@ pub fn check_gradients<N: Network>(
     let exact = network.valid().map(&mut To64);
     let rows = rows.into_64();
     let mut tensors = Vec::new();
-    for (i, found) in autodiff.found.iter().enumerate() {
+    for found in &autodiff.found {
+        let fused = fused.as_ref().and_then(|fused| fused.get(&found.id));
         let numbers = found.gradient.len();
         let every = numbers.div_ceil(most.max(1)).max(1);
         let mut check = TensorCheck {
@@ -105,7 +110,7 @@ pub fn check_gradients<N: Network>(
             checked: numbers.div_ceil(every),
             largest: 0.0,
             autodiff: 0.0,
-            fused: fused.as_ref().map(|_| 0.0),
+            fused: fused.map(|_| 0.0),
         };
         for index in (0..numbers).step_by(every) {
             let at = |by: f64| rows.value(&exact.clone().map(&mut Move { id: found.id, index, by }));
@@ -116,7 +121,7 @@ pub fn check_gradients<N: Network>(
             };
             check.largest = check.largest.max(difference.abs());
             check.autodiff = worse(check.autodiff, found.gradient[index]);
-            check.fused = check.fused.zip(fused.as_ref()).map(|(error, fused)| worse(error, fused[i][index]));
+            check.fused = check.fused.zip(fused).map(|(error, fused)| worse(error, fused[index]));
         }
         tensors.push(check);
     }
@@ -137,7 +142,7 @@ fn fused_gradients<N: Network>(
     network: &N,
     data: &Dataset,
     config: &TrainConfig,
-) -> Result<Result<Vec<Vec<f32>>, TrainError>, String> {
+) -> Result<Result<HashMap<ParamId, Vec<f32>>, TrainError>, String> {
     // Long enough that the weights themselves, which take digits away, are small beside it.
     const RATE: f64 = 1024.0;
     let config = TrainConfig {
@@ -168,11 +173,12 @@ fn fused_gradients<N: Network>(
         other => other,
     };
     Ok(fitted.map(|fitted| {
-        let (mut before, mut after) = (Numbers::default(), Numbers::default());
+        let (mut before, mut after) = (Values::default(), Values::default());
         network.valid().visit(&mut before);
         fitted.network.visit(&mut after);
         let slope = |(a, b): (&f32, &f32)| ((f64::from(*a) - f64::from(*b)) / RATE) as f32;
-        before.0.iter().zip(&after.0).map(|(a, b)| a.iter().zip(b).map(slope).collect()).collect()
+        let slopes = |(id, a): (ParamId, Vec<f32>)| Some((id, a.iter().zip(after.0.get(&id)?).map(slope).collect()));
+        before.0.into_iter().filter_map(slopes).collect()
     }))
 }
 
@@ -245,9 +251,11 @@ impl ModuleVisitor for Penalties {
     }
 }
 
-/// The gradient of every trained tensor.
+/// Collects the gradient of every trained tensor.
 #[derive(Default)]
 struct Collect {
+    /// Names of the tensors of a [`FeedForward`]; others have their place in the module.
+    names: HashMap<ParamId, String>,
     path: Vec<String>,
     grads: GradientsParams,
     found: Vec<Found>,
@@ -272,19 +280,19 @@ impl ModuleVisitor for Collect {
         // What is not trained has none, and what the loss does not depend on has none either.
         if let Some(gradient) = self.grads.remove::<D>(param.id) {
             let gradient = read(gradient).unwrap_or_default();
-            let name = self.path.iter().filter(|part| *part != "linear").cloned().collect::<Vec<_>>().join(".");
+            let name = self.names.get(&param.id).cloned().unwrap_or_else(|| self.path.join("."));
             self.found.push(Found { name, id: param.id, gradient });
         }
     }
 }
 
-/// Every tensor's numbers.
+/// Collects the values of every tensor.
 #[derive(Default)]
-struct Numbers(Vec<Vec<f32>>);
+struct Values(HashMap<ParamId, Vec<f32>>);
 
-impl ModuleVisitor for Numbers {
+impl ModuleVisitor for Values {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.push(read(param.val().inner()).unwrap_or_default());
+        self.0.insert(param.id, read(param.val().inner()).unwrap_or_default());
     }
 }
 

@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use perceptra_nn::{
-    Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Group, Initializer, Loss, NumberEmbedding,
-    Parts,
+    Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Initializer, Loss, NumberEmbedding, Parts,
+    Role,
 };
 use perceptra_random::{Purpose, Stream};
 
@@ -43,14 +43,8 @@ fn bent(width: usize) -> NumberEmbedding {
 }
 
 /// Every tensor, in order.
-fn all(network: &FeedForward) -> Vec<(Group, Vec<f32>)> {
-    let mut parts = network.clone();
-    let parts = parts.parts_mut().into_iter().map(|(group, p)| (group, read(p.val()).unwrap())).collect::<Vec<_>>();
-    let layers = network.layers.iter().flat_map(|l| {
-        let weight = (Group::Weight, read(l.linear.weight.val()).unwrap());
-        std::iter::once(weight).chain(l.linear.bias.as_ref().map(|b| (Group::Bias, read(b.val()).unwrap())))
-    });
-    parts.into_iter().chain(layers).collect()
+fn all(network: &FeedForward) -> Vec<(Role, Vec<f32>)> {
+    network.parameters().iter().map(|p| (p.role, read(p.values()).unwrap())).collect()
 }
 
 fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
@@ -175,19 +169,19 @@ fn the_engines_make_the_same_steps_with_every_part() {
                 close(a.monitored.unwrap(), b.monitored.unwrap());
             }
             let (mut count, mut apart) = (0, 0);
-            for ((group, a), (_, b)) in all(&a.network).into_iter().zip(all(&b.network)) {
+            for ((role, a), (_, b)) in all(&a.network).into_iter().zip(all(&b.network)) {
                 let size = a.iter().fold(0.0f32, |m, x| m.max(x.abs())).max(1e-2);
                 let far = a.iter().zip(&b).filter(|(a, b)| (*a - *b).abs() > 2e-5 * size).count();
                 if optimizer == Optimizer::Sgd {
-                    assert_eq!(far, 0, "{name}: {group:?}\n{a:?}\n{b:?}");
+                    assert_eq!(far, 0, "{name}: {role}\n{a:?}\n{b:?}");
                 }
                 (count, apart) = (count + a.len(), apart + far);
             }
             // The others divide gradients by their own size: those that are 0 but for rounding go either way.
             assert!(apart * 50 <= count, "{name}, {}: {apart} of {count}", optimizer.name());
             // All that is trained has moved.
-            for ((group, a), (_, b)) in all(&network.valid()).into_iter().zip(all(&b.network)) {
-                assert!(a != b, "{name}: {group:?}");
+            for ((role, a), (_, b)) in all(&network.valid()).into_iter().zip(all(&b.network)) {
+                assert!(a != b, "{name}: {role}");
             }
         }
         // Predictions too.
