@@ -24,8 +24,9 @@ use std::path::Path;
 
 use burn::module::{Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
+use perceptra_files::write_atomic;
 use perceptra_nn::{FeedForward, FeedForwardConfig, Initializer};
-use perceptra_train::{Engine, TrainError, TrainState, write_atomic};
+use perceptra_train::{Engine, TrainError, TrainState};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};

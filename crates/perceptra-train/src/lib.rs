@@ -30,7 +30,6 @@
 //! keep the state of the run after any epoch, from which [`resume`] goes on; rows that do not fit into memory come in
 //! [`Blocks`].
 
-mod atomic;
 mod autodiff;
 mod blocks;
 mod config;
@@ -41,7 +40,6 @@ mod fit;
 mod fused;
 mod gradients;
 mod history;
-mod lock;
 mod many;
 mod metrics;
 mod network;
@@ -52,7 +50,6 @@ mod rule;
 mod state;
 mod weighted;
 
-pub use atomic::{clean, write_atomic};
 pub use blocks::Blocks;
 pub use config::{Batch, ClassWeights, Factors, Optimizer, Reduction, Schedule, TrainConfig};
 pub use dataset::Dataset;
@@ -62,7 +59,6 @@ pub use fit::{Fitted, evaluate_loss, fit, fit_blocks, resume, resume_blocks};
 pub use fused::{outputs, threads, with_threads};
 pub use gradients::{GradientCheck, TensorCheck, check_gradients};
 pub use history::{Control, Epoch, Event, History, Observer, StopReason};
-pub use lock::{Lock, LockError};
 pub use many::{Member, Quiet, fit_many, parallel};
 pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, probabilities};
 pub use network::{Network, Pass};

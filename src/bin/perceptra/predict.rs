@@ -9,8 +9,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use clap::Args;
 use parquet::arrow::ArrowWriter;
 use perceptra::data::{EncodeReport, TableReader};
-use perceptra::train::write_atomic;
 use perceptra::{Model, Predictions};
+use perceptra_files::write_atomic;
 
 use crate::{CliError, ReadArgs, load_model, note, same_file, signals};
 
