@@ -7,7 +7,7 @@ use perceptra_data::{DataError, EncodeReport, Encoder, Matrix, Schema, Split, Ta
 use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Initializer, Loss};
 use perceptra_train::{
     ClassWeights, Control, Dataset, Event, Fitted, History, Member, Metric, Observer, Quiet, StopReason, TrainConfig,
-    TrainError, TrainState, fit, fit_blocks, fit_many, parallel, resume_blocks,
+    TrainError, TrainState, fit, fit_blocks, fit_many, has_own_memory, parallel, resume_blocks,
 };
 
 use crate::checkpoint::{Fingerprint, Folder, Keeper};
@@ -190,7 +190,7 @@ pub fn train_many(
     device: &Device,
     interrupt: Option<&AtomicBool>,
 ) -> Vec<Result<Trained, ModelError>> {
-    if device.memory_pool_usage().is_none() {
+    if !has_own_memory(device) {
         return parallel(device, runs.len(), |i| train(&runs[i].0, runs[i].1, device, &mut Quiet(interrupt)));
     }
     train_together(runs, device, interrupt)

@@ -3,7 +3,7 @@
 //! ```
 //! use burn::tensor::Device;
 //! use perceptra_nn::{Activation, FeedForwardConfig};
-//! use perceptra_train::{Batch, Dataset, TrainConfig, fit};
+//! use perceptra_train::{Batch, Dataset, Fit, TrainConfig};
 //!
 //! let device = Device::flex();
 //! let xor = Dataset::from_rows(
@@ -20,18 +20,19 @@
 //!     target: Some(0.001),
 //!     ..TrainConfig::default()
 //! };
-//! let fitted = fit(network, &xor, None, &config, &mut ())?;
+//! let fitted = Fit::new(network, &xor).run(&config)?;
 //! assert!(fitted.history.best().unwrap().train_loss <= 0.001);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`fit`] takes any [`Network`] (a [`FeedForward`](perceptra_nn::FeedForward) is one), a [`Dataset`] on a device, a
-//! [`TrainConfig`] and an [`Observer`], and gives back the best weights with the [`History`] of the run. An observer can
-//! keep the state of the run after any epoch, from which [`resume`] goes on; rows that do not fit into memory come in
-//! [`Blocks`].
+//! A [`Fit`] trains any [`Network`] (a [`FeedForward`](perceptra_nn::FeedForward) is one) on a [`Dataset`] on a device, as a [`TrainConfig`]
+//! says, and returns the best weights with the [`History`] of the run. An [`Observer`] can store the state of the run after any epoch, from
+//! which [`Fit::resume`] continues; rows that do not fit into memory come in [`Blocks`].
 
 mod autodiff;
 mod blocks;
+mod choices;
+mod compat;
 mod config;
 mod dataset;
 mod engine;
@@ -40,38 +41,42 @@ mod fit;
 mod fused;
 mod gradients;
 mod history;
+mod job;
 mod many;
 mod metrics;
 mod network;
+mod observer;
 mod optimizer;
 mod perceptron;
+mod pool;
 mod population;
+mod progress;
 mod rule;
+mod schedule;
 mod state;
+#[cfg(test)]
+mod tests;
+mod threads;
 mod weighted;
 
 pub use blocks::Blocks;
-pub use config::{Batch, ClassWeights, Factors, Optimizer, Reduction, Schedule, TrainConfig};
+pub use choices::{Batch, ClassWeights, Engine, Factors, Optimizer, Reduction, Schedule};
+#[doc(hidden)]
+pub use compat::*;
+pub use config::TrainConfig;
 pub use dataset::Dataset;
-pub use engine::Engine;
-pub use error::TrainError;
-pub use fit::{Fitted, evaluate_loss, fit, fit_blocks, resume, resume_blocks};
-pub use fused::{outputs, threads, with_threads};
+pub use error::{BlocksError, TrainError};
+pub use fit::{Fit, Fitted, evaluate_loss};
+pub use fused::outputs;
 pub use gradients::{GradientCheck, TensorCheck, check_gradients};
-pub use history::{Control, Epoch, Event, History, Observer, StopReason};
-pub use many::{Member, Quiet, fit_many, parallel};
+pub use history::{Epoch, History, StopReason};
+pub use job::FitJob;
+pub use many::fit_many;
 pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, probabilities};
-pub use network::{Network, Pass};
+pub use network::{ForwardMode, Network};
+#[doc(hidden)]
+pub use observer::Quiet;
+pub use observer::{Control, Event, Observer};
 pub use perceptron::{Perceptron, PerceptronConfig, Separability, mistake_bound};
 pub use state::{Snapshot, TrainState, with_weights};
-
-#[cfg(test)]
-mod engine_tests;
-#[cfg(test)]
-mod fit_tests;
-#[cfg(test)]
-mod parts_tests;
-#[cfg(test)]
-mod reference_tests;
-#[cfg(test)]
-mod resume_tests;
+pub use threads::{has_own_memory, parallel, threads, with_threads};
