@@ -17,7 +17,7 @@ pub enum Batch {
 
 impl Batch {
     /// Rows of a step, where the training set has `rows` rows.
-    pub fn size(self, rows: usize) -> usize {
+    pub(crate) fn size(self, rows: usize) -> usize {
         match self {
             Self::Auto => (rows / 256).next_power_of_two().clamp(32, 256).min(rows),
             Self::Rows(n) => n.min(rows),
@@ -123,7 +123,7 @@ impl Optimizer {
     }
 
     /// Whether the setting `momentum` is one of this rule's.
-    pub fn has_momentum(self) -> bool {
+    pub(crate) fn has_momentum(self) -> bool {
         match self {
             Self::Sgd | Self::RmsProp => true,
             Self::Adam
@@ -138,7 +138,7 @@ impl Optimizer {
     }
 
     /// Whether the setting `betas` is one of this rule's.
-    pub fn has_betas(self) -> bool {
+    pub(crate) fn has_betas(self) -> bool {
         match self {
             Self::Adam | Self::AdamW => true,
             Self::Sgd
@@ -153,7 +153,7 @@ impl Optimizer {
     }
 
     /// Whether `decay_schedule` can change this rule's decay over the run.
-    pub fn has_decay_schedule(self) -> bool {
+    pub(crate) fn has_decay_schedule(self) -> bool {
         match self {
             Self::AdamW | Self::Lion => true,
             Self::Sgd
@@ -288,7 +288,7 @@ impl Factors {
     }
 
     /// The factor of a group.
-    pub fn of(&self, group: Group) -> f64 {
+    pub(crate) fn of(&self, group: Group) -> f64 {
         match group {
             Group::Weight => self.weight,
             Group::Bias => self.bias,

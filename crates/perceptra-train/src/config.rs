@@ -50,7 +50,7 @@ use crate::metrics::Metric;
 pub struct TrainConfig {
     /// Loss to minimize. By default the one that suits the task; for plain tensors that is the mean squared error.
     pub loss: Option<Loss>,
-    /// How the losses of rows become one. By default as the loss defines it: see [`TrainConfig::reduction_of`].
+    /// How the losses of rows become one. By default as the loss defines it: the sum for `half-sse`, else the mean.
     pub reduction: Option<Reduction>,
     /// Update rule.
     pub optimizer: Optimizer,
@@ -225,7 +225,7 @@ impl Default for TrainConfig {
 
 impl TrainConfig {
     /// How the losses of rows become one under `loss`: as `reduction` says, else as the loss defines it.
-    pub fn reduction_of(&self, loss: Loss) -> Reduction {
+    pub(crate) fn reduction_of(&self, loss: Loss) -> Reduction {
         self.reduction.unwrap_or(if loss.is_sum() { Reduction::Sum } else { Reduction::Mean })
     }
 

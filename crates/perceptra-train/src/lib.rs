@@ -59,24 +59,31 @@ mod tests;
 mod threads;
 mod weighted;
 
-pub use blocks::Blocks;
-pub use choices::{Batch, ClassWeights, Engine, Factors, Optimizer, Reduction, Schedule};
+pub use self::{
+    blocks::Blocks,
+    choices::{Batch, ClassWeights, Engine, Factors, Optimizer, Reduction, Schedule},
+    config::TrainConfig,
+    dataset::Dataset,
+    error::{BlocksError, TrainError},
+    fit::{Fit, Fitted, evaluate_loss},
+    gradients::{GradientCheck, TensorCheck, check_gradients},
+    history::{Epoch, History, StopReason},
+    job::FitJob,
+    many::fit_many,
+    metrics::{ClassificationMetrics, Metric, RegressionMetrics},
+    network::{ForwardMode, Network},
+    observer::{Control, Event, Observer},
+    perceptron::{Perceptron, PerceptronConfig, Separability, mistake_bound},
+    state::{Snapshot, TrainState},
+};
+
+// For the other crates of Perceptra.
 #[doc(hidden)]
-pub use compat::*;
-pub use config::TrainConfig;
-pub use dataset::Dataset;
-pub use error::{BlocksError, TrainError};
-pub use fit::{Fit, Fitted, evaluate_loss};
-pub use fused::outputs;
-pub use gradients::{GradientCheck, TensorCheck, check_gradients};
-pub use history::{Epoch, History, StopReason};
-pub use job::FitJob;
-pub use many::fit_many;
-pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, probabilities};
-pub use network::{ForwardMode, Network};
-#[doc(hidden)]
-pub use observer::Quiet;
-pub use observer::{Control, Event, Observer};
-pub use perceptron::{Perceptron, PerceptronConfig, Separability, mistake_bound};
-pub use state::{Snapshot, TrainState, with_weights};
-pub use threads::{has_own_memory, parallel, threads, with_threads};
+pub use self::{
+    compat::*,
+    fused::outputs,
+    metrics::{argmax, probabilities},
+    observer::Quiet,
+    state::with_weights,
+    threads::{has_own_memory, parallel, threads, with_threads},
+};

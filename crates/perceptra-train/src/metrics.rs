@@ -35,7 +35,7 @@ pub enum Metric {
     /// Mean negative logarithm of the probability of the true class.
     LogLoss,
     /// Expected calibration error: the difference between the probability of the predicted class and how often it is the true one, in
-    /// [`BINS`](ClassificationMetrics::BINS) bins of that probability, averaged over the rows (Naeini, Cooper, Hauskrecht, 2015).
+    /// 15 bins of that probability, averaged over the rows (Naeini, Cooper, Hauskrecht, 2015).
     CalibrationError,
 }
 
