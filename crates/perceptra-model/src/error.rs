@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use perceptra_data::DataError;
+use perceptra_files::LockError;
 use perceptra_nn::NetworkError;
-use perceptra_train::{LockError, TrainError};
+use perceptra_train::TrainError;
 
 use crate::hint::Hint;
 

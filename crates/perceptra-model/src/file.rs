@@ -23,8 +23,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use burn::tensor::Device;
+use perceptra_files::write_atomic;
 use perceptra_nn::{FeedForward, FeedForwardConfig, Initializer, Parameter};
-use perceptra_train::{Engine, TrainError, TrainState, write_atomic};
+use perceptra_train::{Engine, TrainError, TrainState};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Parts of RealMLP and TabM against what their own packages compute: `reference/make.py` made `reference/reference.json`.
+//! RealMLP and TabM against the results of their own packages, which `reference/make.py` wrote to `reference/reference.json`.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_nn::{
@@ -45,7 +45,7 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
     };
     let device = Device::flex();
     let config = FeedForwardConfig::new(2, 1).with_widths(&[6], Activation::Mish).with_parts(Some(parts));
-    // There the numbers themselves follow on the embeddings of all, here each on its own.
+    // There the numbers follow after all embeddings, here each number after its own embedding.
     const PLACES: [usize; 8] = [0, 1, 2, 6, 3, 4, 5, 7];
     let load = |when: &str| {
         let mut network = config.init(&device).unwrap();
@@ -84,7 +84,7 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
             learning_rate: 0.02,
             lr_factors,
             weight_decay: 0.3,
-            // The factor of the learning rate counts twice there.
+            // There the factor of the learning rate counts twice.
             decay_factors: Factors { bias: 0.0, ..lr_factors },
             batch: Batch::Full,
             epochs: 4,
@@ -115,7 +115,7 @@ fn last(network: &FeedForward, data: &Dataset, config: &TrainConfig) -> FeedForw
         }
     }
     let mut keep = Last(config.epochs, None);
-    fit(network.clone(), data, None, config, &mut keep).unwrap();
+    Fit::new(network.clone(), data).observe(&mut keep).run(config).unwrap();
     with_weights(burn::module::Module::valid(network), &keep.1.unwrap()).unwrap()
 }
 
@@ -160,7 +160,7 @@ fn tabm_computes_and_learns_as_the_package_tabm_does() {
         for (i, name) in ["backbone.blocks.0.0", "backbone.blocks.1.0", "output"].into_iter().enumerate() {
             let mut weight = of(&format!("{name}.weight"));
             if name != "output" {
-                // By output there, by input here.
+                // There weights are stored by output, here by input.
                 let (inputs, outputs) = widths[i];
                 let there = weight.clone();
                 for i in 0..inputs {
@@ -200,7 +200,7 @@ fn tabm_computes_and_learns_as_the_package_tabm_does() {
             engine,
             ..TrainConfig::default()
         };
-        let history = fit(start.clone(), &data, None, &config, &mut ()).unwrap().history;
+        let history = Fit::new(start.clone(), &data).run(&config).unwrap().history;
         let losses: Vec<f32> = history.epochs.iter().map(|e| e.train_loss as f32).collect();
         close(&losses, &numbers(&tabm["losses"]), 1e-5);
         let trained = last(&start, &data, &config);
@@ -215,15 +215,15 @@ fn tabm_computes_and_learns_as_the_package_tabm_does() {
 }
 
 #[test]
-fn schedules_and_biases_are_those_of_pytabkit() {
+fn schedules_and_initial_biases_are_those_of_pytabkit() {
     let reference = reference();
     for (schedule, name) in [(Schedule::Coslog4, "coslog4"), (Schedule::FlatCosine, "flat_cos")] {
         let config = TrainConfig { schedule, learning_rate: 1.0, ..TrainConfig::default() };
-        let mut course = crate::optimizer::Course::new(&config, 10);
-        let rates: Vec<f32> = (0..=10).map(|_| course.next().rate as f32).collect();
+        let mut schedules = crate::schedule::Schedules::new(&config, 10);
+        let rates: Vec<f32> = (0..=10).map(|_| schedules.next().rate as f32).collect();
         close(&rates, &numbers(&reference[name]), 1e-6);
     }
-    // Of a layer that takes one input by weights of 1: z is that input, divided by its deviation.
+    // A layer whose weights were 1 for its only input z: z is divided by its standard deviation.
     let z = numbers(&reference["he5"]["z"]);
     let mean = z.iter().sum::<f32>() / z.len() as f32;
     let deviation = (z.iter().map(|z| (z - mean).powi(2)).sum::<f32>() / z.len() as f32).sqrt();
@@ -234,7 +234,7 @@ fn schedules_and_biases_are_those_of_pytabkit() {
     let network = network.fit_to(rows, 1);
     let weights = read(network.layers[0].linear.weight.val()).unwrap();
     assert!(weights.iter().all(|w| (w.abs() * deviation - 1.0).abs() < 1e-4));
-    // By the sign of its weight.
+    // Compared by the sign of the weight.
     let biases = read(network.layers[0].linear.bias.as_ref().unwrap().val()).unwrap();
     let biases: Vec<f32> = biases.iter().zip(&weights).map(|(b, w)| b / w).collect();
     let average = biases.iter().sum::<f32>() / 4000.0;

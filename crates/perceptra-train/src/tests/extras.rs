@@ -1,4 +1,4 @@
-//! Further parts of networks: the fused engine against autodiff, and the settings that concern some parameters.
+//! The extras of networks: the fused engine against autodiff, and the settings of single groups of parameters.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -42,7 +42,7 @@ fn bent(width: usize) -> NumberEmbedding {
     NumberEmbedding::PiecewiseLinear { edges, width }
 }
 
-/// Every tensor, in order.
+/// The role and the values of every tensor, in order.
 fn all(network: &FeedForward) -> Vec<(Role, Vec<f32>)> {
     network.parameters().iter().map(|p| (p.role, read(p.values()).unwrap())).collect()
 }
@@ -62,7 +62,7 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
         ("parametric", of(3, &[9, 70], Activation::Mish, Parts { parametric: true, ..none() }).with_dropout(0.3)),
         ("periodic", of(1, &[12], Activation::Selu, Parts { embedding: Some(embedding(periodic())), ..none() })),
         ("bent", of(1, &[12], Activation::Relu, Parts { embedding: Some(embedding(bent(5))), ..none() })),
-        // Of 16 numbers each, of which the kernels make the gradients by bins.
+        // 16 values for each number, whose gradients the kernel sums by bins.
         (
             "bent, scaled",
             of(3, &[70], Activation::Tanh, Parts { embedding: Some(embedding(bent(16))), input_scale: true, ..none() }),
@@ -106,7 +106,7 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
     ]
 }
 
-/// A network of classes with the loss that suits it, and its outputs.
+/// A network that predicts classes, with the loss that suits it and the number of its outputs.
 fn classifying(config: FeedForwardConfig) -> (FeedForwardConfig, Loss, usize) {
     let outputs = config.outputs;
     let (g, loss) = match outputs {
@@ -117,7 +117,7 @@ fn classifying(config: FeedForwardConfig) -> (FeedForwardConfig, Loss, usize) {
 }
 
 #[test]
-fn the_engines_make_the_same_steps_with_every_part() {
+fn the_engines_make_the_same_steps_with_all_extras() {
     for (name, config) in networks() {
         let (config, loss, outputs) = classifying(config);
         let network = config.init(&Device::flex()).unwrap();
@@ -160,7 +160,10 @@ fn the_engines_make_the_same_steps_with_every_part() {
             };
             let [a, b] = [Engine::Autodiff, Engine::Fused].map(|engine| {
                 let config = TrainConfig { engine, ..config.clone() };
-                fit(network.clone(), &train, Some(&judged), &config, &mut ()).unwrap_or_else(|e| panic!("{name}: {e}"))
+                Fit::new(network.clone(), &train)
+                    .validation(&judged)
+                    .run(&config)
+                    .unwrap_or_else(|e| panic!("{name}: {e}"))
             });
             for (a, b) in a.history.epochs.iter().zip(&b.history.epochs) {
                 let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{name}: {a} {b}");
@@ -177,24 +180,24 @@ fn the_engines_make_the_same_steps_with_every_part() {
                 }
                 (count, apart) = (count + a.len(), apart + far);
             }
-            // The others divide gradients by their own size: those that are 0 but for rounding go either way.
+            // The others divide gradients by their own size: those that are 0 but for rounding have either sign.
             assert!(apart * 50 <= count, "{name}, {}: {apart} of {count}", optimizer.name());
-            // All that is trained has moved.
+            // Every tensor has changed.
             for ((role, a), (_, b)) in all(&network.valid()).into_iter().zip(all(&b.network)) {
                 assert!(a != b, "{name}: {role}");
             }
         }
-        // Predictions too.
+        // Predictions are the same too.
         let rows = read(judged.inputs.clone()).unwrap();
         let kernel = crate::outputs(&network, &rows, loss).unwrap();
-        let pass = Pass { logits: true, dropout: None };
-        let burn = read(Network::forward(&network.valid(), judged.inputs.clone(), pass)).unwrap();
+        let mode = ForwardMode { logits: true, dropout: None };
+        let burn = read(Network::forward(&network.valid(), judged.inputs.clone(), mode)).unwrap();
         assert!(kernel.iter().zip(&burn).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0)), "{name}");
     }
 }
 
 #[test]
-fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
+fn bits_do_not_depend_on_the_threads_or_on_being_resumed() {
     for (name, config) in networks() {
         let (config, loss, outputs) = classifying(config);
         let network = config.init(&Device::flex()).unwrap();
@@ -209,8 +212,7 @@ fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
             patience: None,
             ..TrainConfig::default()
         };
-        let run =
-            |threads: usize| with_threads(threads, || fit(network.clone(), &train, None, &config, &mut ()).unwrap());
+        let run = |threads: usize| with_threads(threads, || Fit::new(network.clone(), &train).run(&config).unwrap());
         let (one, two) = (run(1), run(2));
         assert_eq!(all(&one.network), all(&two.network), "{name}");
 
@@ -227,8 +229,8 @@ fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
             }
         }
         let mut keep = Keep(None);
-        fit(network.clone(), &train, None, &config, &mut keep).unwrap();
-        let again = resume(network.clone(), &keep.0.unwrap(), &train, None, &config, &mut ()).unwrap();
+        Fit::new(network.clone(), &train).observe(&mut keep).run(&config).unwrap();
+        let again = Fit::new(network.clone(), &train).resume(&keep.0.unwrap()).run(&config).unwrap();
         assert_eq!(all(&again.network), all(&one.network), "{name}");
     }
 }
@@ -237,7 +239,7 @@ fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
 fn members_with_batches_of_their_own_each_see_every_row_once() {
     let config = TrainConfig { seed: 5, ..TrainConfig::default() };
     let order = crate::engine::order(&config, 10, 4, 3, 2);
-    // Of each step, the rows of one member after another: 4, 4 and 2 of each.
+    // Each step has the rows of one member after another: 4, 4 and 2 of each member.
     let (steps, mut seen) = ([&order[..12], &order[12..24], &order[24..]], vec![Vec::new(); 3]);
     for step in steps {
         for (seen, rows) in seen.iter_mut().zip(step.chunks(step.len() / 3)) {
@@ -252,7 +254,7 @@ fn members_with_batches_of_their_own_each_see_every_row_once() {
     let config = TrainConfig { drop_last: true, ..config };
     assert_eq!(crate::engine::order(&config, 10, 4, 3, 2), order[..24]);
 
-    // With all rows in a batch they are the same rows.
+    // Batches of all rows are the same for all members.
     let network = FeedForwardConfig::new(5, 1)
         .with_widths(&[12, 7], Activation::Tanh)
         .with_parts(Some(Parts { members: 3, ..Parts::default() }))
@@ -270,7 +272,7 @@ fn members_with_batches_of_their_own_each_see_every_row_once() {
                 engine,
                 ..TrainConfig::default()
             };
-            fit(network.clone(), &train, None, &config, &mut ()).unwrap()
+            Fit::new(network.clone(), &train).run(&config).unwrap()
         });
         for (own, shared) in own.history.epochs.iter().zip(&shared.history.epochs) {
             assert!((own.train_loss - shared.train_loss).abs() < 1e-6, "{own:?} {shared:?}");
@@ -298,14 +300,14 @@ fn a_plateau_lowers_the_learning_rate_and_ties_keep_the_last() {
             engine,
             ..TrainConfig::default()
         };
-        let fitted = fit(network.clone(), &train, None, &config, &mut ()).unwrap();
+        let fitted = Fit::new(network.clone(), &train).run(&config).unwrap();
         let rates: Vec<f64> = fitted.history.epochs.iter().map(|e| e.learning_rate).collect();
         assert_eq!(rates, [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025, 0.0025]);
-        // A learning rate of next to nothing: every epoch is as good as the others.
+        // With a learning rate of almost 0 every epoch is as good as the others.
         let still = TrainConfig { learning_rate: 1e-30, schedule: Schedule::Constant, epochs: 4, ..config };
         for (last_best, best) in [(false, 1), (true, 4)] {
             let config = TrainConfig { last_best, batch: Batch::Full, ..still.clone() };
-            let fitted = fit(network.clone(), &train, Some(&train), &config, &mut ()).unwrap();
+            let fitted = Fit::new(network.clone(), &train).validation(&train).run(&config).unwrap();
             assert_eq!(fitted.history.best_epoch, best);
         }
     }
