@@ -1,12 +1,13 @@
 //! Tables to numbers: what is learned from the training rows and then applied to any rows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{classes, kind_column, number_column};
-use crate::table::nearest;
-use crate::{ColumnKind, DataError, Schema, Table, Task};
+use crate::error::DataError;
+use crate::schema::{ColumnKind, Schema, Task, classes};
+use crate::table::{Table, nearest};
 
 /// How numeric columns are brought to one scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -237,7 +238,7 @@ impl Encoder {
                     ColumnKind::Categorical => one_hot(table, &spec.name, options)?,
                     ColumnKind::Boolean => Code::Sign,
                     ColumnKind::Numeric | ColumnKind::Date => {
-                        let values = kind_column(table, &spec.name, spec.kind)?;
+                        let values = table.column(&spec.name)?.numbers(spec.kind)?;
                         let present: Vec<f64> = values.iter().flatten().copied().collect();
                         let indicator = options.tells_missing(values.len() - present.len());
                         // A column whose values are all outside the training rows says nothing.
@@ -536,10 +537,10 @@ impl Encoder {
 pub fn class_numbers(table: &Table, target: &str, labels: &[String]) -> Result<Vec<u32>, DataError> {
     let numbers: HashMap<&str, u32> = labels.iter().zip(0..).map(|(l, i)| (l.as_str(), i)).collect();
     let column = table.column(target)?;
-    check_present(table, target, "target")?;
-    (0..table.rows())
-        .map(|row| {
-            let label = column.text(row).unwrap_or_default();
+    column.check_present("target")?;
+    (column.texts().enumerate())
+        .map(|(row, label)| {
+            let label = label.unwrap_or_default();
             numbers.get(label.as_ref()).copied().ok_or_else(|| DataError::UnknownClass {
                 name: table.name().to_owned(),
                 line: table.place(row),
@@ -556,8 +557,9 @@ pub fn class_numbers(table: &Table, target: &str, labels: &[String]) -> Result<V
 ///
 /// Missing, negative or non-numeric weights, with their place.
 pub fn row_weights(table: &Table, weights: &str) -> Result<Vec<f32>, DataError> {
-    check_present(table, weights, "weight")?;
-    let numbers = number_column(table, weights)?;
+    let column = table.column(weights)?;
+    column.check_present("weight")?;
+    let numbers = column.numbers(ColumnKind::Numeric)?;
     if let Some((row, value)) = numbers.iter().enumerate().find_map(|(r, w)| w.filter(|w| *w < 0.0).map(|w| (r, w))) {
         return Err(DataError::NegativeWeight {
             name: table.name().to_owned(),
@@ -575,23 +577,9 @@ pub fn row_weights(table: &Table, weights: &str) -> Result<Vec<f32>, DataError> 
 ///
 /// Missing values and values that are not numbers, with their place.
 pub fn target_numbers(table: &Table, name: &str) -> Result<Vec<f64>, DataError> {
-    check_present(table, name, "target")?;
-    Ok(number_column(table, name)?.into_iter().flatten().collect())
-}
-
-fn check_present(table: &Table, name: &str, role: &'static str) -> Result<(), DataError> {
     let column = table.column(name)?;
-    let missing: Vec<usize> = (0..table.rows()).filter(|&row| column.is_null(row)).collect();
-    match missing.first() {
-        None => Ok(()),
-        Some(&row) => Err(DataError::MissingValue {
-            name: table.name().to_owned(),
-            line: table.place(row),
-            column: name.to_owned(),
-            role,
-            count: missing.len(),
-        }),
-    }
+    column.check_present("target")?;
+    Ok(column.numbers(ColumnKind::Numeric)?.into_iter().flatten().collect())
 }
 
 fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
@@ -731,26 +719,20 @@ fn normal_quantile(p: f64) -> f64 {
 }
 
 fn one_hot(table: &Table, name: &str, options: &EncoderOptions) -> Result<Code, DataError> {
-    let column = table.column(name)?;
-    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut counts: HashMap<Cow<'_, str>, usize> = HashMap::new();
     let mut missing = 0;
-    for row in 0..table.rows() {
-        match column.text(row) {
+    for text in table.column(name)?.texts() {
+        match text {
             None => missing += 1,
-            Some(text) => match counts.get_mut(text.as_ref()) {
-                Some(n) => *n += 1,
-                None => {
-                    counts.insert(text.into_owned(), 1);
-                }
-            },
+            Some(text) => *counts.entry(text).or_insert(0) += 1,
         }
     }
     let all = counts.len();
-    let mut frequent: Vec<(String, usize)> =
+    let mut frequent: Vec<(Cow<'_, str>, usize)> =
         counts.into_iter().filter(|(_, n)| *n >= options.min_category_rows).collect();
     frequent.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     frequent.truncate(options.max_categories);
-    let mut categories: Vec<String> = frequent.into_iter().map(|(c, _)| c).collect();
+    let mut categories: Vec<String> = frequent.into_iter().map(|(c, _)| c.into_owned()).collect();
     categories.sort();
     let slots = categories.len() + 1;
     let missing = options.tells_missing(missing);
@@ -784,13 +766,12 @@ enum Found {
 impl Feature {
     /// The categories of a table's rows, by their places among the known ones.
     fn categories(&self, table: &Table, known: &[String]) -> Result<Vec<Found>, DataError> {
-        let column = table.column(&self.name)?;
         let index: HashMap<&str, usize> = known.iter().zip(0..).map(|(c, i)| (c.as_str(), i)).collect();
-        let of = |row: usize| match column.text(row) {
+        let found = |text: Option<Cow<'_, str>>| match text {
             None => Found::Missing,
             Some(text) => index.get(text.as_ref()).map_or(Found::Unseen, |place| Found::Category(*place)),
         };
-        Ok((0..table.rows()).map(of).collect())
+        Ok(table.column(&self.name)?.texts().map(found).collect())
     }
 
     /// Writes the feature's columns, from `first` on, of rows `width` wide.
@@ -805,7 +786,7 @@ impl Feature {
         let (mut missing_count, mut unseen_count) = (0, 0);
         match &self.code {
             Code::Number { scale, fill, indicator } => {
-                let values = kind_column(table, &self.name, self.kind)?;
+                let values = table.column(&self.name)?.numbers(self.kind)?;
                 for (row, value) in out.chunks_exact_mut(width).zip(values) {
                     row[first] = match value {
                         Some(x) => scale.apply(x).clamp(-LARGEST, LARGEST) as f32,
@@ -820,7 +801,7 @@ impl Feature {
                 }
             }
             Code::Sign => {
-                let values = kind_column(table, &self.name, self.kind)?;
+                let values = table.column(&self.name)?.numbers(self.kind)?;
                 for (row, value) in out.chunks_exact_mut(width).zip(values) {
                     missing_count += usize::from(value.is_none());
                     row[first] = value.map_or(0.0, |x| if x == 0.0 { -1.0 } else { 1.0 });

@@ -19,6 +19,8 @@
 //! mean; a [`Split`] says which rows train; an [`Encoder`], fitted on those rows alone, turns tables into [`Matrix`]es of
 //! 32-bit floats. Nothing here knows a tensor library: the numbers cross to a device where a model is trained or used.
 
+mod cell;
+mod column;
 mod encode;
 mod error;
 mod read;

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use arrow::array::{RecordBatch, StringBuilder};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
-use crate::table::check_names;
-use crate::{DataError, Table};
+use crate::column::{Column, TypedColumn};
+use crate::error::DataError;
+use crate::table::{Table, check_names};
 
 /// How a table is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -248,24 +248,20 @@ impl Iterator for TableReader {
     type Item = Result<Table, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut table = match &mut self.pieces {
-            Pieces::Csv(csv) => csv.next()?,
+        match &mut self.pieces {
+            Pieces::Csv(csv) => csv.next(),
             Pieces::Arrow { name, format, batches } => {
                 // The decoders of damaged files may panic inside the arrow crates: that is an error like the others.
                 let batch = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| batches.next()))
                     .unwrap_or_else(|_| Some(Err("the decoder gave up".into())))?;
-                batch
+                let table = batch
                     .map_err(|reason| DataError::Damaged { name: name.clone(), format, reason })
-                    .and_then(|batch| Table::from_batch(name.clone(), &batch))
+                    .and_then(|batch| Table::from_batch(name.clone(), &batch));
+                let before = self.rows;
+                self.rows += table.as_ref().map_or(0, Table::rows) as u64;
+                Some(table.map(|table| table.at_row(before)))
             }
-        };
-        if let (Ok(table), Pieces::Arrow { .. }) = (&mut table, &self.pieces) {
-            if self.rows > 0 {
-                table.set_first_row(self.rows);
-            }
-            self.rows += table.rows() as u64;
         }
-        Some(table)
     }
 }
 
@@ -486,9 +482,9 @@ impl CsvPieces {
             .columns
             .iter()
             .zip(&mut builders)
-            .map(|(name, builder)| (name.clone(), Arc::new(builder.finish()) as ArrayRef))
+            .map(|(name, builder)| Column::new(name, TypedColumn::Text(builder.finish())))
             .collect();
-        Ok(Table::from_columns(self.name.clone(), columns, rows, Some(lines)))
+        Ok(Table::new(self.name.clone(), columns, rows, Some(lines)))
     }
 
     /// Reads the next row; whether there is one.

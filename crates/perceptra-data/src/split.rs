@@ -1,11 +1,13 @@
 //! Which rows train, which validate, which test.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use perceptra_random::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Table};
+use crate::error::DataError;
+use crate::table::Table;
 
 /// Row numbers of the three parts of a table, each sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,9 +38,8 @@ impl Table {
     ///
     /// [`DataError::SplitValue`] for anything else.
     pub fn split_parts(&self, column: &str) -> Result<Vec<SplitPart>, DataError> {
-        let values = self.column(column)?;
-        let part = |row: usize| {
-            let value = values.text(row).unwrap_or_default();
+        let part = |(row, value): (usize, Option<Cow<'_, str>>)| {
+            let value = value.unwrap_or_default();
             Ok(match value.to_lowercase().as_str() {
                 "train" | "training" => SplitPart::Train,
                 "validation" | "valid" | "val" => SplitPart::Validation,
@@ -53,7 +54,7 @@ impl Table {
                 }
             })
         };
-        (0..self.rows()).map(part).collect()
+        self.column(column)?.texts().enumerate().map(part).collect()
     }
 }
 

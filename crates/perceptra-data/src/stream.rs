@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 
-use crate::read::{Kind, TableReader, has_tabs, kind_of};
-use crate::{DataError, ReadOptions, Table};
+use crate::error::DataError;
+use crate::read::{Kind, ReadOptions, TableReader, has_tabs, kind_of};
+use crate::table::Table;
 
 /// A table in a file that is read piece by piece, as often as need be, and is never in memory as a whole.
 ///
@@ -287,7 +288,8 @@ impl Sample {
             return Ok(());
         }
         self.keys.extend(keys.iter().filter_map(chosen));
-        self.tables.push(table.take(&rows));
+        // The others of the piece must not stay in memory.
+        self.tables.push(table.take(&rows).copied());
         if self.keys.len() > 2 * self.most { self.shrink() } else { Ok(()) }
     }
 
@@ -314,7 +316,7 @@ impl Sample {
         let rows: Vec<u32> =
             (0..).zip(&self.keys).filter_map(|(row, key)| (*key < self.threshold).then_some(row)).collect();
         self.keys.retain(|key| *key < self.threshold);
-        self.tables.push(all.take(&rows));
+        self.tables.push(all.take(&rows).copied());
         Ok(())
     }
 }

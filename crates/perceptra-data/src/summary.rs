@@ -1,11 +1,11 @@
 //! What is in a column, for people who look at it.
 
-use std::sync::Arc;
+use arrow::array::UInt32Array;
 
-use arrow::array::{ArrayRef, Float64Array};
-
-use crate::schema::kind_column;
-use crate::{ColumnKind, DataError, Table};
+use crate::column::{Column, TypedColumn};
+use crate::error::DataError;
+use crate::schema::ColumnKind;
+use crate::table::Table;
 
 /// Bins of a histogram, at most.
 const BINS: usize = 20;
@@ -74,7 +74,7 @@ impl Table {
     ///
     /// As [`Table::summary`].
     pub fn numbers(&self, column: &str, kind: ColumnKind) -> Result<Vec<Option<f64>>, DataError> {
-        kind_column(self, column, kind)
+        self.column(column)?.numbers(kind)
     }
 
     /// The values of a column as text.
@@ -83,8 +83,7 @@ impl Table {
     ///
     /// [`DataError::NoColumn`].
     pub fn texts(&self, column: &str) -> Result<Vec<Option<String>>, DataError> {
-        let column = self.column(column)?;
-        Ok((0..self.rows()).map(|row| column.text(row).map(std::borrow::Cow::into_owned)).collect())
+        Ok(self.column(column)?.texts().map(|text| text.map(std::borrow::Cow::into_owned)).collect())
     }
 
     /// The table with the value that `column` has in row `row` (0-based) of `donor`, in all of its rows.
@@ -98,11 +97,10 @@ impl Table {
     /// If `donor` has no such row.
     pub fn with_column(&self, column: &str, donor: &Self, row: usize) -> Result<Self, DataError> {
         self.column(column)?;
-        donor.column(column)?;
+        let donated = donor.column(column)?.column;
         assert!(row < donor.rows(), "there is no row {row}");
-        let spread = donor.take(&vec![row as u32; self.rows()]);
-        let values = spread.batch().column_by_name(column).expect("the column was found above").clone();
-        Ok(self.with(column, &values))
+        let row = donor.stored_row(row) as u32;
+        Ok(self.with(donated.take(&UInt32Array::from_value(row, self.rows()))))
     }
 
     /// The table with these numbers in `column`, row by row.
@@ -117,17 +115,7 @@ impl Table {
     pub fn with_numbers(&self, column: &str, numbers: Vec<f64>) -> Result<Self, DataError> {
         self.column(column)?;
         assert_eq!(numbers.len(), self.rows(), "a number for each row");
-        let values: ArrayRef = Arc::new(Float64Array::from(numbers));
-        Ok(self.with(column, &values))
-    }
-
-    fn with(&self, column: &str, values: &ArrayRef) -> Self {
-        let schema = self.batch().schema();
-        let of = |name: &str, array: &ArrayRef| if name == column { values.clone() } else { array.clone() };
-        let columns = (schema.fields().iter().zip(self.batch().columns()))
-            .map(|(f, array)| (f.name().clone(), of(f.name(), array)))
-            .collect();
-        Self::from_columns(self.name().to_owned(), columns, self.rows(), None)
+        Ok(self.with(Column::new(column, TypedColumn::Float64(numbers.into()))))
     }
 }
 
