@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::hint::Hint;
+
+/// What a file of UTF-16 text is said to look like.
+pub(crate) const UTF_16: &str = "UTF-16 text";
+
 /// A table that cannot be read, understood, encoded or split. The message says what and where;
 /// [`DataError::hint`] says how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -396,53 +401,51 @@ fn list(names: &[String]) -> String {
 }
 
 impl DataError {
-    /// How to mend it, in one sentence, where there is a way.
-    pub fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::Ragged { .. } => {
-                "each row needs as many fields as the header; a field with the separator in it needs quotes, and another \
-                 separator is set by --delimiter"
+    /// How to mend it, where there is a way.
+    pub fn hint(&self) -> Option<Hint> {
+        Some(match self {
+            Self::Ragged { .. } => Hint::QuoteFields,
+            Self::NotUtf8 { .. } => Hint::Advice("convert the file first: iconv -f latin1 -t utf-8 FILE"),
+            Self::Foreign { looks_like: UTF_16, .. } => {
+                Hint::Advice("convert the file first: iconv -f utf-16 -t utf-8 FILE")
             }
-            Self::NotUtf8 { .. } => "convert the file first: iconv -f latin1 -t utf-8 FILE",
-            Self::Foreign { looks_like: "UTF-16 text", .. } => "convert the file first: iconv -f utf-16 -t utf-8 FILE",
-            Self::Foreign { .. } => "CSV, TSV (also gzipped), Parquet and Arrow IPC files are read",
-            Self::UnsupportedType { column, .. } => return Some(format!("leave it out with --ignore {column:?}")),
-            Self::ReadOnce { .. } => "write it to a file first, or leave --stream away",
-            Self::Changed { .. } => "begin again, with a file that nobody writes to",
-            Self::DuplicateColumn { .. } => "give each column its own name",
-            Self::RowTooLong { .. } => "look for a quote that does not close in this row",
-            Self::NoColumn { only: Some(_), .. } => {
-                return Some("the table has one column only: set the separator with --delimiter".to_owned());
-            }
+            Self::Foreign { .. } => Hint::Advice("CSV, TSV (also gzipped), Parquet and Arrow IPC files are read"),
+            Self::UnsupportedType { column, .. } | Self::AllMissing { column } => Hint::IgnoreColumn(column.clone()),
+            Self::ReadOnce { .. } => Hint::DoNotStream,
+            Self::Changed { .. } => Hint::Advice("begin again, with a file that nobody writes to"),
+            Self::DuplicateColumn { .. } => Hint::Advice("give each column its own name"),
+            Self::RowTooLong { .. } => Hint::Advice("look for a quote that does not close in this row"),
+            Self::NoColumn { only: Some(_), .. } => Hint::SetDelimiter,
             Self::NoColumn { nearest, .. } | Self::MissingColumns { nearest, .. } => {
-                return nearest.as_ref().map(|name| format!("did you mean {name:?}?"));
+                return nearest.clone().map(Hint::DidYouMean);
             }
             Self::NotA { column, value, .. } => {
-                return Some(format!(
-                    "--missing {value:?} reads it as a missing value, --categorical {column:?} the column as categories, \
-                     --ignore {column:?} leaves it out"
-                ));
+                Hint::MissingOrCategorical { column: column.clone(), value: value.clone() }
             }
-            Self::NotFinite { .. } => "remove or replace the value, or leave it empty to have it imputed",
-            Self::FarTarget { .. } => "correct or remove the value, or set standardise_target to false",
-            Self::MissingValue { role: "target", .. } => "remove the rows without a target",
-            Self::AmbiguousDate { column, .. } => {
-                return Some(format!(
-                    "write the dates as 2024-12-31, or leave the column out with --ignore {column:?}, or take them as \
-                     categories with --categorical {column:?}"
-                ));
-            }
-            Self::AllMissing { column } => return Some(format!("leave it out with --ignore {column:?}")),
-            Self::ClassTooSmall { .. } => {
-                "remove the row, join the class with another, or split with --no-stratify; numbers that are no classes are of \
-                 --task regression"
-            }
-            Self::TooFewRows { .. } => "give more rows or another fraction",
-            Self::SplitValue { .. } => "use train, validation (or valid, val) and test",
-            Self::TooWide { .. } => "ignore columns with many categories or lower --max-categories",
-            Self::TaskMismatch { .. } => "choose another --task: regression, binary, multiclass, or auto",
-            _ => return None,
-        };
-        Some(text.to_owned())
+            Self::NotFinite { .. } => Hint::Advice("remove or replace the value, or leave it empty to have it imputed"),
+            Self::FarTarget { .. } => Hint::DoNotStandardize,
+            Self::MissingValue { role: "target", .. } => Hint::Advice("remove the rows without a target"),
+            Self::AmbiguousDate { column, .. } => Hint::WriteDates(column.clone()),
+            Self::ClassTooSmall { .. } => Hint::DoNotStratify,
+            Self::TooFewRows { .. } => Hint::Advice("give more rows or another fraction"),
+            Self::SplitValue { .. } => Hint::Advice("use train, validation (or valid, val) and test"),
+            Self::TooWide { .. } => Hint::FewerCategories,
+            Self::TaskMismatch { .. } => Hint::ChangeTask,
+            Self::NotFound { .. }
+            | Self::IsFolder { .. }
+            | Self::Io { .. }
+            | Self::Empty { .. }
+            | Self::NoRows { .. }
+            | Self::UnclosedQuote { .. }
+            | Self::Damaged { .. }
+            | Self::RoleClash { .. }
+            | Self::MissingValue { .. }
+            | Self::NegativeWeight { .. }
+            | Self::NoFeatures { .. }
+            | Self::ConstantTarget { .. }
+            | Self::UnknownClass { .. }
+            | Self::Folds { .. }
+            | Self::TooLarge { .. } => return None,
+        })
     }
 }

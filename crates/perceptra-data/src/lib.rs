@@ -23,6 +23,7 @@ mod cell;
 mod column;
 mod encode;
 mod error;
+mod hint;
 mod read;
 mod schema;
 mod split;
@@ -35,6 +36,7 @@ pub use encode::{
     EncodeReport, Encoder, EncoderOptions, InputKind, Matrix, Scaling, class_numbers, row_weights, target_numbers,
 };
 pub use error::{DataError, Offending, Place};
+pub use hint::Hint;
 pub use read::{MISSING, ReadOptions, TableReader};
 pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task, class_order};
 pub use split::{Split, SplitOptions, SplitPart, strata};

@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, TypedColumn};
-use crate::error::DataError;
+use crate::error::{DataError, UTF_16};
 use crate::table::{Table, check_names};
 
 /// How a table is read.
@@ -191,7 +191,7 @@ impl TableReader {
             Kind::Empty => Err(DataError::Empty { name }),
             Kind::Gzip => foreign("a doubly compressed file"),
             Kind::Zip => foreign("a zip archive or an Excel workbook"),
-            Kind::Utf16 => foreign("UTF-16 text"),
+            Kind::Utf16 => foreign(UTF_16),
             Kind::Html => foreign("a web page"),
             Kind::Model => foreign("a SafeTensors model"),
             Kind::Parquet | Kind::Arrow => {

@@ -176,7 +176,7 @@ impl Schema {
                     let n = distinct.counts.len();
                     dropped.push((
                         name,
-                        format!("its {n} different texts identify rows; --categorical keeps it"),
+                        format!("its {n} different texts identify rows; declare it categorical to keep it"),
                     ));
                     continue;
                 }

@@ -245,7 +245,7 @@ fn each_wrong_column_has_its_message() {
         (
             with("abc,1"),
             target("y"),
-            "t.csv:42, column \"age\": \"abc\" is not a number | --missing \"abc\" reads it as a missing value, --categorical \"age\" the column as categories, --ignore \"age\" leaves it out",
+            "t.csv:42, column \"age\": \"abc\" is not a number | take \"abc\" as a missing value, or column \"age\" as categorical, or ignore the column",
         ),
         (
             "a,y\nx,1\ny,2\n".into(),
@@ -255,13 +255,13 @@ fn each_wrong_column_has_its_message() {
         (
             "a,y\n,1\n,2\n".into(),
             SchemaOptions { numeric: vec!["a".into()], ..target("y") },
-            "column \"a\" has no value at all | leave it out with --ignore \"a\"",
+            "column \"a\" has no value at all | ignore column \"a\"",
         ),
         ("a,y\n,1\n,2\n".into(), target("y"), "no usable feature column is left: \"a\": it has no value at all"),
         (
             "a:y\n1:1\n2:2\n".into(),
             target("y"),
-            "t.csv: there is no column \"y\" | the table has one column only: set the separator with --delimiter",
+            "t.csv: there is no column \"y\" | the table has one column only: set the separator",
         ),
         ("a,y\n1,1\n1,2\n".into(), target("y"), "no usable feature column is left: \"a\": it has one value only"),
         (
@@ -277,22 +277,22 @@ fn each_wrong_column_has_its_message() {
         (
             "a,y\n1,x\n2,z\n".into(),
             SchemaOptions { task: Some(Task::Regression), ..target("y") },
-            "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column, the next in line 3) | --missing \"x\" reads it as a missing value, --categorical \"y\" the column as categories, --ignore \"y\" leaves it out",
+            "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column, the next in line 3) | take \"x\" as a missing value, or column \"y\" as categorical, or ignore the column",
         ),
         (
             "a,y\n1,x\n2,z\n3,w\n".into(),
             SchemaOptions { task: Some(Task::Binary), ..target("y") },
-            "the target \"y\" does not fit the task binary: it has 3 different values | choose another --task: regression, binary, multiclass, or auto",
+            "the target \"y\" does not fit the task binary: it has 3 different values | choose another task: regression, binary or multiclass, or have it inferred",
         ),
         (
             "a,y,z\n1,x,1\n2,z,2\n3,w,3\n".into(),
             SchemaOptions { target: vec!["y".into(), "z".into()], ..Default::default() },
-            "the target \"y\" does not fit the task regression: several targets must all be numbers | choose another --task: regression, binary, multiclass, or auto",
+            "the target \"y\" does not fit the task regression: several targets must all be numbers | choose another task: regression, binary or multiclass, or have it inferred",
         ),
         (
             "a,y\n31/12/2024,1\n01/02/2024,2\n".into(),
             target("y"),
-            "column \"a\" looks like dates that are not ISO 8601: \"31/12/2024\" | write the dates as 2024-12-31, or leave the column out with --ignore \"a\", or take them as categories with --categorical \"a\"",
+            "column \"a\" looks like dates that are not ISO 8601: \"31/12/2024\" | write the dates as 2024-12-31, or ignore column \"a\", or take it as categorical",
         ),
     ];
     for (text, options, message) in table {
@@ -314,7 +314,7 @@ fn values_that_do_not_fit_are_found_with_their_place() {
     );
     let error = inputs("N,extra\n1,2\n").unwrap_err();
     assert_eq!(error.to_string(), "t.csv: 2 columns that the model needs are missing: \"n\", \"c\"");
-    assert_eq!(error.hint().unwrap(), "did you mean \"N\"?");
+    assert_eq!(error.hint(), Some(Hint::DidYouMean("N".into())));
     // A column that the model has a use for is not a misspelt one.
     let (encoder, _) = encode("width,width_2,y\n1,5,0.5\n2,6,1.5\n3,8,2.5\n", &target("y"), &EncoderOptions::default());
     assert_eq!(encoder.inputs(&csv("width,y\n1,2\n").unwrap()).unwrap_err().hint(), None);
@@ -829,7 +829,7 @@ fn columns_of_unknown_types_can_be_ignored() {
     let table = Table::from_batch("batch", &batch).unwrap();
     let error = Schema::infer(&table, &target("y")).unwrap_err();
     assert_eq!(error.to_string(), "batch, column \"bytes\": columns of type Binary are not supported");
-    assert_eq!(error.hint().unwrap(), "leave it out with --ignore \"bytes\"");
+    assert_eq!(error.hint(), Some(Hint::IgnoreColumn("bytes".into())));
     let ignoring = SchemaOptions { ignore: vec!["bytes".into()], ..target("y") };
     for table in [table.clone(), Table::concat(vec![table.clone(), table.clone()]).unwrap().unwrap()] {
         let schema = Schema::infer(&table, &ignoring).unwrap();

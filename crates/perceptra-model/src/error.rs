@@ -133,7 +133,7 @@ impl ModelError {
     /// How to mend it, where there is a way.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Data(e) => e.hint(),
+            Self::Data(e) => e.hint().map(|hint| hint.to_string()),
             Self::Train(e) => e.hint(),
             Self::RunFile { nearest: Some(key), .. } => Some(format!("did you mean `{key}`?")),
             Self::LossMismatch { task, .. } => Some(match task.as_str() {

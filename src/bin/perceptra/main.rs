@@ -5,6 +5,7 @@ mod devices;
 mod evaluate;
 mod explain;
 mod gradcheck;
+mod hints;
 mod init;
 mod inspect;
 mod live;
@@ -156,10 +157,13 @@ impl CliError {
     }
 
     fn hint(&self) -> Option<String> {
+        use perceptra::search::SearchError;
         match self {
+            Self::Data(e)
+            | Self::Model(ModelError::Data(e))
+            | Self::Search(SearchError::Model(ModelError::Data(e))) => e.hint().as_ref().map(hints::data),
             Self::Model(e) => e.hint(),
             Self::Search(e) => e.hint(),
-            Self::Data(e) => e.hint(),
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Internal(_) => Some("another --device may work; please report this".into()),
