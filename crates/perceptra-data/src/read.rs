@@ -331,6 +331,27 @@ impl Read for QuoteCounter {
     }
 }
 
+/// The texts that mean "no value".
+struct MissingTexts {
+    texts: HashSet<String>,
+    /// Whether one of them begins with this byte: most cells are found to be none by that alone.
+    begins: [bool; 256],
+}
+
+impl MissingTexts {
+    fn new(texts: &[String]) -> Self {
+        let texts: HashSet<String> = texts.iter().map(|text| text.trim().to_owned()).collect();
+        let mut begins = [false; 256];
+        texts.iter().filter_map(|text| text.bytes().next()).for_each(|byte| begins[usize::from(byte)] = true);
+        Self { texts, begins }
+    }
+
+    /// Whether a trimmed field is one of them, or empty.
+    fn contains(&self, field: &str) -> bool {
+        field.bytes().next().is_none_or(|byte| self.begins[usize::from(byte)] && self.texts.contains(field))
+    }
+}
+
 struct CsvPieces {
     name: String,
     reader: csv::Reader<QuoteCounter>,
@@ -338,7 +359,7 @@ struct CsvPieces {
     row_bytes: std::rc::Rc<std::cell::Cell<usize>>,
     delimiter: u8,
     columns: Vec<String>,
-    missing: HashSet<String>,
+    missing: MissingTexts,
     rows: usize,
     /// Lines of the file before the input.
     lines_before: u64,
@@ -404,7 +425,7 @@ impl CsvPieces {
             .flexible(true)
             .buffer_capacity(1 << 16)
             .from_reader(QuoteCounter { inner: input, odd: odd_quotes.clone(), row: row_bytes.clone() });
-        let missing = options.missing.iter().map(|m| m.trim().to_owned()).collect();
+        let missing = MissingTexts::new(&options.missing);
         Self {
             name,
             reader,
@@ -468,8 +489,7 @@ impl CsvPieces {
                     Ok(value) => value,
                     Err(_) => text(&self.name, line, &format!("{column:?}"), field)?,
                 };
-                let trimmed = value.trim();
-                if trimmed.is_empty() || self.missing.contains(trimmed) {
+                if self.missing.contains(value.trim()) {
                     builder.append_null();
                 } else {
                     builder.append_value(value);
