@@ -12,9 +12,6 @@ use arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use arrow::error::ArrowError;
 
 use crate::cell::Cell;
-use crate::error::{DataError, Offending};
-use crate::schema::ColumnKind;
-use crate::table::Table;
 
 /// The values of a column, all of one type; null where a value is missing.
 #[derive(Debug, Clone)]
@@ -34,18 +31,18 @@ pub(crate) enum TypedColumn {
 #[derive(Debug)]
 pub(crate) struct Column {
     name: String,
-    stored: TypedColumn,
+    pub(crate) stored: TypedColumn,
     /// What the cells of a column of text stand for, found out when it is first asked for.
     parsed: OnceLock<Parsed>,
 }
 
 /// A column of text whose cells have been parsed.
 #[derive(Debug, Clone)]
-struct Parsed {
+pub(crate) struct Parsed {
     /// The values, of the narrowest type that all cells have; none if they have none in common but text.
-    values: Option<TypedColumn>,
+    pub(crate) values: Option<TypedColumn>,
     /// How many cells are numbers.
-    numbers: usize,
+    pub(crate) numbers: usize,
 }
 
 impl TypedColumn {
@@ -86,7 +83,7 @@ impl TypedColumn {
     }
 
     /// The array, if the type has one.
-    fn array(&self) -> Option<&dyn Array> {
+    pub(crate) fn array(&self) -> Option<&dyn Array> {
         match self {
             Self::Int64(a) => Some(a),
             Self::UInt64(a) => Some(a),
@@ -124,7 +121,7 @@ fn cast<T: ArrowPrimitiveType>(array: &ArrayRef) -> Result<PrimitiveArray<T>, Ar
 
 impl Parsed {
     /// Parses each cell once.
-    fn new<'a>(cells: impl Iterator<Item = Option<&'a str>>) -> Self {
+    pub(crate) fn new<'a>(cells: impl Iterator<Item = Option<&'a str>>) -> Self {
         let cells: Vec<Option<Cell>> = cells.map(|cell| cell.map(Cell::parse)).collect();
         let [mut ints, mut naturals, mut numbers, mut booleans, mut dates, mut texts] = [0; 6];
         for cell in cells.iter().flatten() {
@@ -221,167 +218,14 @@ impl Column {
     }
 
     /// What the cells of a column of text stand for.
-    fn parsed(&self, text: &StringArray) -> &Parsed {
+    pub(crate) fn parsed(&self, text: &StringArray) -> &Parsed {
         self.parsed.get_or_init(|| Parsed::new(text.iter()))
     }
 }
 
-/// A column in the rows of a table.
-#[derive(Clone, Copy)]
-pub(crate) struct ColumnView<'a> {
-    pub(crate) table: &'a Table,
-    pub(crate) column: &'a Column,
-}
-
-impl<'a> ColumnView<'a> {
-    /// Whether each row lacks a value.
-    pub(crate) fn nulls(self) -> impl Iterator<Item = bool> + 'a {
-        let nulls = self.column.stored.array().and_then(Array::nulls);
-        self.table.stored_rows().map(move |row| nulls.is_some_and(|nulls| nulls.is_null(row)))
-    }
-
-    /// Rows with a value.
-    pub(crate) fn present(self) -> usize {
-        self.nulls().filter(|null| !null).count()
-    }
-
-    /// The values as text, trimmed; numbers in their shortest form, booleans in small letters.
-    pub(crate) fn texts(self) -> impl Iterator<Item = Option<Cow<'a, str>>> {
-        self.table.stored_rows().map(move |row| self.column.stored.text(row))
-    }
-
-    /// The value of one row as text.
-    pub(crate) fn text(self, row: usize) -> Option<Cow<'a, str>> {
-        self.column.stored.text(self.table.stored_row(row))
-    }
-
-    /// What the rows hold, if nobody says otherwise: none for text that fits no other kind, with how many of its cells are numbers.
-    pub(crate) fn kind(self) -> Result<ColumnKind, usize> {
-        let of = |parsed: &Parsed| match &parsed.values {
-            Some(TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_)) => Ok(ColumnKind::Numeric),
-            Some(TypedColumn::Date(_)) => Ok(ColumnKind::Date),
-            Some(TypedColumn::Boolean(_)) => Ok(ColumnKind::Boolean),
-            Some(TypedColumn::Text(_) | TypedColumn::Opaque(_)) | None => Err(parsed.numbers),
-        };
-        match &self.column.stored {
-            TypedColumn::Text(text) => match of(self.column.parsed(text)) {
-                // Some rows of mixed text may be all of one kind.
-                Err(_) if self.table.is_selection() => of(&Parsed::new(self.written())),
-                kind => kind,
-            },
-            TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_) | TypedColumn::Date(_) => {
-                Ok(ColumnKind::Numeric)
-            }
-            TypedColumn::Boolean(_) => Ok(ColumnKind::Boolean),
-            TypedColumn::Opaque(_) => Err(0),
-        }
-    }
-
-    /// The values as numbers, read as values of this kind: dates as days since 1970-01-01, booleans as 0 and 1.
-    ///
-    /// # Errors
-    ///
-    /// Cells that are not of the kind, and numbers that are not finite as 32-bit floats, with their place.
-    pub(crate) fn numbers(self, kind: ColumnKind) -> Result<Vec<Option<f64>>, DataError> {
-        let numbers = match &self.column.stored {
-            TypedColumn::Text(text) => match (&self.column.parsed(text).values, kind) {
-                (
-                    Some(values @ (TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_))),
-                    ColumnKind::Numeric | ColumnKind::Categorical,
-                )
-                | (Some(values @ TypedColumn::Date(_)), ColumnKind::Date)
-                | (Some(values @ TypedColumn::Boolean(_)), ColumnKind::Boolean) => self.read(values),
-                _ => self.parse(kind)?,
-            },
-            stored => self.read(stored),
-        };
-        let too_large = |x: &Option<f64>| x.is_some_and(|x| x.abs() > f64::from(f32::MAX));
-        match numbers.iter().position(too_large) {
-            None => Ok(numbers),
-            Some(row) => Err(DataError::NotFinite {
-                name: self.table.name().to_owned(),
-                line: self.table.place(row),
-                column: self.column.name.clone(),
-                value: self.text(row).unwrap_or_default().into_owned(),
-            }),
-        }
-    }
-
-    fn read(self, typed: &TypedColumn) -> Vec<Option<f64>> {
-        fn each<A: Array>(array: &A, table: &Table, value: impl Fn(&A, usize) -> f64) -> Vec<Option<f64>> {
-            table.stored_rows().map(|row| array.is_valid(row).then(|| value(array, row))).collect()
-        }
-        match typed {
-            TypedColumn::Int64(a) => each(a, self.table, |a, row| a.value(row) as f64),
-            TypedColumn::UInt64(a) => each(a, self.table, |a, row| a.value(row) as f64),
-            TypedColumn::Float64(a) | TypedColumn::Date(a) => each(a, self.table, |a, row| a.value(row)),
-            TypedColumn::Boolean(a) => each(a, self.table, |a, row| f64::from(a.value(row))),
-            TypedColumn::Text(_) | TypedColumn::Opaque(_) => vec![None; self.table.rows()],
-        }
-    }
-
-    /// Parses each cell of a column of text that is not, as a whole, of this kind.
-    fn parse(self, kind: ColumnKind) -> Result<Vec<Option<f64>>, DataError> {
-        let (value, expected): (fn(Cell) -> Option<f64>, _) = match kind {
-            ColumnKind::Numeric | ColumnKind::Categorical => (|cell| cell.number(), "a number"),
-            ColumnKind::Date => (|cell| if let Cell::Date(x) = cell { Some(x) } else { None }, "an ISO 8601 date"),
-            ColumnKind::Boolean => {
-                (|cell| if let Cell::Boolean(x) = cell { Some(f64::from(x)) } else { None }, "true or false")
-            }
-        };
-        let mut wrong = Vec::new();
-        let numbers = (self.written().enumerate())
-            .map(|(row, text)| {
-                let number = value(Cell::parse(text?));
-                if number.is_none() {
-                    wrong.push(row);
-                }
-                number
-            })
-            .collect();
-        match wrong.split_first() {
-            None => Ok(numbers),
-            Some((&row, others)) => Err(DataError::NotA {
-                name: self.table.name().to_owned(),
-                line: self.table.place(row),
-                column: self.column.name.clone(),
-                value: self.written().nth(row).flatten().unwrap_or_default().to_owned(),
-                expected,
-                all: Box::new(Offending {
-                    count: wrong.len(),
-                    further: others.iter().take(2).map(|&row| self.table.place(row)).collect(),
-                }),
-            }),
-        }
-    }
-
-    /// The cells of a column of text, as they are written.
-    pub(crate) fn written(self) -> impl Iterator<Item = Option<&'a str>> {
-        let text = match &self.column.stored {
-            TypedColumn::Text(text) => Some(text),
-            _ => None,
-        };
-        self.table.stored_rows().map(move |row| text.filter(|t| t.is_valid(row)).map(|t| t.value(row)))
-    }
-
-    /// Refuses a column that lacks a value where `role` needs one.
-    pub(crate) fn check_present(self, role: &'static str) -> Result<(), DataError> {
-        let mut missing = self.nulls().enumerate().filter_map(|(row, null)| null.then_some(row));
-        match missing.next() {
-            None => Ok(()),
-            Some(row) => Err(DataError::MissingValue {
-                name: self.table.name().to_owned(),
-                line: self.table.place(row),
-                column: self.column.name.clone(),
-                role,
-                count: 1 + missing.count(),
-            }),
-        }
-    }
-}
-
 impl TypedColumn {
-    fn text(&self, row: usize) -> Option<Cow<'_, str>> {
+    /// The value of a row as text, trimmed; numbers in their shortest form, booleans in small letters.
+    pub(crate) fn text(&self, row: usize) -> Option<Cow<'_, str>> {
         if self.array().is_none_or(|array| array.is_null(row)) {
             return None;
         }

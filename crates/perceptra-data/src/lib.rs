@@ -21,29 +21,46 @@
 
 mod cell;
 mod column;
-mod encode;
+mod column_view;
+mod encode_report;
+mod encoder;
+mod encoder_options;
 mod error;
+mod feature;
 mod hint;
+mod kind;
+mod matrix;
+mod normal_quantile;
 mod read;
+mod scaling;
 mod schema;
 mod split;
 mod stream;
 mod summary;
 mod synthetic;
 mod table;
+mod target;
+mod task;
+mod variants;
 
-pub use encode::{
-    EncodeReport, Encoder, EncoderOptions, InputKind, Matrix, Scaling, class_numbers, row_weights, target_numbers,
-};
+pub use encode_report::EncodeReport;
+pub use encoder::Encoder;
+pub use encoder_options::EncoderOptions;
 pub use error::{DataError, Offending, Place};
+pub use feature::InputKind;
 pub use hint::Hint;
+pub use kind::ColumnKind;
+pub use matrix::Matrix;
 pub use read::{MISSING, ReadOptions, TableReader};
-pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task, class_order};
+pub use scaling::Scaling;
+pub use schema::{ColumnSpec, Schema, SchemaOptions, class_order};
 pub use split::{Split, SplitOptions, SplitPart, strata};
 pub use stream::{Pass, Sample, TableStream};
 pub use summary::{Numbers, Summary, Values};
 pub use synthetic::Points;
 pub use table::{Table, nearest};
+pub use task::Task;
+pub use target::{class_numbers, row_weights, target_numbers};
 
 #[cfg(test)]
 mod tests;

@@ -6,69 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, looks_like_date};
-use crate::column::ColumnView;
+use crate::column_view::ColumnView;
 use crate::error::DataError;
+use crate::kind::ColumnKind;
 use crate::table::Table;
-
-/// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ColumnKind {
-    /// Numbers.
-    Numeric,
-    /// Labels without an order.
-    Categorical,
-    /// `true` or `false`.
-    Boolean,
-    /// ISO 8601 dates, with or without a time of day: taken as days since 1970-01-01.
-    Date,
-}
-
-impl ColumnKind {
-    /// The kind's name, such as `numeric`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Numeric => "numeric",
-            Self::Categorical => "categorical",
-            Self::Boolean => "boolean",
-            Self::Date => "date",
-        }
-    }
-}
-
-/// What a network is to learn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Task {
-    /// Numbers, one or several.
-    Regression,
-    /// One of two classes; asked for as `Multiclass`, two classes are this all the same.
-    Binary,
-    /// One of three classes or more.
-    Multiclass,
-}
-
-impl Task {
-    /// The task's name, such as `regression`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Regression => "regression",
-            Self::Binary => "binary",
-            Self::Multiclass => "multiclass",
-        }
-    }
-
-    /// Whether the target is a class.
-    pub fn is_classification(self) -> bool {
-        self != Self::Regression
-    }
-}
-
-impl std::fmt::Display for Task {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::task::Task;
 
 /// What a user says of the columns; the rest is inferred.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use arrow::array::UInt32Array;
 
 use crate::column::{Column, TypedColumn};
 use crate::error::DataError;
-use crate::schema::ColumnKind;
+use crate::kind::ColumnKind;
 use crate::table::Table;
 
 /// Bins of a histogram, at most.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
 
-use crate::column::{Column, ColumnView, TypedColumn};
+use crate::column::{Column, TypedColumn};
 use crate::error::{DataError, Place};
 
 /// A table: named columns of equal length, the name of its source and, for CSV, the line of each row.
@@ -171,19 +171,6 @@ impl Table {
             nearest: nearest(column, &self.columns()),
             only: Some(self.columns()).filter(|c| c.len() == 1).map(|mut c| c.remove(0)),
         })
-    }
-
-    /// A column of values that a table can use.
-    pub(crate) fn column(&self, column: &str) -> Result<ColumnView<'_>, DataError> {
-        let found = self.find(column)?;
-        match found.opaque() {
-            None => Ok(ColumnView { table: self, column: found }),
-            Some(data_type) => Err(DataError::UnsupportedType {
-                name: self.name.clone(),
-                column: column.to_owned(),
-                data_type: data_type.to_owned(),
-            }),
-        }
     }
 
     /// Whether the columns have other rows than the table.
