@@ -1,4 +1,4 @@
-//! What the text of one cell stands for.
+//! The values of single cells.
 
 /// The value that a cell's text stands for. Spaces around the text do not count.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -32,7 +32,7 @@ pub(crate) enum TypedColumn {
 pub(crate) struct Column {
     name: String,
     pub(crate) stored: TypedColumn,
-    /// What the cells of a column of text stand for, found out when it is first asked for.
+    /// The values of the cells of a column of text, parsed when they are first needed.
     parsed: OnceLock<Parsed>,
 }
 
@@ -217,7 +217,7 @@ impl Column {
         Ok(Self::new(&first.name, stored))
     }
 
-    /// What the cells of a column of text stand for.
+    /// The values of the cells of a column of text.
     pub(crate) fn parsed(&self, text: &StringArray) -> &Parsed {
         self.parsed.get_or_init(|| Parsed::new(text.iter()))
     }

@@ -94,7 +94,7 @@ impl Encoder {
         self.features.iter().flat_map(Feature::kinds).collect()
     }
 
-    /// Names of the encoded inputs, such as `age`, `age (missing)`, `colour=red`.
+    /// Names of the encoded inputs, such as `age`, `age (missing)`, `color=red`.
     pub fn input_names(&self) -> Vec<String> {
         self.features.iter().flat_map(Feature::input_names).collect()
     }

@@ -81,8 +81,8 @@ impl Feature {
                 let present: Vec<f64> = values.iter().flatten().copied().collect();
                 let indicator = options.tells_missing(values.len() - present.len());
                 // A column without a value in the training rows says nothing.
-                let (scale, fill) = Scale::fit(present, options.scaling)
-                    .unwrap_or((Scale::Linear { offset: 0.0, factor: 0.0 }, 0.0));
+                let (scale, fill) =
+                    Scale::fit(present, options.scaling).unwrap_or((Scale::Linear { offset: 0.0, factor: 0.0 }, 0.0));
                 Code::Number { scale, fill, indicator }
             }
         };

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::file_kind::FileKind;
+use crate::task::Task;
+
 /// How to mend a [`DataError`](crate::DataError), in words that name no flag: a program can match it, and name its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
@@ -9,6 +12,8 @@ pub enum Hint {
     Advice(&'static str),
     /// A name that is there, and much like one that is not.
     DidYouMean(String),
+    /// Give a file of a kind that can be read.
+    ReadableFiles,
     /// Quote fields with a separator in them, or set the separator.
     QuoteFields,
     /// Set the separator: with the present one the table has a single column.
@@ -41,6 +46,10 @@ impl fmt::Display for Hint {
         match self {
             Self::Advice(text) => f.write_str(text),
             Self::DidYouMean(name) => write!(f, "did you mean {name:?}?"),
+            Self::ReadableFiles => {
+                let tables: Vec<&str> = FileKind::ALL.iter().filter_map(|kind| kind.table()).collect();
+                write!(f, "files of these kinds are read: {}", tables.join(", "))
+            },
             Self::QuoteFields => f.write_str(
                 "each row needs as many fields as the header; a field with the separator in it needs quotes, or the file has \
                  another separator",
@@ -62,7 +71,10 @@ impl fmt::Display for Hint {
                  classes, the task is regression",
             ),
             Self::FewerCategories => f.write_str("ignore columns with many categories, or allow fewer categories a column"),
-            Self::ChangeTask => f.write_str("choose another task: regression, binary or multiclass, or have it inferred"),
+            Self::ChangeTask => {
+                let tasks: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
+                write!(f, "choose another task, or have it inferred: {}", tasks.join(", "))
+            },
         }
     }
 }

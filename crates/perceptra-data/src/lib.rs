@@ -3,7 +3,7 @@
 //! ```
 //! use perceptra_data::{Encoder, EncoderOptions, InputKind, Schema, SchemaOptions, Split, Table};
 //!
-//! let csv = "size,colour,price\n1,red,10\n2,blue,20\n3,red,30\n4,blue,40.5\n";
+//! let csv = "size,color,price\n1,red,10\n2,blue,20\n3,red,30\n4,blue,40.5\n";
 //! let table = Table::from_csv("prices.csv", csv, &Default::default())?;
 //! let options = SchemaOptions { target: vec!["price".into()], ..Default::default() };
 //! let schema = Schema::infer(&table, &options)?;
@@ -27,6 +27,7 @@ mod encoder;
 mod encoder_options;
 mod error;
 mod feature;
+mod file_kind;
 mod hint;
 mod kind;
 mod matrix;
@@ -59,8 +60,8 @@ pub use stream::{Pass, Sample, TableStream};
 pub use summary::{Numbers, Summary, Values};
 pub use synthetic::Points;
 pub use table::{Table, nearest};
-pub use task::Task;
 pub use target::{class_numbers, row_weights, target_numbers};
+pub use task::Task;
 
 #[cfg(test)]
 mod tests;

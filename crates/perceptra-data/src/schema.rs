@@ -1,4 +1,4 @@
-//! What the columns of a table mean.
+//! The meaning of the columns of a table.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +12,7 @@ use crate::kind::ColumnKind;
 use crate::table::Table;
 use crate::task::Task;
 
-/// What a user says of the columns; the rest is inferred.
+/// The roles and kinds of columns, as far as they are not to be inferred.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SchemaOptions {
@@ -20,11 +20,11 @@ pub struct SchemaOptions {
     pub target: Vec<String>,
     /// The task; by default it follows from the target.
     pub task: Option<Task>,
-    /// Columns to take as numbers.
+    /// Columns to read as numbers.
     pub numeric: Vec<String>,
-    /// Columns to take as categories.
+    /// Columns to read as categories.
     pub categorical: Vec<String>,
-    /// Columns to leave out.
+    /// Columns to ignore.
     pub ignore: Vec<String>,
     /// Column of row weights (0 or more).
     pub weights: Option<String>,
@@ -37,7 +37,7 @@ pub struct SchemaOptions {
 pub struct ColumnSpec {
     /// Name in the file.
     pub name: String,
-    /// What it holds.
+    /// Kind of its values.
     pub kind: ColumnKind,
 }
 
@@ -48,21 +48,21 @@ pub struct Schema {
     pub features: Vec<ColumnSpec>,
     /// Target columns.
     pub targets: Vec<String>,
-    /// What is to be learned.
+    /// The task.
     pub task: Task,
     /// Column of row weights.
     pub weights: Option<String>,
-    /// Columns left out without being told to, each with the reason.
+    /// Columns that were left out by inference, each with the reason.
     pub dropped: Vec<(String, String)>,
 }
 
-/// A numeric target with at most this many different whole numbers of 0 or more is taken as a class.
+/// A numeric target of at most this many different whole numbers from 0 is a class.
 const MAX_INTEGER_CLASSES: usize = 15;
 /// Text columns with more different values than this, in more than half of the rows, identify rows.
 const ID_LIKE: usize = 20;
 
 impl Schema {
-    /// Infers what the columns of `table` mean, as far as `options` do not say it.
+    /// Infers the roles and kinds of the columns of `table` that `options` do not set.
     ///
     /// Text columns whose values are all numbers are numeric, all `true`/`false` boolean, all ISO 8601 dates dates, others
     /// categorical. Constant and empty columns, and text columns that identify rows are left out, with a reason in
@@ -138,7 +138,7 @@ impl Schema {
 }
 
 impl Schema {
-    /// Those of `columns` that are no feature, target or weight, and were not left out, quoted.
+    /// The names in `columns` that the schema does not know, each in quotes: neither features, targets, weights nor left out.
     pub fn unknown(&self, columns: &[String]) -> Vec<String> {
         let known = |name: &String| {
             self.features.iter().any(|f| f.name == *name)
@@ -150,7 +150,7 @@ impl Schema {
     }
 }
 
-/// Every named column exists, and has one role.
+/// Checks that every named column exists and has one role only.
 fn check_roles(table: &Table, options: &SchemaOptions) -> Result<(), DataError> {
     let mut roles: Vec<(&str, &'static str)> = Vec::new();
     let lists: [(&[String], &'static str); 4] = [

@@ -1,4 +1,4 @@
-//! What is in a column, for people who look at it.
+//! Summaries of columns, for reports and pages.
 
 use arrow::array::UInt32Array;
 
@@ -10,7 +10,7 @@ use crate::table::Table;
 /// Bins of a histogram, at most.
 const BINS: usize = 20;
 
-/// What is in a column.
+/// A summary of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     /// Rows without a value.
@@ -24,29 +24,29 @@ pub struct Summary {
 /// The values of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
-    /// Numbers, and dates as days since 1970-01-01: none where all are missing.
+    /// Numbers, and dates in days since 1970-01-01; none where all values are missing.
     Numbers(Option<Numbers>),
-    /// Texts and truth values with the rows of each, the most frequent first.
+    /// Texts and booleans with the number of rows of each, the most frequent first.
     Categories(Vec<(String, usize)>),
 }
 
 /// How numbers are distributed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Numbers {
-    /// The least.
+    /// The smallest value.
     pub least: f64,
-    /// The middle one; the mean of the two in the middle.
+    /// The median; of an even number of values, the mean of the two in the middle.
     pub median: f64,
-    /// The largest.
+    /// The largest value.
     pub most: f64,
-    /// The average.
+    /// The mean.
     pub mean: f64,
-    /// Rows in each of up to 20 intervals of equal width from the least to the largest.
+    /// Number of rows in each of up to 20 intervals of equal width from the smallest value to the largest.
     pub histogram: Vec<usize>,
 }
 
 impl Table {
-    /// What is in a column, taken as `kind` says.
+    /// A summary of a column that is read as values of `kind`.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Table {
         Ok(Summary { missing, distinct, values })
     }
 
-    /// The values of a column as numbers: dates as days since 1970-01-01, truth values as 0 and 1.
+    /// The values of a column as numbers: dates in days since 1970-01-01, booleans as 0 and 1.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Table {
         Ok(self.column(column)?.texts().map(|text| text.map(std::borrow::Cow::into_owned)).collect())
     }
 
-    /// The table with the value that `column` has in row `row` (0-based) of `donor`, in all of its rows.
+    /// A copy of the table in which every row of `column` has the value of row `row` (from 0) of `donor`.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Table {
         Ok(self.with(donated.take(&UInt32Array::from_value(row, self.rows()))))
     }
 
-    /// The table with these numbers in `column`, row by row.
+    /// A copy of the table with these numbers in `column`.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl Table {
 }
 
 impl Numbers {
-    /// Of finite numbers; none of none.
+    /// The distribution of finite numbers; none if there are no numbers.
     fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (&least, &most) = (values.first()?, values.last()?);

@@ -50,10 +50,10 @@ impl Table {
     ///
     /// let batch = RecordBatch::try_from_iter([
     ///     ("size", Arc::new(Float32Array::from(vec![1.0, 2.5])) as ArrayRef),
-    ///     ("colour", Arc::new(StringArray::from(vec![Some("red"), None]))),
+    ///     ("color", Arc::new(StringArray::from(vec![Some("red"), None]))),
     /// ])?;
     /// let table = Table::from_batch("prices", &batch)?;
-    /// assert_eq!((table.rows(), table.columns()), (2, vec!["size".to_owned(), "colour".to_owned()]));
+    /// assert_eq!((table.rows(), table.columns()), (2, vec!["size".to_owned(), "color".to_owned()]));
     /// assert_eq!(table.texts("size")?, [Some("1".to_owned()), Some("2.5".to_owned())]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

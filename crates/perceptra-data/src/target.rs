@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoder_options::EncoderOptions;
 use crate::error::DataError;
+use crate::kind::ColumnKind;
 use crate::matrix::Matrix;
 use crate::scaling::mean_and_deviation;
-use crate::kind::ColumnKind;
 use crate::schema::Schema;
 use crate::table::Table;
 

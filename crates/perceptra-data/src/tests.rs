@@ -282,12 +282,12 @@ fn each_wrong_column_has_its_message() {
         (
             "a,y\n1,x\n2,z\n3,w\n".into(),
             SchemaOptions { task: Some(Task::Binary), ..target("y") },
-            "the target \"y\" does not fit the task binary: it has 3 different values | choose another task: regression, binary or multiclass, or have it inferred",
+            "the target \"y\" does not fit the task binary: it has 3 different values | choose another task, or have it inferred: regression, binary, multiclass",
         ),
         (
             "a,y,z\n1,x,1\n2,z,2\n3,w,3\n".into(),
             SchemaOptions { target: vec!["y".into(), "z".into()], ..Default::default() },
-            "the target \"y\" does not fit the task regression: several targets must all be numbers | choose another task: regression, binary or multiclass, or have it inferred",
+            "the target \"y\" does not fit the task regression: several targets must all be numbers | choose another task, or have it inferred: regression, binary, multiclass",
         ),
         (
             "a,y\n31/12/2024,1\n01/02/2024,2\n".into(),
@@ -903,4 +903,56 @@ fn encodings_keep_their_bits() {
     ] {
         assert_eq!(format!("{:016x}", encoding_hash(path, target, options)), hash, "{} {target}", path.display());
     }
+}
+
+#[test]
+fn names_are_found_again() {
+    fn check<
+        T: Copy + PartialEq + std::fmt::Debug + std::fmt::Display + serde::Serialize + serde::de::DeserializeOwned,
+    >(
+        all: &[T],
+    ) {
+        use serde::de::IntoDeserializer;
+        for variant in all {
+            let name = variant.to_string();
+            let read: Result<T, serde::de::value::Error> = T::deserialize(name.as_str().into_deserializer());
+            assert_eq!(read, Ok(*variant));
+            let wrong = T::deserialize("other".into_deserializer()).map_err(|e: serde::de::value::Error| e.to_string());
+            assert!(wrong.unwrap_err().contains(&format!("`{name}`")));
+        }
+    }
+    check(Scaling::ALL);
+    check(Task::ALL);
+    check(ColumnKind::ALL);
+}
+
+#[test]
+fn files_of_every_kind_are_read_or_refused_whole_and_in_a_stream() {
+    use crate::file_kind::FileKind;
+    for kind in FileKind::ALL {
+        let start: &[u8] = match kind {
+            FileKind::Empty => b"",
+            FileKind::Text => b"a,b\n1,2\n",
+            FileKind::Gzip => b"\x1f\x8b",
+            FileKind::Parquet => b"PAR1",
+            FileKind::Arrow => b"ARROW1",
+            FileKind::Zip => b"PK\x03\x04",
+            FileKind::Utf16 => b"\xff\xfea\0",
+            FileKind::Html => b"<html>",
+            FileKind::Model => b"\x08\x01\0\0\0\0\0\0{}",
+        };
+        assert_eq!(FileKind::of(start), *kind);
+        let (_folder, path) = file("t", start);
+        let whole = Table::read(&path, &ReadOptions::default()).map(drop);
+        let stream = TableStream::open(&path, &ReadOptions::default(), 8, |_, _| Ok(())).map(drop);
+        assert_eq!(whole.is_ok(), *kind == FileKind::Text, "{kind:?}");
+        assert_eq!(stream.is_ok(), *kind == FileKind::Text, "{kind:?}");
+        let refused =
+            |result: Result<(), DataError>| matches!(result, Err(DataError::Foreign { .. } | DataError::Empty { .. }));
+        assert_eq!((refused(whole), refused(stream)), (kind.table().is_none(), kind.table().is_none()), "{kind:?}");
+    }
+    assert_eq!(
+        Hint::ReadableFiles.to_string(),
+        "files of these kinds are read: CSV or TSV, gzipped CSV or TSV, Parquet, Arrow IPC"
+    );
 }

@@ -1,4 +1,4 @@
-//! Enumerations whose variants have names.
+//! Lists of the variants of enumerations.
 
 /// Gives an enumeration without fields its list of variants and the name of each: the only place where they stand. It does not compile
 /// with a variant left out.
@@ -40,4 +40,22 @@ macro_rules! named_variants {
     };
 }
 
-pub(crate) use named_variants;
+/// Gives an enumeration a list of its variants, without which it does not compile.
+macro_rules! all_variants {
+    ($Type:ident: $($Variant:ident),+ $(,)?) => {
+        impl $Type {
+            /// Every variant.
+            pub(crate) const ALL: &[Self] = {
+                // A variant that is left out does not compile.
+                const fn listed(variant: $Type) -> $Type {
+                    match variant {
+                        $($Type::$Variant => variant),+
+                    }
+                }
+                &[$(listed(Self::$Variant)),+]
+            };
+        }
+    };
+}
+
+pub(crate) use {all_variants, named_variants};

@@ -1,11 +1,11 @@
 //! The hints of the libraries, worded with the program's flags.
 
-use perceptra::data::Hint;
+use perceptra::data::{Hint, Task};
 
 /// How to mend an error in a table.
 pub(crate) fn data(hint: &Hint) -> String {
     match hint {
-        Hint::Advice(_) | Hint::DidYouMean(_) => hint.to_string(),
+        Hint::Advice(_) | Hint::DidYouMean(_) | Hint::ReadableFiles => hint.to_string(),
         Hint::QuoteFields => {
             "each row needs as many fields as the header; a field with the separator in it needs quotes, and \
                               another separator is set by --delimiter"
@@ -31,6 +31,9 @@ pub(crate) fn data(hint: &Hint) -> String {
                 .into()
         }
         Hint::FewerCategories => "ignore columns with many categories or lower --max-categories".into(),
-        Hint::ChangeTask => "choose another --task: regression, binary, multiclass, or auto".into(),
+        Hint::ChangeTask => {
+            let tasks: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
+            format!("choose another --task: {}, or auto", tasks.join(", "))
+        }
     }
 }
