@@ -156,7 +156,7 @@ impl ModelError {
     pub fn hint(&self) -> Option<Hint> {
         let advice = |text: &'static str| Some(Hint::Advice(text.into()));
         match self {
-            Self::Data(e) => e.hint().map(|hint| Hint::Advice(hint.into())),
+            Self::Data(e) => e.hint().map(Hint::Data),
             Self::Train(e) => e.hint().map(|hint| Hint::Advice(hint.into())),
             Self::RunFile { nearest, .. } => nearest.clone().map(Hint::DidYouMean),
             Self::LossMismatch { task, .. } => advice(match task.as_str() {

@@ -160,8 +160,8 @@ impl CliError {
         use perceptra::search::SearchError;
         match self {
             Self::Model(e) | Self::Search(SearchError::Model(e)) => e.hint().as_ref().map(hints::model),
+            Self::Data(e) => e.hint().as_ref().map(hints::data),
             Self::Search(e) => e.hint(),
-            Self::Data(e) => e.hint(),
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Internal(_) => Some("another --device may work; please report this".into()),
