@@ -18,6 +18,8 @@ mod presets;
 mod report;
 #[cfg(feature = "search")]
 mod search;
+#[cfg(all(feature = "baselines", feature = "view"))]
+mod set;
 mod stream;
 mod workflow;
 

@@ -32,6 +32,26 @@ pub enum ModelError {
         /// The nearest known key.
         nearest: Option<String>,
     },
+    /// A name that belongs to no key of a run file, or to several.
+    #[error("`{name}`: {reason}")]
+    Key {
+        /// The name as written.
+        name: String,
+        /// Why it is no key.
+        reason: String,
+        /// The nearest known key.
+        nearest: Option<String>,
+    },
+    /// A text that a key of a run file does not take as its value.
+    #[error("`{key}={text}`: {reason}")]
+    Value {
+        /// The key by its path.
+        key: String,
+        /// The value as written.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Settings that are out of range or contradict each other: all of them at once.
     #[error("{}", .0.join("; "))]
     Settings(Vec<String>),
@@ -158,7 +178,7 @@ impl ModelError {
         match self {
             Self::Data(e) => e.hint().map(Hint::Data),
             Self::Train(e) => e.hint().map(|hint| Hint::Advice(hint.into())),
-            Self::RunFile { nearest, .. } => nearest.clone().map(Hint::DidYouMean),
+            Self::RunFile { nearest, .. } | Self::Key { nearest, .. } => nearest.clone().map(Hint::DidYouMean),
             Self::LossMismatch { task, .. } => advice(match task.as_str() {
                 "regression" => "use mse, half-sse, mae or huber",
                 "binary" => "use binary-cross-entropy, or mse or half-sse on the probability",
@@ -176,6 +196,7 @@ impl ModelError {
             Self::Version { .. } => advice("use a later version of perceptra"),
             Self::Damaged { .. } => advice("copy the file again from where it was made, or train again"),
             Self::Network(_)
+            | Self::Value { .. }
             | Self::Settings(_)
             | Self::NoIntervals(_)
             | Self::NotNumeric { .. }

@@ -137,7 +137,7 @@ impl<'a> Search<'a> {
         base.search = Default::default();
         base.checkpoint.folder = None;
         let space = Space::parse(&base, &options.space)?;
-        let points = space.points(&base, options.sampler, options.trials, run.train.seed)?;
+        let points = space.points(options.sampler, options.trials, run.train.seed)?;
         if options.halving.is_some_and(|factor| factor < 2) {
             return settings("halving is below 2: one trial in so many goes on to the next rung");
         }

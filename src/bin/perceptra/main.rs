@@ -15,6 +15,7 @@ mod predict;
 mod report;
 mod run_args;
 mod search;
+mod set_args;
 mod signals;
 mod tables;
 mod train;
