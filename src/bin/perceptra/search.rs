@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use perceptra::model::{Ensemble, Sampler, Trained};
 use perceptra::search::{Leaderboard, Search, SearchError, SearchEvent, SearchPlace, merge};
 use perceptra::train::{Metric, write_atomic};
-use perceptra::{ModelError, RunConfig, choose};
+use perceptra::{ModelError, RunConfig, Tables, choose};
 use serde_json::json;
 
 use crate::run_args::{Resolved, RunArgs, named};
@@ -223,7 +223,7 @@ fn join(args: &MergeArgs) -> Result<(), CliError> {
         note(&format!("note: {} of {} trials are there", board.trials.len(), board.planned));
     }
     let choice = choose(&run.output.device)?;
-    let tables = run.tables()?;
+    let tables = Tables::read(&run)?;
     let search = Search::new(&run, &tables, &choice.device)?;
     finish(&search, &board, &run, &args.output, args.json)
 }

@@ -130,7 +130,7 @@ impl Default for SearchOptions {
 
 impl SearchOptions {
     /// Whether nothing is searched.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
