@@ -100,18 +100,6 @@ pub enum Sampler {
 
 perceptra_nn::all_variants! { Sampler: Grid, Random, LatinHypercube, Sobol }
 
-impl Sampler {
-    /// The name in files and messages, such as `latin-hypercube`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Grid => "grid",
-            Self::Random => "random",
-            Self::LatinHypercube => "latin-hypercube",
-            Self::Sobol => "sobol",
-        }
-    }
-}
-
 impl Default for SearchOptions {
     fn default() -> Self {
         Self {
