@@ -20,9 +20,9 @@ fn every_preset_trains_predicts_and_is_read_back() {
     for (target, other, score) in [("y", "class", "rmse"), ("class", "y", "accuracy")] {
         for (preset, shape) in [
             ("fast", "FeedForward 17-128-64"),
-            ("default", "input scale, parametric activations, NTK parametrisation"),
-            ("realmlp", "embeddings, input scale, parametric activations, NTK parametrisation"),
-            ("realmlp-s", "input scale, NTK parametrisation"),
+            ("default", "input scale, parametric activations, NTK parametrization"),
+            ("realmlp", "embeddings, input scale, parametric activations, NTK parametrization"),
+            ("realmlp-s", "input scale, NTK parametrization"),
             ("tabm", "32 members"),
             ("tabm-ple", "embeddings, 32 members"),
         ] {
@@ -185,7 +185,7 @@ fn gradients_of_every_part_are_right_and_wrong_parts_are_said() {
         ("embedding = 'periodic'\nfrequency_scale = 0.0", "frequency_scale is 0"),
         ("members = 0", "members is 0"),
         ("members = 5000", "at most 4096 members"),
-        ("members = 2\nnorm = 'batch'", "a network of several members has no normalisation"),
+        ("members = 2\nnorm = 'batch'", "a network of several members has no normalization"),
         ("members = 2\nhidden = []", "a network of several members has biases and hidden layers"),
         ("embedding = 'round'", "unknown variant `round`"),
     ] {

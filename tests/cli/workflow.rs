@@ -428,7 +428,7 @@ fn both_engines_train_and_the_fused_one_is_taken_where_it_can() {
     // What the fused engine cannot do falls back, with a note; asked for by name it is an error that says what to do.
     let out = train(&["--norm", "batch"]);
     assert_eq!(out.code, Some(0));
-    let why = "by the autodiff engine, not by the fused one: it has no normalisation layers";
+    let why = "by the autodiff engine, not by the fused one: it has no normalization layers";
     assert!(out.stderr.contains(why), "{}", out.stderr);
     let out = train(&["--norm", "batch", "--engine", "fused"]);
     assert_eq!(out.code, Some(1));

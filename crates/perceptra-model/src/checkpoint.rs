@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use perceptra_files::{Lock, remove_stale, write_atomic};
 use perceptra_nn::{FeedForward, Initializer};
-use perceptra_train::{
-    Control, Engine, Event, Lock, Observer, Snapshot, StopReason, TrainState, clean, with_weights, write_atomic,
-};
+use perceptra_train::{Control, Engine, Event, Observer, Snapshot, StopReason, TrainState, with_weights};
 
 use crate::error::ModelError;
 use crate::file::{Fingerprint, Parsed, Resume};
@@ -177,7 +176,7 @@ impl Folder {
         let fail = |source| ModelError::Write { path: path.clone(), source };
         std::fs::create_dir_all(&path).map_err(fail)?;
         let lock = Lock::acquire(&path.join("lock"))?;
-        clean(&path);
+        remove_stale(&path);
         let epochs = from.map_or(0, Checkpoint::epochs);
         for (epoch, file) in files(&path).map_err(fail)? {
             match from {

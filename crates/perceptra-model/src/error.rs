@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use perceptra_data::DataError;
+use perceptra_files::LockError;
 use perceptra_nn::NetworkError;
-use perceptra_train::{LockError, TrainError};
+use perceptra_train::TrainError;
 
 use crate::hint::Hint;
 
@@ -30,6 +31,26 @@ pub enum ModelError {
         message: String,
         /// The nearest known key.
         nearest: Option<String>,
+    },
+    /// A name that belongs to no key of a run file, or to several.
+    #[error("`{name}`: {reason}")]
+    Key {
+        /// The name as written.
+        name: String,
+        /// Why it is no key.
+        reason: String,
+        /// The nearest known key.
+        nearest: Option<String>,
+    },
+    /// A text that a key of a run file does not take as its value.
+    #[error("`{key}={text}`: {reason}")]
+    Value {
+        /// The key by its path.
+        key: String,
+        /// The value as written.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// Settings that are out of range or contradict each other: all of them at once.
     #[error("{}", .0.join("; "))]
@@ -155,9 +176,9 @@ impl ModelError {
     pub fn hint(&self) -> Option<Hint> {
         let advice = |text: &'static str| Some(Hint::Advice(text.into()));
         match self {
-            Self::Data(e) => e.hint().map(|hint| Hint::Advice(hint.into())),
+            Self::Data(e) => e.hint().map(Hint::Data),
             Self::Train(e) => e.hint().map(|hint| Hint::Advice(hint.into())),
-            Self::RunFile { nearest, .. } => nearest.clone().map(Hint::DidYouMean),
+            Self::RunFile { nearest, .. } | Self::Key { nearest, .. } => nearest.clone().map(Hint::DidYouMean),
             Self::LossMismatch { task, .. } => advice(match task.as_str() {
                 "regression" => "use mse, half-sse, mae or huber",
                 "binary" => "use binary-cross-entropy, or mse or half-sse on the probability",
@@ -175,6 +196,7 @@ impl ModelError {
             Self::Version { .. } => advice("use a later version of perceptra"),
             Self::Damaged { .. } => advice("copy the file again from where it was made, or train again"),
             Self::Network(_)
+            | Self::Value { .. }
             | Self::Settings(_)
             | Self::NoIntervals(_)
             | Self::NotNumeric { .. }

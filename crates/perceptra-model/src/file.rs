@@ -22,10 +22,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use burn::module::{Param, RunningState};
-use burn::tensor::{Device, Tensor, TensorData};
-use perceptra_nn::{FeedForward, FeedForwardConfig, Initializer};
-use perceptra_train::{Engine, TrainError, TrainState, write_atomic};
+use burn::tensor::Device;
+use perceptra_files::write_atomic;
+use perceptra_nn::{FeedForward, FeedForwardConfig, Initializer, Parameter};
+use perceptra_train::{Engine, TrainError, TrainState};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -179,7 +179,7 @@ impl Model {
     pub(crate) fn bytes(&self, resume: Option<(Resume, &TrainState)>) -> Result<Vec<u8>, ModelError> {
         let mut all: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (k, (_, model)) in self.parts().enumerate() {
-            for (name, (shape, values)) in tensors(&model.network, &model.about.network)? {
+            for (name, (shape, values)) in tensors(&model.network)? {
                 let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
                 all.insert(prefix(k) + &name, (Dtype::F32, shape, bytes));
             }
@@ -285,7 +285,7 @@ impl Parsed {
     fn model(self, device: &Device) -> Result<Model, ModelError> {
         let Self { name, about, share, others, tensors, .. } = self;
         let build = |k: usize, about: About, share: f64| {
-            let network = network(&about, &prefix(k), &tensors, device)
+            let network = network(&about.network, &prefix(k), &tensors, device)
                 .map_err(|reason| ModelError::Damaged { name: name.clone(), reason })?;
             Ok::<_, ModelError>((share, Model { about, network, share: 1.0, others: Vec::new() }))
         };
@@ -329,46 +329,12 @@ fn looks_like(bytes: &[u8]) -> Option<&'static str> {
 type Values = (Vec<usize>, Vec<f32>);
 
 /// Every tensor of a network by name.
-fn tensors(network: &FeedForward, config: &FeedForwardConfig) -> Result<Vec<(String, Values)>, ModelError> {
-    fn values<const D: usize>(tensor: Tensor<D>) -> Result<Values, ModelError> {
-        let shape = tensor.dims().to_vec();
-        let values = tensor.try_into_vec_as().map_err(|e| TrainError::Device(e.to_string()))?;
-        Ok((shape, values))
-    }
-    let mut all = Vec::new();
-    for (i, layer) in network.layers.iter().enumerate() {
-        let mut push = |name: &str, tensor: Result<Values, ModelError>| -> Result<(), ModelError> {
-            all.push((format!("layers.{i}.{name}"), tensor?));
-            Ok(())
-        };
-        push("weight", values(layer.linear.weight.val()))?;
-        if let Some(bias) = &layer.linear.bias {
-            push("bias", values(bias.val()))?;
-        }
-        if let Some(norm) = &layer.batch_norm {
-            push("norm.gamma", values(norm.gamma.val()))?;
-            push("norm.beta", values(norm.beta.val()))?;
-            push("norm.mean", values(norm.running_mean.value()))?;
-            push("norm.variance", values(norm.running_var.value()))?;
-        }
-        if let Some(norm) = &layer.layer_norm {
-            push("norm.gamma", values(norm.gamma.val()))?;
-            if let Some(beta) = &norm.beta {
-                push("norm.beta", values(beta.val()))?;
-            }
-        }
-    }
-    let mut network = network.clone();
-    for ((_, param), name) in network.parts_mut().into_iter().zip(part_names(config)) {
-        all.push((name, values(param.val())?));
-    }
-    Ok(all)
-}
-
-/// The names of the tensors of further parts, in their order.
-fn part_names(config: &FeedForwardConfig) -> impl Iterator<Item = String> {
-    let part = |name: &str| name.ends_with(".mix") || name.contains(".factors.") || !name.starts_with("layers.");
-    config.tensors().into_iter().map(|(name, ..)| name).filter(move |name| part(name))
+fn tensors(network: &FeedForward) -> Result<Vec<(String, Values)>, ModelError> {
+    let tensor = |p: Parameter<'_>| -> Result<(String, Values), ModelError> {
+        let values = p.values().try_into_vec_as().map_err(|e| TrainError::Device(e.to_string()))?;
+        Ok((p.role.to_string(), (p.shape(), values)))
+    };
+    network.parameters().into_iter().map(tensor).collect()
 }
 
 /// Prefix of the names of a member's tensors.
@@ -429,7 +395,7 @@ fn expected(
         return Err("its temperature or its residuals are out of range".to_owned());
     }
     let mut names = BTreeSet::new();
-    let shapes: BTreeMap<_, _> = config.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect();
+    let shapes: BTreeMap<_, _> = config.tensors().into_iter().map(|(role, shape)| (role.to_string(), shape)).collect();
     for (name, shape) in shapes {
         let name = format!("{prefix}{name}");
         let Some(view) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
@@ -448,43 +414,59 @@ fn expected(
     Ok(names)
 }
 
-/// Builds the network that `about` describes from its tensors.
+/// Builds a network from its tensors.
 fn network(
-    about: &About,
+    config: &FeedForwardConfig,
     prefix: &str,
     tensors: &BTreeMap<String, (Vec<usize>, Vec<u8>)>,
     device: &Device,
 ) -> Result<FeedForward, String> {
-    let config = &about.network;
-    let data = |name: String| {
-        let name = format!("{prefix}{name}");
-        let Some((shape, bytes)) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
-        let values: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        Ok(TensorData::new(values, shape.clone()))
-    };
     let mut network = config.clone().with_initializer(Initializer::Zeros).init(device).map_err(|e| e.to_string())?;
-    for (i, layer) in network.layers.iter_mut().enumerate() {
-        layer.linear.weight = Param::from_data(data(format!("layers.{i}.weight"))?, device);
-        if layer.linear.bias.is_some() {
-            layer.linear.bias = Some(Param::from_data(data(format!("layers.{i}.bias"))?, device));
-        }
-        if let Some(norm) = &mut layer.batch_norm {
-            norm.gamma = Param::from_data(data(format!("layers.{i}.norm.gamma"))?, device);
-            norm.beta = Param::from_data(data(format!("layers.{i}.norm.beta"))?, device);
-            let state = |name: &str| {
-                Ok::<_, String>(RunningState::new(Tensor::from_data(data(format!("layers.{i}.norm.{name}"))?, device)))
-            };
-            norm.running_mean = state("mean")?;
-            norm.running_var = state("variance")?;
-        }
-        if let Some(norm) = &mut layer.layer_norm {
-            norm.gamma = Param::from_data(data(format!("layers.{i}.norm.gamma"))?, device);
-            norm.beta = Some(Param::from_data(data(format!("layers.{i}.norm.beta"))?, device));
-        }
-    }
-    let names: Vec<String> = part_names(config).collect();
-    for ((_, param), name) in network.parts_mut().into_iter().zip(names) {
-        *param = Param::from_data(data(name)?, device);
+    for (role, _) in config.tensors() {
+        let name = format!("{prefix}{role}");
+        let Some((_, bytes)) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
+        network.set_values(role, bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect());
     }
     Ok(burn::module::Module::valid(&network))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perceptra_nn::{Activation, Column, EmbeddingConfig, Norm, NumberEmbedding, Parts};
+
+    #[test]
+    fn tensors_of_equal_shapes_are_not_confused() {
+        let device = Device::flex();
+        let columns = vec![Column::Number, Column::Number, Column::Category(2), Column::Category(2)];
+        let periodic = NumberEmbedding::Periodic { frequencies: 2, sigma: 1.0, width: 2 };
+        let piecewise = NumberEmbedding::PiecewiseLinear { edges: vec![vec![0.0, 1.0]; 2], width: 2 };
+        let embedded = |numbers| Some(EmbeddingConfig { columns: columns.clone(), numbers, category_width: 2 });
+        for (norm, embedding, members) in [
+            (Norm::None, None, 1),
+            (Norm::Batch, None, 1),
+            (Norm::Layer, embedded(NumberEmbedding::None), 1),
+            (Norm::Batch, embedded(periodic.clone()), 1),
+            (Norm::None, embedded(periodic), 8),
+            (Norm::None, embedded(piecewise), 8),
+        ] {
+            let config = FeedForwardConfig::new(4, 8)
+                .with_widths(&[8, 8], Activation::Tanh)
+                .with_norm(norm)
+                .with_parts(Some(Parts { embedding, input_scale: true, parametric: true, ntk: true, members }));
+            let mut saved = config.init(&device).unwrap();
+            for (i, (role, shape)) in config.tensors().into_iter().enumerate() {
+                saved.set_values(role, (0..shape.iter().product()).map(|k| (1000 * i + k) as f32).collect());
+            }
+            let written = tensors(&saved).unwrap();
+            let bytes = |(name, (shape, values)): &(String, Values)| {
+                (name.clone(), (shape.clone(), values.iter().flat_map(|x| x.to_le_bytes()).collect()))
+            };
+            let loaded = network(&config, "", &written.iter().map(bytes).collect(), &device).unwrap();
+            assert_eq!(tensors(&loaded).unwrap(), written);
+            // Each is another.
+            let firsts: BTreeSet<u32> = written.iter().map(|(_, (_, values))| values[0] as u32).collect();
+            assert_eq!(firsts.len(), config.tensors().len());
+        }
+    }
 }

@@ -20,6 +20,8 @@ pub enum Hint {
     ResumeSameRun,
     /// Train an ensemble.
     TrainEnsemble,
+    /// A remedy for an error of the table.
+    Data(perceptra_data::Hint),
 }
 
 impl fmt::Display for Hint {
@@ -35,6 +37,7 @@ impl fmt::Display for Hint {
                 f.write_str("resume with the same table and settings, or start a new run in another folder")
             }
             Self::TrainEnsemble => f.write_str("train several networks as one model: an ensemble"),
+            Self::Data(hint) => hint.fmt(f),
         }
     }
 }

@@ -31,6 +31,7 @@ mod file;
 mod gradients;
 mod hint;
 mod importance;
+mod keys;
 mod metrics;
 mod model;
 mod partition;
@@ -51,6 +52,8 @@ pub use error::ModelError;
 pub use gradients::check_gradients;
 pub use hint::Hint;
 pub use importance::{Explanation, Importance, ImportanceOptions};
+#[doc(hidden)]
+pub use keys::split_list;
 pub use metrics::{MetricValues, Metrics};
 pub use model::{Member, Model};
 pub use partition::Partition;

@@ -263,7 +263,7 @@ impl EncodedBlocks<'_> {
         result.map_err(|error| {
             let message = error.to_string();
             self.error = Some(error);
-            TrainError::Blocks(message)
+            TrainError::blocks(message)
         })
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use perceptra_nn::FeedForward;
 use perceptra_train::{
-    Control, Event, Member, Observer, Quiet, StopReason, TrainError, TrainState, fit, fit_blocks, fit_many, parallel,
-    resume_blocks,
+    Control, Event, Member, Observer, Quiet, StopReason, TrainError, TrainState, fit, fit_blocks, fit_many, has_own_memory,
+    parallel, resume_blocks,
 };
 
 use crate::checkpoint::{Checkpoint, Folder, Keeper};
@@ -167,7 +167,7 @@ pub fn train_many(
     device: &Device,
     interrupt: Option<&AtomicBool>,
 ) -> Vec<Result<Trained, ModelError>> {
-    if device.memory_pool_usage().is_none() {
+    if !has_own_memory(device) {
         return parallel(device, runs.len(), |i| train(&runs[i].0, runs[i].1, device, &mut Quiet(interrupt)));
     }
     train_together(runs, device, interrupt)

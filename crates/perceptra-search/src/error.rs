@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use perceptra_files::LockError;
 use perceptra_model::ModelError;
-use perceptra_train::LockError;
 
 /// A search that cannot be made. A trial that fails is none: it is a row of the [`Leaderboard`](crate::Leaderboard).
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use clap::Args;
 use perceptra::Model;
 use perceptra::data::{EncodeReport, TableReader};
 use perceptra::model::{PredictionColumns, PredictionFormat, PredictionWriter};
-use perceptra::train::write_atomic;
+use perceptra_files::write_atomic;
 
 use crate::{CliError, ReadArgs, load_model, note, same_file, signals};
 

@@ -6,8 +6,9 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use perceptra::model::{Ensemble, Sampler, Trained};
 use perceptra::search::{Leaderboard, Search, SearchError, SearchEvent, SearchPlace, merge};
-use perceptra::train::{Metric, write_atomic};
+use perceptra::train::Metric;
 use perceptra::{ModelError, RunConfig, Tables, choose};
+use perceptra_files::write_atomic;
 use serde_json::json;
 
 use crate::run_args::{Resolved, RunArgs, named};

@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use perceptra::model::{Checkpoint, Member, Trained, resume, train};
-use perceptra::train::{Batch, Engine, Lock, StopReason, TrainError, clean, write_atomic};
+use perceptra::train::{Batch, Engine, StopReason, TrainError};
 use perceptra::{Control, Event, ModelError, Observer, RunConfig, choose};
+use perceptra_files::{Lock, remove_stale, write_atomic};
 use serde_json::json;
 
 use crate::live::Live;
@@ -133,7 +134,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     if let Some(pid) = lock.stale() {
         note(&format!("note: process {pid}, which was writing {}, has ended without doing so", model_path.display()));
     }
-    clean(folder_of(&model_path));
+    remove_stale(folder_of(&model_path));
     let choice = choose(&run.output.device)?;
     let tables = resolved.tables()?;
 
