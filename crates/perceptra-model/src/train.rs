@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use perceptra_nn::FeedForward;
 use perceptra_train::{
-    Control, Event, Member, Observer, Quiet, StopReason, TrainError, TrainState, fit, fit_blocks, fit_many, has_own_memory,
-    parallel, resume_blocks,
+    Control, Event, Member, Observer, Quiet, StopReason, TrainError, TrainState, fit, fit_blocks, fit_many,
+    has_own_memory, parallel, resume_blocks,
 };
 
 use crate::checkpoint::{Checkpoint, Folder, Keeper};
