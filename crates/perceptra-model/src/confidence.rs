@@ -17,7 +17,7 @@ impl Model {
         calibrate: bool,
     ) -> Result<(Metrics, Option<Calibration>), ModelError> {
         let predictions = self.predict(table)?;
-        let before = self.judge(table, &predictions)?;
+        let before = self.score(table, &predictions)?;
         if predictions.labels.is_none() {
             self.about.confidence = self.residuals(table, &predictions)?;
             return Ok((before, None));
@@ -30,7 +30,7 @@ impl Model {
         self.about.confidence.temperature = Some(temperature);
         let mut after = predictions;
         temper(&mut after.values, temperature);
-        let metrics = self.judge(table, &after)?;
+        let metrics = self.score(table, &after)?;
         let errors = |metrics: &Metrics| match &metrics.values {
             MetricValues::Classification { metrics, .. } => (metrics.log_loss, metrics.calibration_error),
             MetricValues::Regression(_) => (f64::NAN, f64::NAN),

@@ -219,7 +219,7 @@ impl Model {
     ///
     /// As [`Model::predict`], and missing or unknown targets.
     pub fn evaluate(&self, table: &Table) -> Result<Metrics, ModelError> {
-        self.judge(table, &self.predict(table)?)
+        self.score(table, &self.predict(table)?)
     }
 
     /// Scores given predictions of this model's targets on `table`.
@@ -227,7 +227,7 @@ impl Model {
     /// # Errors
     ///
     /// As [`Model::evaluate`].
-    pub fn judge(&self, table: &Table, predictions: &Predictions) -> Result<Metrics, ModelError> {
+    pub fn score(&self, table: &Table, predictions: &Predictions) -> Result<Metrics, ModelError> {
         let encoder = &self.about.encoder;
         let mut targets = encoder.outputs_of(table)?;
         let weights = match &self.about.schema.weights {

@@ -12,7 +12,7 @@ use crate::error::ModelError;
 use crate::run::RunConfig;
 
 /// A table whose training rows are read again in every epoch.
-pub struct Streamed {
+pub(crate) struct Streamed {
     table: TableStream,
     seed: u64,
     /// Rows that are in memory at once.
@@ -166,7 +166,7 @@ fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> R
 
 impl Streamed {
     /// Number of training rows.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
