@@ -89,7 +89,7 @@ impl Encoder {
         self.features.iter().map(Feature::width).sum()
     }
 
-    /// What each column of the encoded inputs holds.
+    /// The meaning of each column of the encoded inputs.
     pub fn kinds(&self) -> Vec<InputKind> {
         self.features.iter().flat_map(Feature::kinds).collect()
     }

@@ -9,7 +9,8 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 
 use crate::error::DataError;
 use crate::file_kind::FileKind;
-use crate::read::{ReadOptions, TableReader, has_tabs, kind_of, refuse};
+use crate::read::{TableReader, has_tabs, kind_of, refuse};
+use crate::read_options::ReadOptions;
 use crate::table::Table;
 
 /// A table in a file that is read in pieces, as often as needed, and is never in memory as a whole.
