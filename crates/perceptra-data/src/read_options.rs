@@ -15,7 +15,7 @@ pub struct ReadOptions {
 }
 
 /// Fields that mean, by default, that a value is missing.
-pub const MISSING: [&str; 12] = ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "null", "NULL", "None", "?"];
+const MISSING: [&str; 12] = ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "null", "NULL", "None", "?"];
 
 impl Default for ReadOptions {
     fn default() -> Self {

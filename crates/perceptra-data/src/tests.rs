@@ -318,7 +318,7 @@ fn values_that_do_not_fit_are_found_with_their_place() {
     // A column that the model has a use for is not a misspelt one.
     let (encoder, _) = encode("width,width_2,y\n1,5,0.5\n2,6,1.5\n3,8,2.5\n", &target("y"), &EncoderOptions::default());
     assert_eq!(encoder.inputs(&csv("width,y\n1,2\n").unwrap()).unwrap_err().hint(), None);
-    let weights = |text: &str| row_weights(&csv(text).unwrap(), "w").unwrap_err().to_string();
+    let weights = |text: &str| csv(text).unwrap().row_weights("w").unwrap_err().to_string();
     assert_eq!(weights("a,w\n1,1\n1,-2\n"), "t.csv:3, column \"w\": the weight -2 is below 0");
     assert_eq!(weights("a,w\n1,1\n1,\n"), "t.csv:3, column \"w\": the weight is missing");
     let (classes, _) = encode("n,y\n1,u\n2,v\n", &target("y"), &EncoderOptions::default());
@@ -772,13 +772,13 @@ fn each_cell_of_a_csv_file_is_parsed_once() {
         let schema = Schema::infer(&table, &options).unwrap();
         let labels = Encoder::labels_of(&table, &schema).unwrap();
         let split = Split::from_column(&table, "part").unwrap();
-        strata(&target_numbers(&table, "y").unwrap());
+        strata(&table.target_values("y").unwrap());
         let (train, validation) = (table.take(&split.train), table.take(&split.validation));
         let fitted = Encoder::fit(&train, &schema, labels, &EncoderOptions::default()).unwrap();
         let encode = |part: &Table| {
             fitted.inputs(part).unwrap();
             fitted.outputs_of(part).unwrap();
-            row_weights(part, "w").unwrap();
+            part.row_weights("w").unwrap();
         };
         encode(&train);
         encode(&validation);
@@ -839,7 +839,7 @@ fn columns_of_unknown_types_can_be_ignored() {
         assert_eq!(part.texts("y").unwrap(), [Some("9".into()), Some("18446744073709552000".into())]);
         assert!(part.texts("bytes").is_err());
         // A row keeps the place that it has in the source.
-        let weights = row_weights(&part, "x").unwrap_err().to_string();
+        let weights = part.row_weights("x").unwrap_err().to_string();
         assert_eq!(weights, "batch, row 4, column \"x\": the weight -4 is below 0");
     }
 }

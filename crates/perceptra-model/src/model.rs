@@ -1,6 +1,6 @@
 //! The trained model: from tables to predictions.
 
-use perceptra_data::{EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task, row_weights};
+use perceptra_data::{EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task};
 use perceptra_nn::{FeedForward, FeedForwardConfig, Loss};
 use perceptra_train::{
     ClassificationMetrics, History, Metric, RegressionMetrics, TrainConfig, argmax, outputs, probabilities,
@@ -223,7 +223,7 @@ impl Model {
         let encoder = &self.about.encoder;
         let mut targets = encoder.outputs_of(table)?;
         let weights = match &self.about.schema.weights {
-            Some(column) if table.has(column) => Some(row_weights(table, column)?),
+            Some(column) if table.has(column) => Some(table.row_weights(column)?),
             _ => None,
         };
         let p = &predictions.values;

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use perceptra_data::{DataError, EncodeReport, Encoder, Matrix, Schema, Split, Table, Task, strata, target_numbers};
+use perceptra_data::{DataError, EncodeReport, Encoder, Matrix, Schema, Split, Table, Task, strata};
 use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Initializer, Loss};
 use perceptra_train::{
     ClassWeights, Control, Dataset, Event, Fitted, History, Member, Metric, Observer, Quiet, StopReason, TrainConfig,
@@ -448,7 +448,7 @@ impl Parts {
 fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, ModelError> {
     Ok(match (run.split.stratify, schema.task, schema.targets.first()) {
         (false, ..) | (.., None) => None,
-        (true, Task::Regression, Some(target)) => Some(strata(&target_numbers(table, target)?)),
+        (true, Task::Regression, Some(target)) => Some(strata(&table.target_values(target)?)),
         (true, _, Some(target)) => Some(stratified_classes(table, schema, target, divided)?),
     })
 }
@@ -492,7 +492,7 @@ pub(crate) fn least(part: &str) -> usize {
 /// The class of each row. A class of one row cannot be in two parts.
 fn stratified_classes(table: &Table, schema: &Schema, target: &str, divided: bool) -> Result<Vec<u32>, ModelError> {
     let labels = Encoder::labels_of(table, schema)?.unwrap_or_default();
-    let classes = perceptra_data::class_numbers(table, target, &labels)?;
+    let classes = table.class_numbers(target, &labels)?;
     let mut counts = vec![0; labels.len()];
     classes.iter().for_each(|&c| counts[c as usize] += 1);
     match counts.iter().position(|&n| n == 1) {
