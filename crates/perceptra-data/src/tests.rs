@@ -525,7 +525,7 @@ fn a_row_without_end_is_an_error_and_not_all_the_memory() {
 fn columns_without_a_value_in_the_training_rows_say_nothing() {
     let table = csv("a,b,y\n,1,1\n,2,2\n5,3,3\n").unwrap();
     let schema = Schema::infer(&table, &target("y")).unwrap();
-    for scaling in [Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Quantile, Scaling::None] {
+    for &scaling in Scaling::ALL {
         let options = EncoderOptions { scaling, min_category_rows: 2, ..Default::default() };
         let encoder = Encoder::fit(&table.take(&[0, 1]), &schema, None, &options).unwrap();
         let (x, _) = encoder.inputs(&table).unwrap();
@@ -538,7 +538,7 @@ fn far_values_stay_numbers_or_are_named() {
     // Found by the fuzz target `csv`: targets that are alike in the training rows, and one elsewhere that is not.
     let table = csv("x,y\n1,1e-30\n2,2e-30\n3,1e30\n1e30,0\n").unwrap();
     let schema = Schema::infer(&table, &target("y")).unwrap();
-    for scaling in [Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Quantile, Scaling::None] {
+    for &scaling in Scaling::ALL {
         let options = EncoderOptions { scaling, min_category_rows: 2, ..Default::default() };
         let encoder = Encoder::fit(&table.take(&[0, 1]), &schema, None, &options).unwrap();
         assert!(encoder.inputs(&table).unwrap().0.values.iter().all(|x| x.is_finite()), "{scaling:?}");
@@ -853,7 +853,7 @@ fn encoding_hash(path: &std::path::Path, target: &str, options: &SchemaOptions) 
     add(format!("{:?} {:?} {}", schema.features, schema.targets, schema.task).as_bytes());
     let labels = Encoder::labels_of(&table, &schema).unwrap();
     let split = Split::holdout(table.rows(), 0.2, 0.2, None, 0).unwrap();
-    for scaling in [Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Quantile, Scaling::None] {
+    for &scaling in Scaling::ALL {
         for embed_above in [None, Some(4)] {
             let options = EncoderOptions { scaling, embed_above, scale_categories: true, ..Default::default() };
             let encoder = Encoder::fit(&table.take(&split.train), &schema, labels.clone(), &options).unwrap();
