@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
-use perceptra_data::{ColumnKind, EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task, row_weights};
+use perceptra_data::{ColumnKind, EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task};
 use perceptra_nn::{FeedForward, FeedForwardConfig, Loss};
 use perceptra_train::{ClassificationMetrics, History, RegressionMetrics, TrainConfig, probabilities};
 use serde::{Deserialize, Serialize};
@@ -231,7 +231,7 @@ impl Model {
         let encoder = &self.about.encoder;
         let mut targets = encoder.outputs_of(table)?;
         let weights = match &self.about.schema.weights {
-            Some(column) if table.has(column) => Some(row_weights(table, column)?),
+            Some(column) if table.has(column) => Some(table.row_weights(column)?),
             _ => None,
         };
         let p = &predictions.values;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use perceptra_data::{DataError, Encoder, Pass, Sample, Schema, SchemaOptions, SplitPart, Table, TableStream};
+use perceptra_data::{DataError, Encoder, Pieces, Sample, Schema, SchemaOptions, SplitPart, Table, TableStream};
 use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Blocks, Dataset, TrainError};
 
@@ -220,7 +220,7 @@ pub(crate) struct EncodedBlocks<'a> {
     schema: &'a Schema,
     units: Vec<f32>,
     device: &'a Device,
-    pass: Option<Pass<'a>>,
+    pass: Option<Pieces<'a>>,
     /// Rows of a block.
     block: usize,
     /// Rows that have been read and not yet returned.
