@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use super::batch::Chunk;
 use super::buffer::PANEL;
 use super::gemm::{BLOCK, Left, ROWS, Sums, load, multiply};
-use super::net::{Net, Param};
+use super::net::{Net, Param, Term};
 use super::scratch::Scratch;
 use super::sink::Then;
 use super::work::Unit;

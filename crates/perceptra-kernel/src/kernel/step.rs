@@ -30,8 +30,8 @@ use super::sink::Then;
 use super::team::Barrier;
 use super::update::{Kept, Settle};
 use super::work::Unit;
-use crate::rule::Step;
 use crate::rule::Moment;
+use crate::rule::Step;
 use crate::settings::{Data, Totals};
 
 /// An epoch of a trainer, whose fields are lent to its threads.

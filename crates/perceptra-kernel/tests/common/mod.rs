@@ -58,7 +58,7 @@ pub(crate) const LOSSES: [Loss; 6] = [
     Loss::MeanSquared,
     Loss::HalfSumSquared,
     Loss::MeanAbsolute,
-    Loss::Huber(0.7),
+    Loss::Huber(1.0),
     Loss::BinaryCrossEntropy,
     Loss::CategoricalCrossEntropy,
 ];
@@ -219,7 +219,7 @@ impl Case {
             trainer.set_layer(i, &weight, &bias);
         }
         for (i, part) in self.further().into_iter().enumerate() {
-            let values = self.values(i, trainer.part(part).len());
+            let values = Self::values(i, part, trainer.part(part).len());
             trainer.set_part(part, &values);
         }
         trainer
@@ -239,8 +239,10 @@ impl Case {
     }
 
     /// So many values for the tensor `i` of [`Case::further`].
-    pub(crate) fn values(&self, i: usize, n: usize) -> Vec<f32> {
-        normal(n, 7, 20 + i as u32, 0.5).into_iter().map(|x| x + 0.3).collect()
+    fn values(i: usize, part: Part, n: usize) -> Vec<f32> {
+        // Embeddings are sums of many values.
+        let (mean, scale) = if matches!(part, Part::Embedding(_)) { (0.0, 0.2) } else { (0.3, 0.5) };
+        normal(n, 7, 20 + i as u32, scale).into_iter().map(|x| x + mean).collect()
     }
 
     /// Inputs, targets and weights of the rows.
