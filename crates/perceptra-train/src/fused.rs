@@ -10,7 +10,7 @@ use perceptra_nn::{Activation, Column, FeedForward, Group, Loss, NumberEmbedding
 
 use crate::engine::{self, Judged, Plan, Running, Until};
 use crate::metrics::monitored;
-use crate::optimizer::{Course, Moment};
+use crate::optimizer::Course;
 use crate::state::{record, with_weights};
 use crate::weighted::{EVALUATE, Weighted, read};
 use crate::{Engine, Metric, Network, Optimizer, Pass, Reduction, TrainConfig, TrainError, TrainState};
@@ -18,7 +18,7 @@ use crate::{Engine, Metric, Network, Optimizer, Pass, Reduction, TrainConfig, Tr
 /// A dense network in training on the CPU.
 pub(crate) struct Fused<'a, N> {
     network: N,
-    trainer: kernel::DenseTrainer,
+    trainer: kernel::Trainer,
     config: &'a TrainConfig,
     loss: Loss,
     reduction: Reduction,
@@ -93,15 +93,15 @@ fn activations(network: &FeedForward, loss: Loss) -> Option<Vec<kernel::Activati
     network.layers.iter().map(|layer| layer.activation).enumerate().map(of).collect()
 }
 
-fn rule(config: &TrainConfig) -> Option<kernel::Rule> {
+fn rule(config: &TrainConfig) -> Option<kernel::UpdateRule> {
     let momentum = config.momentum as f32;
     Some(match config.optimizer {
-        Optimizer::Sgd => kernel::Rule::Sgd { momentum, nesterov: config.nesterov },
-        Optimizer::Adam => kernel::Rule::Adam,
-        Optimizer::AdamW => kernel::Rule::AdamW,
-        Optimizer::RmsProp => kernel::Rule::RmsProp { momentum },
-        Optimizer::AdaGrad => kernel::Rule::AdaGrad,
-        Optimizer::Lion => kernel::Rule::Lion,
+        Optimizer::Sgd => kernel::UpdateRule::Sgd { momentum, nesterov: config.nesterov },
+        Optimizer::Adam => kernel::UpdateRule::Adam,
+        Optimizer::AdamW => kernel::UpdateRule::AdamW,
+        Optimizer::RmsProp => kernel::UpdateRule::RmsProp { momentum },
+        Optimizer::AdaGrad => kernel::UpdateRule::AdaGrad,
+        Optimizer::Lion => kernel::UpdateRule::Lion,
         Optimizer::Adan | Optimizer::Lamb | Optimizer::Adafactor | Optimizer::Muon => return None,
     })
 }
@@ -147,9 +147,10 @@ pub fn threads() -> usize {
     LIMIT.get().min(*all)
 }
 
-/// What a network has besides dense layers, as the kernel has it.
-fn parts(network: &FeedForward) -> kernel::Parts {
-    let stem = network.embedding.as_ref().map(|embedding| embedding.config().clone()).map(|config| kernel::Stem {
+/// The layers of a network with these activations, and what it has besides, as the kernel takes them.
+fn layers(network: &FeedForward, activations: Vec<kernel::Activation>) -> (Vec<kernel::Layer>, kernel::Extras) {
+    let embedding = network.embedding.as_ref().map(|embedding| embedding.config().clone());
+    let embedding = embedding.map(|config| kernel::InputEmbedding {
         columns: config
             .columns
             .iter()
@@ -160,27 +161,21 @@ fn parts(network: &FeedForward) -> kernel::Parts {
             })
             .collect(),
         numbers: match config.numbers {
-            NumberEmbedding::None => kernel::Numbers::Plain,
-            NumberEmbedding::Periodic { frequencies, width, .. } => kernel::Numbers::Periodic(frequencies, width),
-            NumberEmbedding::PiecewiseLinear { edges, width } => kernel::Numbers::PiecewiseLinear(edges, width),
+            NumberEmbedding::None => kernel::NumberEmbedding::Plain,
+            NumberEmbedding::Periodic { frequencies, width, .. } => {
+                kernel::NumberEmbedding::Periodic(frequencies, width)
+            }
+            NumberEmbedding::PiecewiseLinear { edges, width } => kernel::NumberEmbedding::PiecewiseLinear(edges, width),
         },
         category_width: config.category_width,
     });
-    kernel::Parts {
-        stem,
+    let extras = kernel::Extras {
+        embedding,
         input_scale: network.input_scale.is_some(),
         parametric: network.layers.iter().any(|l| l.mix.is_some()),
         members: network.members(),
         ntk: network.is_ntk(),
-    }
-}
-
-/// The kernel's trainer with the weights of `network`, which has these activations.
-fn trainer(
-    network: &FeedForward,
-    activations: Vec<kernel::Activation>,
-    settings: kernel::Settings,
-) -> Result<kernel::DenseTrainer, TrainError> {
+    };
     let layers = network.layers.iter().zip(network.widths()).zip(activations);
     let layers = layers.map(|((layer, (inputs, outputs)), activation)| kernel::Layer {
         inputs,
@@ -188,10 +183,7 @@ fn trainer(
         bias: layer.linear.bias.is_some(),
         activation,
     });
-    let mut trainer =
-        kernel::DenseTrainer::with_parts(&layers.collect::<Vec<_>>(), &parts(network), settings, threads());
-    set_weights(&mut trainer, network)?;
-    Ok(trainer)
+    (layers.collect(), extras)
 }
 
 /// What weights are multiplied by on their way to the kernel.
@@ -199,18 +191,18 @@ fn gain(network: &FeedForward, layer: usize) -> f32 {
     if network.is_ntk() { (network.widths()[layer].0 as f64).sqrt().recip() as f32 } else { 1.0 }
 }
 
-/// Gives the trainer the weights of `network`.
-fn set_weights(trainer: &mut kernel::DenseTrainer, network: &FeedForward) -> Result<(), TrainError> {
+/// Gives the kernel's network the weights of `network`.
+fn set_weights(to: &mut kernel::Network, network: &FeedForward) -> Result<(), TrainError> {
     for (i, layer) in network.layers.iter().enumerate() {
         let bias = layer.linear.bias.as_ref().map(|b| read(b.val().inner())).transpose()?;
         let mut weight = read(layer.linear.weight.val().inner())?;
         let gain = gain(network, i);
         weight.iter_mut().for_each(|w| *w *= gain);
-        trainer.set_layer(i, &weight, &bias.unwrap_or_default());
+        to.set_layer(i, &weight, &bias.unwrap_or_default());
     }
     let mut network = network.clone();
     for (part, param) in kernel_parts(&mut network) {
-        trainer.set_part(part, &read(param.val().inner())?);
+        to.set_part(part, &read(param.val().inner())?);
     }
     Ok(())
 }
@@ -222,10 +214,10 @@ fn kernel_parts(network: &mut FeedForward) -> Vec<(kernel::Part, &mut Param<Tens
     let params = network.parts_mut();
     let embedded = params.iter().filter(|(group, _)| *group == Group::Embedding).count();
     let mut names: Vec<kernel::Part> = (0..embedded).map(kernel::Part::Embedding).collect();
-    names.extend(scaled.then_some(kernel::Part::In(0)));
+    names.extend(scaled.then_some(kernel::Part::R(0)));
     for (i, [mixed, factored]) in layers.into_iter().enumerate() {
-        names.extend(mixed.then_some(kernel::Part::Mix(i)));
-        names.extend([kernel::Part::In(i), kernel::Part::Out(i)].into_iter().filter(|_| factored));
+        names.extend(mixed.then_some(kernel::Part::Alpha(i)));
+        names.extend([kernel::Part::R(i), kernel::Part::S(i)].into_iter().filter(|_| factored));
     }
     names.into_iter().zip(params.into_iter().map(|(_, param)| param)).collect()
 }
@@ -286,25 +278,14 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
     }
     let device = network.layers[0].linear.weight.val().device();
     let on_host = device.memory_pool_usage().is_none() && network.layers[0].linear.weight.dtype() == DType::F32;
-    if let Some(activations) = activations(network, loss).filter(|_| !has_norm(network) && on_host) {
-        let settings = kernel::Settings {
-            loss: loss_of(loss),
-            sum: loss.is_sum(),
-            rule: kernel::Rule::Sgd { momentum: 0.0, nesterov: false },
-            batch: rows.clamp(1, PREDICT),
-            own_rows: false,
-            dropout: 0.0,
-            seed: 0,
-            betas: [0.9, 0.999],
-            rates: [1.0; 6],
-            decay: [0.0; 6],
-            l1: 0.0,
-            l2: 0.0,
-            clip_value: None,
-            clip_norm: None,
-        };
+    let kernel = || {
+        let (layers, extras) = layers(network, activations(network, loss).filter(|_| !has_norm(network) && on_host)?);
+        kernel::Network::new(&layers, &extras, threads()).ok()
+    };
+    if let Some(mut kernel) = kernel() {
+        set_weights(&mut kernel, network)?;
         let mut values = vec![0.0; network.members() * rows * m];
-        trainer(network, activations, settings)?.outputs(inputs, &mut values);
+        kernel.predict(inputs, &mut values);
         if network.members() > 1 {
             join(&mut values, network, loss.takes_logits());
         }
@@ -320,12 +301,17 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
     Ok(values)
 }
 
-/// Rows that the kernels take at once.
-const PREDICT: usize = 512;
-
-/// In the order of the kernel's.
-const GROUPS: [Group; 6] =
-    [Group::Weight, Group::Bias, Group::Embedding, Group::InputScale, Group::Activation, Group::Member];
+/// The group of the parameters that the kernel calls so.
+fn group_of(group: kernel::Group) -> Group {
+    match group {
+        kernel::Group::Weight => Group::Weight,
+        kernel::Group::Bias => Group::Bias,
+        kernel::Group::Embedding => Group::Embedding,
+        kernel::Group::InputScale => Group::InputScale,
+        kernel::Group::Activation => Group::Activation,
+        kernel::Group::Member => Group::Member,
+    }
+}
 
 fn has_norm(network: &FeedForward) -> bool {
     network.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some())
@@ -359,6 +345,34 @@ fn untrained(dense: &FeedForward) -> Option<String> {
     (parameters != weights).then(|| "the network has parameters besides its weights and biases".to_owned())
 }
 
+/// A network and how it is trained, as the kernel takes them; or why it does not.
+fn described(
+    network: &FeedForward,
+    plan: &Plan<'_>,
+) -> Result<(Vec<kernel::Layer>, kernel::Extras, kernel::Settings), String> {
+    let config = plan.config;
+    let softmax = || format!("it has no softmax under the loss {}", plan.loss);
+    let (layers, extras) = layers(network, activations(network, plan.loss).ok_or_else(softmax)?);
+    let settings = kernel::Settings {
+        loss: loss_of(plan.loss),
+        sum: config.reduction_of(plan.loss) == Reduction::Sum,
+        rule: rule(config).ok_or_else(|| format!("it has no optimizer {}", config.optimizer.name()))?,
+        batch: plan.batch,
+        share_batches: plan.orders == 1,
+        dropout: network.dropout,
+        seed: config.seed,
+        betas: config.betas.map(|b| b as f32),
+        rates: kernel::PerGroup::from_fn(|group| config.lr_factors.of(group_of(group))),
+        decay: kernel::PerGroup::from_fn(|group| config.decay_factors.of(group_of(group)) * config.weight_decay),
+        l1: config.l1,
+        l2: config.l2,
+        clip_value: config.clip_value,
+        clip_norm: config.clip_norm,
+    };
+    settings.check(&layers, &extras).map_err(|e| e.to_string())?;
+    Ok((layers, extras, settings))
+}
+
 impl<'a, N: Network> Fused<'a, N> {
     /// Why this engine cannot train `network` so, if it cannot.
     pub(crate) fn obstacle(network: &N, plan: &Plan<'_>) -> Option<String> {
@@ -372,27 +386,7 @@ impl<'a, N: Network> Fused<'a, N> {
         if has_norm(dense) {
             return Some("it has no normalisation layers".to_owned());
         }
-        let config = plan.config;
-        if dense.members() > 1 && dense.input_scale.is_some() {
-            return Some("it has no input scale before several members".to_owned());
-        }
-        let widths = dense.widths();
-        let aligned = widths[..widths.len() - 1].iter().all(|(_, m)| m.is_multiple_of(4));
-        if dense.members() > 1 && dense.dropout > 0.0 && !aligned {
-            return Some("it drops units of several members by fours".to_owned());
-        }
-        let edited = config.l1 > 0.0 || config.l2 > 0.0 || config.clip_norm.or(config.clip_value).is_some();
-        let coupled = config.weight_decay > 0.0 && !matches!(config.optimizer, Optimizer::AdamW | Optimizer::Lion);
-        if dense.is_ntk() && (edited || coupled) {
-            return Some("it has no penalties, clipping or coupled decay in the NTK parametrisation".to_owned());
-        }
-        if let Some(obstacle) = untrained(dense) {
-            return Some(obstacle);
-        }
-        if activations(dense, plan.loss).is_none() {
-            return Some(format!("it has no softmax under the loss {}", plan.loss));
-        }
-        rule(plan.config).is_none().then(|| format!("it has no optimiser {}", plan.config.optimizer.name()))
+        untrained(dense).or_else(|| described(dense, plan).err())
     }
 
     /// Takes over a network without [`Fused::obstacle`]s.
@@ -400,24 +394,11 @@ impl<'a, N: Network> Fused<'a, N> {
         let config = plan.config;
         let impossible = || TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() };
         let dense = network.as_feed_forward().ok_or_else(impossible)?;
-        let activations = activations(dense, plan.loss).ok_or_else(impossible)?;
-        let settings = kernel::Settings {
-            loss: loss_of(plan.loss),
-            sum: config.reduction_of(plan.loss) == Reduction::Sum,
-            rule: rule(config).ok_or_else(impossible)?,
-            batch: plan.batch,
-            own_rows: plan.orders > 1,
-            dropout: dense.dropout,
-            seed: config.seed,
-            betas: config.betas.map(|b| b as f32),
-            rates: GROUPS.map(|group| config.lr_factors.of(group)),
-            decay: GROUPS.map(|group| config.decay_factors.of(group) * config.weight_decay),
-            l1: config.l1,
-            l2: config.l2,
-            clip_value: config.clip_value,
-            clip_norm: config.clip_norm,
-        };
-        let mut trainer = trainer(dense, activations, settings)?;
+        let unsupported = |obstacle| TrainError::Engine { obstacle };
+        let (layers, extras, settings) = described(dense, plan).map_err(unsupported)?;
+        let mut trainer = kernel::Trainer::new(&layers, &extras, settings, threads())
+            .map_err(|e: kernel::Unsupported| unsupported(e.to_string()))?;
+        set_weights(trainer.network(), dense)?;
         let mut best = Vec::new();
         trainer.save(&mut best);
         Ok(Self {
@@ -445,13 +426,13 @@ impl<'a, N: Network> Fused<'a, N> {
         if let Some(dense) = network.as_feed_forward_mut() {
             let gains: Vec<f32> = (0..dense.layers.len()).map(|i| gain(dense, i)).collect();
             for (i, layer) in dense.layers.iter_mut().enumerate() {
-                let (mut weight, bias) = self.trainer.layer(i);
+                let (mut weight, bias) = self.trainer.network().layer(i);
                 weight.iter_mut().for_each(|w| *w /= gains[i]);
                 layer.linear.weight = replaced(&layer.linear.weight, weight);
                 layer.linear.bias = layer.linear.bias.as_ref().map(|b| replaced(b, bias));
             }
             for (part, param) in kernel_parts(dense) {
-                *param = replaced(param, self.trainer.part(part));
+                *param = replaced(param, self.trainer.network().part(part));
             }
         }
         network
@@ -465,7 +446,7 @@ impl<'a, N: Network> Fused<'a, N> {
     fn set(&mut self, record: &[u8]) -> Result<(), TrainError> {
         let network = with_weights(self.network.valid(), record)?;
         match network.as_feed_forward() {
-            Some(dense) => set_weights(&mut self.trainer, dense),
+            Some(dense) => set_weights(self.trainer.network(), dense),
             None => Err(TrainError::Resume("the network is not a FeedForward".to_owned())),
         }
     }
@@ -494,17 +475,13 @@ impl<N: Network> Running<N> for Fused<'_, N> {
         let rows = block.as_ref().or(self.train.as_ref()).ok_or(TrainError::Empty("training"))?;
         let order = engine::order(self.config, rows.rows, self.batch, self.orders, draw);
         let steps = order.len().div_ceil(self.batch * self.orders);
-        let moments: Vec<Moment> = (0..steps).map(|_| self.course.next()).collect();
-        let moment = |step: usize| {
-            let Moment { rate, decay, dropout } = moments[step];
-            kernel::Moment { rate, decay, dropout }
-        };
-        let totals = self.trainer.epoch(&rows.data(), &order, draw, &moment, Some(&|| until.reached()));
+        let rates: Vec<kernel::StepRates> = (0..steps).map(|_| self.course.next()).collect();
+        let totals = self.trainer.epoch(&rows.data(), &order, draw, &|step| rates[step], Some(&|| until.reached()));
         self.totals.loss += totals.loss;
         self.totals.weight += totals.weight;
         self.totals.steps += totals.steps;
-        let last = moments.get(totals.steps.saturating_sub(1));
-        Ok(engine::Pass { rate: last.map_or(0.0, |m| m.rate), whole: totals.steps == steps })
+        let last = rates.get(totals.steps.saturating_sub(1));
+        Ok(engine::Pass { rate: last.map_or(0.0, |last| last.rate), whole: totals.steps == steps })
     }
 
     fn judge(&mut self) -> Result<Judged, TrainError> {

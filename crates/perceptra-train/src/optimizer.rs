@@ -16,6 +16,7 @@ use burn::optim::{
     LionConfig, ModuleOptimizer, MuonConfig, RmsPropConfig, SgdConfig,
 };
 use burn::tensor::{Device, Tensor};
+use perceptra_kernel::StepRates;
 use perceptra_nn::Group;
 
 use crate::network::Groups;
@@ -170,15 +171,6 @@ impl<O: burn::optim::Optimizer> burn::optim::Optimizer for Tuned<O> {
     }
 }
 
-/// What a step is made with.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Moment {
-    pub(crate) rate: f64,
-    /// The parts of the decay and of the dropout that are used.
-    pub(crate) decay: f64,
-    pub(crate) dropout: f64,
-}
-
 /// What changes over the run.
 pub(crate) struct Course {
     base: f64,
@@ -196,10 +188,10 @@ impl Course {
         Self { base: config.learning_rate, rate, decay, dropout, plateau: 1.0 }
     }
 
-    pub(crate) fn next(&mut self) -> Moment {
+    pub(crate) fn next(&mut self) -> StepRates {
         let of = |schedule: &mut Option<ModuleLrScheduler>| schedule.as_mut().map_or(1.0, |s| s.step().base());
         let rate = self.base * self.plateau * of(&mut self.rate);
-        Moment { rate, decay: of(&mut self.decay), dropout: of(&mut self.dropout) }
+        StepRates { rate, decay: of(&mut self.decay), dropout: of(&mut self.dropout) }
     }
 
     pub(crate) fn skip(&mut self, steps: usize) {

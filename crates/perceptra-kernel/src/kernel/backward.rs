@@ -9,7 +9,7 @@ use super::buffer::PANEL;
 use super::gemm::{DEPTH, FEW, Left, Sums, each, few, load, multiply, prefetch, store};
 use super::net::{Net, own_numbers};
 use super::scratch::Scratch;
-use crate::settings::Data;
+use crate::data::Data;
 
 /// The losses of some rows and ∂R/∂z of the last layer.
 pub(super) struct Slope<'a> {

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use super::gemm::ROWS;
 
+/// Rows that are taken through the network at once; larger batches are taken in several goes.
+pub(super) const CHUNK: usize = 512;
+
 /// Rows of a batch that are in work; a batch of several members has each row once for each of them.
 #[derive(Clone, Copy)]
 pub(super) struct Chunk<'a> {

@@ -11,8 +11,8 @@ use super::gemm::{BLOCK, DEPTH, FEW, Left, ROWS, Sums, dots, each, few, load, mu
 use super::net::{Dense, Net, own_numbers};
 use super::scratch::Scratch;
 use crate::activation::Activation;
-use crate::settings::Data;
-use crate::stem::Plan;
+use crate::data::Data;
+use crate::embedding::Layout;
 
 /// Copies rows of a chunk into panels, and their targets.
 pub(super) struct Gather<'a> {
@@ -42,8 +42,8 @@ impl WithSimd for Gather<'_> {
     }
 }
 
-/// a = f(xW + b) and d = f′(xW + b) of some rows, with dropout.
-pub(super) struct Forward<'a> {
+/// a = f(xW + b) of some rows; in training with dropout, and with d = f′(xW + b) and all else that the way back needs.
+pub(super) struct Forward<'a, const TRAINS: bool> {
     pub(super) net: &'a Net,
     pub(super) l: usize,
     pub(super) rows: Range<usize>,
@@ -51,7 +51,7 @@ pub(super) struct Forward<'a> {
     pub(super) scratch: &'a mut Scratch,
 }
 
-impl WithSimd for Forward<'_> {
+impl<const TRAINS: bool> WithSimd for Forward<'_, TRAINS> {
     type Output = ();
 
     #[inline(always)]
@@ -59,12 +59,12 @@ impl WithSimd for Forward<'_> {
         let Self { net, l, rows, chunk, scratch } = self;
         let dense = &net.layers[l];
         if let Some(plan) = &dense.stem {
-            dense.begin(simd, net, plan, rows, chunk, scratch);
+            dense.begin::<S, TRAINS>(simd, net, plan, rows, chunk, scratch);
         } else if dense.own {
             for member in 0..dense.members {
                 let rows = chunk.of(member, &rows);
                 if !rows.is_empty() {
-                    Forward { net, l, rows, chunk, scratch: &mut *scratch }.dense(simd, member);
+                    Forward::<TRAINS> { net, l, rows, chunk, scratch: &mut *scratch }.dense(simd, member);
                 }
             }
         } else {
@@ -73,15 +73,15 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-impl Forward<'_> {
+impl<const TRAINS: bool> Forward<'_, TRAINS> {
     /// With the weights and biases of a member; where the members share weights, that of the first.
     #[inline(always)]
     fn dense<S: Simd>(self, simd: S, member: usize) {
         let Self { net, l, rows, chunk, scratch } = self;
-        let Scratch { partial, block, masks, .. } = scratch;
-        let (c, masks) = (&mut block.0, &mut masks.0);
+        let Scratch { partial, block, masks, spare, .. } = scratch;
+        let (c, masks, spare) = (&mut block.0, &mut masks.0, &mut spare.0);
         let dense = &net.layers[l];
-        let drop = Some(chunk).filter(|chunk| chunk.drop > 0.0 && l + 1 < net.layers.len());
+        let drops = TRAINS && chunk.drop > 0.0 && l + 1 < net.layers.len();
         let (x, shape) = net.inputs_of(l);
         let size = dense.layer.outputs.next_multiple_of(16);
         let place = member * dense.shape.len()..(member + 1) * dense.shape.len();
@@ -108,26 +108,30 @@ impl Forward<'_> {
                         }
                     }
                 }
-                dense.activate(net, l, 0, start..end, &c[..(end - start) * 16], chunk, drop.is_some());
+                dense.activate::<TRAINS>(net, l, 0, start..end, &c[..(end - start) * 16], chunk, drops, spare);
             }
             return;
         }
         // The usual case is done in registers.
-        let relu = dense.layer.activation == Activation::Relu && drop.is_none() && !dense.extended;
+        let relu = dense.layer.activation == Activation::Relu && !drops && !dense.extended;
         if shape.columns <= FEW && dense.shape.count() == 1 && relu {
             let (width, wide) = (dense.shape.width(0), shape.width(0));
             let range = dense.rows.range(0, rows.clone());
             // SAFETY: these rows are this thread's.
-            let (a, d) = unsafe { (dense.a.write(range.clone()), dense.d.write(range)) };
+            let (a, d) = unsafe { (dense.a.write(range.clone()), dense.d.write(if TRAINS { range } else { 0..0 })) };
+            let mut d = d.chunks_exact_mut(width);
             // SAFETY: as above.
             let x = unsafe { x.read(shape.range(0, rows)) }.chunks_exact(wide);
             let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
-            for ((a, d), x) in a.chunks_exact_mut(width).zip(d.chunks_exact_mut(width)).zip(x) {
+            for (a, x) in a.chunks_exact_mut(width).zip(x) {
+                let d = d.next().unwrap_or_default();
                 for column in (0..width).step_by(S::F32_LANES) {
                     let z = few(simd, &x[..shape.columns], &weights[column..], width, load::<S>(bias, column));
                     let low = simd.less_than_or_equal_f32s(z, zero);
                     store::<S>(a, column, simd.select_f32s(low, zero, z));
-                    store::<S>(d, column, simd.select_f32s(low, zero, one));
+                    if TRAINS {
+                        store::<S>(d, column, simd.select_f32s(low, zero, one));
+                    }
                 }
             }
             return;
@@ -150,22 +154,24 @@ impl Forward<'_> {
                     let left = Left::Rows { matrix: x, shape, row: i, panels };
                     let range = dense.rows.range(p, block.clone());
                     // SAFETY: these rows are this thread's.
-                    let (a, d) = unsafe { (dense.a.write(range.clone()), dense.d.write(range.clone())) };
+                    let (a, d) =
+                        unsafe { (dense.a.write(range.clone()), dense.d.write(if TRAINS { range } else { 0..0 })) };
                     let kept = (i - rows.start) * PANEL..(i - rows.start) * PANEL + n * width;
                     let kept = if parts > 1 { kept } else { 0..0 };
                     let partial = &mut partial[kept];
                     let members = if members && last {
-                        Some(dense.members_of(net, l, p, block.clone(), chunk, drop.is_some(), masks))
+                        Some(dense.members_of(net, l, p, block.clone(), chunk, drops, masks))
                     } else {
                         None
                     };
                     let done = relu || members.is_some();
                     let first = part == 0;
-                    let sums = ForwardSums { simd, bias, partial, z: &mut *c, a, d, first, last, relu, members };
+                    let sums =
+                        ForwardSums::<_, TRAINS> { simd, bias, partial, z: &mut *c, a, d, first, last, relu, members };
                     // SAFETY: these rows are this thread's.
                     unsafe { multiply(simd, n, width, left, b, sums) };
                     if last && !done {
-                        dense.activate(net, l, p, block, &c[..n * width], chunk, drop.is_some());
+                        dense.activate::<TRAINS>(net, l, p, block, &c[..n * width], chunk, drops, spare);
                     }
                 }
             }
@@ -174,7 +180,7 @@ impl Forward<'_> {
 }
 
 /// xW + b of a block, or the part of it that some panels of x make.
-struct ForwardSums<'a, S> {
+struct ForwardSums<'a, S, const TRAINS: bool> {
     simd: S,
     bias: &'a [f32],
     partial: &'a mut [f32],
@@ -201,7 +207,7 @@ struct Members<'a> {
 impl Members<'_> {
     /// From sums xW of columns from `column` on.
     #[inline(always)]
-    fn activate<S: Simd, const M: usize, const N: usize>(
+    fn activate<S: Simd, const TRAINS: bool, const M: usize, const N: usize>(
         &mut self,
         simd: S,
         width: usize,
@@ -220,13 +226,17 @@ impl Members<'_> {
                 let z = simd.add_f32s(simd.mul_f32s(row[v], scale), bias);
                 // As in `Activation::apply`: NaN stays.
                 let kept = simd.mul_f32s(simd.select_f32s(simd.less_than_or_equal_f32s(z, zero), zero, z), mask);
-                let slope = simd.select_f32s(simd.greater_than_f32s(z, zero), simd.mul_f32s(mask, factor), zero);
-                store::<S>(self.e, place, slope);
-                store::<S>(self.q, place, simd.mul_f32s(slope, row[v]));
+                if TRAINS {
+                    let slope = simd.select_f32s(simd.greater_than_f32s(z, zero), simd.mul_f32s(mask, factor), zero);
+                    store::<S>(self.e, place, slope);
+                    store::<S>(self.q, place, simd.mul_f32s(slope, row[v]));
+                }
                 if self.factor.is_empty() {
                     store::<S>(a, place, kept);
                 } else {
-                    store::<S>(self.v, place, kept);
+                    if TRAINS {
+                        store::<S>(self.v, place, kept);
+                    }
                     store::<S>(a, place, simd.mul_f32s(kept, factor));
                 }
             }
@@ -234,7 +244,7 @@ impl Members<'_> {
     }
 }
 
-impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
+impl<S: Simd, const TRAINS: bool> Sums<S> for ForwardSums<'_, S, TRAINS> {
     #[inline(always)]
     fn ahead(&self, part: usize, parts: usize) {
         if let Some(Members { e, q, v, .. }) = &self.members {
@@ -247,7 +257,7 @@ impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
     #[inline(always)]
     fn finish_all<const M: usize, const N: usize>(&mut self, width: usize, column: usize, sums: &[[S::f32s; N]; M]) {
         match &mut self.members {
-            Some(members) => members.activate(self.simd, width, column, sums, self.a),
+            Some(members) => members.activate::<S, TRAINS, M, N>(self.simd, width, column, sums, self.a),
             None => each(self, width, column, sums),
         }
     }
@@ -267,7 +277,9 @@ impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
             let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
             let low = simd.less_than_or_equal_f32s(z, zero);
             store::<S>(self.a, place, simd.select_f32s(low, zero, z));
-            store::<S>(self.d, place, simd.select_f32s(low, zero, one));
+            if TRAINS {
+                store::<S>(self.d, place, simd.select_f32s(low, zero, one));
+            }
         } else {
             store::<S>(self.z, place, z);
         }
@@ -277,11 +289,11 @@ impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
 impl Dense {
     /// What becomes of rows before the first dense layer.
     #[inline(always)]
-    fn begin<S: Simd>(
+    fn begin<S: Simd, const TRAINS: bool>(
         &self,
         simd: S,
         net: &Net,
-        plan: &Plan,
+        plan: &Layout,
         rows: Range<usize>,
         chunk: Chunk<'_>,
         scratch: &mut Scratch,
@@ -318,7 +330,7 @@ impl Dense {
                     let (x, factor) = (load::<S>(x, place), load::<S>(factors, p * PANEL + place));
                     store::<S>(a, place, simd.mul_f32s(x, factor));
                 }
-                if p >= net.loose() {
+                if TRAINS && p >= net.loose() {
                     // SAFETY: as above.
                     unsafe { self.parts[3].write(range) }.copy_from_slice(x);
                 }
@@ -364,14 +376,26 @@ impl Dense {
     /// From z of a block, some rows of panel `p`, to a and d.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn activate(&self, net: &Net, l: usize, p: usize, rows: Range<usize>, z: &[f32], chunk: Chunk<'_>, drops: bool) {
+    fn activate<const TRAINS: bool>(
+        &self,
+        net: &Net,
+        l: usize,
+        p: usize,
+        rows: Range<usize>,
+        z: &[f32],
+        chunk: Chunk<'_>,
+        drops: bool,
+        spare: &mut [f32; BLOCK],
+    ) {
         if self.extended {
-            self.activate_extended(net, l, p, rows, z, chunk, drops);
+            self.activate_extended::<TRAINS>(net, l, p, rows, z, chunk, drops);
             return;
         }
         let (range, width) = (self.rows.range(p, rows.clone()), self.rows.width(p));
         // SAFETY: these rows are this thread's.
-        let (a, d) = unsafe { (self.a.write(range.clone()), self.d.write(range)) };
+        let a = unsafe { self.a.write(range.clone()) };
+        // SAFETY: as above.
+        let d = if TRAINS { unsafe { self.d.write(range) } } else { &mut spare[..z.len()] };
         self.layer.activation.apply(z, a, d);
         if drops {
             for ((r, a), d) in rows.zip(a.chunks_exact_mut(width)).zip(d.chunks_exact_mut(width)) {
@@ -404,7 +428,7 @@ impl Dense {
     /// As [`Dense::activate`], with what members and parametric activations add: a = (z + α(f(z) − z))·mask·r with z = s·xW + b.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn activate_extended(
+    fn activate_extended<const TRAINS: bool>(
         &self,
         net: &Net,
         l: usize,
@@ -424,7 +448,7 @@ impl Dense {
             // SAFETY: the row is this thread's.
             let part = |i: usize| unsafe { self.part(i, range.clone()) };
             // SAFETY: as above.
-            let (a, d) = unsafe { (self.a.write(range.clone()), self.d.write(range.clone())) };
+            let a = unsafe { self.a.write(range.clone()) };
             let (mut z, mut slope, mut mask) = ([0.0; PANEL], [0.0; PANEL], [1.0; PANEL]);
             let (z, slope, mask) = (&mut z[..width], &mut slope[..width], &mut mask[..width]);
             if scale.is_empty() {
@@ -440,7 +464,9 @@ impl Dense {
                 let u = part(2);
                 for i in 0..width {
                     let bent = a[i] - z[i];
-                    u[i] = bent * mask[i];
+                    if TRAINS {
+                        u[i] = bent * mask[i];
+                    }
                     a[i] = z[i] + mix[i] * bent;
                     slope[i] = 1.0 + mix[i] * (slope[i] - 1.0);
                 }
@@ -448,13 +474,21 @@ impl Dense {
             a.iter_mut().zip(&*mask).for_each(|(a, m)| *a *= m);
             slope.iter_mut().zip(&*mask).for_each(|(d, m)| *d *= m);
             if !factor.is_empty() {
-                part(3).copy_from_slice(a);
+                if TRAINS {
+                    part(3).copy_from_slice(a);
+                }
                 a.iter_mut().zip(factor).for_each(|(a, r)| *a *= r);
                 slope.iter_mut().zip(factor).for_each(|(d, r)| *d *= r);
                 if !mix.is_empty() {
                     part(2).iter_mut().zip(factor).for_each(|(u, r)| *u *= r);
                 }
             }
+            a[used..].fill(0.0);
+            if !TRAINS {
+                continue;
+            }
+            // SAFETY: as above.
+            let d = unsafe { self.d.write(range.clone()) };
             if scale.is_empty() {
                 d.copy_from_slice(slope);
             } else {
@@ -462,7 +496,6 @@ impl Dense {
                 e.copy_from_slice(slope);
                 q.iter_mut().zip(&*slope).zip(sums).for_each(|((q, d), x)| *q = d * x);
             }
-            a[used..].fill(0.0);
             d[used..].fill(0.0);
         }
     }

@@ -10,7 +10,7 @@ use super::gemm::{Left, ROWS, load, multiply, store, vectors};
 use super::net::{Net, Param};
 use super::scratch::{Joint, Scratch};
 use super::sink::{How, Then, Written};
-use crate::stem::{JOINT, Sorted};
+use crate::embedding::{JOINT, Sorted};
 
 impl Net {
     /// The gradients of joint fields, of their factors and of the weights behind them.

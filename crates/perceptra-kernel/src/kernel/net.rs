@@ -13,12 +13,21 @@ use pulp::Simd;
 use super::buffer::{Buffer, PANEL, Panels};
 use super::gemm::{load, store, transpose};
 use crate::activation::Activation;
-use crate::rule::Rule;
-use crate::settings::{Group, Layer, Parts, Settings};
-use crate::stem::{JOINT, Plan};
+use crate::embedding::{JOINT, Layout};
+use crate::group::Group;
+use crate::rule::UpdateRule;
+use crate::settings::{Extras, Layer, Settings};
 
 /// Outputs up to which a layer is stored by output, and computed by dot products.
 const NARROW: usize = 4;
+
+/// What a network has memory for.
+pub(super) enum Memory {
+    /// Predictions alone: no gradients, derivatives or states of the update rule.
+    Predict,
+    /// Training, with `kept` gradients of every weight, 0 to 2.
+    Train { kept: usize },
+}
 
 /// Weights with what belongs to each of them.
 pub(super) struct Param {
@@ -39,7 +48,7 @@ pub(super) struct Dense {
     pub(super) narrow: bool,
     pub(super) shape: Panels,
     pub(super) weight: Param,
-    /// The transposed weights, for the way back; not for the first layer. Of the stem, the sums of [`Plan::sum`].
+    /// The transposed weights, for the way back; not for the first layer. Of the stem, the sums of [`Layout::sum`].
     pub(super) flipped: Buffer,
     pub(super) flipped_shape: Panels,
     /// Of each member.
@@ -51,7 +60,7 @@ pub(super) struct Dense {
     /// r of the next layer of each member.
     pub(super) factor: Param,
     /// What becomes of rows, if this is no dense layer.
-    pub(super) stem: Option<Plan>,
+    pub(super) stem: Option<Layout>,
     /// Networks in one.
     pub(super) members: usize,
     /// Whether each member has weights of its own, one after another.
@@ -84,18 +93,21 @@ pub(super) struct Net {
 }
 
 impl Net {
-    /// A network of zeros with room for `chunk` rows, and for `kept` gradients of every weight.
-    pub(super) fn new(layers: &[Layer], parts: &Parts, settings: Settings, chunk: usize, kept: usize) -> Self {
-        let states = settings.rule.states();
-        let members = parts.members;
+    /// A network of zeros with memory for `chunk` rows.
+    pub(super) fn new(layers: &[Layer], extras: &Extras, settings: Settings, chunk: usize, memory: Memory) -> Self {
+        let (trains, kept) = match memory {
+            Memory::Predict => (false, 0),
+            Memory::Train { kept } => (true, kept),
+        };
+        let states = if trains { settings.rule.states() } else { 0 };
+        let members = extras.members;
         let mut at = 0;
         let mut param = |len: usize, group: Group, gain: f64| {
             let len = len.next_multiple_of(16);
             let state = |i| Buffer::zeros(if i < states { len } else { 0 });
             // Weights are gain times those that steps are defined for: their gradients are 1/gain times as large.
-            let step = if matches!(settings.rule, Rule::Sgd { .. }) { gain * gain } else { gain };
-            let kind = group as usize;
-            let tuning = (settings.rates[kind] * step, settings.decay[kind] / step, (1.0 / gain) as f32);
+            let step = if matches!(settings.rule, UpdateRule::Sgd { .. }) { gain * gain } else { gain };
+            let tuning = (settings.rates[group] * step, settings.decay[group] / step, (1.0 / gain) as f32);
             let is_weight = group == Group::Weight;
             let param = Param { values: Buffer::zeros(len), states: [state(0), state(1)], at, is_weight, tuning };
             at += len;
@@ -103,16 +115,16 @@ impl Net {
         };
         let padded = |n: usize| n.next_multiple_of(16);
         let several = members > 1;
-        let plan = parts.stem.as_ref().map(Plan::new);
-        let columns = parts.stem.as_ref().map_or(layers[0].inputs, |stem| stem.columns.len());
-        let first = (plan.is_some() || parts.input_scale || several).then(|| {
+        let embedding = extras.embedding.as_ref().map(Layout::new);
+        let columns = extras.embedding.as_ref().map_or(layers[0].inputs, |embedding| embedding.columns.len());
+        let first = (embedding.is_some() || extras.input_scale || several).then(|| {
             let width = layers[0].inputs;
             let layer = Layer { inputs: columns, outputs: width, bias: false, activation: Activation::Identity };
             (layer, true)
         });
-        let mut plan = plan;
-        if let Some(plan) = plan.as_mut().filter(|_| layers[0].outputs > NARROW) {
-            plan.join(settings.batch.min(chunk));
+        let mut embedding = embedding;
+        if let Some(embedding) = embedding.as_mut().filter(|_| trains && layers[0].outputs > NARROW) {
+            embedding.join(settings.batch.min(chunk));
         }
         let all: Vec<(Layer, bool)> = first.into_iter().chain(layers.iter().map(|l| (*l, false))).collect();
         let last = all.len() - 1;
@@ -123,22 +135,22 @@ impl Net {
             let shape = if narrow { Panels::new(outputs, inputs) } else { Panels::new(inputs, outputs) };
             let flipped_shape = Panels::new(outputs, inputs);
             let rows = Panels::new(chunk, outputs);
-            let gain = if parts.ntk { (inputs as f64).sqrt().recip() } else { 1.0 };
+            let gain = if extras.ntk { (inputs as f64).sqrt().recip() } else { 1.0 };
             let copies = if own { members } else { 1 };
-            let stem = is_stem.then(|| plan.take()).map(|plan| plan.unwrap_or_default());
+            let stem = is_stem.then(|| embedding.take().unwrap_or_default());
             let weight = match &stem {
-                Some(plan) => param(plan.parameters, Group::Embedding, 1.0),
+                Some(embedding) => param(embedding.parameters, Group::Embedding, 1.0),
                 None => param(copies * shape.len(), Group::Weight, gain),
             };
-            let mixed = parts.parametric && hidden && !is_stem;
+            let mixed = extras.parametric && hidden && !is_stem;
             let scaled = several && hidden && !is_stem;
             // The first layer's r, or its factors; the output layer has none.
-            let factored = if is_stem { parts.input_scale || several } else { several && i + 1 < last };
+            let factored = if is_stem { extras.input_scale || several } else { several && i + 1 < last };
             let group = if several { Group::Member } else { Group::InputScale };
-            let part = |there: bool| Buffer::zeros(if there { rows.len() } else { 0 });
+            let part = |there: bool| Buffer::zeros(if there && trains { rows.len() } else { 0 });
             let flipped = match &stem {
-                Some(plan) => plan.parameters,
-                None if narrow || i == 0 => 0,
+                Some(embedding) => embedding.parameters,
+                None if narrow || i == 0 || !trains => 0,
                 None => copies * flipped_shape.len(),
             };
             Dense {
@@ -158,7 +170,7 @@ impl Net {
                 extended: is_stem || mixed || scaled || factored,
                 parts: [part(scaled), part(scaled), part(mixed), part(factored)],
                 a: Buffer::zeros(rows.len()),
-                d: Buffer::zeros(rows.len()),
+                d: part(true),
                 rows,
             }
         });
@@ -166,15 +178,25 @@ impl Net {
         let x_shape = Panels::new(chunk, columns);
         let grads = |i| Buffer::zeros(if i < kept { at } else { 0 });
         Self {
-            plain: settings.is_plain_descent() && !parts.ntk,
+            plain: settings.is_plain_descent() && !extras.ntk,
             settings,
             layers: dense,
             x: Buffer::zeros(x_shape.len()),
             x_shape,
-            losses: Buffer::zeros(chunk),
+            losses: Buffer::zeros(if trains { chunk } else { 0 }),
             grads: [grads(0), grads(1)],
             members,
             zeros: vec![0.0; all.iter().map(|(l, _)| padded(l.outputs)).max().unwrap_or(0)],
+        }
+    }
+
+    /// Provides memory for the activations of this many rows.
+    pub(super) fn resize(&mut self, rows: usize) {
+        self.x_shape.rows = rows;
+        self.x = Buffer::zeros(self.x_shape.len());
+        for dense in &mut self.layers {
+            dense.rows.rows = rows;
+            dense.a = Buffer::zeros(dense.rows.len());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::gemm::Aligned;
-use crate::stem::Sorted;
+use crate::embedding::Sorted;
 
 /// A thread's own memory.
 #[derive(Default)]
@@ -12,6 +12,8 @@ pub(super) struct Scratch {
     pub(super) block: Aligned,
     /// What units of a block are multiplied by.
     pub(super) masks: Aligned,
+    /// Derivatives of a block that nobody needs.
+    pub(super) spare: Aligned,
     /// Sums over a part of k, `[rows, 64]`.
     pub(super) partial: Vec<f32>,
     pub(super) targets: Vec<f32>,

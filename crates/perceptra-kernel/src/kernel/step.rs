@@ -30,9 +30,9 @@ use super::sink::Then;
 use super::team::Barrier;
 use super::update::{Kept, Settle};
 use super::work::Unit;
-use crate::rule::Moment;
+use crate::data::{Data, Totals};
 use crate::rule::Step;
-use crate::settings::{Data, Totals};
+use crate::rule::StepRates;
 
 /// An epoch of a trainer, whose fields are lent to its threads.
 pub(super) struct Epoch<'a> {
@@ -47,7 +47,7 @@ pub(super) struct Epoch<'a> {
     pub(super) data: &'a Data<'a>,
     pub(super) order: &'a [u32],
     pub(super) epoch: u32,
-    pub(super) moment: &'a (dyn Fn(usize) -> Moment + Sync),
+    pub(super) rates: &'a (dyn Fn(usize) -> StepRates + Sync),
     pub(super) until: Option<&'a (dyn Fn() -> bool + Sync)>,
     pub(super) totals: &'a Mutex<[Totals; 2]>,
     /// The last step, once it is known that the epoch ends early. Thread 0 writes it before a step in which the others
@@ -81,7 +81,7 @@ impl WithSimd for Work<'_> {
         let run = self.run;
         let Epoch { data, order, .. } = *run;
         let settings = &run.nets[0].settings;
-        let orders = if settings.own_rows { run.nets[0].members } else { 1 };
+        let orders = if settings.share_batches { 1 } else { run.nets[0].members };
         let scratch = &mut *lock(&run.scratch[self.thread]);
         let mut totals = [Totals::default(); 2];
         for (number, ids) in order.chunks(settings.batch * orders).enumerate() {
@@ -90,7 +90,7 @@ impl WithSimd for Work<'_> {
                 self.run.last.fetch_min(number, Ordering::Relaxed);
             }
             let step = run.step.wrapping_add(number as i32 + 1);
-            let now = settings.rule.at(step, (self.run.moment)(number), settings.betas);
+            let now = settings.rule.at(step, (self.run.rates)(number), settings.betas);
             let weight = match data.weights {
                 None => (ids.len() / orders) as f64,
                 Some(weights) => ids.iter().map(|&r| f64::from(weights[r as usize])).sum::<f64>() / orders as f64,
@@ -134,7 +134,7 @@ impl Work<'_> {
         let (data, ids) = (self.run.data, chunk.ids);
         simd.vectorize(Gather { net, data, ids, rows: rows.clone(), targets: &mut scratch.targets });
         for l in 0..net.layers.len() {
-            simd.vectorize(Forward { net, l, rows: rows.clone(), chunk, scratch: &mut *scratch });
+            simd.vectorize(Forward::<true> { net, l, rows: rows.clone(), chunk, scratch: &mut *scratch });
         }
         simd.vectorize(Slope { net, data, ids, rows: rows.clone(), scale, scratch });
         for l in (1..net.layers.len()).rev() {
@@ -149,7 +149,7 @@ impl Work<'_> {
         let (net, plan) = (&run.nets[0], &run.plan[self.thread]);
         let (members, drop) = (net.members, net.settings.dropout * batch.now.dropout);
         let mut all = std::mem::take(&mut scratch.ids);
-        let repeated = members > 1 && !net.settings.own_rows;
+        let repeated = members > 1 && net.settings.share_batches;
         if repeated {
             all.clear();
             (0..members).for_each(|_| all.extend_from_slice(batch.ids));

@@ -6,8 +6,8 @@ use pulp::{Simd, WithSimd};
 
 use super::net::{Net, Param, Term};
 use super::work::Unit;
+use crate::embedding::JOINT;
 use crate::rule::Step;
-use crate::stem::JOINT;
 
 /// Kept gradients that are used at once: they, their weights and what the rule remembers fit the nearest cache.
 const SETTLED: usize = 1024;

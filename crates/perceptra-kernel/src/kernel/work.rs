@@ -1,11 +1,47 @@
-//! Which weights' gradients each thread computes.
+//! How the work of a step is shared among threads.
 
 use std::ops::Range;
 
 use super::buffer::PANEL;
 use super::gemm::ROWS;
 use super::net::{Net, Term};
-use crate::settings::Layer;
+use crate::settings::{Extras, Layer};
+
+/// Multiplications of a step that keep one thread busy long enough to be worth another thread: some 3 µs.
+const WORTH_A_THREAD: usize = 200_000;
+/// Weights up to which threads take halves of the batch and exchange gradients.
+const SMALL: usize = 1 << 15;
+
+/// How many threads a network is worth, and how they share a batch.
+pub(super) struct Sharing {
+    weights: usize,
+    members: usize,
+    /// Dense layers alone, so few that threads take halves of the batch.
+    small: bool,
+    /// Threads that there may be.
+    most: usize,
+}
+
+impl Sharing {
+    pub(super) fn new(layers: &[Layer], extras: &Extras, most: usize) -> Self {
+        let weights = layers.iter().map(|l| l.inputs * l.outputs).sum();
+        Self { weights, members: extras.members, small: weights <= SMALL && *extras == Extras::default(), most }
+    }
+
+    /// Threads that have enough to do in a batch of so many rows for each member.
+    fn worth(&self, batch: usize) -> usize {
+        batch.saturating_mul(self.members).saturating_mul(3 * self.weights) / WORTH_A_THREAD
+    }
+
+    /// Parts of a batch whose gradients are summed on their own: 1 or 2.
+    pub(super) fn halves(&self, batch: usize) -> usize {
+        if self.small && self.worth(batch) >= 2 { 2 } else { 1 }
+    }
+
+    pub(super) fn threads(&self, batch: usize) -> usize {
+        self.most.min(self.worth(batch)).min(if self.halves(batch) == 2 { 2 } else { usize::MAX }).max(1)
+    }
+}
 
 /// Weights whose gradients one thread computes.
 #[derive(Debug, Clone)]
