@@ -1,4 +1,4 @@
-//! What the kernel cannot compute.
+//! Limits of the kernel.
 
 use thiserror::Error;
 

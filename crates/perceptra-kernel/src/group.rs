@@ -4,7 +4,7 @@ use std::ops::{Index, IndexMut};
 
 use crate::variants::all_variants;
 
-/// What a parameter is.
+/// The kind of a parameter, by which learning rates and decay differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// Weights of dense layers.

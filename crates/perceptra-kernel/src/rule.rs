@@ -114,10 +114,18 @@ impl UpdateRule {
 
     /// Whether decay shrinks weights directly rather than being added to the gradient.
     #[inline(always)]
-    pub const fn decay_is_decoupled(self) -> bool {
+    pub(crate) const fn decay_is_decoupled(self) -> bool {
         match self {
             Self::AdamW | Self::Lion => true,
             Self::Sgd { .. } | Self::Adam | Self::RmsProp { .. } | Self::AdaGrad => false,
+        }
+    }
+
+    /// Whether steps are proportional to the gradients. Those of other rules do not depend on the gradients' scale.
+    pub(crate) fn is_linear(self) -> bool {
+        match self {
+            Self::Sgd { .. } => true,
+            Self::Adam | Self::AdamW | Self::RmsProp { .. } | Self::AdaGrad | Self::Lion => false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is trained, and how.
+//! Networks and how they are trained.
 
 use crate::activation::Activation;
 use crate::embedding::InputEmbedding;
@@ -20,7 +20,7 @@ pub struct Layer {
     pub activation: Activation,
 }
 
-/// What a network has besides dense layers.
+/// Parts of a network besides dense layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extras {
     /// The embedding of the inputs, before the first dense layer.
@@ -72,7 +72,7 @@ impl Extras {
 /// How a [`Trainer`](crate::Trainer) trains.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// What is minimized.
+    /// The loss to minimize.
     pub loss: Loss,
     /// Whether a step follows the sum over its rows rather than the weighted mean.
     pub sum: bool,

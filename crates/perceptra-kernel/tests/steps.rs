@@ -249,7 +249,7 @@ fn every_instruction_set_makes_the_same_steps() {
 }
 
 #[test]
-fn a_batch_in_several_goes_is_the_same_step() {
+fn a_batch_of_several_chunks_makes_the_same_step() {
     // 1000 rows are two chunks; with row weights of 0 in the second, the first alone.
     let layers = layers(&[6, 40, 1], &[Activation::Tanh, Activation::Identity], true);
     let (x, y) = (normal(6000, 1, 0, 1.0), normal(1000, 1, 1, 1.0));
@@ -270,7 +270,7 @@ fn a_batch_in_several_goes_is_the_same_step() {
 }
 
 #[test]
-fn nan_is_not_swallowed() {
+fn nan_in_the_inputs_reaches_the_loss() {
     for f in [Activation::Relu, Activation::LeakyRelu, Activation::Tanh, Activation::Elu, Activation::Gelu] {
         let layers = layers(&[2, 5, 1], &[f, Activation::Identity], true);
         let mut trainer =
@@ -336,7 +336,7 @@ fn a_loss_that_is_not_finite_ends_the_epoch() {
 }
 
 #[test]
-fn a_run_goes_on_from_what_was_saved() {
+fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
     let (x, y) = (normal(8 * 640, 1, 0, 1.0), normal(640, 1, 1, 1.0));
     let data = Data { inputs: &x, targets: &y, weights: None };
     let order: Vec<u32> = (0..640).collect();
@@ -523,7 +523,7 @@ fn ensembles_behind_embeddings_descend_along_the_central_differences() {
 }
 
 #[test]
-fn twins_descend_as_one_network_does() {
+fn an_ensemble_of_equal_members_descends_as_one_network() {
     // Without factors of the inputs, and with factors of 1.
     let edges: Vec<Vec<f32>> = (0..5).map(|_| edges()[2].clone()).collect();
     let mut columns = vec![Column::Number; 5];

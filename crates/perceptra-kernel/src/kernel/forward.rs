@@ -1,4 +1,4 @@
-//! The way forward: rows of the data through the layers, to their activations and f′.
+//! The forward pass: rows of the data through the layers, to their activations and f′.
 
 use std::ops::Range;
 
@@ -8,13 +8,13 @@ use pulp::{Simd, WithSimd};
 use super::batch::Chunk;
 use super::buffer::PANEL;
 use super::gemm::{BLOCK, DEPTH, FEW, Left, ROWS, Sums, dots, each, few, load, multiply, prefetch, store};
-use super::net::{Dense, Net, own_numbers};
+use super::net::{Dense, Net, values_of};
 use super::scratch::Scratch;
 use crate::activation::Activation;
 use crate::data::Data;
 use crate::embedding::Layout;
 
-/// Copies rows of a chunk into panels, and their targets.
+/// Copies rows of a chunk into panels, and their targets to `targets`.
 pub(super) struct Gather<'a> {
     pub(super) net: &'a Net,
     pub(super) data: &'a Data<'a>,
@@ -42,7 +42,7 @@ impl WithSimd for Gather<'_> {
     }
 }
 
-/// a = f(xW + b) of some rows; in training with dropout, and with d = f′(xW + b) and all else that the way back needs.
+/// a = f(xW + b) of some rows; in training with dropout, and with d = f′(xW + b) and everything else that the backward pass needs.
 pub(super) struct Forward<'a, const TRAINS: bool> {
     pub(super) net: &'a Net,
     pub(super) l: usize,
@@ -58,9 +58,9 @@ impl<const TRAINS: bool> WithSimd for Forward<'_, TRAINS> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { net, l, rows, chunk, scratch } = self;
         let dense = &net.layers[l];
-        if let Some(plan) = &dense.stem {
-            dense.begin::<S, TRAINS>(simd, net, plan, rows, chunk, scratch);
-        } else if dense.own {
+        if let Some(layout) = &dense.embedding {
+            dense.begin::<S, TRAINS>(simd, net, layout, rows, chunk, scratch);
+        } else if dense.per_member_weights {
             for member in 0..dense.members {
                 let rows = chunk.of(member, &rows);
                 if !rows.is_empty() {
@@ -74,7 +74,7 @@ impl<const TRAINS: bool> WithSimd for Forward<'_, TRAINS> {
 }
 
 impl<const TRAINS: bool> Forward<'_, TRAINS> {
-    /// With the weights and biases of a member; where the members share weights, that of the first.
+    /// A dense layer, with the weights and biases of a member: the first one, if members share weights.
     #[inline(always)]
     fn dense<S: Simd>(self, simd: S, member: usize) {
         let Self { net, l, rows, chunk, scratch } = self;
@@ -87,14 +87,14 @@ impl<const TRAINS: bool> Forward<'_, TRAINS> {
         let place = member * dense.shape.len()..(member + 1) * dense.shape.len();
         // SAFETY: weights are only read in this phase.
         let weights = unsafe { dense.weight.values.read(place) };
-        // Where members have biases of their own they are added later.
-        let bias = if dense.extended {
+        // Biases of members are added later.
+        let bias = if dense.has_unit_params {
             &net.zeros
         } else {
             // SAFETY: as above.
             unsafe { dense.bias.values.read(member * size..(member + 1) * size) }
         };
-        if dense.narrow {
+        if dense.dot_layout {
             c.fill(0.0);
             for start in rows.clone().step_by(BLOCK / 16) {
                 let end = rows.end.min(start + BLOCK / 16);
@@ -112,8 +112,8 @@ impl<const TRAINS: bool> Forward<'_, TRAINS> {
             }
             return;
         }
-        // The usual case is done in registers.
-        let relu = dense.layer.activation == Activation::Relu && !drops && !dense.extended;
+        // The usual activation is applied in registers.
+        let relu = dense.layer.activation == Activation::Relu && !drops && !dense.has_unit_params;
         if shape.columns <= FEW && dense.shape.count() == 1 && relu {
             let (width, wide) = (dense.shape.width(0), shape.width(0));
             let range = dense.rows.range(0, rows.clone());
@@ -136,8 +136,8 @@ impl<const TRAINS: bool> Forward<'_, TRAINS> {
             }
             return;
         }
-        let members = dense.layer.activation == Activation::Relu && dense.extended && !dense.scale.values.is_empty();
-        let members = members && dense.mix.values.is_empty();
+        let members = dense.layer.activation == Activation::Relu && dense.has_unit_params && !dense.s.values.is_empty();
+        let members = members && dense.alpha.values.is_empty();
         let parts = shape.count().div_ceil(DEPTH);
         if parts > 1 {
             partial.resize(rows.len() * PANEL, 0.0);
@@ -179,7 +179,7 @@ impl<const TRAINS: bool> Forward<'_, TRAINS> {
     }
 }
 
-/// xW + b of a block, or the part of it that some panels of x make.
+/// xW + b of a block, or its part from some panels of x, with ReLU where that is the activation.
 struct ForwardSums<'a, S, const TRAINS: bool> {
     simd: S,
     bias: &'a [f32],
@@ -193,11 +193,12 @@ struct ForwardSums<'a, S, const TRAINS: bool> {
     members: Option<Members<'a>>,
 }
 
-/// What a block of rows of a member, whose activation is ReLU, needs and leaves beside a, as in [`Dense::activate_extended`].
+/// Parameters of a member and contributions to their gradients, for a block of rows whose activation is ReLU. The formulas are those of
+/// [`Dense::activate_extended`].
 struct Members<'a> {
     bias: &'a [f32],
-    scale: &'a [f32],
-    factor: &'a [f32],
+    s: &'a [f32],
+    r: &'a [f32],
     masks: &'a [f32],
     e: &'a mut [f32],
     q: &'a mut [f32],
@@ -205,7 +206,7 @@ struct Members<'a> {
 }
 
 impl Members<'_> {
-    /// From sums xW of columns from `column` on.
+    /// Activates sums xW of the columns from `column` on.
     #[inline(always)]
     fn activate<S: Simd, const TRAINS: bool, const M: usize, const N: usize>(
         &mut self,
@@ -218,26 +219,26 @@ impl Members<'_> {
         let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
         for v in 0..N {
             let column = column + v * S::F32_LANES;
-            let (bias, scale) = (load::<S>(self.bias, column), load::<S>(self.scale, column));
-            let factor = if self.factor.is_empty() { one } else { load::<S>(self.factor, column) };
+            let (bias, s) = (load::<S>(self.bias, column), load::<S>(self.s, column));
+            let r = if self.r.is_empty() { one } else { load::<S>(self.r, column) };
             for (i, row) in sums.iter().enumerate() {
                 let place = i * width + column;
                 let mask = if self.masks.is_empty() { one } else { load::<S>(self.masks, place) };
-                let z = simd.add_f32s(simd.mul_f32s(row[v], scale), bias);
+                let z = simd.add_f32s(simd.mul_f32s(row[v], s), bias);
                 // As in `Activation::apply`: NaN stays.
                 let kept = simd.mul_f32s(simd.select_f32s(simd.less_than_or_equal_f32s(z, zero), zero, z), mask);
                 if TRAINS {
-                    let slope = simd.select_f32s(simd.greater_than_f32s(z, zero), simd.mul_f32s(mask, factor), zero);
+                    let slope = simd.select_f32s(simd.greater_than_f32s(z, zero), simd.mul_f32s(mask, r), zero);
                     store::<S>(self.e, place, slope);
                     store::<S>(self.q, place, simd.mul_f32s(slope, row[v]));
                 }
-                if self.factor.is_empty() {
+                if self.r.is_empty() {
                     store::<S>(a, place, kept);
                 } else {
                     if TRAINS {
                         store::<S>(self.v, place, kept);
                     }
-                    store::<S>(a, place, simd.mul_f32s(kept, factor));
+                    store::<S>(a, place, simd.mul_f32s(kept, r));
                 }
             }
         }
@@ -287,13 +288,13 @@ impl<S: Simd, const TRAINS: bool> Sums<S> for ForwardSums<'_, S, TRAINS> {
 }
 
 impl Dense {
-    /// What becomes of rows before the first dense layer.
+    /// Embeds and scales rows, for the first dense layer.
     #[inline(always)]
     fn begin<S: Simd, const TRAINS: bool>(
         &self,
         simd: S,
         net: &Net,
-        plan: &Layout,
+        layout: &Layout,
         rows: Range<usize>,
         chunk: Chunk<'_>,
         scratch: &mut Scratch,
@@ -303,18 +304,18 @@ impl Dense {
         raw.resize(net.x_shape.columns, 0.0);
         row.clear();
         row.resize(size, 0.0);
-        let (values, factors) = (&self.weight.values, &self.factor.values);
+        let (values, factors) = (&self.weight.values, &self.r.values);
         // SAFETY: parameters are only read in this phase.
         let (values, factors) = unsafe { (values.read(0..values.len()), factors.read(0..factors.len())) };
         // SAFETY: as above.
-        let sums = unsafe { self.flipped.read(0..self.flipped.len()) };
+        let sums = unsafe { self.transposed.read(0..self.transposed.len()) };
         for r in rows {
             // SAFETY: the row is this thread's.
             unsafe { net.raw_row(r, raw) };
-            if plan.outputs == 0 {
+            if layout.outputs == 0 {
                 row[..raw.len()].copy_from_slice(raw);
             } else {
-                plan.forward(values, sums, raw, row);
+                layout.forward(values, sums, raw, row);
             }
             let factors = factors.get(chunk.member(r) * size..(chunk.member(r) + 1) * size);
             for p in 0..self.rows.count() {
@@ -327,8 +328,8 @@ impl Dense {
                     continue;
                 };
                 for place in (0..width).step_by(S::F32_LANES) {
-                    let (x, factor) = (load::<S>(x, place), load::<S>(factors, p * PANEL + place));
-                    store::<S>(a, place, simd.mul_f32s(x, factor));
+                    let (x, r) = (load::<S>(x, place), load::<S>(factors, p * PANEL + place));
+                    store::<S>(a, place, simd.mul_f32s(x, r));
                 }
                 if TRAINS && p >= net.loose() {
                     // SAFETY: as above.
@@ -338,7 +339,7 @@ impl Dense {
         }
     }
 
-    /// What is done to sums of a block, some rows of panel `p`, of a member.
+    /// The parameters and contributions of a block: some rows, of one member, of panel `p`.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn members_of<'a>(
@@ -360,9 +361,9 @@ impl Dense {
         let place = place..place + width;
         let range = self.rows.range(p, rows);
         Members {
-            bias: own_numbers(&self.bias, place.clone()),
-            scale: own_numbers(&self.scale, place.clone()),
-            factor: own_numbers(&self.factor, place),
+            bias: values_of(&self.bias, place.clone()),
+            s: values_of(&self.s, place.clone()),
+            r: values_of(&self.r, place),
             masks,
             // SAFETY: these rows are this thread's.
             e: unsafe { self.part(0, range.clone()) },
@@ -373,7 +374,7 @@ impl Dense {
         }
     }
 
-    /// From z of a block, some rows of panel `p`, to a and d.
+    /// Computes a and d from z of a block, which is some rows of panel `p`.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn activate<const TRAINS: bool>(
@@ -387,7 +388,7 @@ impl Dense {
         drops: bool,
         spare: &mut [f32; BLOCK],
     ) {
-        if self.extended {
+        if self.has_unit_params {
             self.activate_extended::<TRAINS>(net, l, p, rows, z, chunk, drops);
             return;
         }
@@ -413,19 +414,20 @@ impl Dense {
         }
     }
 
-    /// 0 for each unit of a panel that is dropped in a row, else 1/(1 − rate).
+    /// Writes the dropout mask of a row and a panel: 0 for a unit that is dropped, else 1/(1 − rate).
     #[inline(always)]
     fn mask(&self, net: &Net, l: usize, p: usize, row: usize, chunk: Chunk<'_>, mask: &mut [f32]) {
-        let number = l - usize::from(net.layers[0].stem.is_some());
+        let number = l - usize::from(net.layers[0].embedding.is_some());
         let stream = Stream::new(net.settings.seed, Purpose::Dropout(number as u16), chunk.epoch);
         let (rate, kept) = (chunk.drop as f32, (1.0 / (1.0 - chunk.drop)) as f32);
-        // Of several members, the numbers of one after another.
+        // Members take their random numbers one after another.
         let first = if self.members > 1 { chunk.member(row) * self.layer.outputs } else { 0 };
         stream.fill_uniform_from(chunk.ids[row], ((first + p * PANEL) / 4) as u32, mask);
         mask.iter_mut().for_each(|u| *u = if *u < rate { 0.0 } else { kept });
     }
 
-    /// As [`Dense::activate`], with what members and parametric activations add: a = (z + α(f(z) − z))·mask·r with z = s·xW + b.
+    /// As [`Dense::activate`], with the parameters of members and parametric activations: a = (z + α(f(z) − z))·mask·r with
+    /// z = s·xW + b.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn activate_extended<const TRAINS: bool>(
@@ -442,45 +444,45 @@ impl Dense {
         for (sums, row) in sums.chunks_exact(width).zip(rows) {
             let range = self.rows.range(p, row..row + 1);
             let member = if self.members > 1 { chunk.member(row) * size } else { 0 } + p * PANEL;
-            let own = |param, place| own_numbers(param, place..place + width);
-            let (bias, scale, factor) = (own(&self.bias, member), own(&self.scale, member), own(&self.factor, member));
-            let mix = own(&self.mix, p * PANEL);
+            let own = |param, place| values_of(param, place..place + width);
+            let (bias, s, r) = (own(&self.bias, member), own(&self.s, member), own(&self.r, member));
+            let alpha = own(&self.alpha, p * PANEL);
             // SAFETY: the row is this thread's.
             let part = |i: usize| unsafe { self.part(i, range.clone()) };
             // SAFETY: as above.
             let a = unsafe { self.a.write(range.clone()) };
             let (mut z, mut slope, mut mask) = ([0.0; PANEL], [0.0; PANEL], [1.0; PANEL]);
             let (z, slope, mask) = (&mut z[..width], &mut slope[..width], &mut mask[..width]);
-            if scale.is_empty() {
+            if s.is_empty() {
                 z.iter_mut().zip(sums).zip(bias).for_each(|((z, x), b)| *z = x + b);
             } else {
-                z.iter_mut().zip(sums).zip(bias).zip(scale).for_each(|(((z, x), b), s)| *z = x * s + b);
+                z.iter_mut().zip(sums).zip(bias).zip(s).for_each(|(((z, x), b), s)| *z = x * s + b);
             }
             self.layer.activation.apply(z, a, slope);
             if drops {
                 self.mask(net, l, p, row, chunk, mask);
             }
-            if !mix.is_empty() {
+            if !alpha.is_empty() {
                 let u = part(2);
                 for i in 0..width {
                     let bent = a[i] - z[i];
                     if TRAINS {
                         u[i] = bent * mask[i];
                     }
-                    a[i] = z[i] + mix[i] * bent;
-                    slope[i] = 1.0 + mix[i] * (slope[i] - 1.0);
+                    a[i] = z[i] + alpha[i] * bent;
+                    slope[i] = 1.0 + alpha[i] * (slope[i] - 1.0);
                 }
             }
             a.iter_mut().zip(&*mask).for_each(|(a, m)| *a *= m);
             slope.iter_mut().zip(&*mask).for_each(|(d, m)| *d *= m);
-            if !factor.is_empty() {
+            if !r.is_empty() {
                 if TRAINS {
                     part(3).copy_from_slice(a);
                 }
-                a.iter_mut().zip(factor).for_each(|(a, r)| *a *= r);
-                slope.iter_mut().zip(factor).for_each(|(d, r)| *d *= r);
-                if !mix.is_empty() {
-                    part(2).iter_mut().zip(factor).for_each(|(u, r)| *u *= r);
+                a.iter_mut().zip(r).for_each(|(a, r)| *a *= r);
+                slope.iter_mut().zip(r).for_each(|(d, r)| *d *= r);
+                if !alpha.is_empty() {
+                    part(2).iter_mut().zip(r).for_each(|(u, r)| *u *= r);
                 }
             }
             a[used..].fill(0.0);
@@ -489,7 +491,7 @@ impl Dense {
             }
             // SAFETY: as above.
             let d = unsafe { self.d.write(range.clone()) };
-            if scale.is_empty() {
+            if s.is_empty() {
                 d.copy_from_slice(slope);
             } else {
                 let (e, q) = (part(0), part(1));

@@ -67,7 +67,10 @@ fn unpad(from: &[f32], width: usize, rows: usize) -> Vec<f32> {
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let layers: Vec<Layer> = self.nets[0].layers.iter().map(|l| l.layer).collect();
-        f.debug_struct("Network").field("layers", &layers).field("threads", &self.threads()).finish_non_exhaustive()
+        f.debug_struct("Network")
+            .field("layers", &layers)
+            .field("threads", &self.team.threads())
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,35 +101,35 @@ impl Network {
     /// If there are more or fewer values than that, or a bias for a layer without one.
     pub fn set_layer(&mut self, layer: usize, weight: &[f32], bias: &[f32]) {
         for net in &mut self.nets {
-            let layer = layer + usize::from(net.layers[0].stem.is_some());
+            let layer = layer + usize::from(net.layers[0].embedding.is_some());
             let dense = &mut net.layers[layer];
             let Layer { inputs, outputs, bias: has_bias, .. } = dense.layer;
-            let copies = if dense.own { dense.members } else { 1 };
+            let copies = if dense.per_member_weights { dense.members } else { 1 };
             assert!(weight.len() == copies * inputs * outputs);
             assert!(bias.len() == if has_bias { dense.members * outputs } else { 0 });
-            let (narrow, shape) = (dense.narrow, dense.shape);
+            let (dot_layout, shape) = (dense.dot_layout, dense.shape);
             for (values, weight) in
                 dense.weight.values.all().chunks_mut(shape.len()).zip(weight.chunks_exact(inputs * outputs))
             {
-                shape.fill(values, |r, c| if narrow { weight[c * outputs + r] } else { weight[r * outputs + c] });
+                shape.fill(values, |r, c| if dot_layout { weight[c * outputs + r] } else { weight[r * outputs + c] });
             }
             pad(bias, outputs, dense.bias.values.all());
-            dense.flip_all();
+            dense.transpose_all();
         }
     }
 
     /// The weights and the bias (empty if there is none) of a layer, as [`Network::set_layer`] takes them.
     pub fn layer(&mut self, layer: usize) -> (Vec<f32>, Vec<f32>) {
         let net = &mut self.nets[0];
-        let layer = layer + usize::from(net.layers[0].stem.is_some());
+        let layer = layer + usize::from(net.layers[0].embedding.is_some());
         let dense = &mut net.layers[layer];
         let Layer { inputs, outputs, bias, .. } = dense.layer;
-        let (narrow, shape) = (dense.narrow, dense.shape);
-        let mut weight = vec![0.0; if dense.own { dense.members } else { 1 } * inputs * outputs];
+        let (dot_layout, shape) = (dense.dot_layout, dense.shape);
+        let mut weight = vec![0.0; if dense.per_member_weights { dense.members } else { 1 } * inputs * outputs];
         for (values, weight) in
             dense.weight.values.all().chunks(shape.len()).zip(weight.chunks_exact_mut(inputs * outputs))
         {
-            shape.for_each(values, |r, c, w| weight[if narrow { c * outputs + r } else { r * outputs + c }] = w);
+            shape.for_each(values, |r, c, w| weight[if dot_layout { c * outputs + r } else { r * outputs + c }] = w);
         }
         let biases = if bias { dense.members } else { 0 };
         (weight, unpad(dense.bias.values.all(), outputs, biases))
@@ -139,12 +142,16 @@ impl Network {
     /// If the network does not have it, or there are more or fewer values.
     pub fn set_part(&mut self, part: Part, values: &[f32]) {
         for net in &mut self.nets {
-            let layer = part.layer(net.layers[0].stem.is_some());
+            let layer = part.layer(net.layers[0].embedding.is_some());
             let dense = &mut net.layers[layer];
             let (outputs, size) = (dense.layer.outputs, dense.layer.outputs.next_multiple_of(16));
             let param = match part {
                 Part::Embedding(tensor) => {
-                    let ranges = dense.stem.as_ref().map(|stem| stem.tensors().swap_remove(tensor)).unwrap_or_default();
+                    let ranges = dense
+                        .embedding
+                        .as_ref()
+                        .map(|embedding| embedding.tensors().swap_remove(tensor))
+                        .unwrap_or_default();
                     let mut rest = values;
                     for range in ranges {
                         let (own, others) = rest.split_at(range.len());
@@ -152,12 +159,12 @@ impl Network {
                         rest = others;
                     }
                     assert!(rest.is_empty());
-                    dense.flip_all();
+                    dense.transpose_all();
                     continue;
                 }
-                Part::Alpha(_) => &mut dense.mix,
-                Part::R(_) => &mut dense.factor,
-                Part::S(_) => &mut dense.scale,
+                Part::Alpha(_) => &mut dense.alpha,
+                Part::R(_) => &mut dense.r,
+                Part::S(_) => &mut dense.s,
             };
             assert!(values.len().is_multiple_of(outputs) && values.len() / outputs * size == param.values.len());
             pad(values, outputs, param.values.all());
@@ -171,18 +178,22 @@ impl Network {
     /// If the network does not have it.
     pub fn part(&mut self, part: Part) -> Vec<f32> {
         let net = &mut self.nets[0];
-        let layer = part.layer(net.layers[0].stem.is_some());
+        let layer = part.layer(net.layers[0].embedding.is_some());
         let dense = &mut net.layers[layer];
         let outputs = dense.layer.outputs;
         let param = match part {
             Part::Embedding(tensor) => {
-                let ranges = dense.stem.as_ref().map(|stem| stem.tensors().swap_remove(tensor)).unwrap_or_default();
+                let ranges = dense
+                    .embedding
+                    .as_ref()
+                    .map(|embedding| embedding.tensors().swap_remove(tensor))
+                    .unwrap_or_default();
                 let values = dense.weight.values.all();
                 return ranges.into_iter().flat_map(|range| values[range].to_vec()).collect();
             }
-            Part::Alpha(_) => &mut dense.mix,
-            Part::R(_) => &mut dense.factor,
-            Part::S(_) => &mut dense.scale,
+            Part::Alpha(_) => &mut dense.alpha,
+            Part::R(_) => &mut dense.r,
+            Part::S(_) => &mut dense.s,
         };
         let rows = param.values.len() / outputs.next_multiple_of(16);
         unpad(param.values.all(), outputs, rows)
@@ -191,11 +202,6 @@ impl Network {
     /// Computes with other instructions than those found at run time: then another machine gets the same bits.
     pub fn set_instructions(&mut self, instructions: Arch) {
         self.arch = instructions;
-    }
-
-    /// Threads at work.
-    pub fn threads(&self) -> usize {
-        self.team.threads()
     }
 
     /// Computes the outputs `[rows, outputs]` for `inputs` `[rows, inputs]`, without dropout; of a batch ensemble, `[members, rows,

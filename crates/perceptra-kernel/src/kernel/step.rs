@@ -4,7 +4,7 @@
 //!
 //! - **Large networks: by rows, then by weights.** First every thread takes some rows of the batch through the whole
 //!   network and back, to ∂R/∂z of every layer. After a barrier every thread takes some weights: their gradient is the sum
-//!   over all rows, Σᵢ xᵢ·∂Rᵢ/∂z, and the step rule is applied to it while it is in cache. No two threads ever add to one
+//!   over all rows, Σᵢ xᵢ·∂Rᵢ/∂z, and the update rule is applied to it while it is in cache. No two threads ever add to one
 //!   number.
 //! - **Small networks: by halves of the batch.** Activations are then many and gradients few, and a cache line that two
 //!   processors use in turn costs as much as a hundred multiplications. So each of two threads has a copy of the network
@@ -34,7 +34,7 @@ use crate::data::{Data, Totals};
 use crate::rule::Step;
 use crate::rule::StepRates;
 
-/// An epoch of a trainer, whose fields are lent to its threads.
+/// An epoch: the fields of a trainer, lent to its threads, and its arguments.
 pub(super) struct Epoch<'a> {
     pub(super) nets: &'a [Net],
     pub(super) halves: usize,
@@ -62,13 +62,13 @@ pub(super) struct Work<'a> {
     pub(super) barrier: &'a Barrier,
 }
 
-/// A batch, and what a step with it needs to know.
+/// A batch, and the numbers of the step with it.
 #[derive(Clone, Copy)]
 struct Batch<'a> {
     ids: &'a [u32],
     /// Rows of each member.
     rows: usize,
-    /// What the slopes of the rows' losses are multiplied by.
+    /// Factor of the derivatives of the rows' losses: 1, or 1 over the sum of the rows' weights.
     scale: f32,
     now: Step,
 }
@@ -121,7 +121,7 @@ impl WithSimd for Work<'_> {
 }
 
 impl Work<'_> {
-    /// Takes rows of a chunk through the network and back.
+    /// Forward and backward pass of some rows of a chunk.
     #[inline(always)]
     fn there_and_back<S: Simd>(
         &self,
@@ -234,8 +234,7 @@ impl Work<'_> {
         self.settle(simd, net, plan, batch.now);
     }
 
-    /// Uses kept gradients. Networks that are shared wait for each other's parts, as the length of the gradient is that of
-    /// all parts.
+    /// Uses kept gradients. Threads that share a network wait for each other before they clip: the norm is that of all their gradients.
     #[inline(always)]
     fn settle<S: Simd>(&self, simd: S, net: &Net, plan: &[Unit], now: Step) {
         let shared = self.run.halves == 1;

@@ -95,7 +95,7 @@ impl Trainer {
                 rest = tail;
             }
             assert!(rest.is_empty());
-            net.layers.iter_mut().for_each(Dense::flip_all);
+            net.layers.iter_mut().for_each(Dense::transpose_all);
         }
     }
 
