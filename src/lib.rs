@@ -20,5 +20,5 @@ pub use perceptra_data::{Encoder, Schema, Split, Table};
 pub use perceptra_model::{Metrics, Model, ModelError, Predictions, RunConfig, Tables};
 pub use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Loss};
 pub use perceptra_train::{
-    Control, Dataset, Event, Fitted, History, Metric, Network, Observer, Pass, TrainConfig, fit,
+    Control, Dataset, Event, Fit, Fitted, ForwardMode, History, Metric, Network, Observer, TrainConfig,
 };

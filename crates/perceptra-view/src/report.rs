@@ -124,7 +124,7 @@ fn charts(charts: Vec<Chart>) -> Result<Markup, ViewError> {
 }
 
 fn names_and_scores(metrics: &Metrics) -> Vec<(Metric, f64)> {
-    Metric::ALL.into_iter().filter_map(|m| Some((m, metrics.get(m)?))).collect()
+    Metric::ALL.iter().filter_map(|m| Some((*m, metrics.get(*m)?))).collect()
 }
 
 fn scores(model: &Model, metrics: &Metrics) -> Markup {
@@ -135,7 +135,7 @@ fn scores(model: &Model, metrics: &Metrics) -> Markup {
                 @if let Some(held_out) = trained_with { th class="number" { "held out in training, " (thousands(held_out.rows as u64)) " rows" } } } }
             tbody {
                 @for (metric, value) in names_and_scores(metrics) {
-                    tr { th { (metric.name()) } td class="number" { (number(value)) }
+                    tr { th { (metric.title()) } td class="number" { (number(value)) }
                         @if let Some(held_out) = trained_with { td class="number" { (held_out.get(metric).map_or_else(String::new, number)) } } }
                 }
             }

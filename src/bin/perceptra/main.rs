@@ -5,6 +5,7 @@ mod devices;
 mod evaluate;
 mod explain;
 mod gradcheck;
+mod hints;
 mod init;
 mod inspect;
 mod live;
@@ -14,6 +15,7 @@ mod predict;
 mod report;
 mod run_args;
 mod search;
+mod set_args;
 mod signals;
 mod tables;
 mod train;
@@ -156,10 +158,11 @@ impl CliError {
     }
 
     fn hint(&self) -> Option<String> {
+        use perceptra::search::SearchError;
         match self {
-            Self::Model(e) => e.hint(),
+            Self::Model(e) | Self::Search(SearchError::Model(e)) => e.hint().as_ref().map(hints::model),
+            Self::Data(e) => e.hint().as_ref().map(hints::data),
             Self::Search(e) => e.hint(),
-            Self::Data(e) => e.hint(),
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Internal(_) => Some("another --device may work; please report this".into()),

@@ -1,9 +1,9 @@
 //! Tables of numbers as text.
 
 use comfy_table::{CellAlignment, Table, presets};
-use perceptra::Metrics;
 use perceptra::model::MetricValues;
 pub(crate) use perceptra::view::{number, thousands};
+use perceptra::{Metric, Metrics};
 
 /// A table without frames: the first column text, the others numbers.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
@@ -49,23 +49,5 @@ pub(crate) fn metrics_table(parts: &[(&str, &Metrics)]) -> String {
 }
 
 fn numbers(metrics: &Metrics) -> Vec<(&'static str, f64)> {
-    match &metrics.values {
-        MetricValues::Regression(m) => vec![
-            ("RMSE", m.rmse),
-            ("MAE", m.mae),
-            ("MSE", m.mse),
-            ("R²", m.r2),
-            ("explained variance", m.explained_variance),
-        ],
-        MetricValues::Classification { metrics: m, .. } => vec![
-            ("accuracy", m.accuracy),
-            ("balanced accuracy", m.balanced_accuracy),
-            ("precision", m.precision),
-            ("recall", m.recall),
-            ("F1", m.f1),
-            ("ROC AUC", m.roc_auc),
-            ("log loss", m.log_loss),
-            ("calibration error", m.calibration_error),
-        ],
-    }
+    Metric::ALL.iter().filter_map(|metric| Some((metric.title(), metrics.get(*metric)?))).collect()
 }
