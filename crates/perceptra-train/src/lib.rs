@@ -32,7 +32,6 @@
 mod autodiff;
 mod blocks;
 mod choices;
-mod compat;
 mod config;
 mod dataset;
 mod engine;
@@ -80,8 +79,7 @@ pub use self::{
 // For the other crates of Perceptra.
 #[doc(hidden)]
 pub use self::{
-    compat::*,
-    fused::outputs,
+    fused::predict_raw,
     metrics::{argmax, probabilities},
     observer::Quiet,
     state::with_weights,
