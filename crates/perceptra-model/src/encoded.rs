@@ -30,7 +30,7 @@ impl Encoded {
         if let Some(weights) = self.weights {
             data = data.with_weights(weights)?;
         }
-        Ok(if units.is_empty() { data } else { data.with_units(units.to_vec()) })
+        Ok(if units.is_empty() { data } else { data.with_target_scales(units.to_vec()) })
     }
 
     /// Appends further rows of the same table.

@@ -21,7 +21,7 @@ pub enum ModelError {
     Network(#[from] NetworkError),
     /// Training failed.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(TrainError),
     /// A run file that is not valid TOML or has unknown or wrong entries.
     #[error("{name}: {message}")]
     RunFile {
@@ -169,6 +169,19 @@ pub enum ModelError {
         /// The inconsistency.
         reason: String,
     },
+}
+
+impl From<TrainError> for ModelError {
+    fn from(error: TrainError) -> Self {
+        match error {
+            // The error of a streamed table comes back through the training loop, with its place and its hint.
+            TrainError::Blocks(error) => match error.into_inner().downcast::<Self>() {
+                Ok(error) => *error,
+                Err(error) => Self::Train(TrainError::blocks(error)),
+            },
+            error => Self::Train(error),
+        }
+    }
 }
 
 impl ModelError {

@@ -187,7 +187,7 @@ impl Model {
     /// The outputs of the model's own network for encoded rows, `[rows, outputs]`; logits under a loss that takes them. Every
     /// prediction passes through here.
     pub(crate) fn network_outputs(&self, inputs: &[f32]) -> Result<Vec<f32>, ModelError> {
-        Ok(perceptra_train::outputs(&self.network, inputs, self.about.loss)?)
+        Ok(perceptra_train::predict_raw(&self.network, inputs, self.about.loss)?)
     }
 
     /// The predictions of the model's own network for encoded rows.

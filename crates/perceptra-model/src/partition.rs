@@ -1,6 +1,6 @@
 //! The division of a table into training, validation and test rows.
 
-use perceptra_data::{DataError, Encoder, Schema, Split, Table, Task, class_numbers, strata, target_numbers};
+use perceptra_data::{DataError, Encoder, Schema, Split, Table, Task, strata};
 
 use crate::error::ModelError;
 use crate::run::{RunConfig, ValidRun};
@@ -76,7 +76,7 @@ impl Partition {
 fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, ModelError> {
     Ok(match (run.split.stratify, schema.task, schema.targets.first()) {
         (false, ..) | (.., None) => None,
-        (true, Task::Regression, Some(target)) => Some(strata(&target_numbers(table, target)?)),
+        (true, Task::Regression, Some(target)) => Some(strata(&table.target_values(target)?)),
         (true, _, Some(target)) => Some(stratified_classes(table, schema, target, divided)?),
     })
 }
@@ -115,7 +115,7 @@ pub(crate) fn divide(run: &RunConfig, tables: &Tables, schema: &Schema) -> Resul
 /// The class of each row. A class of one row cannot be in two parts.
 fn stratified_classes(table: &Table, schema: &Schema, target: &str, divided: bool) -> Result<Vec<u32>, ModelError> {
     let labels = Encoder::labels_of(table, schema)?.unwrap_or_default();
-    let classes = class_numbers(table, target, &labels)?;
+    let classes = table.class_numbers(target, &labels)?;
     let mut counts = vec![0; labels.len()];
     classes.iter().for_each(|&c| counts[c as usize] += 1);
     match counts.iter().position(|&n| n == 1) {

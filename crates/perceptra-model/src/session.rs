@@ -6,8 +6,7 @@ use burn::tensor::Device;
 use perceptra_data::{Encoder, Schema, Table};
 use perceptra_nn::{FeedForward, Loss};
 use perceptra_train::{
-    Control, Dataset, Epoch, Event, StopReason, TrainConfig, TrainError, TrainState, evaluate_loss, fit, resume,
-    with_weights,
+    Control, Dataset, Epoch, Event, Fit, StopReason, TrainConfig, TrainError, TrainState, evaluate_loss, with_weights,
 };
 
 use crate::error::ModelError;
@@ -64,12 +63,8 @@ impl Session {
             _ => Control::Continue,
         };
         let (network, validation) = (self.prepared.network.clone(), self.validation.as_ref());
-        let config = &self.prepared.about.training;
-        let history = match &self.state {
-            None => fit(network, &self.train, validation, config, &mut observer),
-            Some(state) => resume(network, state, &self.train, validation, config, &mut observer),
-        }?
-        .history;
+        let fit = Fit::new(network, &self.train).validation(validation).resume(&self.state);
+        let history = fit.observe(&mut observer).run(&self.prepared.about.training)?.history;
         if history.stop == StopReason::Diverged {
             return Err(TrainError::Diverged { epoch: history.epochs.len() + 1 }.into());
         }
@@ -145,7 +140,7 @@ impl Session {
         };
         let config = TrainConfig { epochs: state.epochs.len(), ..self.prepared.about.training.clone() };
         let (network, validation) = (self.prepared.network.clone(), self.validation.as_ref());
-        let fitted = resume(network, state, &self.train, validation, &config, &mut ())?;
+        let fitted = Fit::new(network, &self.train).validation(validation).resume(state).run(&config)?;
         let mut prepared = self.prepared.clone();
         prepared.about.training = config;
         Ok(prepared.finish(fitted)?.model)

@@ -208,7 +208,6 @@ impl Streamed {
             block: self.buffer,
             waiting: None,
             seen: 0,
-            error: None,
         }
     }
 }
@@ -226,8 +225,6 @@ pub(crate) struct EncodedBlocks<'a> {
     /// Rows that have been read and not yet returned.
     waiting: Option<Encoded>,
     seen: usize,
-    /// The error that ended the reading. The training loop takes only its message.
-    pub(crate) error: Option<ModelError>,
 }
 
 impl EncodedBlocks<'_> {
@@ -258,14 +255,6 @@ impl EncodedBlocks<'_> {
         }
         waiting.dataset(&self.units, self.device).map(Some)
     }
-
-    fn keep<T>(&mut self, result: Result<T, ModelError>) -> Result<T, TrainError> {
-        result.map_err(|error| {
-            let message = error.to_string();
-            self.error = Some(error);
-            TrainError::blocks(message)
-        })
-    }
 }
 
 impl Blocks for EncodedBlocks<'_> {
@@ -286,13 +275,12 @@ impl Blocks for EncodedBlocks<'_> {
         self.block = (self.streamed.buffer / batch * batch).max(batch);
         (self.waiting, self.seen) = (None, 0);
         let order = Stream::new(self.streamed.seed, Purpose::Pieces, epoch).permutation(self.streamed.table.pieces());
-        let pass = self.streamed.table.read(order).map_err(ModelError::from);
-        self.pass = Some(self.keep(pass)?);
+        // As the model's error, which the loop gives back as it is: see `From<TrainError>`.
+        self.pass = Some(self.streamed.table.read(order).map_err(ModelError::from).map_err(TrainError::blocks)?);
         Ok(())
     }
 
     fn next(&mut self) -> Result<Option<Dataset>, TrainError> {
-        let block = self.fill();
-        self.keep(block)
+        self.fill().map_err(TrainError::blocks)
     }
 }

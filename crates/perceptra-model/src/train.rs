@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use perceptra_nn::FeedForward;
 use perceptra_train::{
-    Control, Event, Member, Observer, Quiet, StopReason, TrainError, TrainState, fit, fit_blocks, fit_many,
-    has_own_memory, parallel, resume_blocks,
+    Control, Event, Fit, FitJob, Observer, Quiet, StopReason, TrainError, TrainState, fit_many, has_own_memory,
+    parallel,
 };
 
 use crate::checkpoint::{Checkpoint, Folder, Keeper};
@@ -133,29 +133,18 @@ fn train_from(
     let (network, units) = (prepared.network.clone(), prepared.units.clone());
     let fitted = match &tables.stream {
         None => {
-            let train_data = prepared.train_data(device)?;
-            match state {
-                None => fit(network, &train_data, validation_data, &about.training, &mut keeper),
-                Some(state) => {
-                    let config = &about.training;
-                    perceptra_train::resume(network, state, &train_data, validation_data, config, &mut keeper)
-                }
-            }?
+            let rows = prepared.train_data(device)?;
+            let fit = Fit::new(network, &rows).validation(validation_data).resume(state);
+            fit.observe(&mut keeper).run(&about.training)
         }
         Some(stream) => {
             prepared.train_rows = Encoded::default();
             prepared.rows[0] = stream.rows();
             let mut blocks = stream.blocks(&about.encoder, &about.schema, units, device);
-            let fitted = match state {
-                None => fit_blocks(network, &mut blocks, validation_data, &about.training, device, &mut keeper),
-                Some(state) => {
-                    resume_blocks(network, state, &mut blocks, validation_data, &about.training, device, &mut keeper)
-                }
-            };
-            // The whole error of the table instead of its message.
-            fitted.map_err(|e| blocks.error.take().unwrap_or_else(|| e.into()))?
+            let fit = Fit::blocks(network, &mut blocks, device).validation(validation_data).resume(state);
+            fit.observe(&mut keeper).run(&about.training)
         }
-    };
+    }?;
     drop(keeper);
     prepared.finish(fitted)
 }
@@ -204,11 +193,11 @@ pub(crate) fn train_together(
         let validation = if validation_of[i] == i { prepared.validation_data(device) } else { Ok(None) };
         data.push(train.and_then(|train| Ok((train, validation?))));
     }
-    let member = |i: usize| -> Option<Member<'_, FeedForward>> {
+    let member = |i: usize| -> Option<FitJob<'_, FeedForward>> {
         let (train, _) = data[train_of[i]].as_ref().ok()?;
         let (_, validation) = data[validation_of[i]].as_ref().ok()?;
         let (network, config) = (ready[i].1.network.clone(), ready[i].1.about.training.clone());
-        Some(Member { network, train: train.as_ref()?, validation: validation.as_ref(), config })
+        Some(FitJob { network, train: train.as_ref()?, validation: validation.as_ref(), config })
     };
     let members: Vec<_> = (0..ready.len()).map(member).collect();
     let is_member: Vec<bool> = members.iter().map(Option::is_some).collect();

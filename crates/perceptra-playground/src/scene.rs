@@ -251,7 +251,7 @@ mod tests {
         let row = "a,b,c,d\n8.8,6.6,u,2024-01-05\n";
         let row = Table::from_csv("r.csv", row, &Default::default()).unwrap();
         let (inputs, _) = session.encoder().inputs(&row).unwrap();
-        let said = perceptra_train::outputs(session.network(), &inputs.values, session.loss()).unwrap();
+        let said = perceptra_train::predict_raw(session.network(), &inputs.values, session.loss()).unwrap();
         let said = perceptra_train::probabilities(&said, session.encoder().outputs(), session.loss());
         for (j, said) in said.iter().enumerate() {
             let byte = surfaces[(5 + j + 1) * GRID * GRID - 1];

@@ -255,7 +255,7 @@ fn join(outputs: &mut Vec<f32>, network: &FeedForward, logits: bool) {
 /// # Errors
 ///
 /// [`TrainError::Device`], and [`TrainError::Width`] if the numbers do not make rows.
-pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<f32>, TrainError> {
+pub fn predict_raw(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<f32>, TrainError> {
     let (n, m) = Network::shape(network).unwrap_or((1, 1));
     let rows = inputs.len() / n;
     if inputs.len() != rows * n {

@@ -79,7 +79,7 @@ pub use self::{
 // For the other crates of Perceptra.
 #[doc(hidden)]
 pub use self::{
-    fused::outputs,
+    fused::predict_raw,
     metrics::{argmax, probabilities},
     observer::Quiet,
     state::with_weights,
