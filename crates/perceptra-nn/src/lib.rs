@@ -28,6 +28,7 @@ mod loss;
 mod membrane;
 mod neuron;
 mod population;
+mod variants;
 
 pub use activation::Activation;
 pub use embedding::{Column, Embedding, EmbeddingConfig, NumberEmbedding};
