@@ -20,7 +20,7 @@ pub struct Chart {
 
 /// Mapping of the values of a [`Field`] to colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colours {
+pub enum Colors {
     /// Probabilities: from the color of class 0 at 0 to that of class 1 at 1.
     Probability,
     /// Classes: the color of the class with this number.
@@ -35,7 +35,7 @@ pub(crate) enum Layer {
     Shaded { points: Vec<(f64, f64)>, shade: f64 },
     Points { name: String, points: Vec<(f64, f64)>, shape: usize, ring: bool },
     Vertical { name: String, x: f64 },
-    Field { field: Field, colours: Colours },
+    Field { field: Field, colors: Colors },
     Contour { name: String, field: Field, levels: Vec<f64>, dashed: bool, light: bool },
 }
 
@@ -167,8 +167,8 @@ impl Chart {
 
     /// Adds the values of a field as colors.
     #[must_use]
-    pub fn field(self, field: &Field, colours: Colours) -> Self {
-        self.layer(Layer::Field { field: field.clone(), colours })
+    pub fn field(self, field: &Field, colors: Colors) -> Self {
+        self.layer(Layer::Field { field: field.clone(), colors })
     }
 
     /// Adds dark contour lines where a field has one of these values, for example decision boundaries.

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::axis::{name, short};
-use crate::chart::{Chart, Colours, Layer};
+use crate::chart::{Chart, Colors, Layer};
 use crate::colors::{color, heat, mix};
 use crate::error::ViewError;
 use crate::field::Field;
@@ -92,7 +92,7 @@ impl Pen<'_, '_> {
                 let x = self.chart.scaled((*x, 1.0)).0;
                 self.line(&[(x, self.y.0), (x, self.y.1)], Some(DOTS), DARK, 2)
             }
-            Layer::Field { field, colours } => self.field(field, *colours),
+            Layer::Field { field, colors } => self.field(field, *colors),
             Layer::Contour { field, levels, dashed, light, .. } => {
                 let (ink, width) = if *light { (RGBColor(0xD8, 0xD8, 0xD8), 1) } else { (BLACK, 2) };
                 levels.iter().flat_map(|&level| field.contour(level)).try_for_each(|line| {
@@ -107,10 +107,10 @@ impl Pen<'_, '_> {
     fn line(&self, points: &[(f64, f64)], dash: Option<Point>, ink: RGBColor, width: i32) -> Result<(), ViewError> {
         let style = ink.stroke_width((width * UNITS) as u32);
         let halo = WHITE.stroke_width(((width + 3) * UNITS) as u32);
-        let on_colours = dash.is_none() && width > 1 && ink != BLACK && self.chart.has_field();
+        let on_colors = dash.is_none() && width > 1 && ink != BLACK && self.chart.has_field();
         for piece in clip(points, self.x, self.y) {
             let piece: Vec<Point> = piece.into_iter().map(self.unit).collect();
-            if on_colours {
+            if on_colors {
                 self.area.draw(&PathElement::new(piece.clone(), halo)).map_err(failed)?;
             }
             for part in dashes(&piece, dash) {
@@ -121,14 +121,14 @@ impl Pen<'_, '_> {
     }
 
     /// A rectangle around every point of the grid; neighbors of the same color are joined along x.
-    fn field(&self, field: &Field, colours: Colours) -> Result<(), ViewError> {
+    fn field(&self, field: &Field, colors: Colors) -> Result<(), ViewError> {
         let finite = || field.values.iter().copied().filter(|v| v.is_finite());
         let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-        let shade = |v: f64| match colours {
+        let shade = |v: f64| match colors {
             _ if !v.is_finite() => WHITE,
-            Colours::Probability => mix(mix(color(0), color(1), (v * 10.0).round() / 10.0), WHITE, 0.6),
-            Colours::Classes => mix(color(v.max(0.0) as usize), WHITE, 0.6),
-            Colours::Heat => heat(((v - low) / (high - low).max(f64::MIN_POSITIVE) * 24.0).round() / 24.0),
+            Colors::Probability => mix(mix(color(0), color(1), (v * 10.0).round() / 10.0), WHITE, 0.6),
+            Colors::Classes => mix(color(v.max(0.0) as usize), WHITE, 0.6),
+            Colors::Heat => heat(((v - low) / (high - low).max(f64::MIN_POSITIVE) * 24.0).round() / 24.0),
         };
         // Halfway between two points, and at the ends of the field.
         let edge = |i: usize, n: usize| (i as f64 - 0.5).clamp(0.0, (n - 1) as f64);

@@ -33,7 +33,7 @@ mod scores;
 mod style;
 mod text;
 
-pub use chart::{Chart, Colours};
+pub use chart::{Chart, Colors};
 pub use error::ViewError;
 pub use field::Field;
 pub use picture::{Picture, picture};

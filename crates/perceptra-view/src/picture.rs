@@ -129,13 +129,13 @@ impl Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::Colours;
+    use crate::chart::Colors;
     use crate::field::Field;
 
     fn sample() -> Chart {
         let field = Field::new((-1.0, 1.0), (-1.0, 1.0), 2, vec![0.0, 1.0, 0.25, 0.75]).unwrap();
         Chart::new("Title", "x", "y")
-            .field(&field, Colours::Probability)
+            .field(&field, Colors::Probability)
             .contour("boundary", &field, &[0.5])
             .dashed("rule", [(-1.0, 0.0), (0.5, f64::NAN), (1.0, 0.5)])
             .points("a", 0, [(0.0, 0.0)])

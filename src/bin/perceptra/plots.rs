@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use perceptra::search::{Domain, Leaderboard, Space, Trial};
-use perceptra::view::{Chart, Colours, Field, ViewError, picture};
+use perceptra::view::{Chart, Colors, Field, ViewError, picture};
 
 use crate::CliError;
 
@@ -253,7 +253,7 @@ impl Plots<'_> {
         let title = format!("{}: dark {}, light {}", self.metric, number(dark), number(light));
         let field = Field::new(x.ends(), y.ends(), columns, values)?.log(x.log, y.log);
         let positions = || x.positions.iter().copied().zip(y.positions.iter().copied());
-        let mut chart = Chart::new(&title, &x.short, &y.short).field(&field, Colours::Heat).points("", 6, positions());
+        let mut chart = Chart::new(&title, &x.short, &y.short).field(&field, Colors::Heat).points("", 6, positions());
         chart = chart.rings("best", positions().next());
         if !x.names.is_empty() {
             chart = chart.x_names(&x.names);
