@@ -50,31 +50,10 @@ pub(crate) fn menus() -> Value {
     let is_hidden = |f: &&Activation| FeedForwardConfig::new(1, 1).with_widths(&[1], **f).validate().is_ok();
     json!({
         "activation": Activation::ALL.iter().filter(is_hidden).map(|f| f.name()).collect::<Vec<_>>(),
-        "loss": LOSSES.iter().map(|loss| loss.name()).collect::<Vec<_>>(),
-        "optimizer": OPTIMIZERS.iter().map(|optimizer| optimizer.name()).collect::<Vec<_>>(),
+        "loss": Loss::ALL.iter().map(|loss| loss.name()).collect::<Vec<_>>(),
+        "optimizer": Optimizer::ALL.iter().map(|optimizer| optimizer.name()).collect::<Vec<_>>(),
     })
 }
-
-const LOSSES: &[Loss] = &[
-    Loss::MeanSquared,
-    Loss::HalfSumSquared,
-    Loss::MeanAbsolute,
-    Loss::Huber { delta: 1.0 },
-    Loss::BinaryCrossEntropy,
-    Loss::CategoricalCrossEntropy,
-];
-const OPTIMIZERS: &[Optimizer] = &[
-    Optimizer::Sgd,
-    Optimizer::Adam,
-    Optimizer::AdamW,
-    Optimizer::RmsProp,
-    Optimizer::AdaGrad,
-    Optimizer::Adan,
-    Optimizer::Lion,
-    Optimizer::Lamb,
-    Optimizer::Adafactor,
-    Optimizer::Muon,
-];
 
 /// Settings that can be changed during a run.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]

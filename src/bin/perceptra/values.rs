@@ -22,10 +22,10 @@ pub(crate) trait Named: Serialize + DeserializeOwned + Clone + Send + Sync + 'st
 }
 
 macro_rules! named {
-    ($($setting:ty: $all:expr;)*) => {$(
+    ($($setting:ident),* $(,)?) => {$(
         impl Named for $setting {
             fn names() -> &'static [String] {
-                static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| names_of($all));
+                static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| names_of($setting::ALL));
                 &NAMES
             }
         }
@@ -33,59 +33,7 @@ macro_rules! named {
 }
 
 named! {
-    Activation: &Activation::ALL;
-    EmbeddingKind: &[EmbeddingKind::None, EmbeddingKind::Periodic, EmbeddingKind::PiecewiseLinear];
-    Engine: &[Engine::Auto, Engine::Autodiff, Engine::Fused];
-    Initializer: &[
-        Initializer::Auto,
-        Initializer::KaimingUniform,
-        Initializer::KaimingNormal,
-        Initializer::XavierUniform,
-        Initializer::XavierNormal,
-        Initializer::LecunUniform,
-        Initializer::Torch,
-        Initializer::LecunNormal,
-        Initializer::DataDriven,
-        Initializer::Zeros,
-    ];
-    Loss: &[
-        Loss::MeanSquared,
-        Loss::HalfSumSquared,
-        Loss::MeanAbsolute,
-        Loss::Huber { delta: 1.0 },
-        Loss::BinaryCrossEntropy,
-        Loss::CategoricalCrossEntropy,
-    ];
-    Metric: &Metric::ALL;
-    Norm: &[Norm::None, Norm::Batch, Norm::Layer];
-    Optimizer: &[
-        Optimizer::Sgd,
-        Optimizer::Adam,
-        Optimizer::AdamW,
-        Optimizer::RmsProp,
-        Optimizer::AdaGrad,
-        Optimizer::Adan,
-        Optimizer::Lion,
-        Optimizer::Lamb,
-        Optimizer::Adafactor,
-        Optimizer::Muon,
-    ];
-    Preset: &Preset::ALL;
-    Reduction: &[Reduction::Sum, Reduction::Mean];
-    Sampler: &[Sampler::Grid, Sampler::Random, Sampler::LatinHypercube, Sampler::Sobol];
-    Scaling: &[Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Quantile, Scaling::None];
-    Schedule: &[
-        Schedule::Constant,
-        Schedule::Linear,
-        Schedule::Cosine,
-        Schedule::Exponential,
-        Schedule::Step,
-        Schedule::FlatCosine,
-        Schedule::OneCycle,
-        Schedule::Coslog4,
-        Schedule::Plateau,
-    ];
-    Task: &[Task::Regression, Task::Binary, Task::Multiclass];
+    Activation, EmbeddingKind, Engine, Initializer, Loss, Metric, Norm, Optimizer, Preset, Reduction, Sampler, Scaling, Schedule, Task,
 }
 
 /// The names of values as run files write them, without an argument such as the delta of `huber:1`.
