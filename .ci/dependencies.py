@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks every dependency against deny.toml: its licence and where it comes from. Needs no network.
+"""Checks the license and the source of every dependency against deny.toml. Needs no network.
 
-Advisories are in a database that has to be fetched: where cargo-deny is installed and can, it checks them, and the rest
-once more.
+Security advisories come from a database that must be fetched: where cargo-deny is installed and can fetch it, cargo-deny
+checks them, and the rest once more.
 """
 
 import json
@@ -20,7 +20,7 @@ REGISTRIES = {"registry+" + url for url in rules["sources"]["allow-registry"]}
 
 
 def allowed(expression):
-    """Whether an SPDX expression can be met by the licences that are allowed."""
+    """Whether the allowed licenses satisfy an SPDX expression."""
     tokens = re.findall(r"[()]|[^\s()]+", expression.replace("/", " OR "))
 
     def alternative():
@@ -64,9 +64,9 @@ for package in metadata["packages"]:
     name = f"{package['name']} {package['version']}"
     if package["source"] is not None and package["source"] not in REGISTRIES:
         problems.append(f"{name}: comes from {package['source']}")
-    licence = package["license"] or CLARIFIED.get(package["name"])
-    if licence is None or not allowed(licence):
-        problems.append(f"{name}: licence {licence or 'not said'}")
+    license = package["license"] or CLARIFIED.get(package["name"])
+    if license is None or not allowed(license):
+        problems.append(f"{name}: license {license or 'not stated'}")
 for problem in problems:
     print(problem, file=sys.stderr)
 print(f"{len(metadata['packages'])} packages, {len(problems)} problems")

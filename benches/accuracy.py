@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Held-out scores of Perceptra's presets beside other tools, on the same rows: the table and the plot of docs/accuracy.md.
+"""Held-out scores of Perceptra's presets and other tools on the same rows: the table and the plot of docs/accuracy.md.
 
 usage: accuracy.py [--tables DIR] [--methods NAME,...] [--only TABLE,...] [--seeds N] [--fits N] [--rows N] [--json FILE]
                    [--plot FILE] [--perceptra PATH]
 
-Needs: cargo build --release; pip install pandas scikit-learn xgboost pytabkit matplotlib (those whose methods are asked for).
+Needs: cargo build --release; pip install pandas scikit-learn xgboost pytabkit matplotlib (only the packages of the methods that are asked for).
 
-For every seed a table (of more than --rows rows, a sample) is split into 64 % to train on, 16 % to stop by and 20 % to judge by,
-stratified for classes; every method gets the same rows, and fits them --fits times with other seeds. Scores go to the JSON file
-one by one, and those that stand there already are not computed again. Numbers are judged by the root mean squared error, classes
-by the share of errors; the log loss is kept too. Times are wall-clock seconds of fitting alone (of Perceptra: of the whole program).
+For every seed a table (a sample of it, if it has more than --rows rows) is split into 64 % for training, 16 % for validation and
+20 % for testing, stratified for classification. Every method gets the same rows and fits them --fits times, each time with another
+seed. Scores are added to the JSON file one by one, and those already in it are not computed again. Regression is scored by the root
+mean squared error, classification by the error rate; the log loss is kept too. Times are wall-clock seconds of the fit alone (for
+Perceptra, of the whole program).
 """
 import argparse, itertools, json, pathlib, statistics, subprocess, tempfile, time, warnings
 
@@ -29,7 +30,7 @@ NUMBERS = {"auto", "concrete", "diabetes", "diamonds"}
 
 
 class Task:
-    """The parts of a table for one seed, as frames; `seed` is that of a fit of them."""
+    """Training, validation and test rows of a table as data frames; `fit` chooses the seed of a fit on them."""
 
     def __init__(self, folder, name, rows, seed, fit=0):
         import pandas
@@ -55,13 +56,13 @@ class Task:
         y = part[self.target]
         return y.to_numpy(float) if self.is_numeric else y.map({c: i for i, c in enumerate(self.classes())}).to_numpy(int)
 
-    def score(self, said):
-        """Of predicted numbers, or of probabilities [rows, classes]."""
+    def score(self, predicted):
+        """Scores predicted values, or probabilities [rows, classes]."""
         import numpy as np
         y = self.y(self.test)
         if self.is_numeric:
-            return {"score": float(np.sqrt(np.mean((np.asarray(said).ravel() - y) ** 2)))}
-        p = np.clip(np.asarray(said, float), 1e-15, 1.0)
+            return {"score": float(np.sqrt(np.mean((np.asarray(predicted).ravel() - y) ** 2)))}
+        p = np.clip(np.asarray(predicted, float), 1e-15, 1.0)
         return {"score": float(np.mean(p.argmax(1) != y)),
                 "log_loss": float(-np.mean(np.log(p[np.arange(len(y)), y] / p.sum(1))))}
 
@@ -81,7 +82,7 @@ def sklearn_mlp(task):
         (make_pipeline(SimpleImputer(), StandardScaler()), numbers),
         (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")),
          [c for c in x if c not in numbers]))
-    # It takes its own validation rows from what it is given.
+    # It splits its own validation rows off the rows it is given.
     network = (MLPRegressor if task.is_numeric else MLPClassifier)(
         early_stopping=True, validation_fraction=0.2, max_iter=500, random_state=task.seed)
     if task.is_numeric:
@@ -95,7 +96,7 @@ def sklearn_mlp(task):
 def xgboost(task):
     import pandas, xgboost
     rest = pandas.concat([task.train, task.validation])
-    parts = pandas.concat([rest, task.test])  # of one kind of categories
+    parts = pandas.concat([rest, task.test])  # the same categories in all of them
     x = task.x(parts)
     model = (xgboost.XGBRegressor if task.is_numeric else xgboost.XGBClassifier)(enable_categorical=True, random_state=task.seed)
     start = time.perf_counter()
@@ -112,7 +113,7 @@ def pytabkit(name, **settings):
         x = pandas.concat([task.train, task.validation, task.test])
         x = task.x(x)
         n, v = len(task.train), len(task.validation)
-        # It knows no missing numbers.
+        # It does not accept missing values.
         for c in x.select_dtypes("number"):
             x[c] = x[c].fillna(x[c].iloc[:n].median())
         model = kind(random_state=task.seed, device="cpu", **settings)
@@ -140,10 +141,10 @@ def perceptra(*options):
             probabilities = [] if task.is_numeric else ["--proba"]
             subprocess.run([program, "predict", f"{folder}/m.perceptra", f"{folder}/test.csv", "-o", f"{folder}/p.csv", "-q",
                             *probabilities], check=True)
-            said = pandas.read_csv(f"{folder}/p.csv")
+            predicted = pandas.read_csv(f"{folder}/p.csv")
         if task.is_numeric:
-            return said.iloc[:, -1], seconds
-        return said[[f"proba_{k}" for k in task.classes()]], seconds
+            return predicted.iloc[:, -1], seconds
+        return predicted[[f"proba_{k}" for k in task.classes()]], seconds
     return method
 
 
@@ -162,7 +163,7 @@ METHODS = {
 
 
 def method_of(name):
-    """That of the table, or one with settings of its own: `perceptra PRESET[ FLAG...]`, `pytabkit NAME[ SETTING=NUMBER...]`."""
+    """The method of that name, or one with settings: `perceptra PRESET[ FLAG...]`, `pytabkit NAME[ SETTING=NUMBER...]`."""
     if name in METHODS or not name.startswith(("perceptra ", "pytabkit ")):
         return METHODS[name]
     tool, what, *settings = name.split()
@@ -195,10 +196,10 @@ def main():
             continue
         task = Task(a.tables, table, a.rows, seed, fit)
         run = method_of(method)
-        said, seconds = run(task, a.perceptra) if method.startswith("perceptra") else run(task)
-        done.append({**key, **task.score(said), "seconds": seconds})
+        predicted, seconds = run(task, a.perceptra) if method.startswith("perceptra") else run(task)
+        done.append({**key, **task.score(predicted), "seconds": seconds})
         print(*done[-1].values(), flush=True)
-        # Others may have written meanwhile.
+        # Another process may have written in the meantime.
         now = json.loads(a.json.read_text()) if a.json.exists() else []
         a.json.write_text(json.dumps(now + [done[-1]], indent=0))
     asked = lambda d: (d["rows"] == a.rows and d["table"] in tables and d["method"] in methods and d["seed"] < a.seeds
@@ -208,7 +209,7 @@ def main():
 
 def report(done, tables, methods, plot):
     def of(method, table, what):
-        """The mean of the fits of each split."""
+        """The mean over the fits of each split."""
         splits = {}
         for d in done:
             if d["method"] == method and d["table"] == table and what in d:
@@ -222,7 +223,7 @@ def report(done, tables, methods, plot):
         error = lambda splits: f" ± {statistics.stdev(splits) / len(splits) ** 0.5:.2g}" if len(splits) > 1 else ""
         cell = lambda m: f"{mean[m, t]:.4g}{error(of(m, t, 'score'))}"
         print(f"| {t} |", " | ".join(cell(m) for m in methods), "|")
-    # Ranks of the mean scores of each table, ties shared.
+    # Ranks of the mean scores on each table; ties share their ranks.
     rank = {m: 0.0 for m in methods}
     for t in tables:
         for m in methods:
@@ -240,7 +241,7 @@ def report(done, tables, methods, plot):
 
 
 def ranks_of_fits(done, table, methods):
-    """The rank that a fit of each method has on the average among one fit of each of the others on the same split, ties shared."""
+    """The average rank of a fit of each method among one fit of every other method on the same split; ties share their ranks."""
     fits = {}
     for d in done:
         if d["table"] == table and d["method"] in methods:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Perceptra beside other frameworks on the same work, in turn, with medians, ratios, peak memory and a plot.
+"""Times Perceptra and other frameworks on the same workloads, in turn: medians, ratios, peak memory and a plot.
 
 usage: compare.py [--peers torch,torch-compile,jax,keras,sklearn] [--only NAME,...] [--rounds N] [--seconds S]
                   [--json FILE] [--plot FILE.svg]
 
 Needs what peers.py needs, matplotlib for the plot, and `cargo build --release --benches`.
-Every round runs every framework once on every workload, each in a process of its own; a figure is the median of the
-rounds, and a ratio is one of medians.
+Every round runs every framework once on every workload, each in its own process. Results are medians over the rounds, and ratios are
+taken between medians.
 """
 import argparse, json, os, pathlib, statistics, subprocess, sys, time
 
@@ -15,7 +15,7 @@ WORK = json.loads((HERE / "workloads.json").read_text())
 
 
 def perceptra():
-    """The bench program that cargo built last."""
+    """The newest benchmark program that cargo built."""
     found = [p for p in (HERE.parent / "target/release/deps").glob("workloads-*") if not p.suffix and os.access(p, os.X_OK)]
     return str(max(found, key=lambda p: p.stat().st_mtime)) if found else sys.exit("cargo build --release --benches first")
 
@@ -88,13 +88,13 @@ def plot(result, names, who, path):
     import matplotlib.pyplot as plt
     labels = {"fused": "Perceptra, fused", "autodiff": "Perceptra, autodiff", "torch": "PyTorch", "torch-compile": "torch.compile",
               "jax": "JAX", "keras": "Keras", "sklearn": "scikit-learn"}
-    colours = ["#c2410c", "#fdba74", "#1d4ed8", "#60a5fa", "#15803d", "#a16207", "#6b7280"]
+    colors = ["#c2410c", "#fdba74", "#1d4ed8", "#60a5fa", "#15803d", "#a16207", "#6b7280"]
     figure, axes = plt.subplots(figsize=(9, 4.2))
     width = 0.8 / len(who)
     for i, w in enumerate(who):
         xs = [x + (i - len(who) / 2 + 0.5) * width for x, n in enumerate(names) if w in result[n]["rows_per_s"]]
         ys = [result[n]["rows_per_s"][w] for n in names if w in result[n]["rows_per_s"]]
-        axes.bar(xs, ys, width, label=labels.get(w, w), color=colours[i % len(colours)])
+        axes.bar(xs, ys, width, label=labels.get(w, w), color=colors[i % len(colors)])
     axes.set_yscale("log")
     axes.set_xticks(range(len(names)), names)
     axes.set_ylabel("rows per second (log scale)")

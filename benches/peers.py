@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Time other frameworks on the work that workloads.json defines.
+"""Times other frameworks on the workloads of workloads.json.
 
 usage: peers.py [--peers torch,torch-compile,jax,keras,sklearn] [--only NAME,...] [--seconds S]
 
-Prints one JSON object a line: {"peer", "workload", "rows_per_s", "us_per_step"}.
-A peer that is not installed is skipped, with a line that says so.
+Prints one JSON object per line: {"peer", "workload", "rows_per_s", "us_per_step"}.
+A framework that is not installed is skipped, with a line that says so.
 Install what you need: pip install torch jax tensorflow-cpu scikit-learn
 All use as many threads as the machine has. sweep figures are model-rows per second.
 """
@@ -15,7 +15,7 @@ THREADS = os.cpu_count() or 1
 
 
 def timed(epoch, rows, batch, seconds, models=1):
-    epoch()  # warm-up: compilation and first allocation stay out of the figure
+    epoch()  # warm-up: compilation and first allocations are not timed
     steps = 0
     start = time.perf_counter()
     while True:
@@ -71,7 +71,7 @@ def torch_train(w, seconds, compiled=False):
 
 
 def torch_sweep(w, seconds):
-    """One model after another: what a person writes first."""
+    """One model after another, as in a first version of such a program."""
     import torch
     one = torch_train(dict(w), max(1.0, seconds / 2))
     return {"rows_per_s": one["rows_per_s"], "us_per_step": one["us_per_step"]}

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Start-up times, and prediction of a million rows from Parquet beside scikit-learn's predict on an array in memory.
+"""Startup times, and prediction of a million rows from Parquet compared with scikit-learn's predict on an array in memory.
 
 usage: predict.py [--perceptra PATH] [--rows N] [--rounds N]
 
 Needs: pip install scikit-learn pandas pyarrow; cargo build --release
-Both networks have 10 inputs, hidden layers of 128 and 64 units and one output. scikit-learn's time is that of
-`MLPRegressor.predict` alone, on float64 and on float32; Perceptra's is that of the whole program: start, model, file, encoder,
-network, and writing the predictions.
+Both networks have 10 inputs, hidden layers of 128 and 64 units and one output. The time of
+scikit-learn is that of `MLPRegressor.predict` alone, on float64 and on float32; the time of Perceptra is that of the whole program:
+startup, model, file, encoder, network, and writing the predictions.
 """
 import argparse, pathlib, statistics, subprocess, tempfile, time, warnings
 

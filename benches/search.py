@@ -1,12 +1,13 @@
-"""A search of 60 trials with 5 folds on data/concrete.csv: perceptra search beside scikit-learn's RandomizedSearchCV.
+"""A search of 60 trials with 5 folds on data/concrete.csv: perceptra search compared with scikit-learn's RandomizedSearchCV.
 
     python3 -m venv .venv && .venv/bin/pip install scikit-learn
     cargo build --release
     .venv/bin/python benches/search.py target/release/perceptra
 
-Both have the same spaces, the same most epochs, patience and share of validation rows, two processes or threads, and else what they
-have by default; each chooses by its own cross-validation, refits on all training rows, and is judged by the same held-out rows. A
-second search with `--ensemble auto` averages several of its trials. The figures are medians of the times and means of the errors over the rounds, in which the two take turns.
+Both have the same search space, limit of epochs, patience and share of validation rows, two processes or threads, and otherwise their
+defaults. Each chooses by its own cross-validation, refits on all training rows, and is scored on the same held-out rows. A second
+search with `--ensemble auto` averages several of its trials. Results are medians of the times and means of the errors over the rounds,
+in which the programs take turns.
 """
 
 import csv
@@ -57,7 +58,7 @@ print(float(np.sqrt(np.mean((search.predict(tx) - ty) ** 2))))
 
 
 def split(folder, seed):
-    """Every fifth row, in an order of the seed, is held out."""
+    """Holds out every fifth row, in an order drawn by the seed."""
     import random
 
     with open(TABLE) as file:

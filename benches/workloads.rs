@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use perceptra::train::{Batch, Engine, Member, Optimizer, TrainConfig, fit_many};
-use perceptra::{Activation, Control, Dataset, Event, FeedForwardConfig, choose, fit};
+use perceptra::train::{Batch, Engine, FitJob, Optimizer, TrainConfig, fit_many};
+use perceptra::{Activation, Control, Dataset, Event, FeedForwardConfig, Fit, choose};
 use perceptra_random::{Purpose, Stream};
 use serde::Deserialize;
 
@@ -106,7 +106,7 @@ fn time(
             engine,
             ..TrainConfig::default()
         };
-        Ok::<_, Box<dyn std::error::Error>>(Member { network, train: &data, validation: None, config })
+        Ok::<_, Box<dyn std::error::Error>>(FitJob { network, train: &data, validation: None, config })
     };
     if let Some(models) = work.models {
         let members = (0..models).map(|model| member(model, models)).collect::<Result<Vec<_>, _>>()?;
@@ -126,7 +126,7 @@ fn time(
         }
         if timed > 0 && start.elapsed().as_secs_f64() >= seconds { Control::Stop } else { Control::Continue }
     };
-    let Member { network, train, config, .. } = member(0, 1)?;
-    fit(network, train, None, &config, &mut observer)?;
+    let FitJob { network, train, config, .. } = member(0, 1)?;
+    Fit::new(network, train).observe(&mut observer).run(&config)?;
     Ok((timed, start.elapsed().as_secs_f64(), 1))
 }

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use perceptra::nn::Neuron;
 use perceptra::train::{Batch, Optimizer};
 use perceptra::view::{Chart, Colors, Field, picture};
-use perceptra::{Activation, Control, Dataset, Event, FeedForward, Loss, TrainConfig, choose, fit};
+use perceptra::{Activation, Control, Dataset, Event, FeedForward, Fit, Loss, TrainConfig, choose};
 
 type Any<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -60,7 +60,7 @@ fn main() -> Any<()> {
             }
             Control::Continue
         };
-        let history = fit(start.clone(), &data, None, &config, &mut watch)?.history;
+        let history = Fit::new(start.clone(), &data).observe(&mut watch).run(&config)?.history;
         Any::Ok((path, history.epochs.last().map_or(f64::NAN, |e| e.train_loss)))
     };
     let mut paths = Chart::new("R over two weights, dark is low", "w1", "w2").field(&field, Colors::Heat);

@@ -7,7 +7,7 @@
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::Tensor;
-use perceptra::{Activation, Dataset, FeedForward, FeedForwardConfig, Network, Pass, TrainConfig, choose, fit};
+use perceptra::{Activation, Dataset, FeedForward, FeedForwardConfig, Fit, ForwardMode, Network, TrainConfig, choose};
 
 /// Days of the week by an embedding, the hour as a number.
 #[derive(Module, Debug)]
@@ -17,7 +17,7 @@ struct Traffic {
 }
 
 impl Network for Traffic {
-    fn forward(&self, inputs: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+    fn forward(&self, inputs: Tensor<2>, pass: ForwardMode<'_>) -> Tensor<2> {
         let [rows, _] = inputs.dims();
         let day = self.day.forward(inputs.clone().slice([0..rows, 0..1]).int()).reshape([rows, 3]);
         let hour = inputs.slice([0..rows, 1..2]);
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         dense: FeedForwardConfig::new(4, 1).with_widths(&[64, 64], Activation::Tanh).init(&device)?,
     };
     let config = TrainConfig { learning_rate: 0.01, epochs: 400, target: Some(0.0005), ..TrainConfig::default() };
-    let fitted = fit(network, &data, None, &config, &mut ())?;
+    let fitted = Fit::new(network, &data).run(&config)?;
     let best = fitted.history.best().ok_or("no epoch")?;
     println!("{}: mean squared error {:.5} after {} epochs", fitted.network.dense, best.train_loss, best.epoch);
     Ok(())

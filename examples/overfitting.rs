@@ -9,7 +9,7 @@ use std::time::Instant;
 use perceptra::data::Points;
 use perceptra::train::Batch;
 use perceptra::view::{Chart, picture};
-use perceptra::{Activation, Dataset, FeedForwardConfig, Fitted, Loss, TrainConfig, choose, fit};
+use perceptra::{Activation, Dataset, FeedForwardConfig, Fit, Fitted, Loss, TrainConfig, choose};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = choose("cpu")?.device;
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let run = |width: usize, train: &Dataset, config: &TrainConfig| {
         let shape = FeedForwardConfig::new(2, 1).with_widths(&[width, width], Activation::Tanh);
         let network = shape.with_output_activation(Activation::Sigmoid).init(&device)?;
-        Ok::<Fitted<_>, Box<dyn std::error::Error>>(fit(network, train, Some(&validation), config, &mut ())?)
+        Ok::<Fitted<_>, Box<dyn std::error::Error>>(Fit::new(network, train).validation(&validation).run(config)?)
     };
     let config = TrainConfig {
         loss: Some(Loss::BinaryCrossEntropy),

@@ -1,4 +1,4 @@
-//! A `FeedForward` driven by hand with one of Burn's own optimisers.
+//! A `FeedForward` driven by hand with one of Burn's own optimizers.
 //!
 //! cargo run --release --example own_loop
 

@@ -6,7 +6,7 @@
 
 use perceptra::train::{Batch, Optimizer, Reduction};
 use perceptra::view::{Chart, picture};
-use perceptra::{Activation, Dataset, FeedForwardConfig, Loss, TrainConfig, choose, fit};
+use perceptra::{Activation, Dataset, FeedForwardConfig, Fit, Loss, TrainConfig, choose};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = choose("cpu")?.device;
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             patience: None,
             ..TrainConfig::default()
         };
-        let epochs = fit(network, &data, None, &config, &mut ())?.history.epochs;
+        let epochs = Fit::new(network, &data).run(&config)?.history.epochs;
         // An average is brought back to the scale of the sum.
         let scale = if reduction == Some(Reduction::Mean) { data.rows() as f64 } else { 1.0 };
         let losses: Vec<_> = epochs.iter().map(|e| (e.epoch as f64, scale * e.train_loss)).collect();

@@ -1,4 +1,4 @@
-//! What hidden units buy: decision regions of 1, 2 and 8 of them, and what depth without a nonlinearity does not.
+//! Decision regions of networks with 1, 2 and 8 hidden units, and of a deep network without nonlinearities.
 //!
 //! cargo run --release --example regions [FOLDER]
 
@@ -7,7 +7,7 @@
 use burn::tensor::{Tensor, TensorData};
 use perceptra::data::Points;
 use perceptra::view::{Chart, Colors, Field, picture};
-use perceptra::{Activation, Dataset, FeedForward, FeedForwardConfig, Loss, TrainConfig, choose, fit};
+use perceptra::{Activation, Dataset, FeedForward, FeedForwardConfig, Fit, Loss, TrainConfig, choose};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = choose("cpu")?.device;
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             for seed in 0..5 {
                 let shape = FeedForwardConfig::new(2, 1).with_widths(&[width], Activation::Tanh).with_seed(seed);
                 let network = shape.with_output_activation(Activation::Sigmoid).init(&device)?;
-                let fitted = fit(network, &data, None, &config, &mut ())?;
+                let fitted = Fit::new(network, &data).run(&config)?;
                 let loss = fitted.history.best().map_or(f64::INFINITY, |e| e.train_loss);
                 if best.as_ref().is_none_or(|(least, _)| loss < *least) {
                     best = Some((loss, fitted.network));

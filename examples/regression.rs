@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use perceptra::nn::Neuron;
 use perceptra::train::{Batch, Optimizer};
 use perceptra::view::{Chart, picture};
-use perceptra::{Activation, Dataset, FeedForwardConfig, Loss, TrainConfig, choose, fit};
+use perceptra::{Activation, Dataset, FeedForwardConfig, Fit, Loss, TrainConfig, choose};
 
 /// Gradient descent on all rows at once, until R falls no longer.
 fn learn(
@@ -30,7 +30,7 @@ fn learn(
         no_progress: Some(50),
         ..TrainConfig::default()
     };
-    Ok(Neuron::of(&fit(network, &data, None, &config, &mut ())?.network)?)
+    Ok(Neuron::of(&Fit::new(network, &data).run(&config)?.network)?)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use perceptra::nn::Neuron;
 use perceptra::train::Batch;
 use perceptra::view::{Chart, Colors, Field, picture};
-use perceptra::{Activation, Dataset, FeedForward, FeedForwardConfig, Loss, TrainConfig, choose, fit};
+use perceptra::{Activation, Dataset, FeedForward, FeedForwardConfig, Fit, Loss, TrainConfig, choose};
 
 const CORNERS: [f32; 8] = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
 const XOR: [f32; 4] = [0.0, 1.0, 1.0, 0.0];
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             for seed in 0..100 {
                 let shape = FeedForwardConfig::new(2, 1).with_widths(&[width], activation).with_seed(seed);
                 let network = shape.with_output_activation(Activation::Sigmoid).init(&device)?;
-                let network = fit(network, &data, None, &config, &mut ())?.network;
+                let network = Fit::new(network, &data).run(&config)?.network;
                 if solved(&outputs(&network, &CORNERS)?) {
                     solutions.push(network);
                 }
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let peaked = TrainConfig { loss: Some(Loss::MeanSquared), ..config };
     let found = (0..100).filter(|&seed| {
         let shape = FeedForwardConfig::new(2, 1).with_output_activation(Activation::Dendritic).with_seed(seed);
-        let fitted = shape.init(&device).ok().and_then(|one| fit(one, &data, None, &peaked, &mut ()).ok());
+        let fitted = shape.init(&device).ok().and_then(|one| Fit::new(one, &data).run(&peaked).ok());
         fitted.is_some_and(|fitted| outputs(&fitted.network, &CORNERS).is_ok_and(|y| solved(&y)))
     });
     println!("  2-1   dendritic {:>2}", found.count());

@@ -27,4 +27,6 @@ pub use device::{DeviceError, choose};
 pub use perceptra_data::Table;
 pub use perceptra_model::{Metrics, Model, ModelError, Predictions, RunConfig, Tables};
 pub use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Loss};
-pub use perceptra_train::{Control, Dataset, Event, Fitted, Metric, Network, Observer, Pass, TrainConfig, fit};
+pub use perceptra_train::{
+    Control, Dataset, Event, Fit, Fitted, ForwardMode, Metric, Network, Observer, TrainConfig,
+};

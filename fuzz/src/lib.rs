@@ -1,4 +1,4 @@
-//! What the fuzz targets check of their inputs. The project's own tests replay the seeds through the same functions.
+//! Checks of the fuzz targets on one input each. The tests of the project replay the seeds through the same functions.
 
 use std::collections::{BTreeMap, HashMap};
 

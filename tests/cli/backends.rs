@@ -5,8 +5,8 @@ use perceptra::model::{RunConfig, train};
 use perceptra::nn::{
     Activation, Column, EmbeddingConfig, FeedForwardConfig, Initializer, Loss, Norm, NumberEmbedding, Parts,
 };
-use perceptra::train::{Batch, Engine, Factors, Member, Optimizer, Schedule, TrainConfig, fit_many};
-use perceptra::{Dataset, FeedForward, Model, fit};
+use perceptra::train::{Batch, Engine, Factors, FitJob, Optimizer, Schedule, TrainConfig, fit_many};
+use perceptra::{Dataset, FeedForward, Fit, Model};
 
 use crate::data;
 
@@ -40,7 +40,8 @@ fn forward_passes_agree() {
         let rows: Vec<f32> = (0..40).map(|i| (i as f32 * 0.37).sin() * 3.0).collect();
         let x = Tensor::<1>::from_floats(rows.as_slice(), &device).reshape([10, 4]);
         let outputs: Vec<Vec<f32>> = Activation::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|f| *f != Activation::Softmax)
             .map(|activation| {
                 let norm = [Norm::None, Norm::Batch, Norm::Layer][activation as usize % 3];
@@ -107,7 +108,7 @@ fn training_steps_agree_for_every_loss() {
                     engine,
                     ..TrainConfig::default()
                 };
-                let fitted = fit(network, &data, Some(&data), &config, &mut ()).unwrap();
+                let fitted = Fit::new(network, &data).validation(&data).run(&config).unwrap();
                 let mut numbers = values(fitted.network.layers[0].linear.weight.val());
                 numbers.extend(fitted.history.epochs.iter().map(|e| e.train_loss as f32));
                 numbers.extend(fitted.history.epochs.iter().filter_map(|e| e.validation_loss).map(|l| l as f32));
@@ -158,7 +159,7 @@ fn a_population_trains_as_its_members_alone() {
             [of(50), of(20)]
         })
         .collect();
-    let member = |d: usize, k: usize| Member {
+    let member = |d: usize, k: usize| FitJob {
         network: FeedForwardConfig::new(3, 1)
             .with_widths(&[4 + k, 5], Activation::Tanh)
             .with_seed(k as u64)
@@ -175,13 +176,13 @@ fn a_population_trains_as_its_members_alone() {
         },
     };
     let places: Vec<(usize, usize)> = (0..3).flat_map(|k| (0..devices.len()).map(move |d| (d, k))).collect();
-    let members: Vec<Member<'_, FeedForward>> = places.iter().map(|&(d, k)| member(d, k)).collect();
+    let members: Vec<FitJob<'_, FeedForward>> = places.iter().map(|&(d, k)| member(d, k)).collect();
     let weights = |network: &FeedForward| -> Vec<Vec<f32>> {
         network.layers.iter().map(|l| values(l.linear.weight.val())).collect()
     };
     let expected: Vec<_> = (0..3)
         .map(|k| member(0, k))
-        .map(|m| weights(&fit(m.network, m.train, m.validation, &m.config, &mut ()).unwrap().network))
+        .map(|m| weights(&Fit::new(m.network, m.train).validation(m.validation).run(&m.config).unwrap().network))
         .collect();
     for ((d, k), fitted) in places.into_iter().zip(fit_many(members, None)) {
         let fitted = fitted.unwrap();
@@ -239,7 +240,7 @@ fn networks_with_all_extras_agree() {
                 patience: None,
                 ..TrainConfig::default()
             };
-            let fitted = fit(network, &data, Some(&data), &config, &mut ()).unwrap();
+            let fitted = Fit::new(network, &data).validation(&data).run(&config).unwrap();
             numbers.extend(fitted.history.epochs.iter().map(|e| e.train_loss as f32));
             numbers.extend(fitted.history.epochs.iter().filter_map(|e| e.validation_loss).map(|l| l as f32));
             numbers

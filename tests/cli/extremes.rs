@@ -48,7 +48,7 @@ fn every_scale_of_columns_trains() {
         assert_eq!(raw("e-44").unwrap(), 60, "{name}");
         let error = raw("e30").unwrap_err();
         assert!(error.to_string().contains("NaN or infinite in epoch 1"), "{name}: {error}");
-        assert!(error.hint().unwrap().contains("standardise the inputs"), "{name}");
+        assert!(error.hint().unwrap().to_string().contains("standardize the inputs"), "{name}");
     }
 }
 

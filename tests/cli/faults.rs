@@ -282,13 +282,13 @@ fn a_run_resumes_only_with_the_same_settings_and_data() {
     let other = |args: &[&str], differences: &str| {
         let message = fail(&[&["--resume", "run"], args].concat());
         let expected =
-            format!("error: run/epoch-000003.perceptra: the run was begun otherwise: {differences}\nhint: go on");
+            format!("error: run/epoch-000003.perceptra: the checkpoint was made with other settings or data: {differences}\nhint: resume with");
         assert!(message.contains(&expected), "{message}");
     };
     other(&["--seed", "1", "--hidden", "8"], "network.hidden was [128, 64], is [8]; train.seed was 0, is 1");
     let occupied = fail(&["t.csv", "--target", "y", "--checkpoint", "run", "-o", "n.perceptra"]);
     assert!(
-        occupied.contains("error: run: the folder has checkpoints of an earlier run\nhint: --resume run goes on"),
+        occupied.contains("error: run: the folder has checkpoints of an earlier run\nhint: --resume run continues"),
         "{occupied}"
     );
     assert!(fail(&["--resume", "none"]).starts_with("error: none: there is no checkpoint in this folder\nhint: begin"));

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::Tensor;
 use perceptra::nn::{Activation, FeedForward, FeedForwardConfig};
-use perceptra::{Dataset, Network, Pass, TrainConfig, choose, fit};
+use perceptra::{Dataset, Fit, ForwardMode, Network, TrainConfig, choose};
 
 /// A category through an embedding of Burn, beside numbers; the dense part is a `FeedForward`.
 #[derive(Module, Debug)]
@@ -14,7 +14,7 @@ struct WithEmbedding {
 }
 
 impl Network for WithEmbedding {
-    fn forward(&self, inputs: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+    fn forward(&self, inputs: Tensor<2>, pass: ForwardMode<'_>) -> Tensor<2> {
         let [rows, columns] = inputs.dims();
         let category = inputs.clone().slice([0..rows, 0..1]).int();
         let embedded = self.embedding.forward(category).reshape([rows, 2]);
@@ -37,7 +37,7 @@ fn a_module_of_ones_own_is_trained_by_the_same_loop() {
     };
     let config = TrainConfig { learning_rate: 0.01, target: Some(0.01), ..TrainConfig::default() };
     let before = network.embedding.weight.val().try_into_vec_as::<f32>().unwrap();
-    let fitted = fit(network, &data, Some(&data), &config, &mut ()).unwrap();
+    let fitted = Fit::new(network, &data).validation(&data).run(&config).unwrap();
     assert!(fitted.history.best().unwrap().validation_loss.unwrap() <= 0.01, "{:?}", fitted.history.best());
     assert_ne!(fitted.network.embedding.weight.val().try_into_vec_as::<f32>().unwrap(), before);
 }

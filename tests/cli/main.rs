@@ -7,6 +7,7 @@ mod browser;
 mod extremes;
 mod faults;
 mod fuzz_seeds;
+mod golden;
 #[cfg(all(feature = "view", feature = "baselines"))]
 mod lecture;
 mod library;
@@ -17,6 +18,8 @@ mod presets;
 mod report;
 #[cfg(feature = "search")]
 mod search;
+#[cfg(all(feature = "baselines", feature = "view"))]
+mod set;
 mod stream;
 mod workflow;
 

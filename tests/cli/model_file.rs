@@ -239,7 +239,7 @@ fn inconsistent_metadata_is_an_error() {
         ),
         (
             PERIODIC,
-            "it is of 1 columns, the network has 2 inputs",
+            "it has 1 columns, the network 2 inputs",
             Box::new(|_, a| {
                 embedding(a)["columns"].as_array_mut().unwrap().pop();
             }),

@@ -20,9 +20,9 @@ fn every_preset_trains_predicts_and_is_read_back() {
     for (target, other, score) in [("y", "class", "rmse"), ("class", "y", "accuracy")] {
         for (preset, shape) in [
             ("fast", "FeedForward 17-128-64"),
-            ("default", "input scale, parametric activations, NTK parametrisation"),
-            ("realmlp", "embeddings, input scale, parametric activations, NTK parametrisation"),
-            ("realmlp-s", "input scale, NTK parametrisation"),
+            ("default", "input scale, parametric activations, NTK parametrization"),
+            ("realmlp", "embeddings, input scale, parametric activations, NTK parametrization"),
+            ("realmlp-s", "input scale, NTK parametrization"),
             ("tabm", "32 members"),
             ("tabm-ple", "embeddings, 32 members"),
         ] {
@@ -87,9 +87,15 @@ fn the_run_file_and_flags_override_the_preset() {
     folder.ok(&["train", "--config", "run.toml", "--preset", "tabm", "-q", "-o", "m.perceptra", "--device", "cpu"]);
     assert!(folder.read("m.toml").contains("members = 32"));
 
-    let outcome = folder.run(&["train", "-", "--target", "y", "--preset", "realmlp"]);
-    assert_eq!(outcome.code, Some(2));
-    assert!(outcome.stderr.contains("standard input can be read only once"), "{}", outcome.stderr);
+    // A preset takes a table from standard input too.
+    let flags = ["--target", "y", "--ignore", "class", "--preset", "realmlp", "--epochs", "2", "--device", "cpu", "-q"];
+    let train = |input: &str, model: &str| {
+        let args = [&["train", input, "-o", model][..], &flags].concat();
+        let outcome = folder.run_with(&args, table().as_bytes());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        std::fs::read(folder.path(model)).unwrap()
+    };
+    assert_eq!(train("-", "stdin.perceptra"), train("t.csv", "file.perceptra"));
     let outcome = folder.run(&["train", "t.csv", "--target", "y", "--preset", "best"]);
     assert_eq!(outcome.code, Some(2));
     assert!(
@@ -97,6 +103,48 @@ fn the_run_file_and_flags_override_the_preset() {
         "{}",
         outcome.stderr
     );
+}
+
+/// A pipe under this name that gives `text` to each who opens it, and the count of these.
+#[cfg(unix)]
+fn pipe(folder: &Folder, name: &str, text: String) -> std::sync::Arc<std::sync::atomic::AtomicUsize> {
+    use std::io::Write;
+    let path = folder.path(name);
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let count = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
+    let readers = count.clone();
+    // It ends with the tests: opening waits for a reader.
+    std::thread::spawn(move || {
+        while let Ok(mut file) = std::fs::OpenOptions::new().write(true).open(&path) {
+            readers.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            file.write_all(text.as_bytes()).unwrap();
+            drop(file);
+            // The reader has to see the end before the next one opens the pipe.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    });
+    count
+}
+
+#[cfg(unix)]
+#[test]
+fn with_a_preset_the_table_and_the_run_file_are_read_once() {
+    let run = "preset = 'fast'\n[data]\ntable = 'table'\ntarget = ['y']\nignore = ['class']\n\
+               [network]\nhidden = [4]\n[train]\nepochs = 2\n[output]\ndevice = 'cpu'\n";
+    for command in [
+        &["train", "--lr", "0.01"][..],
+        &["train", "--preset", "realmlp-s"],
+        &["compare", "--presets", "none"],
+        &["gradcheck"],
+        &["search", "--grid", "lr=0.1,0.01"],
+    ] {
+        let folder = Folder::new();
+        let table = pipe(&folder, "table", table());
+        let file = pipe(&folder, "run.toml", run.to_owned());
+        folder.ok(&[command, &["--config", "run.toml"]].concat());
+        let opened = [table, file].map(|count| count.load(std::sync::atomic::Ordering::SeqCst));
+        assert_eq!(opened, [1, 1], "{command:?}");
+    }
 }
 
 #[test]
@@ -147,7 +195,7 @@ fn gradients_of_all_extras_are_right_and_wrong_extras_are_errors() {
         ("embedding = 'periodic'\nfrequency_scale = 0.0", "frequency_scale is 0"),
         ("members = 0", "members is 0"),
         ("members = 5000", "at most 4096 members"),
-        ("members = 2\nnorm = 'batch'", "a network of several members has no normalisation"),
+        ("members = 2\nnorm = 'batch'", "a network of several members has no normalization"),
         ("members = 2\nhidden = []", "a network of several members has biases and hidden layers"),
         ("embedding = 'round'", "unknown variant `round`"),
     ] {

@@ -180,7 +180,7 @@ fn importance_intervals_and_calibration() {
     let json = folder.json(&["explain", "concrete.perceptra", &table, "--metric", "r2", "--repeats", "3", "--json"]);
     assert_eq!((json["metric"].as_str(), json["features"].as_array().unwrap().len()), (Some("r2"), 8));
     let error = folder.run(&["explain", "concrete.perceptra", &table, "--metric", "accuracy"]);
-    assert!(error.code == Some(1) && error.stderr.contains("cannot judge the features"), "{}", error.stderr);
+    assert!(error.code == Some(1) && error.stderr.contains("cannot measure the importance of features"), "{}", error.stderr);
 
     folder.ok(&["predict", "concrete.perceptra", &table, "--interval", "0.9", "-o", "out.csv", "--quiet"]);
     let out = folder.read("out.csv");
@@ -212,7 +212,7 @@ fn importance_intervals_and_calibration() {
     let text = folder.ok(&args);
     assert!(text.contains("\nprobabilities at temperature ") && text.contains("calibration error "), "{text}");
     let error = folder.run(&["predict", "penguins.perceptra", &table, "--interval", "0.9"]);
-    assert!(error.stderr.contains("the model has no intervals: it predicts classes"), "{}", error.stderr);
+    assert!(error.stderr.contains("the model has no prediction intervals: it predicts classes"), "{}", error.stderr);
     let more =
         ["--no-calibrate", "--label-smoothing", "0.1", "--schedule", "coslog4", "--json", "-o", "plain.perceptra"];
     let json = folder.json(&[&args[..], &more[..]].concat());
@@ -428,7 +428,7 @@ fn both_engines_train_and_auto_prefers_the_fused_one() {
     // What the fused engine cannot do falls back, with a note; asked for by name it is an error that says what to do.
     let out = train(&["--norm", "batch"]);
     assert_eq!(out.code, Some(0));
-    let why = "by the autodiff engine, not by the fused one: it has no normalisation layers";
+    let why = "by the autodiff engine, not by the fused one: it has no normalization layers";
     assert!(out.stderr.contains(why), "{}", out.stderr);
     let out = train(&["--norm", "batch", "--engine", "fused"]);
     assert_eq!(out.code, Some(1));

@@ -11,18 +11,18 @@ use serde::Serialize;
 
 use crate::{Kernel, Svm, SvmConfig, SvmError};
 
-/// How models are compared.
+/// Settings of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompareOptions {
-    /// Folds of a cross-validation; none for the run's own split into training and test rows.
+    /// Number of cross-validation folds; `None` for the split of the run into training and test rows.
     pub folds: Option<usize>,
-    /// C of the support vector machines.
+    /// C of the support vector machines, see [`SvmConfig`].
     pub c: f64,
     /// ε of their regression, in standard deviations of the target.
     pub epsilon: f64,
-    /// The most rows a support vector machine is trained on: its memory and time grow with their square.
+    /// The most rows that a support vector machine is trained on; memory and time grow with their square.
     pub svm_rows: usize,
-    /// Presets to train beside the run's own network.
+    /// Presets to train besides the network of the run.
     pub presets: Vec<Preset>,
 }
 
@@ -32,39 +32,39 @@ impl Default for CompareOptions {
     }
 }
 
-/// Models side by side.
+/// Scores of several models on the same test rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
-    /// What is learned.
+    /// Task of the run.
     pub task: Task,
-    /// What is measured on the test rows, in the order of the scores.
+    /// Names of the metrics, in the order of the scores.
     pub metrics: Vec<String>,
-    /// Test rows of each fold.
+    /// Number of test rows of each fold.
     pub test_rows: Vec<usize>,
-    /// The models: the network first, then one neuron, the support vector machines, what needs no model (the mean, or the most
-    /// frequent class), and the presets.
+    /// The models: the network, one neuron, three support vector machines, the constant prediction (the mean, or the most frequent
+    /// class), and the presets.
     pub contenders: Vec<Contender>,
 }
 
 /// One model of a comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contender {
-    /// What it is.
+    /// Description of the model.
     pub name: String,
-    /// `[folds][metrics]`
+    /// Scores on the test rows, `[folds][metrics]`.
     pub scores: Vec<Vec<f64>>,
     /// Seconds of training and testing, the mean over the folds.
     pub seconds: f64,
-    /// Numbers that it keeps, the mean over the folds.
+    /// Number of parameters, the mean over the folds.
     pub parameters: f64,
-    /// Rows that it keeps, the mean over the folds: of support vector machines alone.
+    /// Number of support vectors, the mean over the folds; only of support vector machines.
     pub support_vectors: Option<f64>,
-    /// What else is to know, such as that it was trained on fewer rows.
+    /// A remark, such as that it was trained on fewer rows.
     pub note: Option<String>,
 }
 
 impl Contender {
-    /// The mean of a score over the folds, and its standard deviation, for two folds or more.
+    /// The mean of a score over the folds, and for two or more folds its standard deviation.
     pub fn score(&self, metric: usize) -> (f64, Option<f64>) {
         let values: Vec<f64> = self.scores.iter().map(|scores| scores[metric]).collect();
         let n = values.len() as f64;
@@ -73,9 +73,9 @@ impl Contender {
         (mean, (values.len() > 1).then(|| variance.sqrt()))
     }
 
-    /// How much more this model scores than another one on the same fold: the mean over the folds, its standard deviation, and
-    /// the number of folds in which it is more.
-    pub fn difference(&self, other: &Self, metric: usize) -> (f64, Option<f64>, usize) {
+    /// The difference of this model's score to that of another one on the same fold: its mean over the folds, its standard deviation,
+    /// and the number of folds in which it is positive.
+    fn difference(&self, other: &Self, metric: usize) -> (f64, Option<f64>, usize) {
         let pairs = self.scores.iter().zip(&other.scores);
         let scores: Vec<Vec<f64>> = pairs.map(|(a, b)| vec![a[metric] - b[metric]]).collect();
         let more = scores.iter().filter(|s| s[0] > 0.0).count();
@@ -85,14 +85,14 @@ impl Contender {
 }
 
 impl Comparison {
-    /// Which model to use, in a plain sentence or two: the best by the first metric (of equals the simplest), or a simpler one that
-    /// the folds do not tell from it, by paired differences within two standard errors.
+    /// A recommendation in a sentence or two: the best model by the first metric (the simplest of equals), or a simpler one whose paired
+    /// difference from it over the folds is within two standard errors of 0.
     pub fn advice(&self) -> String {
         let less_is_better = self.task == Task::Regression;
         let sign = if less_is_better { -1.0 } else { 1.0 };
-        // Of fewer digits, so that the same scores in another order are the same.
+        // Rounded, so that the mean of the same scores in another order is equal.
         let merit = |c: &Contender| sign * f64::from(c.score(0).0 as f32);
-        // Those that need no model, one neuron and lines are simpler than kernels, these than the network, and this than presets.
+        // From simple to complex: the constant prediction, one neuron, the linear machine, kernels, the network, presets.
         let order = |c: &Contender| match self.contenders.iter().position(|other| other.name == c.name) {
             Some(5) => 0,
             Some(1) => 1,
@@ -117,7 +117,7 @@ impl Comparison {
                 n => format!(", as have {n} others, none of them simpler"),
             };
             return format!(
-                "{} has the best {metric} on these test rows, {score}{others}. One set of rows says little of small differences: \
+                "{} has the best {metric} on these test rows, {score}{others}. One set of rows cannot tell small differences: \
                  compare over folds.",
                 best.name
             );
@@ -138,7 +138,7 @@ impl Comparison {
         };
         match simpler {
             Some(simple) => format!(
-                "{} has the best {metric}, but is ahead of {} by {} only, which these folds do not tell from nothing: use {}, which is \
+                "{} has the best {metric}, but is ahead of {} by {} only, which is not significant over these folds: use {}, which is \
                  simpler.",
                 best.name,
                 simple.name,
@@ -157,13 +157,12 @@ impl Comparison {
     }
 }
 
-/// Trains the run's network, one neuron (linear, logistic or softmax, as the task is) with the same training settings, and
-/// support vector machines with three kernels; tests all of them on the same rows, and the mean (or the most frequent class) of the
-/// training rows beside them.
+/// Trains the network of the run, one neuron (linear, logistic or softmax, by the task) with the same training settings, and support
+/// vector machines with three kernels, and scores all of them and the mean (or the most frequent class) on the same test rows.
 ///
-/// The support vector machines see the columns as the network's encoder makes them, fitted on its training rows. They do not
-/// stop by validation rows, and train on these too; row and class weights do not concern them. γ is
-/// [`Kernel::scale`], the polynomial (γ x·x′ + 1)³. `progress` is told what is being trained.
+/// The support vector machines are trained on the encoded columns of the network. As they need no early stopping, they are trained
+/// on the validation rows too; they ignore row and class weights. γ is [`Kernel::scale`], the polynomial (γ x·x′ + 1)³. `progress` is
+/// called with the name of each model before its training.
 ///
 /// # Errors
 ///
@@ -175,7 +174,6 @@ pub fn compare(
     device: &Device,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Comparison, ModelError> {
-    run.validate()?;
     let problem = |text: String| ModelError::Settings(vec![text]);
     if tables.stream.is_some() {
         return Err(problem("stream is set, and models are compared on tables in memory".to_owned()));
@@ -226,7 +224,7 @@ pub fn compare(
                 (_, Task::Binary) => "one neuron, logistic".to_owned(),
                 (_, Task::Multiclass) => "one neuron a class, softmax".to_owned(),
             };
-            // Judged by the test rows already.
+            // Training has scored the test rows already.
             let scores = model.metrics().map(scores_of).unwrap_or_default();
             (comparison.task, comparison.metrics) = (model.task(), metrics_of(model.task()));
             let parameters = model.network_config().parameters() as f64;
@@ -256,7 +254,7 @@ pub fn compare(
             };
             add(2 + i, contender);
         }
-        add(5, without_a_model(&model, part, test)?);
+        add(5, constant_prediction(&model, part, test)?);
         for (i, preset) in options.presets.iter().enumerate() {
             progress(&format!("preset {}{of}", preset.name()));
             let run = preset.apply(&run, model.task(), part.train.rows());
@@ -278,8 +276,8 @@ pub fn compare(
     Ok(comparison)
 }
 
-/// The mean of each target, or the frequencies of the classes, of the rows to train on, said of every row.
-fn without_a_model(model: &Model, part: &Parts, test: &Table) -> Result<Contender, ModelError> {
+/// The constant prediction: the means of the targets, or the frequencies of the classes, of the training rows.
+fn constant_prediction(model: &Model, part: &Parts, test: &Table) -> Result<Contender, ModelError> {
     let start = Instant::now();
     let (encoder, rows) = (model.encoder(), test.rows());
     let (name, scores, parameters) = match encoder.labels() {
@@ -290,7 +288,7 @@ fn without_a_model(model: &Model, part: &Parts, test: &Table) -> Result<Contende
             }
             let truth = encoder.class_numbers(test)?;
             let metrics = ClassificationMetrics::of(&shares.repeat(rows), &truth, labels.len(), None);
-            let scores = OF_CLASSES.iter().filter_map(|&k| metrics.get(k)).collect();
+            let scores = CLASSIFICATION.iter().filter_map(|&k| metrics.get(k)).collect();
             ("the most frequent class", scores, labels.len())
         }
         None => {
@@ -305,7 +303,7 @@ fn without_a_model(model: &Model, part: &Parts, test: &Table) -> Result<Contende
             let mut truth = encoder.outputs_of(test)?;
             encoder.decode(&mut truth);
             let metrics = RegressionMetrics::of(&means.repeat(rows), &truth.values, columns, None);
-            ("the mean", OF_NUMBERS.iter().filter_map(|&k| metrics.get(k)).collect(), columns)
+            ("the mean", REGRESSION.iter().filter_map(|&k| metrics.get(k)).collect(), columns)
         }
     };
     Ok(Contender {
@@ -318,22 +316,22 @@ fn without_a_model(model: &Model, part: &Parts, test: &Table) -> Result<Contende
     })
 }
 
-const OF_NUMBERS: [Metric; 3] = [Metric::Rmse, Metric::Mae, Metric::R2];
-const OF_CLASSES: [Metric; 3] = [Metric::Accuracy, Metric::BalancedAccuracy, Metric::F1];
+const REGRESSION: [Metric; 3] = [Metric::Rmse, Metric::Mae, Metric::R2];
+const CLASSIFICATION: [Metric; 3] = [Metric::Accuracy, Metric::BalancedAccuracy, Metric::F1];
 
 fn metrics_of(task: Task) -> Vec<String> {
-    let metrics = if task == Task::Regression { OF_NUMBERS } else { OF_CLASSES };
+    let metrics = if task == Task::Regression { REGRESSION } else { CLASSIFICATION };
     metrics.map(|m| m.to_string()).to_vec()
 }
 
 fn scores_of(metrics: &Metrics) -> Vec<f64> {
     match &metrics.values {
-        MetricValues::Regression(m) => OF_NUMBERS.iter().filter_map(|&k| m.get(k)).collect(),
-        MetricValues::Classification { metrics: m, .. } => OF_CLASSES.iter().filter_map(|&k| m.get(k)).collect(),
+        MetricValues::Regression(m) => REGRESSION.iter().filter_map(|&k| m.get(k)).collect(),
+        MetricValues::Classification { metrics: m, .. } => CLASSIFICATION.iter().filter_map(|&k| m.get(k)).collect(),
     }
 }
 
-/// The rows that support vector machines train on, encoded.
+/// The encoded training rows of the support vector machines.
 struct SvmRows {
     inputs: Matrix,
     targets: Matrix,
@@ -347,7 +345,7 @@ impl SvmRows {
         let mut tables = vec![&part.train];
         tables.extend(&part.validation);
         let count: usize = tables.iter().map(|t| t.rows()).sum();
-        // Every so many rows, so that the parts of a table in order are all there.
+        // Evenly spaced rows, since a table may be sorted.
         let keep = |start: usize, table: &Table| -> Vec<u32> {
             let taken = |i: usize| i * most / count;
             let wanted = |i: usize| count <= most || taken(start + i + 1) > taken(start + i);
@@ -380,13 +378,16 @@ impl SvmRows {
         match (&self.classes, encoder.labels()) {
             (Some(classes), Some(labels)) => {
                 let svm = config.classify(inputs, columns, classes).map_err(failed)?;
-                // All of the probability on the class that is said.
-                let said = svm.classes(&unseen);
-                let mut sure = vec![0.0; said.len() * labels.len()];
-                said.iter().enumerate().for_each(|(row, class)| sure[row * labels.len() + *class as usize] = 1.0);
+                // The predicted class has the probability 1.
+                let predicted = svm.classes(&unseen);
+                let mut probabilities = vec![0.0; predicted.len() * labels.len()];
+                predicted
+                    .iter()
+                    .enumerate()
+                    .for_each(|(row, class)| probabilities[row * labels.len() + *class as usize] = 1.0);
                 let truth = encoder.class_numbers(test)?;
-                let metrics = ClassificationMetrics::of(&sure, &truth, labels.len(), None);
-                Ok((svm, OF_CLASSES.iter().filter_map(|&k| metrics.get(k)).collect()))
+                let metrics = ClassificationMetrics::of(&probabilities, &truth, labels.len(), None);
+                Ok((svm, CLASSIFICATION.iter().filter_map(|&k| metrics.get(k)).collect()))
             }
             _ => {
                 let outputs = self.targets.columns;
@@ -397,7 +398,7 @@ impl SvmRows {
                 encoder.decode(&mut predictions);
                 encoder.decode(&mut truth);
                 let metrics = RegressionMetrics::of(&predictions.values, &truth.values, outputs, None);
-                Ok((svm, OF_NUMBERS.iter().filter_map(|&k| metrics.get(k)).collect()))
+                Ok((svm, REGRESSION.iter().filter_map(|&k| metrics.get(k)).collect()))
             }
         }
     }
@@ -491,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_compared_in_their_own_units() {
+    fn regressions_are_compared_in_the_units_of_the_target() {
         let rows: String = (0..200).map(|i| format!("{i},{}\n", 50.0 * f64::from(i) + 1000.0)).collect();
         let table = Table::from_csv("t.csv", format!("x,y\n{rows}"), &Default::default()).unwrap();
         let mut run = RunConfig::default();
@@ -507,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_is_what_paired_differences_say() {
+    fn advice_follows_paired_differences() {
         let contender = |name: &str, scores: &[f64]| Contender {
             name: name.to_owned(),
             scores: scores.iter().map(|s| vec![*s]).collect(),
@@ -535,23 +536,23 @@ mod tests {
         // A lead that comes and goes.
         let noise = [&[0.9, 0.8, 0.95][..], &[0.85, 0.85, 0.9], &[0.5; 3], &[0.5; 3], &[0.5; 3], &[0.4; 3]];
         let text = comparison(Task::Binary, noise).advice();
-        assert!(text.ends_with("do not tell from nothing: use one neuron, which is simpler."), "{text}");
+        assert!(text.ends_with("is not significant over these folds: use one neuron, which is simpler."), "{text}");
         let one = [&[1.0][..], &[2.0], &[3.0], &[3.0], &[3.0], &[9.0]];
         let text = comparison(Task::Regression, one).advice();
         assert!(text.starts_with("network has the best rmse on these test rows, 1."), "{text}");
         // Of equals the simplest.
         let equal = [&[0.5][..], &[1.0], &[1.0], &[0.5], &[1.0], &[0.4]];
         let text = comparison(Task::Binary, equal).advice();
-        let said =
+        let expected =
             "one neuron has the best accuracy on these test rows, 1, as have 2 others, none of them simpler. One set";
-        assert!(text.starts_with(said), "{text}");
+        assert!(text.starts_with(expected), "{text}");
         let equal = [&[0.7, 0.8, 0.9][..], &[0.1; 3], &[0.2; 3], &[0.3; 3], &[0.9, 0.7, 0.8], &[0.1; 3]];
         let text = comparison(Task::Binary, equal).advice();
         assert_eq!(text, "Use SVM, radial, which has the best accuracy, as has network, which is not simpler.");
     }
 
     #[test]
-    fn what_cannot_be_compared_is_an_error() {
+    fn wrong_options_are_errors() {
         let (mut run, table) = moons();
         let message = |run: &RunConfig, options: CompareOptions| {
             compare(run, &Tables::from(table.clone()), &options, &Device::flex(), &mut |_| ()).unwrap_err().to_string()

@@ -1,4 +1,4 @@
-//! What a network is measured against: support vector machines, a single neuron, and comparisons on the same rows.
+//! Baselines for a network: support vector machines and a single neuron, compared on the same rows.
 //!
 //! ```
 //! use perceptra_baselines::{Kernel, SvmConfig};
@@ -11,8 +11,8 @@
 //! # Ok::<(), perceptra_baselines::SvmError>(())
 //! ```
 //!
-//! [`SvmConfig`] trains an [`Svm`] on numbers; [`compare`] takes a run and its tables, trains the network, one neuron and
-//! support vector machines on the same rows, and gives back a [`Comparison`].
+//! [`SvmConfig`] trains an [`Svm`]. [`compare`] trains the network of a run, one neuron and support vector machines on the same rows of
+//! its tables, and returns their scores as a [`Comparison`].
 
 mod compare;
 mod svm;

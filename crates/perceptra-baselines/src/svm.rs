@@ -6,7 +6,7 @@ use linfa::traits::Fit;
 use linfa_svm::SvmParams;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
-/// How alike two rows are.
+/// Kernel function: the similarity of two rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kernel {
     /// x·x′
@@ -27,27 +27,27 @@ pub enum Kernel {
     },
 }
 
-/// How a support vector machine is trained.
+/// Settings of a support vector machine.
 ///
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
-/// | `kernel` | linear | how alike two rows are | |
-/// | `c` | 1 | the price of a row on the wrong side of its margin | > 0 |
-/// | `epsilon` | 0.1 | regression: errors up to this are free | ≥ 0 |
-/// | `tolerance` | 0.001 | how nearly the optimality conditions hold at the end | > 0 |
+/// | `kernel` | linear | similarity of two rows | |
+/// | `c` | 1 | penalty of a row on the wrong side of its margin | > 0 |
+/// | `epsilon` | 0.1 | regression: errors up to this have no penalty | ≥ 0 |
+/// | `tolerance` | 0.001 | violation of the optimality conditions at which the solver stops | > 0 |
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SvmConfig {
-    /// How alike two rows are.
+    /// Similarity of two rows.
     pub kernel: Kernel,
-    /// C, the price of a row on the wrong side of its margin, by how far.
+    /// C, the penalty of a row on the wrong side of its margin, per unit of distance.
     pub c: f64,
-    /// ε of regression, in units of the target.
+    /// ε of regression, in units of the target: errors up to it have no penalty.
     pub epsilon: f64,
-    /// How nearly the optimality conditions hold at the end.
+    /// Violation of the optimality conditions at which the solver stops.
     pub tolerance: f64,
 }
 
-/// What cannot be trained.
+/// An error of training a support vector machine.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SvmError {
@@ -58,18 +58,18 @@ pub enum SvmError {
         name: &'static str,
         /// Its value.
         value: f64,
-        /// What it may be.
+        /// Its valid range.
         range: &'static str,
     },
-    /// Inputs and targets of different numbers of rows, or no rows.
+    /// Inputs and targets with different numbers of rows, or without rows.
     #[error("there are {inputs} rows of inputs and {targets} targets")]
     Rows {
-        /// Rows of inputs.
+        /// Number of rows of inputs.
         inputs: usize,
-        /// Targets.
+        /// Number of targets.
         targets: usize,
     },
-    /// A number that is NaN or infinite.
+    /// A value that is NaN or infinite.
     #[error("the {what} of row {row} is not a finite number")]
     NotFinite {
         /// "input" or "target".
@@ -85,8 +85,8 @@ pub enum SvmError {
     Solver(String),
 }
 
-/// A trained machine: f(x) = Σᵢ αᵢ K(xᵢ, x) − ρ over its support vectors xᵢ; for three or more classes a machine for each class
-/// against the others, for several targets one for each.
+/// A trained support vector machine: f(x) = Σᵢ αᵢ K(xᵢ, x) − ρ over its support vectors xᵢ. With three or more classes there is one
+/// machine for each class against the others, with several targets one for each target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Svm {
     kernel: Kernel,
@@ -96,11 +96,11 @@ pub struct Svm {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Machine {
-    /// The rows of the training set that support it.
+    /// Indices of its support vectors among the training rows.
     rows: Vec<u32>,
     /// `[support vectors, columns]`
     vectors: Vec<f32>,
-    /// αᵢ, above 0 for rows of the class, below 0 for others.
+    /// αᵢ, above 0 for rows of the class, below 0 for the others.
     alphas: Vec<f64>,
     rho: f64,
 }
@@ -113,7 +113,7 @@ impl Default for SvmConfig {
 
 impl Kernel {
     /// K(x, x′).
-    pub fn value(self, a: &[f32], b: &[f32]) -> f64 {
+    fn value(self, a: &[f32], b: &[f32]) -> f64 {
         let pairs = || a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
         let dot = || pairs().map(|(a, b)| a * b).sum::<f64>();
         match self {
@@ -135,7 +135,7 @@ impl Kernel {
 }
 
 impl SvmConfig {
-    /// A C so large that no row is left inside the margin where there is a way: the maximal margin classifier, for separable rows.
+    /// A C so large that separable rows get the maximal margin classifier.
     pub const MAXIMAL_MARGIN: f64 = 1e6;
 
     fn check(&self) -> Result<(), SvmError> {
@@ -162,8 +162,8 @@ impl SvmConfig {
         }
     }
 
-    /// Trains a classifier; of two classes one machine, of more one for each against the others. Memory and time grow with
-    /// the square of the rows.
+    /// Trains a classifier: one machine for two classes, else one for each class against the others. Memory and time grow with the
+    /// square of the number of rows.
     ///
     /// # Shapes
     ///
@@ -183,7 +183,7 @@ impl SvmConfig {
         let machines = positive.map(|class| {
             let targets: Array1<bool> = classes.iter().map(|c| *c == class).collect();
             if !targets.iter().any(|t| *t) {
-                // A class without rows: nothing is of it.
+                // A class without rows is never predicted.
                 return Ok(Machine { rows: Vec::new(), vectors: Vec::new(), alphas: Vec::new(), rho: f64::INFINITY });
             }
             let params = self.with_kernel(SvmParams::<f64, bool>::new()).pos_neg_weights(self.c, self.c);
@@ -195,7 +195,7 @@ impl SvmConfig {
         Ok(Svm { kernel: self.kernel, columns, machines: machines.collect::<Result<_, _>>()? })
     }
 
-    /// Trains a regression, in which errors up to ε cost nothing; of several targets, one machine for each.
+    /// Trains a regression, in which errors up to ε have no penalty, with one machine for each target.
     ///
     /// # Shapes
     ///
@@ -221,7 +221,7 @@ impl SvmConfig {
         Ok(Svm { kernel: self.kernel, columns, machines: machines.collect::<Result<_, _>>()? })
     }
 
-    /// The rows as the solver takes them: its polynomial has no γ, which goes into the rows.
+    /// The rows for the solver. Its polynomial kernel has no γ, so rows are scaled by √γ.
     fn records(&self, inputs: &[f32], columns: usize, targets: usize) -> Result<Array2<f64>, SvmError> {
         self.check()?;
         let rows = inputs.len() / columns.max(1);
@@ -251,7 +251,7 @@ impl SvmConfig {
 
 impl Machine {
     fn new(alphas: &[f64], rho: f64, inputs: &[f32], columns: usize) -> Self {
-        // What the solver leaves at its bound 0 differs from it by rounding.
+        // Values at the bound 0 differ from it by rounding.
         let largest = alphas.iter().fold(0.0, |m: f64, a| m.max(a.abs()));
         let supports = || (0..).zip(alphas).filter(move |(_, a)| a.abs() > 1e-9 * largest);
         Self {
@@ -264,7 +264,7 @@ impl Machine {
 }
 
 impl Svm {
-    /// f(x) of each machine. Of two classes: above 0 for class 1, and 1 or −1 on the margins.
+    /// f(x) of each machine. With two classes it is above 0 for class 1, and 1 or −1 on the margins.
     ///
     /// # Shapes
     ///
@@ -278,7 +278,7 @@ impl Svm {
         inputs.chunks_exact(self.columns).flat_map(|x| self.machines.iter().map(move |m| value(m, x))).collect()
     }
 
-    /// The class of each row.
+    /// The predicted class of each row.
     pub fn classes(&self, inputs: &[f32]) -> Vec<u32> {
         let values = self.decide(inputs);
         let class = |values: &[f64]| match values {
@@ -290,7 +290,7 @@ impl Svm {
         values.chunks_exact(self.machines.len()).map(class).collect()
     }
 
-    /// The rows of the training set that are support vectors of any machine, in order.
+    /// Indices of the training rows that are support vectors of any machine, in ascending order.
     pub fn support_vectors(&self) -> Vec<u32> {
         let mut rows: Vec<u32> = self.machines.iter().flat_map(|m| m.rows.clone()).collect();
         rows.sort_unstable();
@@ -298,7 +298,7 @@ impl Svm {
         rows
     }
 
-    /// The distance from each machine's boundary to its margin, 1/|w|, in the space of the kernel.
+    /// The distance of each machine's margin from its decision boundary, 1/|w|, in the feature space of the kernel.
     pub fn margins(&self) -> Vec<f64> {
         let margin = |m: &Machine| {
             let vectors = || m.vectors.chunks_exact(self.columns).zip(&m.alphas);
@@ -309,8 +309,8 @@ impl Svm {
         self.machines.iter().map(margin).collect()
     }
 
-    /// Numbers that the machines keep: support vectors, their factors, and thresholds.
-    pub fn parameters(&self) -> usize {
+    /// Number of parameters: the values of the support vectors, their αᵢ and the thresholds ρ.
+    pub(crate) fn parameters(&self) -> usize {
         self.machines.iter().map(|m| m.vectors.len() + m.alphas.len() + 1).sum()
     }
 }
@@ -324,9 +324,9 @@ mod tests {
         SvmConfig { kernel, c, tolerance: 1e-8, ..SvmConfig::default() }
     }
 
-    // By hand: (1, 0) against (3, 0) and a row far behind: the boundary is x = 2, the margin 1, w = (1, 0), ρ = 2.
+    // (1, 0) against (3, 0), other rows farther away: the boundary is x = 2, the margin 1, w = (1, 0), ρ = 2.
     #[test]
-    fn the_maximal_margin_by_hand() {
+    fn the_maximal_margin_of_a_known_case() {
         let inputs = [1.0, 0.0, 3.0, 0.0, 5.0, 1.0, -4.0, 2.0];
         let svm = exact(Kernel::Linear, SvmConfig::MAXIMAL_MARGIN).classify(&inputs, 2, &[0, 1, 1, 0]).unwrap();
         assert_eq!(svm.support_vectors(), [0, 1]);
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn kernels_by_hand() {
+    fn kernels_have_their_closed_forms() {
         let (a, b) = ([1.0, 2.0], [3.0, -1.0]);
         assert_eq!(Kernel::Linear.value(&a, &b), 1.0);
         assert_eq!(Kernel::Polynomial { degree: 3, gamma: 0.5, constant: 1.0 }.value(&a, &b), 3.375);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn kernels_separate_what_no_line_does() {
+    fn kernels_separate_rows_that_no_line_separates() {
         let xor = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
         let classes = [0, 1, 1, 0];
         let line = exact(Kernel::Linear, 1.0).classify(&xor, 2, &classes).unwrap();

@@ -1,6 +1,9 @@
-//! What can be wrong with a table.
+//! Errors of tables.
 
 use std::path::PathBuf;
+
+use crate::file_kind::UTF_16;
+use crate::hint::Hint;
 
 /// A table that cannot be read, understood, encoded or split. The message says what and where;
 /// [`DataError::hint`] says how to mend it.
@@ -27,19 +30,19 @@ pub enum DataError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// What can only be read once, where it has to be read several times.
+    /// An input that can be read only once, where it has to be read several times.
     #[error("{name}: can be read only once, and streaming reads a table several times")]
     ReadOnce {
         /// File or stream.
         name: String,
     },
-    /// A file that is not what it was when it was read first.
+    /// A file that has changed since it was read first.
     #[error("{name}: the file has changed while it was in use")]
     Changed {
         /// File or stream.
         name: String,
     },
-    /// A file of 0 bytes (or nothing but comments and blank lines).
+    /// A file of 0 bytes, or of comments and blank lines alone.
     #[error("{name}: the file is empty")]
     Empty {
         /// File or stream.
@@ -63,7 +66,7 @@ pub enum DataError {
         /// Fields in the header.
         expected: usize,
     },
-    /// A row that is longer than any row should be: a file that is no table, or a quote that never closes.
+    /// A row that is too long: the file is no table, or a quote never closes.
     #[error("{name}:{line}: the row is longer than {} MiB", .limit >> 20)]
     RowTooLong {
         /// File or stream.
@@ -93,12 +96,12 @@ pub enum DataError {
         /// 1-based byte in the field.
         byte: usize,
     },
-    /// A file of another kind than its name or place says.
+    /// A file of a kind that is not read.
     #[error("{name}: this looks like {looks_like}, not like a table this program reads")]
     Foreign {
         /// File or stream.
         name: String,
-        /// What the first bytes say.
+        /// The kind of file that its first bytes show.
         looks_like: &'static str,
     },
     /// Parquet or Arrow that does not decode.
@@ -111,7 +114,7 @@ pub enum DataError {
         /// The decoder's reason.
         reason: String,
     },
-    /// A Parquet or Arrow column of a type that has no place in a table of numbers and categories.
+    /// A Parquet or Arrow column of a type that cannot be used, and is not ignored.
     #[error("{name}, column {column:?}: columns of type {data_type} are not supported")]
     UnsupportedType {
         /// File or stream.
@@ -133,26 +136,26 @@ pub enum DataError {
         /// 1-based position.
         second: usize,
     },
-    /// A column that was asked for and is not there.
+    /// A column that does not exist.
     #[error("{name}: there is no column {column:?}")]
     NoColumn {
         /// File or stream.
         name: String,
         /// The missing name.
         column: String,
-        /// The nearest name that is there.
+        /// The most similar name of those that exist.
         nearest: Option<String>,
-        /// The name of the only column there is, if there is one only: the separator may be wrong.
+        /// The name of the column, if the table has one only: the separator may be wrong.
         only: Option<String>,
     },
-    /// Columns that a model needs and a table lacks.
+    /// A table that lacks columns that a model needs.
     #[error("{name}: {} that the model needs {} missing: {}", plural(.columns.len(), "column"), if .columns.len() == 1 { "is" } else { "are" }, list(.columns))]
     MissingColumns {
         /// File or stream.
         name: String,
         /// All missing names.
         columns: Vec<String>,
-        /// The nearest name that is there, to the first missing one.
+        /// The name most similar to the first missing one.
         nearest: Option<String>,
     },
     /// A column named twice among the roles (target, weights, ignored...).
@@ -219,7 +222,7 @@ pub enum DataError {
         /// The weight.
         value: f64,
     },
-    /// Dates in a form that could mean several days.
+    /// Dates in a form that is ambiguous about day and month.
     #[error("column {column:?} looks like dates that are not ISO 8601: {value:?}")]
     AmbiguousDate {
         /// Column name.
@@ -233,10 +236,10 @@ pub enum DataError {
         /// Column name.
         column: String,
     },
-    /// Nothing to learn from.
+    /// No feature column is left.
     #[error("no usable feature column is left: {reason}")]
     NoFeatures {
-        /// Why the candidates fell out.
+        /// Why the other columns are no features.
         reason: String,
     },
     /// A target with a single value.
@@ -269,7 +272,7 @@ pub enum DataError {
         /// The label.
         value: String,
     },
-    /// A target so far from those of the training rows that, in their unit, it is no 32-bit float.
+    /// A target so far from those of the training rows that, standardized as they are, it is not finite as a 32-bit float.
     #[error("{name}{}, column {column:?}: the target {value} lies too far from those of the training rows", at(.line))]
     FarTarget {
         /// File or stream.
@@ -281,13 +284,13 @@ pub enum DataError {
         /// The target.
         value: f64,
     },
-    /// A class too small to be divided.
+    /// A class of one row, which cannot be in two parts of the data.
     #[error("the class {class:?} has 1 row only, a stratified split needs at least 2 of each class")]
     ClassTooSmall {
         /// The label.
         class: String,
     },
-    /// A split that would leave a part without rows.
+    /// Too few rows for all parts of a split.
     #[error("{rows} rows cannot be split: the {part} part would have {got}, it needs at least {needed}")]
     TooFewRows {
         /// Rows to split.
@@ -299,7 +302,7 @@ pub enum DataError {
         /// Rows it needs.
         needed: usize,
     },
-    /// A number of folds that rows cannot be divided into.
+    /// Fewer than two folds, or more folds than rows.
     #[error("{rows} rows cannot be divided into {folds} folds: there must be 2 or more, and no more than rows")]
     Folds {
         /// Rows to divide.
@@ -316,18 +319,18 @@ pub enum DataError {
         line: Place,
         /// Column name.
         column: String,
-        /// What stands there.
+        /// The value.
         value: String,
     },
-    /// A table that does not fit into memory as one.
+    /// More text in a column than one table can hold.
     #[error("{name}: the table is too large to be held at once: {reason}")]
     TooLarge {
         /// File or stream.
         name: String,
-        /// What overflowed.
+        /// The reason.
         reason: String,
     },
-    /// More encoded numbers than memory should hold.
+    /// More encoded numbers than one table may have.
     #[error("{rows} rows of {width} encoded columns are more than the {limit} numbers that one table may have")]
     TooWide {
         /// Rows.
@@ -339,7 +342,7 @@ pub enum DataError {
     },
 }
 
-/// Values that do not fit their column.
+/// The values of a column that do not fit it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offending {
     /// How many there are.
@@ -348,7 +351,7 @@ pub struct Offending {
     pub further: Vec<Place>,
 }
 
-/// Where in the input a value stands: a physical line where the file has lines, else a row.
+/// The position of a value in its source: a line where the file has lines, else a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// Physical line, 1-based; the header is line 1.
@@ -396,53 +399,51 @@ fn list(names: &[String]) -> String {
 }
 
 impl DataError {
-    /// How to mend it, in one sentence, where there is a way.
-    pub fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::Ragged { .. } => {
-                "each row needs as many fields as the header; a field with the separator in it needs quotes, and another \
-                 separator is set by --delimiter"
+    /// How to mend it, where there is a way.
+    pub fn hint(&self) -> Option<Hint> {
+        Some(match self {
+            Self::Ragged { .. } => Hint::QuoteFields,
+            Self::NotUtf8 { .. } => Hint::Advice("convert the file first: iconv -f latin1 -t utf-8 FILE"),
+            Self::Foreign { looks_like: UTF_16, .. } => {
+                Hint::Advice("convert the file first: iconv -f utf-16 -t utf-8 FILE")
             }
-            Self::NotUtf8 { .. } => "convert the file first: iconv -f latin1 -t utf-8 FILE",
-            Self::Foreign { looks_like: "UTF-16 text", .. } => "convert the file first: iconv -f utf-16 -t utf-8 FILE",
-            Self::Foreign { .. } => "CSV, TSV (also gzipped), Parquet and Arrow IPC files are read",
-            Self::UnsupportedType { column, .. } => return Some(format!("leave it out with --ignore {column:?}")),
-            Self::ReadOnce { .. } => "write it to a file first, or leave --stream away",
-            Self::Changed { .. } => "begin again, with a file that nobody writes to",
-            Self::DuplicateColumn { .. } => "give each column its own name",
-            Self::RowTooLong { .. } => "look for a quote that does not close in this row",
-            Self::NoColumn { only: Some(_), .. } => {
-                return Some("the table has one column only: set the separator with --delimiter".to_owned());
-            }
+            Self::Foreign { .. } => Hint::ReadableFiles,
+            Self::UnsupportedType { column, .. } | Self::AllMissing { column } => Hint::IgnoreColumn(column.clone()),
+            Self::ReadOnce { .. } => Hint::DoNotStream,
+            Self::Changed { .. } => Hint::Advice("begin again, with a file that nobody writes to"),
+            Self::DuplicateColumn { .. } => Hint::Advice("give each column its own name"),
+            Self::RowTooLong { .. } => Hint::Advice("look for a quote that does not close in this row"),
+            Self::NoColumn { only: Some(_), .. } => Hint::SetDelimiter,
             Self::NoColumn { nearest, .. } | Self::MissingColumns { nearest, .. } => {
-                return nearest.as_ref().map(|name| format!("did you mean {name:?}?"));
+                return nearest.clone().map(Hint::DidYouMean);
             }
             Self::NotA { column, value, .. } => {
-                return Some(format!(
-                    "--missing {value:?} reads it as a missing value, --categorical {column:?} the column as categories, \
-                     --ignore {column:?} leaves it out"
-                ));
+                Hint::MissingOrCategorical { column: column.clone(), value: value.clone() }
             }
-            Self::NotFinite { .. } => "remove or replace the value, or leave it empty to have it imputed",
-            Self::FarTarget { .. } => "correct or remove the value, or set standardise_target to false",
-            Self::MissingValue { role: "target", .. } => "remove the rows without a target",
-            Self::AmbiguousDate { column, .. } => {
-                return Some(format!(
-                    "write the dates as 2024-12-31, or leave the column out with --ignore {column:?}, or take them as \
-                     categories with --categorical {column:?}"
-                ));
-            }
-            Self::AllMissing { column } => return Some(format!("leave it out with --ignore {column:?}")),
-            Self::ClassTooSmall { .. } => {
-                "remove the row, join the class with another, or split with --no-stratify; numbers that are no classes are of \
-                 --task regression"
-            }
-            Self::TooFewRows { .. } => "give more rows or another fraction",
-            Self::SplitValue { .. } => "use train, validation (or valid, val) and test",
-            Self::TooWide { .. } => "ignore columns with many categories or lower --max-categories",
-            Self::TaskMismatch { .. } => "choose another --task: regression, binary, multiclass, or auto",
-            _ => return None,
-        };
-        Some(text.to_owned())
+            Self::NotFinite { .. } => Hint::Advice("remove or replace the value, or leave it empty to have it imputed"),
+            Self::FarTarget { .. } => Hint::DoNotStandardize,
+            Self::MissingValue { role: "target", .. } => Hint::Advice("remove the rows without a target"),
+            Self::AmbiguousDate { column, .. } => Hint::WriteDates(column.clone()),
+            Self::ClassTooSmall { .. } => Hint::DoNotStratify,
+            Self::TooFewRows { .. } => Hint::Advice("give more rows or another fraction"),
+            Self::SplitValue { .. } => Hint::Advice("use train, validation (or valid, val) and test"),
+            Self::TooWide { .. } => Hint::FewerCategories,
+            Self::TaskMismatch { .. } => Hint::ChangeTask,
+            Self::NotFound { .. }
+            | Self::IsFolder { .. }
+            | Self::Io { .. }
+            | Self::Empty { .. }
+            | Self::NoRows { .. }
+            | Self::UnclosedQuote { .. }
+            | Self::Damaged { .. }
+            | Self::RoleClash { .. }
+            | Self::MissingValue { .. }
+            | Self::NegativeWeight { .. }
+            | Self::NoFeatures { .. }
+            | Self::ConstantTarget { .. }
+            | Self::UnknownClass { .. }
+            | Self::Folds { .. }
+            | Self::TooLarge { .. } => return None,
+        })
     }
 }

@@ -3,7 +3,7 @@
 //! ```
 //! use perceptra_data::{Encoder, EncoderOptions, InputKind, Schema, SchemaOptions, Split, Table};
 //!
-//! let csv = "size,colour,price\n1,red,10\n2,blue,20\n3,red,30\n4,blue,40.5\n";
+//! let csv = "size,color,price\n1,red,10\n2,blue,20\n3,red,30\n4,blue,40.5\n";
 //! let table = Table::from_csv("prices.csv", csv, &Default::default())?;
 //! let options = SchemaOptions { target: vec!["price".into()], ..Default::default() };
 //! let schema = Schema::infer(&table, &options)?;
@@ -19,27 +19,49 @@
 //! mean; a [`Split`] says which rows train; an [`Encoder`], fitted on those rows alone, turns tables into [`Matrix`]es of
 //! 32-bit floats. Nothing here knows a tensor library: the numbers cross to a device where a model is trained or used.
 
-mod encode;
+mod cell;
+mod column;
+mod column_view;
+mod encode_report;
+mod encoder;
+mod encoder_options;
 mod error;
+mod feature;
+mod file_kind;
+mod hint;
+mod kind;
+mod matrix;
+mod normal_quantile;
 mod read;
+mod scaling;
 mod schema;
 mod split;
 mod stream;
 mod summary;
 mod synthetic;
 mod table;
+mod target;
+mod task;
+mod variants;
 
-pub use encode::{
-    EncodeReport, Encoder, EncoderOptions, InputKind, Matrix, Scaling, class_numbers, row_weights, target_numbers,
-};
+pub use encode_report::EncodeReport;
+pub use encoder::Encoder;
+pub use encoder_options::EncoderOptions;
 pub use error::{DataError, Offending, Place};
+pub use feature::InputKind;
+pub use hint::Hint;
+pub use kind::ColumnKind;
+pub use matrix::Matrix;
 pub use read::{MISSING, ReadOptions, TableReader};
-pub use schema::{ColumnKind, ColumnSpec, Schema, SchemaOptions, Task, class_order};
+pub use scaling::Scaling;
+pub use schema::{ColumnSpec, Schema, SchemaOptions, class_order};
 pub use split::{Split, SplitOptions, SplitPart, strata};
 pub use stream::{Pass, Sample, TableStream};
 pub use summary::{Numbers, Summary, Values};
 pub use synthetic::Points;
 pub use table::{Table, nearest};
+pub use target::{class_numbers, row_weights, target_numbers};
+pub use task::Task;
 
 #[cfg(test)]
 mod tests;

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use arrow::array::{RecordBatch, StringBuilder};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
-use crate::table::check_names;
-use crate::{DataError, Table};
+use crate::column::{Column, TypedColumn};
+use crate::error::DataError;
+use crate::file_kind::FileKind;
+use crate::table::{Table, check_names};
 
 /// How a table is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,11 +22,11 @@ pub struct ReadOptions {
     pub delimiter: Option<char>,
     /// Lines that begin with this ASCII character are skipped.
     pub comment: Option<char>,
-    /// Fields that mean "no value", besides the empty field. Spaces around a field do not count.
+    /// Fields that mean that a value is missing, besides the empty field. Spaces around a field do not count.
     pub missing: Vec<String>,
 }
 
-/// Fields that mean "no value" by default.
+/// Fields that mean, by default, that a value is missing.
 pub const MISSING: [&str; 12] = ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "null", "NULL", "None", "?"];
 
 /// The longest row of a CSV file, in bytes.
@@ -54,7 +55,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// A [`DataError`] for what cannot be read; [`DataError::NoRows`] for a table without rows.
+    /// A [`DataError`] for a file that cannot be read; [`DataError::NoRows`] for a table without rows.
     pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
         let mut reader = TableReader::open(path, options, 65_536)?;
         let tables = reader.by_ref().collect::<Result<Vec<_>, _>>()?;
@@ -79,7 +80,7 @@ fn display_name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
 }
 
-/// Opens a file that is no folder.
+/// Opens a file, with an error for a folder.
 pub(crate) fn open(path: &Path) -> Result<(String, File), DataError> {
     let name = display_name(path);
     let file = match File::open(path) {
@@ -96,15 +97,23 @@ pub(crate) fn open(path: &Path) -> Result<(String, File), DataError> {
     }
 }
 
-/// Whether the name of a file says that tabs separate its fields.
+/// The error for a file from which no table can be read.
+pub(crate) fn refuse(name: String, kind: FileKind) -> DataError {
+    match kind {
+        FileKind::Empty => DataError::Empty { name },
+        other => DataError::Foreign { name, looks_like: other.looks_like() },
+    }
+}
+
+/// Whether the file name ends as those of tab-separated files do.
 pub(crate) fn has_tabs(name: &str) -> bool {
     let lower = name.to_lowercase();
     let stem = lower.strip_suffix(".gz").unwrap_or(&lower);
     stem.ends_with(".tsv") || stem.ends_with(".tab")
 }
 
-/// What the first bytes of a file say; nothing of a pipe, which cannot be read twice.
-pub(crate) fn kind_of(name: &str, mut file: &File) -> Result<Option<Kind>, DataError> {
+/// The kind that the first bytes of a file show; none for a pipe, which cannot be read twice.
+pub(crate) fn kind_of(name: &str, mut file: &File) -> Result<Option<FileKind>, DataError> {
     let io = |source| DataError::Io { name: name.to_owned(), source };
     if !file.metadata().map_err(io)?.is_file() {
         return Ok(None);
@@ -112,14 +121,14 @@ pub(crate) fn kind_of(name: &str, mut file: &File) -> Result<Option<Kind>, DataE
     let mut magic = [0; 8];
     let n = read_up_to(&mut file, &mut magic).map_err(io)?;
     file.rewind().map_err(io)?;
-    Ok(Some(Kind::of(&magic[..n])))
+    Ok(Some(FileKind::of(&magic[..n])))
 }
 
 impl TableReader {
     /// Opens the file at `path`, or standard input for `-`, to be read in tables of at most `rows` rows.
     ///
-    /// What the file is shows in its first bytes, not in its name; a name that ends in `.tsv` or `.tab` makes the tab the
-    /// separator.
+    /// The kind of the file is found from its first bytes, not from its name; but a name that ends in `.tsv` or `.tab` makes the tab
+    /// the separator.
     ///
     /// # Errors
     ///
@@ -132,9 +141,14 @@ impl TableReader {
         let (name, file) = open(path)?;
         let tabs = has_tabs(&name);
         match kind_of(&name, &file)? {
-            Some(Kind::Parquet) => Self::parquet(name, file, rows),
-            Some(Kind::Arrow) => Self::ipc(name, BufReader::new(file)),
-            _ => Self::from_stream(name, Box::new(file), tabs, options, rows),
+            Some(FileKind::Parquet) => Self::parquet(name, file, rows),
+            Some(FileKind::Arrow) => Self::ipc(name, BufReader::new(file)),
+            Some(FileKind::Text | FileKind::Gzip) | None => {
+                Self::from_stream(name, Box::new(file), tabs, options, rows)
+            }
+            Some(kind @ (FileKind::Empty | FileKind::Zip | FileKind::Utf16 | FileKind::Html | FileKind::Model)) => {
+                Err(refuse(name, kind))
+            }
         }
     }
 
@@ -143,7 +157,7 @@ impl TableReader {
         &self.columns
     }
 
-    /// What separates the fields of a CSV file, and where its next piece begins: the byte and the line.
+    /// The separator of a CSV file, and where its next piece begins: the byte and the line.
     pub(crate) fn csv(&self) -> Option<(u8, u64, u64)> {
         match &self.pieces {
             Pieces::Csv(csv) => {
@@ -175,33 +189,34 @@ impl TableReader {
     ) -> Result<Self, DataError> {
         let io = |source| DataError::Io { name: name.clone(), source };
         let mut input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 16, input));
-        let mut kind = Kind::of(input.fill_buf().map_err(io)?);
-        if kind == Kind::Gzip {
+        let mut kind = FileKind::of(input.fill_buf().map_err(io)?);
+        if kind == FileKind::Gzip {
             let inner = flate2::bufread::MultiGzDecoder::new(input);
             input = Box::new(BufReader::with_capacity(1 << 16, inner));
-            kind = Kind::of(input.fill_buf().map_err(io)?);
+            kind = FileKind::of(input.fill_buf().map_err(io)?);
         }
-        let foreign = |looks_like| Err(DataError::Foreign { name: name.clone(), looks_like });
+        // The decoders of these files go back and forth.
+        let mut whole = || -> Result<bytes::Bytes, DataError> {
+            let mut bytes = Vec::new();
+            input.read_to_end(&mut bytes).map_err(io)?;
+            Ok(bytes.into())
+        };
         match kind {
-            Kind::Text => CsvPieces::new(name, input, tabs, options, rows).map(|csv| Self {
+            FileKind::Parquet => {
+                let bytes = whole()?;
+                Self::parquet(name, bytes, rows)
+            }
+            FileKind::Arrow => {
+                let bytes = whole()?;
+                Self::ipc(name, Cursor::new(bytes))
+            }
+            FileKind::Text => CsvPieces::new(name, input, tabs, options, rows).map(|csv| Self {
                 columns: csv.columns.clone(),
                 pieces: Pieces::Csv(Box::new(csv)),
                 rows: 0,
             }),
-            Kind::Empty => Err(DataError::Empty { name }),
-            Kind::Gzip => foreign("a doubly compressed file"),
-            Kind::Zip => foreign("a zip archive or an Excel workbook"),
-            Kind::Utf16 => foreign("UTF-16 text"),
-            Kind::Html => foreign("a web page"),
-            Kind::Model => foreign("a SafeTensors model"),
-            Kind::Parquet | Kind::Arrow => {
-                let mut bytes = Vec::new();
-                input.read_to_end(&mut bytes).map_err(io)?;
-                let bytes = bytes::Bytes::from(bytes);
-                match kind {
-                    Kind::Parquet => Self::parquet(name, bytes, rows),
-                    _ => Self::ipc(name, Cursor::new(bytes)),
-                }
+            FileKind::Empty | FileKind::Gzip | FileKind::Zip | FileKind::Utf16 | FileKind::Html | FileKind::Model => {
+                Err(refuse(name, kind))
             }
         }
     }
@@ -248,24 +263,20 @@ impl Iterator for TableReader {
     type Item = Result<Table, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut table = match &mut self.pieces {
-            Pieces::Csv(csv) => csv.next()?,
+        match &mut self.pieces {
+            Pieces::Csv(csv) => csv.next(),
             Pieces::Arrow { name, format, batches } => {
                 // The decoders of damaged files may panic inside the arrow crates: that is an error like the others.
                 let batch = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| batches.next()))
                     .unwrap_or_else(|_| Some(Err("the decoder gave up".into())))?;
-                batch
+                let table = batch
                     .map_err(|reason| DataError::Damaged { name: name.clone(), format, reason })
-                    .and_then(|batch| Table::from_batch(name.clone(), &batch))
+                    .and_then(|batch| Table::from_batch(name.clone(), &batch));
+                let before = self.rows;
+                self.rows += table.as_ref().map_or(0, Table::rows) as u64;
+                Some(table.map(|table| table.at_row(before)))
             }
-        };
-        if let (Ok(table), Pieces::Arrow { .. }) = (&mut table, &self.pieces) {
-            if self.rows > 0 {
-                table.set_first_row(self.rows);
-            }
-            self.rows += table.rows() as u64;
         }
-        Some(table)
     }
 }
 
@@ -280,42 +291,8 @@ fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize
     Ok(n)
 }
 
-/// What the first bytes say a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Empty,
-    Text,
-    Gzip,
-    Parquet,
-    Arrow,
-    Zip,
-    Utf16,
-    Html,
-    Model,
-}
-
-impl Kind {
-    fn of(start: &[u8]) -> Self {
-        match start {
-            [] => Self::Empty,
-            [0x1f, 0x8b, ..] => Self::Gzip,
-            [b'P', b'A', b'R', b'1', ..] => Self::Parquet,
-            [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Self::Arrow,
-            [b'P', b'K', 3, 4, ..] => Self::Zip,
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Self::Utf16,
-            [_, _, _, _, _, 0, 0, 0, ..] => Self::Model,
-            _ if start.to_ascii_lowercase().starts_with(b"<!doc")
-                || start.to_ascii_lowercase().starts_with(b"<html") =>
-            {
-                Self::Html
-            }
-            _ => Self::Text,
-        }
-    }
-}
-
-/// Counts the quotes that pass: an odd number at the end means that one never closed. And the bytes since a row began: a
-/// row that never ends must not fill the memory.
+/// Counts the quotes that are read: an odd number at the end means that one never closed. It also counts the bytes since a row began,
+/// so that a row that never ends does not fill the memory.
 struct QuoteCounter {
     inner: Box<dyn BufRead>,
     odd: std::rc::Rc<std::cell::Cell<bool>>,
@@ -335,6 +312,27 @@ impl Read for QuoteCounter {
     }
 }
 
+/// The texts that mean "no value".
+struct MissingTexts {
+    texts: HashSet<String>,
+    /// Whether one of them begins with this byte: most cells are found to be none by that alone.
+    begins: [bool; 256],
+}
+
+impl MissingTexts {
+    fn new(texts: &[String]) -> Self {
+        let texts: HashSet<String> = texts.iter().map(|text| text.trim().to_owned()).collect();
+        let mut begins = [false; 256];
+        texts.iter().filter_map(|text| text.bytes().next()).for_each(|byte| begins[usize::from(byte)] = true);
+        Self { texts, begins }
+    }
+
+    /// Whether a trimmed field is one of them, or empty.
+    fn contains(&self, field: &str) -> bool {
+        field.bytes().next().is_none_or(|byte| self.begins[usize::from(byte)] && self.texts.contains(field))
+    }
+}
+
 struct CsvPieces {
     name: String,
     reader: csv::Reader<QuoteCounter>,
@@ -342,11 +340,11 @@ struct CsvPieces {
     row_bytes: std::rc::Rc<std::cell::Cell<usize>>,
     delimiter: u8,
     columns: Vec<String>,
-    missing: HashSet<String>,
+    missing: MissingTexts,
     rows: usize,
-    /// Lines of the file before the input.
+    /// How many lines of the file come before the input.
     lines_before: u64,
-    /// The line of the last row, if a line break stands in one of its fields.
+    /// The line of the last row, if one of its fields contains a line break.
     last_with_break: Option<u64>,
     done: bool,
 }
@@ -408,7 +406,7 @@ impl CsvPieces {
             .flexible(true)
             .buffer_capacity(1 << 16)
             .from_reader(QuoteCounter { inner: input, odd: odd_quotes.clone(), row: row_bytes.clone() });
-        let missing = options.missing.iter().map(|m| m.trim().to_owned()).collect();
+        let missing = MissingTexts::new(&options.missing);
         Self {
             name,
             reader,
@@ -472,8 +470,7 @@ impl CsvPieces {
                     Ok(value) => value,
                     Err(_) => text(&self.name, line, &format!("{column:?}"), field)?,
                 };
-                let trimmed = value.trim();
-                if trimmed.is_empty() || self.missing.contains(trimmed) {
+                if self.missing.contains(value.trim()) {
                     builder.append_null();
                 } else {
                     builder.append_value(value);
@@ -486,9 +483,9 @@ impl CsvPieces {
             .columns
             .iter()
             .zip(&mut builders)
-            .map(|(name, builder)| (name.clone(), Arc::new(builder.finish()) as ArrayRef))
+            .map(|(name, builder)| Column::new(name, TypedColumn::Text(builder.finish())))
             .collect();
-        Ok(Table::from_columns(self.name.clone(), columns, rows, Some(lines)))
+        Ok(Table::new(self.name.clone(), columns, rows, Some(lines)))
     }
 
     /// Reads the next row; whether there is one.

@@ -1,20 +1,22 @@
 //! Which rows train, which validate, which test.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use perceptra_random::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Table};
+use crate::error::DataError;
+use crate::table::Table;
 
 /// Row numbers of the three parts of a table, each sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Split {
     /// Rows to fit on.
     pub train: Vec<u32>,
-    /// Rows to stop on.
+    /// Rows that decide when to stop.
     pub validation: Vec<u32>,
-    /// Rows to judge by.
+    /// Rows to evaluate on.
     pub test: Vec<u32>,
 }
 
@@ -23,9 +25,9 @@ pub struct Split {
 pub enum SplitPart {
     /// Rows to fit on.
     Train,
-    /// Rows to stop on.
+    /// Rows that decide when to stop.
     Validation,
-    /// Rows to judge by.
+    /// Rows to evaluate on.
     Test,
 }
 
@@ -36,9 +38,8 @@ impl Table {
     ///
     /// [`DataError::SplitValue`] for anything else.
     pub fn split_parts(&self, column: &str) -> Result<Vec<SplitPart>, DataError> {
-        let values = self.column(column)?;
-        let part = |row: usize| {
-            let value = values.text(row).unwrap_or_default();
+        let part = |(row, value): (usize, Option<Cow<'_, str>>)| {
+            let value = value.unwrap_or_default();
             Ok(match value.to_lowercase().as_str() {
                 "train" | "training" => SplitPart::Train,
                 "validation" | "valid" | "val" => SplitPart::Validation,
@@ -53,7 +54,7 @@ impl Table {
                 }
             })
         };
-        (0..self.rows()).map(part).collect()
+        self.column(column)?.texts().enumerate().map(part).collect()
     }
 }
 
@@ -65,11 +66,11 @@ pub struct SplitOptions {
     pub test: f64,
     /// Share of the other rows held out for validation, in [0, 1); 0 for none.
     pub validation: f64,
-    /// A table of its own for testing, instead of a share.
+    /// A separate table for testing, instead of a share.
     pub test_file: Option<PathBuf>,
-    /// A table of its own for validation, instead of a share.
+    /// A separate table for validation, instead of a share.
     pub validation_file: Option<PathBuf>,
-    /// Whether each part has the classes in the shares of the whole table, and a numeric target in the same distribution.
+    /// Whether each part has the classes in the same proportions as the whole table, and a numeric target in the same distribution.
     pub stratify: bool,
 }
 
@@ -82,8 +83,8 @@ impl Default for SplitOptions {
 impl Split {
     /// Draws a holdout: a `test` share of `rows`, then a `validation` share of the rest.
     ///
-    /// `classes` (one number a row) makes it stratified: each part has each class in its share, to the nearest row, and
-    /// the classes of the training part include every class.
+    /// With `classes`, one number per row, the split is stratified: each part has the classes in the proportions of the whole, to the
+    /// nearest row, and the training part has every class.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl Split {
     /// Divides `rows` into `folds` parts of equal size, to the row, for cross-validation: one split a fold, which tests on its
     /// part and trains on the others. Every row is tested once.
     ///
-    /// `classes` (one number a row) gives each part each class in its share.
+    /// With `classes`, one number per row, each part has the classes in the proportions of the whole.
     ///
     /// # Errors
     ///
@@ -127,7 +128,7 @@ impl Split {
         }
         let mut order: Vec<u32> = (0..rows as u32).collect();
         Stream::new(seed, Purpose::Split, 2).shuffle(&mut order);
-        // Sorted by class, neighbours go to different folds.
+        // Sorted by class, adjacent rows go to different folds.
         order.sort_by_key(|&row| classes.map_or(0, |classes| classes[row as usize]));
         let mut fold_of = vec![0; rows];
         order.iter().enumerate().for_each(|(i, &row)| fold_of[row as usize] = i % folds);
@@ -183,8 +184,8 @@ fn part(rows: &[u32], share: f64, classes: Option<&[u32]>, stream: Stream) -> Re
             groups
         }
     };
-    // Of each group the whole part of its share, and of the groups with the largest remainders one row more, until the
-    // total is right. Each group keeps a row.
+    // Each group gives the whole part of its share, and those with the largest remainders one row more, until the total is right. Each
+    // group keeps a row.
     let total = (rows.len() as f64 * share).round() as usize;
     let mut counts: Vec<usize> = groups.iter().map(|g| (g.len() as f64 * share) as usize).collect();
     let mut by_remainder: Vec<usize> = (0..groups.len()).filter(|&g| counts[g] + 1 < groups[g].len()).collect();
@@ -269,7 +270,7 @@ mod tests {
     fn strata_give_both_parts_the_same_range() {
         let numbers: Vec<f64> = (0..200).map(|i| f64::from(i * 7919 % 200)).collect();
         let split = Split::holdout(200, 0.2, 0.0, Some(&strata(&numbers)), 3).unwrap();
-        // Two rows of every ten neighbours.
+        // Two of every ten adjacent numbers.
         let mut tens: Vec<usize> = split.test.iter().map(|&r| numbers[r as usize] as usize / 10).collect();
         tens.sort_unstable();
         assert!(tens.chunks(2).enumerate().all(|(i, pair)| pair == [i, i]), "{tens:?}");

@@ -7,12 +7,14 @@ use std::time::SystemTime;
 
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 
-use crate::read::{Kind, TableReader, has_tabs, kind_of};
-use crate::{DataError, ReadOptions, Table};
+use crate::error::DataError;
+use crate::file_kind::FileKind;
+use crate::read::{ReadOptions, TableReader, has_tabs, kind_of, refuse};
+use crate::table::Table;
 
-/// A table in a file that is read piece by piece, as often as need be, and is never in memory as a whole.
+/// A table in a file that is read in pieces, as often as needed, and is never in memory as a whole.
 ///
-/// The file is opened once: who replaces it meanwhile does not change what is read, and who changes it is noticed.
+/// The file is opened once: if it is replaced meanwhile, the old one is read on; if it is changed, that is an error.
 /// Pieces of CSV and Parquet files and batches of Arrow files can be read in any order; a compressed CSV file only from its
 /// beginning.
 pub struct TableStream {
@@ -20,7 +22,7 @@ pub struct TableStream {
     file: File,
     format: Format,
     options: ReadOptions,
-    /// The most rows of a piece.
+    /// How many rows a piece has at most.
     most: usize,
     columns: Vec<String>,
     pieces: Vec<Piece>,
@@ -29,7 +31,7 @@ pub struct TableStream {
 
 enum Format {
     Csv,
-    /// CSV that is read from its beginning.
+    /// Compressed CSV, which can only be read from its beginning.
     Gzip,
     Parquet(ArrowReaderMetadata),
     Arrow,
@@ -38,9 +40,9 @@ enum Format {
 /// A part of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Piece {
-    /// A byte of a CSV file, a row group, a batch.
+    /// Where the piece begins: a byte of a CSV file, a row group of a Parquet file, a batch of an Arrow file.
     start: u64,
-    /// The line there in a CSV file, rows before in the row group.
+    /// The line at that byte of a CSV file, or how many rows of the row group come before.
     within: u64,
     first_row: u64,
     rows: usize,
@@ -52,7 +54,7 @@ impl TableStream {
     ///
     /// # Errors
     ///
-    /// As [`Table::read`], [`DataError::ReadOnce`] for what is no file, and what `each` says.
+    /// As [`Table::read`], [`DataError::ReadOnce`] for an input that is not a file, and the errors of `each`.
     pub fn open(
         path: &Path,
         options: &ReadOptions,
@@ -65,12 +67,15 @@ impl TableStream {
         let (name, file) = crate::read::open(path)?;
         let format = match kind_of(&name, &file)? {
             None => return Err(DataError::ReadOnce { name }),
-            Some(Kind::Parquet) => Format::Parquet(
+            Some(FileKind::Parquet) => Format::Parquet(
                 ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(&name, "Parquet", &e))?,
             ),
-            Some(Kind::Arrow) => Format::Arrow,
-            Some(Kind::Gzip) => Format::Gzip,
-            Some(_) => Format::Csv,
+            Some(FileKind::Arrow) => Format::Arrow,
+            Some(FileKind::Gzip) => Format::Gzip,
+            Some(FileKind::Text) => Format::Csv,
+            Some(kind @ (FileKind::Empty | FileKind::Zip | FileKind::Utf16 | FileKind::Html | FileKind::Model)) => {
+                return Err(refuse(name, kind));
+            }
         };
         let (state, options) = (state(&name, &file)?, options.clone());
         let (columns, pieces) = (Vec::new(), Vec::new());
@@ -107,7 +112,7 @@ impl TableStream {
         }
     }
 
-    /// The pieces of a file that says itself what it consists of; rows are not yet known.
+    /// The pieces of a file that lists them itself, without their numbers of rows; none for other files.
     fn planned(&self) -> Result<Option<Vec<Piece>>, DataError> {
         let piece =
             |start: usize, within: usize| Piece { start: start as u64, within: within as u64, first_row: 0, rows: 0 };
@@ -123,7 +128,7 @@ impl TableStream {
                 let mut pieces = Vec::new();
                 for (group, about) in groups {
                     let rows = usize::try_from(about.num_rows()).unwrap_or(0);
-                    // The number is the file's own: a piece that is not there is found out when it is read.
+                    // The file may be wrong about the number of rows: a piece that is not there is an error when it is read.
                     let mut within = 0;
                     while within < rows && pieces.len() < MAX_PIECES {
                         pieces.push(piece(group, within));
@@ -185,22 +190,22 @@ impl TableStream {
         DataError::Changed { name: self.name.clone() }
     }
 
-    /// The file.
+    /// Name of the file.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many pieces there are.
+    /// Number of pieces.
     pub fn pieces(&self) -> usize {
         self.pieces.len()
     }
 
-    /// Reads the file again, its pieces in this order where the file allows one; each comes with the number of its first
-    /// row.
+    /// Reads the file again: its pieces in this order, or from the beginning where the format allows no other order; each comes with the
+    /// number of its first row.
     ///
     /// # Errors
     ///
-    /// [`DataError::Changed`] if the file is not what it was, also later.
+    /// [`DataError::Changed`] if the file has changed; also from the iterator, if it changes later.
     pub fn read(&self, order: Vec<u32>) -> Result<Pass<'_>, DataError> {
         if state(&self.name, &self.file)? != self.state {
             return Err(self.changed());
@@ -231,7 +236,7 @@ fn damaged(name: &str, format: &'static str, reason: &dyn std::fmt::Display) -> 
 /// One reading of a [`TableStream`].
 pub struct Pass<'a> {
     stream: &'a TableStream,
-    /// A reader of the file from its beginning, where there is no other way.
+    /// A reader of the whole file, where pieces cannot be read in another order.
     whole: Option<TableReader>,
     order: std::vec::IntoIter<u32>,
     next: usize,
@@ -261,7 +266,7 @@ fn state(name: &str, file: &File) -> Result<(u64, Option<SystemTime>), DataError
     Ok((metadata.len(), metadata.modified().ok()))
 }
 
-/// The rows of a stream with the smallest keys, as many as may be kept: a sample, where keys are random.
+/// The rows of a stream with the smallest keys, up to a number of rows: a random sample, where keys are random.
 pub struct Sample {
     most: usize,
     threshold: f32,
@@ -275,7 +280,7 @@ impl Sample {
         Self { most, threshold: f32::INFINITY, keys: Vec::new(), tables: Vec::new() }
     }
 
-    /// Offers the rows of `table` that have a key.
+    /// Adds the rows of `table` that have a key, if it is small enough.
     ///
     /// # Errors
     ///
@@ -287,11 +292,12 @@ impl Sample {
             return Ok(());
         }
         self.keys.extend(keys.iter().filter_map(chosen));
-        self.tables.push(table.take(&rows));
+        // The others of the piece must not stay in memory.
+        self.tables.push(table.take(&rows).copied());
         if self.keys.len() > 2 * self.most { self.shrink() } else { Ok(()) }
     }
 
-    /// The rows, in the order in which they came, and the key from which on rows were left out (infinity if none was).
+    /// The rows in the order in which they came, and the smallest key of those that were left out (infinity if none was).
     ///
     /// # Errors
     ///
@@ -301,7 +307,7 @@ impl Sample {
         Ok((self.tables.pop(), self.threshold))
     }
 
-    /// Joins the tables, and leaves out what is too much.
+    /// Joins the tables, and drops the rows with the largest keys if there are too many.
     fn shrink(&mut self) -> Result<(), DataError> {
         let Some(all) = Table::concat(std::mem::take(&mut self.tables))? else { return Ok(()) };
         if self.keys.len() <= self.most {
@@ -314,7 +320,7 @@ impl Sample {
         let rows: Vec<u32> =
             (0..).zip(&self.keys).filter_map(|(row, key)| (*key < self.threshold).then_some(row)).collect();
         self.keys.retain(|key| *key < self.threshold);
-        self.tables.push(all.take(&rows));
+        self.tables.push(all.take(&rows).copied());
         Ok(())
     }
 }

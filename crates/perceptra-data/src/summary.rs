@@ -1,16 +1,16 @@
-//! What is in a column, for people who look at it.
+//! Summaries of columns, for reports and pages.
 
-use std::sync::Arc;
+use arrow::array::UInt32Array;
 
-use arrow::array::{ArrayRef, Float64Array};
-
-use crate::schema::kind_column;
-use crate::{ColumnKind, DataError, Table};
+use crate::column::{Column, TypedColumn};
+use crate::error::DataError;
+use crate::kind::ColumnKind;
+use crate::table::Table;
 
 /// Bins of a histogram, at most.
 const BINS: usize = 20;
 
-/// What is in a column.
+/// A summary of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     /// Rows without a value.
@@ -24,29 +24,29 @@ pub struct Summary {
 /// The values of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
-    /// Numbers, and dates as days since 1970-01-01: none where all are missing.
+    /// Numbers, and dates in days since 1970-01-01; none where all values are missing.
     Numbers(Option<Numbers>),
-    /// Texts and truth values with the rows of each, the most frequent first.
+    /// Texts and booleans with the number of rows of each, the most frequent first.
     Categories(Vec<(String, usize)>),
 }
 
 /// How numbers are distributed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Numbers {
-    /// The least.
+    /// The smallest value.
     pub least: f64,
-    /// The middle one; the mean of the two in the middle.
+    /// The median; of an even number of values, the mean of the two in the middle.
     pub median: f64,
-    /// The largest.
+    /// The largest value.
     pub most: f64,
-    /// The average.
+    /// The mean.
     pub mean: f64,
-    /// Rows in each of up to 20 intervals of equal width from the least to the largest.
+    /// Number of rows in each of up to 20 intervals of equal width from the smallest value to the largest.
     pub histogram: Vec<usize>,
 }
 
 impl Table {
-    /// What is in a column, taken as `kind` says.
+    /// A summary of a column that is read as values of `kind`.
     ///
     /// # Errors
     ///
@@ -68,13 +68,13 @@ impl Table {
         Ok(Summary { missing, distinct, values })
     }
 
-    /// The values of a column as numbers: dates as days since 1970-01-01, truth values as 0 and 1.
+    /// The values of a column as numbers: dates in days since 1970-01-01, booleans as 0 and 1.
     ///
     /// # Errors
     ///
     /// As [`Table::summary`].
     pub fn numbers(&self, column: &str, kind: ColumnKind) -> Result<Vec<Option<f64>>, DataError> {
-        kind_column(self, column, kind)
+        self.column(column)?.numbers(kind)
     }
 
     /// The values of a column as text.
@@ -83,11 +83,10 @@ impl Table {
     ///
     /// [`DataError::NoColumn`].
     pub fn texts(&self, column: &str) -> Result<Vec<Option<String>>, DataError> {
-        let column = self.column(column)?;
-        Ok((0..self.rows()).map(|row| column.text(row).map(std::borrow::Cow::into_owned)).collect())
+        Ok(self.column(column)?.texts().map(|text| text.map(std::borrow::Cow::into_owned)).collect())
     }
 
-    /// The table with the value that `column` has in row `row` (0-based) of `donor`, in all of its rows.
+    /// A copy of the table in which every row of `column` has the value of row `row` (from 0) of `donor`.
     ///
     /// # Errors
     ///
@@ -98,14 +97,13 @@ impl Table {
     /// If `donor` has no such row.
     pub fn with_column(&self, column: &str, donor: &Self, row: usize) -> Result<Self, DataError> {
         self.column(column)?;
-        donor.column(column)?;
+        let donated = donor.column(column)?.column;
         assert!(row < donor.rows(), "there is no row {row}");
-        let spread = donor.take(&vec![row as u32; self.rows()]);
-        let values = spread.batch().column_by_name(column).expect("the column was found above").clone();
-        Ok(self.with(column, &values))
+        let row = donor.stored_row(row) as u32;
+        Ok(self.with(donated.take(&UInt32Array::from_value(row, self.rows()))))
     }
 
-    /// The table with these numbers in `column`, row by row.
+    /// A copy of the table with these numbers in `column`.
     ///
     /// # Errors
     ///
@@ -117,22 +115,12 @@ impl Table {
     pub fn with_numbers(&self, column: &str, numbers: Vec<f64>) -> Result<Self, DataError> {
         self.column(column)?;
         assert_eq!(numbers.len(), self.rows(), "a number for each row");
-        let values: ArrayRef = Arc::new(Float64Array::from(numbers));
-        Ok(self.with(column, &values))
-    }
-
-    fn with(&self, column: &str, values: &ArrayRef) -> Self {
-        let schema = self.batch().schema();
-        let of = |name: &str, array: &ArrayRef| if name == column { values.clone() } else { array.clone() };
-        let columns = (schema.fields().iter().zip(self.batch().columns()))
-            .map(|(f, array)| (f.name().clone(), of(f.name(), array)))
-            .collect();
-        Self::from_columns(self.name().to_owned(), columns, self.rows(), None)
+        Ok(self.with(Column::new(column, TypedColumn::Float64(numbers.into()))))
     }
 }
 
 impl Numbers {
-    /// Of finite numbers; none of none.
+    /// The distribution of finite numbers; none if there are no numbers.
     fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (&least, &most) = (values.first()?, values.last()?);

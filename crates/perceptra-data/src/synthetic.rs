@@ -4,7 +4,7 @@ use perceptra_random::{Purpose, Stream};
 
 use crate::Matrix;
 
-/// Points in the plane, in two or more classes that take turns.
+/// Points in the plane, in two or more classes: row `i` is of class `i` modulo their number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Points {
     /// `[rows, 2]`
@@ -16,7 +16,7 @@ pub struct Points {
 impl Points {
     /// Two half circles of radius 1, one hooked into the other.
     ///
-    /// `noise` is the standard deviation of what is added to both coordinates, here and below.
+    /// `noise` is the standard deviation of the normal noise added to both coordinates, here and below.
     pub fn moons(rows: usize, noise: f32, seed: u64) -> Self {
         Self::draw(rows, 2, noise, seed, |class, u| {
             let angle = std::f32::consts::PI * u;
@@ -35,7 +35,7 @@ impl Points {
         })
     }
 
-    /// Two arms that wind one and a half times round the origin (after Lang and Witbrock, 1988), out to radius 1.
+    /// Two arms that wind one and a half times around the origin (after Lang and Witbrock, 1988), out to radius 1.
     pub fn spirals(rows: usize, noise: f32, seed: u64) -> Self {
         Self::draw(rows, 2, noise, seed, |class, u| {
             // By the square root, rows lie as densely outside as inside.
@@ -45,7 +45,7 @@ impl Points {
         })
     }
 
-    /// Clouds round the corners of a square with sides of 2, the classes those of XOR.
+    /// Clouds around the corners of a square with sides of 2, in the classes of XOR.
     pub fn xor(rows: usize, noise: f32, seed: u64) -> Self {
         Self::draw(rows, 2, noise, seed, |class, u| {
             let side = if u < 0.5 { 1.0 } else { -1.0 };
@@ -53,7 +53,7 @@ impl Points {
         })
     }
 
-    /// `classes` clouds, their centres evenly on a circle of radius 1.
+    /// `classes` clouds, with their centers evenly on a circle of radius 1.
     pub fn blobs(rows: usize, classes: u32, noise: f32, seed: u64) -> Self {
         Self::draw(rows, classes.max(1), noise, seed, |class, _| {
             let angle = std::f32::consts::TAU * class as f32 / classes as f32;
@@ -61,7 +61,7 @@ impl Points {
         })
     }
 
-    /// `place` says where in its class a row lies, by a number that is uniform in [0, 1).
+    /// `place` maps a class and a number that is uniform in [0, 1) to a point without noise.
     fn draw(rows: usize, classes: u32, noise: f32, seed: u64, place: impl Fn(u32, f32) -> [f32; 2]) -> Self {
         let (along, around) = (Stream::new(seed, Purpose::Data, 0), Stream::new(seed, Purpose::Data, 1));
         let mut values = Vec::with_capacity(2 * rows);

@@ -1,67 +1,79 @@
-//! Tables in memory: named columns of text, numbers or booleans.
+//! Tables in memory.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array};
-use arrow::compute;
-use arrow::datatypes::{DataType, Field, Float64Type};
+use arrow::array::{RecordBatch, UInt32Array};
 
-use crate::DataError;
-use crate::error::Place;
+use crate::column::{Column, TypedColumn};
+use crate::error::{DataError, Place};
 
-/// A table: an Arrow record batch whose columns are text (`Utf8`), numbers (`Float64`) or booleans (`Boolean`),
-/// nulls for missing values, with the name of its source and, for CSV, the line of each row.
+/// A table: named columns of equal length, the name of its source and, for CSV, the line of each row.
 ///
-/// A CSV column is text until a schema says what it means.
+/// A column of a CSV file is text until it is first used; then each of its cells is parsed, once. Tables that are made of the rows of
+/// another one, by [`Table::take`], share its columns.
 #[derive(Debug, Clone)]
 pub struct Table {
     name: String,
-    batch: RecordBatch,
-    lines: Option<Vec<u64>>,
-    first_row: u64,
+    columns: Vec<Arc<Column>>,
+    /// How many rows the columns have.
+    stored: usize,
+    /// Which of them are the table's, in this order; none for all of them.
+    selected: Option<Arc<[u32]>>,
+    rows: usize,
+    origin: Origin,
 }
 
-/// A column as stored.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Column<'a> {
-    Text(&'a StringArray),
-    Number(&'a Float64Array),
-    Boolean(&'a BooleanArray),
+/// Where the rows of the columns stand in their source.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// At these lines.
+    Lines(Arc<[u64]>),
+    /// At these row numbers, from 0.
+    Rows(Arc<[u64]>),
+    /// One after another from this row number on.
+    From(u64),
 }
+
+/// A selection of fewer rows than one in so many of a table's is copied, so that it does not keep the table in memory.
+const COPIED: usize = 16;
 
 impl Table {
-    /// Wraps a record batch. Integers, decimals, dates (as days since 1970-01-01) and timestamps (likewise, with
-    /// fractions) become `Float64`; dictionaries and large strings `Utf8`.
+    /// Takes the columns of an Arrow record batch.
+    ///
+    /// Numbers, text, booleans, dates and timestamps (in days since 1970-01-01), and dictionaries of these, can be used. Columns of
+    /// other types are an error only for who asks for their values.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
+    /// use perceptra_data::Table;
+    ///
+    /// let batch = RecordBatch::try_from_iter([
+    ///     ("size", Arc::new(Float32Array::from(vec![1.0, 2.5])) as ArrayRef),
+    ///     ("color", Arc::new(StringArray::from(vec![Some("red"), None]))),
+    /// ])?;
+    /// let table = Table::from_batch("prices", &batch)?;
+    /// assert_eq!((table.rows(), table.columns()), (2, vec!["size".to_owned(), "color".to_owned()]));
+    /// assert_eq!(table.texts("size")?, [Some("1".to_owned()), Some("2.5".to_owned())]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`DataError::DuplicateColumn`] and [`DataError::UnsupportedType`].
+    /// [`DataError::DuplicateColumn`].
     pub fn from_batch(name: impl Into<String>, batch: &RecordBatch) -> Result<Self, DataError> {
-        let name = name.into();
-        check_names(&name, batch.schema().fields().iter().map(|f| f.name().as_str()))?;
-        let columns: Vec<(String, ArrayRef)> = batch
-            .schema()
-            .fields()
-            .iter()
-            .zip(batch.columns())
-            .map(|(field, array)| Ok((field.name().clone(), normalise(&name, field.name(), array)?)))
-            .collect::<Result<_, DataError>>()?;
-        Ok(Self::from_columns(name, columns, batch.num_rows(), None))
+        let (name, schema) = (name.into(), batch.schema());
+        check_names(&name, schema.fields().iter().map(|f| f.name().as_str()))?;
+        let columns = (schema.fields().iter().zip(batch.columns()))
+            .map(|(field, array)| Column::new(field.name(), TypedColumn::from_arrow(array)))
+            .collect();
+        Ok(Self::new(name, columns, batch.num_rows(), None))
     }
 
-    pub(crate) fn from_columns(
-        name: String,
-        columns: Vec<(String, ArrayRef)>,
-        rows: usize,
-        lines: Option<Vec<u64>>,
-    ) -> Self {
-        let fields: Vec<Field> = columns.iter().map(|(n, a)| Field::new(n, a.data_type().clone(), true)).collect();
-        let arrays = columns.into_iter().map(|(_, array)| array).collect();
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        // The fields are made from the arrays, all of one length.
-        let batch = RecordBatch::try_new_with_options(schema, arrays, &options).expect("fields describe the arrays");
-        Self { name, batch, lines, first_row: 0 }
+    /// A table of columns that each have so many rows, which stand at these lines of a file.
+    pub(crate) fn new(name: String, columns: Vec<Column>, rows: usize, lines: Option<Vec<u64>>) -> Self {
+        let origin = lines.map_or(Origin::From(0), |lines| Origin::Lines(lines.into()));
+        Self { name, columns: columns.into_iter().map(Arc::new).collect(), stored: rows, selected: None, rows, origin }
     }
 
     /// Where the table came from: a path, or `standard input`.
@@ -69,128 +81,137 @@ impl Table {
         &self.name
     }
 
-    /// The columns as an Arrow record batch.
-    pub fn batch(&self) -> &RecordBatch {
-        &self.batch
-    }
-
-    /// Rows.
+    /// How many rows there are.
     pub fn rows(&self) -> usize {
-        self.batch.num_rows()
+        self.rows
     }
 
     /// Column names, in the order of the file.
     pub fn columns(&self) -> Vec<String> {
-        self.batch.schema().fields().iter().map(|f| f.name().clone()).collect()
+        self.columns.iter().map(|c| c.name().to_owned()).collect()
     }
 
     /// Whether there is a column of this name.
     pub fn has(&self, column: &str) -> bool {
-        self.batch.schema().index_of(column).is_ok()
+        self.columns.iter().any(|c| c.name() == column)
     }
 
-    /// The line of a row (0-based) in its CSV file.
+    /// The line of a row (from 0) in its CSV file.
     pub fn line(&self, row: usize) -> Option<u64> {
-        self.lines.as_ref().and_then(|lines| lines.get(row)).copied()
+        match &self.origin {
+            Origin::Lines(lines) if row < self.rows => Some(lines[self.stored_row(row)]),
+            _ => None,
+        }
     }
 
     /// The rows with these numbers, in this order.
+    ///
+    /// # Panics
+    ///
+    /// If there is no row of one of the numbers.
     #[must_use]
     pub fn take(&self, rows: &[u32]) -> Self {
-        let indices = UInt32Array::from(rows.to_vec());
-        let columns = self
-            .batch
-            .schema()
-            .fields()
-            .iter()
-            .zip(self.batch.columns())
-            .map(|(f, c)| {
-                (f.name().clone(), compute::take(c, &indices, None).expect("row numbers below the row count"))
-            })
-            .collect();
-        let lines = self.lines.as_ref().map(|lines| rows.iter().map(|&r| lines[r as usize]).collect());
-        Self::from_columns(self.name.clone(), columns, rows.len(), lines)
+        assert!(rows.iter().all(|&row| (row as usize) < self.rows), "row numbers are below {}", self.rows);
+        let selected = rows.iter().map(|&row| self.stored_row(row as usize) as u32).collect();
+        let taken = Self { selected: Some(selected), rows: rows.len(), ..self.clone() };
+        if rows.len() * COPIED < self.stored { taken.copied() } else { taken }
+    }
+
+    /// The same table with columns of its own.
+    pub(crate) fn copied(&self) -> Self {
+        let Some(selected) = &self.selected else { return self.clone() };
+        let rows = UInt32Array::from(selected.to_vec());
+        let at = |numbers: &Arc<[u64]>| selected.iter().map(|&row| numbers[row as usize]).collect();
+        let origin = match &self.origin {
+            Origin::Lines(lines) => Origin::Lines(at(lines)),
+            Origin::Rows(numbers) => Origin::Rows(at(numbers)),
+            Origin::From(first) => Origin::Rows(selected.iter().map(|&row| first + u64::from(row)).collect()),
+        };
+        let columns = self.columns.iter().map(|c| Arc::new(c.take(&rows))).collect();
+        Self { name: self.name.clone(), columns, stored: self.rows, selected: None, rows: self.rows, origin }
     }
 
     /// The tables one below the other; none of none. They have the same columns.
     pub(crate) fn concat(tables: Vec<Self>) -> Result<Option<Self>, DataError> {
-        let Some(first) = tables.first() else { return Ok(None) };
+        let tables: Vec<Self> = tables.iter().map(Self::copied).collect();
+        let [first, ..] = tables.as_slice() else { return Ok(None) };
         if tables.len() == 1 {
-            return Ok(tables.into_iter().next());
+            return Ok(Some(first.clone()));
         }
-        let schema = first.batch.schema();
-        // Arrow refuses more than 2 GiB of text in a column.
-        let batch = compute::concat_batches(&schema, tables.iter().map(|t| &t.batch))
+        let columns = (0..first.columns.len())
+            .map(|i| tables.iter().filter_map(|t| t.columns.get(i).map(Arc::as_ref)).collect::<Vec<_>>())
+            .map(|parts| Column::concat(&parts).map(Arc::new))
+            .collect::<Result<_, _>>()
+            // Arrow refuses more than 2 GiB of text in a column.
             .map_err(|e| DataError::TooLarge { name: first.name.clone(), reason: e.to_string() })?;
-        let lines = tables.iter().map(|t| t.lines.as_deref()).collect::<Option<Vec<_>>>().map(|l| l.concat());
-        Ok(Some(Self { name: first.name.clone(), batch, lines, first_row: first.first_row }))
+        let rows = tables.iter().map(Self::rows).sum();
+        let numbers = || tables.iter().flat_map(|t| (0..t.rows).map(|row| t.number(row)));
+        let origin = match &first.origin {
+            Origin::Lines(_) => Origin::Lines(numbers().collect()),
+            Origin::From(start) if numbers().eq(*start..start + rows as u64) => Origin::From(*start),
+            Origin::Rows(_) | Origin::From(_) => Origin::Rows(numbers().collect()),
+        };
+        Ok(Some(Self { name: first.name.clone(), columns, stored: rows, selected: None, rows, origin }))
     }
 
-    pub(crate) fn column(&self, column: &str) -> Result<Column<'_>, DataError> {
-        let Some(array) = self.batch.column_by_name(column) else {
-            return Err(DataError::NoColumn {
-                name: self.name.clone(),
-                column: column.to_owned(),
-                nearest: nearest(column, &self.columns()),
-                only: Some(self.columns()).filter(|c| c.len() == 1).map(|mut c| c.remove(0)),
-            });
-        };
-        Ok(match array.data_type() {
-            DataType::Utf8 => Column::Text(array.as_string()),
-            DataType::Boolean => Column::Boolean(array.as_boolean()),
-            _ => Column::Number(array.as_primitive::<Float64Type>()),
+    /// The table with another column in the place of the one of its name.
+    pub(crate) fn with(&self, column: Column) -> Self {
+        let (mut table, column) = (self.copied(), Arc::new(column));
+        for old in table.columns.iter_mut().filter(|c| c.name() == column.name()) {
+            *old = column.clone();
+        }
+        table
+    }
+
+    /// A column, whatever it holds.
+    pub(crate) fn find(&self, column: &str) -> Result<&Column, DataError> {
+        self.columns.iter().map(Arc::as_ref).find(|c| c.name() == column).ok_or_else(|| DataError::NoColumn {
+            name: self.name.clone(),
+            column: column.to_owned(),
+            nearest: nearest(column, &self.columns()),
+            only: Some(self.columns()).filter(|c| c.len() == 1).map(|mut c| c.remove(0)),
         })
     }
 
-    /// Where row `row` (0-based) stands in the source.
+    /// Whether the columns have other rows than the table.
+    pub(crate) fn is_selection(&self) -> bool {
+        self.selected.is_some()
+    }
+
+    /// The row of the columns that is the table's row `row`.
+    pub(crate) fn stored_row(&self, row: usize) -> usize {
+        self.selected.as_ref().map_or(row, |selected| selected[row] as usize)
+    }
+
+    /// The rows of the columns that are the table's.
+    pub(crate) fn stored_rows(&self) -> impl Iterator<Item = usize> + '_ {
+        let selected = self.selected.as_deref();
+        (0..self.rows).map(move |row| selected.map_or(row, |selected| selected[row] as usize))
+    }
+
+    /// The line of a row in its source, or its number there, from 0.
+    fn number(&self, row: usize) -> u64 {
+        let row = self.stored_row(row);
+        match &self.origin {
+            Origin::Lines(numbers) | Origin::Rows(numbers) => numbers[row],
+            Origin::From(first) => first + row as u64,
+        }
+    }
+
+    /// Where row `row` (from 0) stands in the source.
     pub(crate) fn place(&self, row: usize) -> Place {
-        match &self.lines {
-            Some(lines) => Place::Line(lines[row]),
-            None => Place::Row(self.first_row + row as u64 + 1),
+        match &self.origin {
+            Origin::Lines(_) => Place::Line(self.number(row)),
+            Origin::Rows(_) | Origin::From(_) => Place::Row(self.number(row) + 1),
         }
     }
 
     /// The table, of which `rows` rows of the source stand before it.
     pub(crate) fn at_row(mut self, rows: u64) -> Self {
-        self.first_row = rows;
+        if let Origin::From(first) = &mut self.origin {
+            *first = rows;
+        }
         self
-    }
-
-    /// Says that `rows` rows of the source stand before this table.
-    pub(crate) fn set_first_row(&mut self, rows: u64) {
-        self.first_row = rows;
-    }
-}
-
-impl Column<'_> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Text(a) => a.len(),
-            Self::Number(a) => a.len(),
-            Self::Boolean(a) => a.len(),
-        }
-    }
-
-    pub(crate) fn is_null(&self, row: usize) -> bool {
-        match self {
-            Self::Text(a) => a.is_null(row),
-            Self::Number(a) => a.is_null(row),
-            Self::Boolean(a) => a.is_null(row),
-        }
-    }
-
-    /// The value of `row` as text, trimmed; a number in its shortest form, a truth value in small letters.
-    pub(crate) fn text(&self, row: usize) -> Option<std::borrow::Cow<'_, str>> {
-        use std::borrow::Cow;
-        (!self.is_null(row)).then(|| match self {
-            Self::Text(a) => Cow::Borrowed(match a.value(row).trim() {
-                text if text.eq_ignore_ascii_case("true") => "true",
-                text if text.eq_ignore_ascii_case("false") => "false",
-                text => text,
-            }),
-            Self::Number(a) => Cow::Owned(a.value(row).to_string()),
-            Self::Boolean(a) => Cow::Borrowed(if a.value(row) { "true" } else { "false" }),
-        })
     }
 }
 
@@ -217,51 +238,4 @@ pub fn nearest(name: &str, names: &[String]) -> Option<String> {
         .filter(|(likeness, _)| *likeness > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, n)| n.clone())
-}
-
-/// The array as text, numbers or booleans.
-fn normalise(name: &str, column: &str, array: &ArrayRef) -> Result<ArrayRef, DataError> {
-    let unsupported = |data_type: &DataType| DataError::UnsupportedType {
-        name: name.to_owned(),
-        column: column.to_owned(),
-        data_type: data_type.to_string(),
-    };
-    let cast = |array: &ArrayRef, to: &DataType| compute::cast(array, to).map_err(|_| unsupported(array.data_type()));
-    let per_day = |array: ArrayRef, units: f64| -> ArrayRef {
-        Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(|x| x / units))
-    };
-    let array = match array.data_type() {
-        DataType::Dictionary(_, value) => &cast(array, value)?,
-        _ => array,
-    };
-    let normal = match array.data_type() {
-        DataType::Utf8 | DataType::Boolean => array.clone(),
-        DataType::LargeUtf8 | DataType::Utf8View => cast(array, &DataType::Utf8)?,
-        t if t.is_numeric() => cast(array, &DataType::Float64)?,
-        DataType::Date32 => cast(&cast(array, &DataType::Int32)?, &DataType::Float64)?,
-        DataType::Date64 => per_day(cast(&cast(array, &DataType::Int64)?, &DataType::Float64)?, 86_400_000.0),
-        DataType::Timestamp(unit, _) => {
-            use arrow::datatypes::TimeUnit;
-            let seconds = match unit {
-                TimeUnit::Second => 1.0,
-                TimeUnit::Millisecond => 1e3,
-                TimeUnit::Microsecond => 1e6,
-                TimeUnit::Nanosecond => 1e9,
-            };
-            per_day(cast(&cast(array, &DataType::Int64)?, &DataType::Float64)?, 86_400.0 * seconds)
-        }
-        DataType::Null => Arc::new(StringArray::new_null(array.len())),
-        other => return Err(unsupported(other)),
-    };
-    // A NaN in a column of numbers is a missing value, as in a CSV file.
-    Ok(match normal.data_type() {
-        DataType::Float64 => {
-            let numbers = normal.as_primitive::<Float64Type>();
-            match numbers.iter().flatten().any(f64::is_nan) {
-                true => Arc::new(numbers.iter().map(|x| x.filter(|x| !x.is_nan())).collect::<Float64Array>()),
-                false => normal,
-            }
-        }
-        _ => normal,
-    })
 }

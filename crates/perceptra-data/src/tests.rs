@@ -34,6 +34,11 @@ fn encode(text: &str, options: &SchemaOptions, encoding: &EncoderOptions) -> (En
     (encoder, inputs)
 }
 
+/// The columns of a table with their values as text.
+fn contents(table: &Table) -> Vec<(String, Vec<Option<String>>)> {
+    table.columns().into_iter().map(|name| (name.clone(), table.texts(&name).unwrap())).collect()
+}
+
 fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -80,7 +85,7 @@ fn each_file_that_is_no_table_has_its_message() {
 
 #[test]
 fn dialects_are_one_table() {
-    let expected = csv("a,b\n1,x\n2,y z\n").unwrap();
+    let expected = contents(&csv("a,b\n1,x\n2,y z\n").unwrap());
     let dialects: [&[u8]; 6] = [
         b"\xef\xbb\xbfa,b\r\n1,x\r\n2,y z\r\n",
         b"a;b\n1;x\n2;\"y z\"",
@@ -92,15 +97,15 @@ fn dialects_are_one_table() {
     for bytes in dialects {
         let (_folder, path) = file("t.csv", bytes);
         let table = Table::read(&path, &ReadOptions::default()).unwrap();
-        assert_eq!(table.batch(), expected.batch(), "{:?}", String::from_utf8_lossy(bytes));
+        assert_eq!(contents(&table), expected, "{:?}", String::from_utf8_lossy(bytes));
     }
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gz.write_all(b"a,b\n1,x\n2,y z\n").unwrap();
     let (_folder, path) = file("t.csv.gz", &gz.finish().unwrap());
-    assert_eq!(Table::read(&path, &ReadOptions::default()).unwrap().batch(), expected.batch());
+    assert_eq!(contents(&Table::read(&path, &ReadOptions::default()).unwrap()), expected);
     let options = ReadOptions { comment: Some('#'), delimiter: Some(' '), ..Default::default() };
     let table = Table::from_csv("t", "# first\na b\n1 x\n# 9 9\n2 \"y z\"\n", &options).unwrap();
-    assert_eq!(table.batch(), expected.batch());
+    assert_eq!(contents(&table), expected);
 }
 
 #[test]
@@ -240,7 +245,7 @@ fn each_wrong_column_has_its_message() {
         (
             with("abc,1"),
             target("y"),
-            "t.csv:42, column \"age\": \"abc\" is not a number | --missing \"abc\" reads it as a missing value, --categorical \"age\" the column as categories, --ignore \"age\" leaves it out",
+            "t.csv:42, column \"age\": \"abc\" is not a number | take \"abc\" as a missing value, or column \"age\" as categorical, or ignore the column",
         ),
         (
             "a,y\nx,1\ny,2\n".into(),
@@ -250,13 +255,13 @@ fn each_wrong_column_has_its_message() {
         (
             "a,y\n,1\n,2\n".into(),
             SchemaOptions { numeric: vec!["a".into()], ..target("y") },
-            "column \"a\" has no value at all | leave it out with --ignore \"a\"",
+            "column \"a\" has no value at all | ignore column \"a\"",
         ),
         ("a,y\n,1\n,2\n".into(), target("y"), "no usable feature column is left: \"a\": it has no value at all"),
         (
             "a:y\n1:1\n2:2\n".into(),
             target("y"),
-            "t.csv: there is no column \"y\" | the table has one column only: set the separator with --delimiter",
+            "t.csv: there is no column \"y\" | the table has one column only: set the separator",
         ),
         ("a,y\n1,1\n1,2\n".into(), target("y"), "no usable feature column is left: \"a\": it has one value only"),
         (
@@ -272,22 +277,22 @@ fn each_wrong_column_has_its_message() {
         (
             "a,y\n1,x\n2,z\n".into(),
             SchemaOptions { task: Some(Task::Regression), ..target("y") },
-            "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column, the next in line 3) | --missing \"x\" reads it as a missing value, --categorical \"y\" the column as categories, --ignore \"y\" leaves it out",
+            "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column, the next in line 3) | take \"x\" as a missing value, or column \"y\" as categorical, or ignore the column",
         ),
         (
             "a,y\n1,x\n2,z\n3,w\n".into(),
             SchemaOptions { task: Some(Task::Binary), ..target("y") },
-            "the target \"y\" does not fit the task binary: it has 3 different values | choose another --task: regression, binary, multiclass, or auto",
+            "the target \"y\" does not fit the task binary: it has 3 different values | choose another task, or have it inferred: regression, binary, multiclass",
         ),
         (
             "a,y,z\n1,x,1\n2,z,2\n3,w,3\n".into(),
             SchemaOptions { target: vec!["y".into(), "z".into()], ..Default::default() },
-            "the target \"y\" does not fit the task regression: several targets must all be numbers | choose another --task: regression, binary, multiclass, or auto",
+            "the target \"y\" does not fit the task regression: several targets must all be numbers | choose another task, or have it inferred: regression, binary, multiclass",
         ),
         (
             "a,y\n31/12/2024,1\n01/02/2024,2\n".into(),
             target("y"),
-            "column \"a\" looks like dates that are not ISO 8601: \"31/12/2024\" | write the dates as 2024-12-31, or leave the column out with --ignore \"a\", or take them as categories with --categorical \"a\"",
+            "column \"a\" looks like dates that are not ISO 8601: \"31/12/2024\" | write the dates as 2024-12-31, or ignore column \"a\", or take it as categorical",
         ),
     ];
     for (text, options, message) in table {
@@ -309,7 +314,7 @@ fn values_that_do_not_fit_are_found_with_their_place() {
     );
     let error = inputs("N,extra\n1,2\n").unwrap_err();
     assert_eq!(error.to_string(), "t.csv: 2 columns that the model needs are missing: \"n\", \"c\"");
-    assert_eq!(error.hint().unwrap(), "did you mean \"N\"?");
+    assert_eq!(error.hint(), Some(Hint::DidYouMean("N".into())));
     // A column that the model has a use for is not a misspelt one.
     let (encoder, _) = encode("width,width_2,y\n1,5,0.5\n2,6,1.5\n3,8,2.5\n", &target("y"), &EncoderOptions::default());
     assert_eq!(encoder.inputs(&csv("width,y\n1,2\n").unwrap()).unwrap_err().hint(), None);
@@ -456,8 +461,7 @@ proptest! {
         let options = ReadOptions { missing: Vec::new(), ..Default::default() };
         let table = Table::from_csv("t", writer.into_inner().unwrap(), &options).unwrap();
         for (i, cell) in cells.iter().enumerate() {
-            let column: &arrow::array::StringArray = arrow::array::AsArray::as_string(table.batch().column(i % 2));
-            let read = arrow::array::Array::is_valid(column, i / 2).then(|| column.value(i / 2));
+            let read = table.column(["a", "b"][i % 2]).unwrap().written().nth(i / 2).flatten();
             prop_assert_eq!(read.unwrap_or_default(), if cell.trim().is_empty() { "" } else { cell });
         }
     }
@@ -730,4 +734,225 @@ fn many_categories_become_numbers_and_other_columns_are_squashed() {
     let mut said = Matrix { rows: 1, columns: 1, values: vec![-5.0] };
     plain.clamp(&mut said);
     assert_eq!(said.values, [-5.0]);
+}
+
+#[test]
+fn each_cell_of_a_csv_file_is_parsed_once() {
+    let n = 500_u32;
+    let rows: String = (0..n)
+        .map(|i| {
+            let part = if i % 5 == 0 { "val" } else { "train" };
+            format!(
+                "{},{}.5,2024-01-{:02},{},c{},1,{part},note {i},{}.25\n",
+                i % 7,
+                i % 30,
+                1 + i % 28,
+                i % 2 == 0,
+                i % 9,
+                i
+            )
+        })
+        .collect();
+    let table = csv(&format!("a,b,day,flag,c,w,part,note,y\n{rows}")).unwrap();
+    let options = SchemaOptions {
+        weights: Some("w".into()),
+        split: Some("part".into()),
+        ignore: vec!["note".into()],
+        ..target("y")
+    };
+    let parsed = |work: &mut dyn FnMut()| {
+        let before = crate::cell::PARSED.get();
+        work();
+        crate::cell::PARSED.get() - before
+    };
+    let mut encoder = None;
+    let count = parsed(&mut || {
+        // A preset looks at the schema before the run does.
+        Schema::infer(&table, &options).unwrap();
+        let schema = Schema::infer(&table, &options).unwrap();
+        let labels = Encoder::labels_of(&table, &schema).unwrap();
+        let split = Split::from_column(&table, "part").unwrap();
+        strata(&target_numbers(&table, "y").unwrap());
+        let (train, validation) = (table.take(&split.train), table.take(&split.validation));
+        let fitted = Encoder::fit(&train, &schema, labels, &EncoderOptions::default()).unwrap();
+        let encode = |part: &Table| {
+            fitted.inputs(part).unwrap();
+            fitted.outputs_of(part).unwrap();
+            row_weights(part, "w").unwrap();
+        };
+        encode(&train);
+        encode(&validation);
+        // Copies of rows keep their values.
+        encode(&train.take(&[0, 1, 2, 3]));
+        encode(&validation.with_column("a", &train, 3).unwrap());
+        encoder = Some(fitted);
+    });
+    // The column of parts and the ignored one are never parsed.
+    assert_eq!(count, 7 * n as usize);
+    // A table to predict: categories are looked up as text.
+    let new = csv("c,flag,day,b,a\nc1,true,2024-02-01,1,2\nc2,false,2024-02-01,1e3,4\n").unwrap();
+    assert_eq!(parsed(&mut || drop(encoder.as_ref().unwrap().inputs(&new).unwrap())), 2 * 4);
+}
+
+#[test]
+fn rows_of_a_table_are_a_table() {
+    let rows: String =
+        (0..100).map(|i| format!("{i},{}\n", if i % 4 == 0 { "x".into() } else { (i * i).to_string() })).collect();
+    let table = csv(&format!("n,t\n{rows}")).unwrap();
+    let kind = |table: &Table| table.column("t").unwrap().kind();
+    assert_eq!(kind(&table), Err(75));
+    // Few rows are copied, many are not: both are the same table.
+    for rows in [vec![9, 5, 5], (1..100).rev().filter(|i| i % 4 != 0).collect::<Vec<_>>()] {
+        let part = table.take(&rows);
+        assert_eq!((part.rows(), part.line(0)), (rows.len(), Some(u64::from(rows[0]) + 2)));
+        assert_eq!(part.texts("n").unwrap(), rows.iter().map(|i| Some(i.to_string())).collect::<Vec<_>>());
+        // The rows that are text are not among them.
+        assert_eq!(kind(&part), Ok(ColumnKind::Numeric));
+        let squares: Vec<_> = rows.iter().map(|&i| Some(f64::from(i * i))).collect();
+        assert_eq!(part.numbers("t", ColumnKind::Numeric).unwrap(), squares);
+        assert_eq!(part.take(&[2, 1]).numbers("t", ColumnKind::Numeric).unwrap(), [squares[2], squares[1]]);
+    }
+    let error = table.take(&[3, 7, 8]).numbers("t", ColumnKind::Numeric).unwrap_err();
+    assert_eq!(error.to_string(), "t.csv:10, column \"t\": \"x\" is not a number");
+}
+
+#[test]
+fn columns_of_unknown_types_can_be_ignored() {
+    use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, UInt64Array};
+    use std::sync::Arc;
+    let batch = RecordBatch::try_from_iter([
+        ("bytes", Arc::new(BinaryArray::from(vec![b"a".as_slice(), b"b", b"c", b"d"])) as ArrayRef),
+        ("x", Arc::new(Int64Array::from(vec![1, 2, 3, -4]))),
+        ("y", Arc::new(UInt64Array::from(vec![5, u64::MAX, 7, 9]))),
+    ])
+    .unwrap();
+    let table = Table::from_batch("batch", &batch).unwrap();
+    let error = Schema::infer(&table, &target("y")).unwrap_err();
+    assert_eq!(error.to_string(), "batch, column \"bytes\": columns of type Binary are not supported");
+    assert_eq!(error.hint(), Some(Hint::IgnoreColumn("bytes".into())));
+    let ignoring = SchemaOptions { ignore: vec!["bytes".into()], ..target("y") };
+    for table in [table.clone(), Table::concat(vec![table.clone(), table.clone()]).unwrap().unwrap()] {
+        let schema = Schema::infer(&table, &ignoring).unwrap();
+        assert_eq!(schema.features, [ColumnSpec { name: "x".into(), kind: ColumnKind::Numeric }]);
+        let part = table.take(&[3, 1]);
+        assert_eq!(part.numbers("x", ColumnKind::Numeric).unwrap(), [Some(-4.0), Some(2.0)]);
+        assert_eq!(part.texts("y").unwrap(), [Some("9".into()), Some("18446744073709552000".into())]);
+        assert!(part.texts("bytes").is_err());
+        // A row keeps the place that it has in the source.
+        let weights = row_weights(&part, "x").unwrap_err().to_string();
+        assert_eq!(weights, "batch, row 4, column \"x\": the weight -4 is below 0");
+    }
+}
+
+/// A hash of what a table is encoded to: of the schema, the names and the bits of inputs and targets, for all scalings.
+fn encoding_hash(path: &std::path::Path, target: &str, options: &SchemaOptions) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |bytes: &[u8]| bytes.iter().for_each(|b| hash = (hash ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+    let table = Table::read(path, &ReadOptions::default()).unwrap();
+    let schema = Schema::infer(&table, &SchemaOptions { target: vec![target.into()], ..options.clone() }).unwrap();
+    add(format!("{:?} {:?} {}", schema.features, schema.targets, schema.task).as_bytes());
+    let labels = Encoder::labels_of(&table, &schema).unwrap();
+    let split = Split::holdout(table.rows(), 0.2, 0.2, None, 0).unwrap();
+    for scaling in [Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Quantile, Scaling::None] {
+        for embed_above in [None, Some(4)] {
+            let options = EncoderOptions { scaling, embed_above, scale_categories: true, ..Default::default() };
+            let encoder = Encoder::fit(&table.take(&split.train), &schema, labels.clone(), &options).unwrap();
+            add(encoder.input_names().join("|").as_bytes());
+            for rows in [&split.train, &split.validation, &split.test] {
+                let part = table.take(rows);
+                let (inputs, report) = encoder.inputs(&part).unwrap();
+                add(format!("{report:?}").as_bytes());
+                inputs.values.iter().for_each(|x| add(&x.to_bits().to_le_bytes()));
+                encoder.outputs_of(&part).unwrap().values.iter().for_each(|x| add(&x.to_bits().to_le_bytes()));
+            }
+        }
+    }
+    hash
+}
+
+#[test]
+fn encodings_keep_their_bits() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
+    let options = SchemaOptions::default();
+    let categorical = SchemaOptions { categorical: vec!["year".into(), "flipper_length_mm".into()], ..options.clone() };
+    // Whole numbers, also beyond 63 bits and with a -0 among them, dates, booleans, spaces, missing values.
+    let rows: String = (0..200_u64)
+        .map(|i| {
+            let some = |field: String, every: u64| if i % every == 1 { String::new() } else { field };
+            let day = format!("20{:02}-0{}-1{}", i % 20, 1 + i % 9, i % 10);
+            let columns = [
+                some(format!("{}", i * 37 % 101), 9),
+                if i == 7 { "-0".to_owned() } else { (i % 5).to_string() },
+                (9_223_372_036_854_775_000 + i * i).to_string(),
+                some(format!(" {day} "), 13),
+                some(format!("{day}T0{}:30", i % 10), 17),
+                some(["True", "false", "TRUE"][(i % 3) as usize].to_owned(), 11),
+                some(["1", "1.0", "01", "x"][(i % 4) as usize].to_owned(), 7),
+                format!("{}e-{}", i * 7919 % 200, i % 3),
+            ];
+            columns.join(",") + "\n"
+        })
+        .collect();
+    let (_folder, mixed) = file("mixed.csv", format!("n,zero,large,day,time,b,c,y\n{rows}").as_bytes());
+    for (path, target, options, hash) in [
+        (&folder.join("penguins.csv"), "species", &options, "6f9f5597499bd88f"),
+        (&folder.join("penguins.csv"), "island", &categorical, "a18e8b463f2899fc"),
+        (&folder.join("concrete.csv"), "compressive_strength", &options, "92c18f114e5032ad"),
+        (&mixed, "y", &options, "02e8e620c2312788"),
+        (&mixed, "zero", &options, "0483dc875b090986"),
+    ] {
+        assert_eq!(format!("{:016x}", encoding_hash(path, target, options)), hash, "{} {target}", path.display());
+    }
+}
+
+#[test]
+fn names_are_found_again() {
+    fn check<
+        T: Copy + PartialEq + std::fmt::Debug + std::fmt::Display + serde::Serialize + serde::de::DeserializeOwned,
+    >(
+        all: &[T],
+    ) {
+        use serde::de::IntoDeserializer;
+        for variant in all {
+            let name = variant.to_string();
+            let read: Result<T, serde::de::value::Error> = T::deserialize(name.as_str().into_deserializer());
+            assert_eq!(read, Ok(*variant));
+            let wrong = T::deserialize("other".into_deserializer()).map_err(|e: serde::de::value::Error| e.to_string());
+            assert!(wrong.unwrap_err().contains(&format!("`{name}`")));
+        }
+    }
+    check(Scaling::ALL);
+    check(Task::ALL);
+    check(ColumnKind::ALL);
+}
+
+#[test]
+fn files_of_every_kind_are_read_or_refused_whole_and_in_a_stream() {
+    use crate::file_kind::FileKind;
+    for kind in FileKind::ALL {
+        let start: &[u8] = match kind {
+            FileKind::Empty => b"",
+            FileKind::Text => b"a,b\n1,2\n",
+            FileKind::Gzip => b"\x1f\x8b",
+            FileKind::Parquet => b"PAR1",
+            FileKind::Arrow => b"ARROW1",
+            FileKind::Zip => b"PK\x03\x04",
+            FileKind::Utf16 => b"\xff\xfea\0",
+            FileKind::Html => b"<html>",
+            FileKind::Model => b"\x08\x01\0\0\0\0\0\0{}",
+        };
+        assert_eq!(FileKind::of(start), *kind);
+        let (_folder, path) = file("t", start);
+        let whole = Table::read(&path, &ReadOptions::default()).map(drop);
+        let stream = TableStream::open(&path, &ReadOptions::default(), 8, |_, _| Ok(())).map(drop);
+        assert_eq!(whole.is_ok(), *kind == FileKind::Text, "{kind:?}");
+        assert_eq!(stream.is_ok(), *kind == FileKind::Text, "{kind:?}");
+        let refused =
+            |result: Result<(), DataError>| matches!(result, Err(DataError::Foreign { .. } | DataError::Empty { .. }));
+        assert_eq!((refused(whole), refused(stream)), (kind.table().is_none(), kind.table().is_none()), "{kind:?}");
+    }
+    assert_eq!(
+        Hint::ReadableFiles.to_string(),
+        "files of these kinds are read: CSV or TSV, gzipped CSV or TSV, Parquet, Arrow IPC"
+    );
 }

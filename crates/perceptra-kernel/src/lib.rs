@@ -43,16 +43,20 @@
 //!
 //! The crate knows neither Burn nor the formats of Perceptra: `perceptra-train` translates.
 
+mod activation;
 mod kernel;
+mod loss;
 mod math;
 mod order;
-mod pointwise;
+mod rule;
 mod settings;
 mod stem;
 
+pub use activation::Activation;
 pub use kernel::{DenseTrainer, Part};
+pub use loss::Loss;
 pub use order::order;
-pub use pointwise::{Activation, Loss, Rule};
 pub use pulp::Arch;
-pub use settings::{Data, Group, Layer, Moment, Parts, Settings, Totals};
+pub use rule::{Moment, Rule};
+pub use settings::{Data, Group, Layer, Parts, Settings, Totals};
 pub use stem::{Column, Numbers, Stem};

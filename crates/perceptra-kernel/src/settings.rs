@@ -1,6 +1,8 @@
 //! What is trained, how, and on what.
 
-use crate::pointwise::{Activation, Loss, Rule};
+use crate::activation::Activation;
+use crate::loss::Loss;
+use crate::rule::Rule;
 use crate::stem::Stem;
 
 /// One layer f(xW + b).
@@ -95,24 +97,6 @@ impl Settings {
         self.rule == Rule::Sgd { momentum: 0.0, nesterov: false }
             && (self.decay, self.rates, self.l1, self.l2) == ([0.0; 6], [1.0; 6], 0.0, 0.0)
             && self.clip_value.is_none()
-    }
-}
-
-/// What changes from step to step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moment {
-    /// The learning rate.
-    pub rate: f64,
-    /// The part of the decay that is used; 1 for rules whose decay joins the gradient.
-    pub decay: f64,
-    /// The part of the dropout that is used.
-    pub dropout: f64,
-}
-
-impl From<f64> for Moment {
-    /// This learning rate, with all decay and dropout.
-    fn from(rate: f64) -> Self {
-        Self { rate, decay: 1.0, dropout: 1.0 }
     }
 }
 

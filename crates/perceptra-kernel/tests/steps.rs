@@ -1,7 +1,10 @@
 //! Steps against 64-bit central differences, and against themselves: other threads, other instruction sets.
 
+mod common;
+
 use std::sync::Mutex;
 
+use common::{LOSSES, PLAIN, RULES, cases, edges, layers, normal, others, targets};
 use perceptra_kernel::{
     Activation, Arch, Column, Data, DenseTrainer, Layer, Loss, Numbers, Part, Parts, Rule, Settings, Stem, Totals,
 };
@@ -108,35 +111,6 @@ impl Reference {
     }
 }
 
-fn normal(n: usize, seed: u64, row: u32, scale: f32) -> Vec<f32> {
-    let mut x = vec![0.0; n];
-    Stream::new(seed, Purpose::Data, 0).fill_normal(row, &mut x);
-    x.iter_mut().for_each(|x| *x *= scale);
-    x
-}
-
-fn layers(widths: &[usize], activations: &[Activation], bias: bool) -> Vec<Layer> {
-    let pairs = widths.windows(2).zip(activations);
-    pairs.map(|(w, &activation)| Layer { inputs: w[0], outputs: w[1], bias, activation }).collect()
-}
-
-const PLAIN: Settings = Settings {
-    own_rows: false,
-    loss: Loss::MeanSquared,
-    sum: false,
-    rule: Rule::Sgd { momentum: 0.0, nesterov: false },
-    batch: 32,
-    dropout: 0.0,
-    seed: 0,
-    betas: [0.9, 0.999],
-    rates: [1.0; 6],
-    decay: [0.0; 6],
-    l1: 0.0,
-    l2: 0.0,
-    clip_value: None,
-    clip_norm: None,
-};
-
 fn fill(trainer: &mut DenseTrainer, layers: &[Layer], seed: u64) {
     for (i, layer) in layers.iter().enumerate() {
         let scale = 1.0 / (layer.inputs as f32).sqrt();
@@ -155,22 +129,6 @@ fn reference(trainer: &mut DenseTrainer, layers: &[Layer]) -> Reference {
     Reference { layers: layers.to_vec(), weights, biases }
 }
 
-/// Targets that suit the loss.
-fn targets(loss: Loss, rows: usize, outputs: usize, seed: u64) -> Vec<f32> {
-    let y = normal(rows * outputs, seed, 1000, 1.0);
-    match loss {
-        Loss::BinaryCrossEntropy => y.into_iter().map(|y| if y > 0.0 { 1.0 } else { 0.0 }).collect(),
-        Loss::CategoricalCrossEntropy => {
-            let mut hot = vec![0.0; y.len()];
-            for (r, row) in y.chunks(outputs).enumerate() {
-                hot[r * outputs + ((row[0].abs() * 1000.0) as usize) % outputs] = 1.0;
-            }
-            hot
-        }
-        _ => y,
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -183,10 +141,7 @@ proptest! {
         bias: bool,
         weighted: bool,
         activations in prop::collection::vec(prop::sample::select(SMOOTH.to_vec()), 3),
-        loss in prop::sample::select(vec![
-            Loss::MeanSquared, Loss::HalfSumSquared, Loss::MeanAbsolute, Loss::Huber(0.7),
-            Loss::BinaryCrossEntropy, Loss::CategoricalCrossEntropy,
-        ]),
+        loss in prop::sample::select(LOSSES.to_vec()),
         sum: bool,
         seed in 0u64..1000,
     ) {
@@ -261,26 +216,6 @@ fn train(
     (all, totals)
 }
 
-/// Small and large networks, batches of one chunk and of several, kept gradients and not, wide and narrow outputs.
-fn cases() -> Vec<(&'static [usize], Activation, Settings, usize)> {
-    let adam = Settings { rule: Rule::Adam, dropout: 0.2, decay: [0.01, 0.0, 0.0, 0.0, 0.0, 0.0], ..PLAIN };
-    vec![
-        (&[8, 64, 64, 1], Activation::Relu, Settings { batch: 64, ..PLAIN }, 200),
-        (&[8, 64, 64, 1], Activation::Tanh, Settings { batch: 601, clip_norm: Some(0.05), ..adam }, 1203),
-        (
-            &[5, 130, 70, 3],
-            Activation::Sigmoid,
-            Settings { batch: 65, loss: Loss::CategoricalCrossEntropy, ..adam },
-            130,
-        ),
-        (&[70, 260, 300, 2], Activation::Relu, Settings { batch: 48, ..PLAIN }, 97),
-        (&[70, 260, 300, 10], Activation::Gelu, Settings { batch: 40, l1: 1e-4, l2: 1e-3, ..adam }, 90),
-        (&[64, 300, 200], Activation::Softplus, Settings { batch: 700, clip_value: Some(0.01), ..adam }, 1000),
-        (&[64, 300, 200, 1], Activation::Silu, Settings { batch: 40, clip_norm: Some(0.1), ..adam }, 80),
-        (&[1100, 33, 1100], Activation::Relu, Settings { batch: 20, ..PLAIN }, 41),
-    ]
-}
-
 #[test]
 fn the_bits_do_not_depend_on_the_number_of_threads() {
     for (widths, f, settings, rows) in cases() {
@@ -308,15 +243,6 @@ fn every_instruction_set_makes_the_same_steps() {
             }
         }
     }
-}
-
-/// Instruction sets that are not the one that is chosen here, but would be elsewhere.
-fn others() -> Vec<Arch> {
-    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
-    let mut others = vec![Arch::Scalar];
-    #[cfg(target_arch = "x86_64")]
-    others.extend(pulp::x86::V3::try_new().map(Arch::V3));
-    others
 }
 
 #[test]
@@ -404,19 +330,10 @@ fn a_loss_that_is_not_finite_ends_the_epoch() {
 
 #[test]
 fn a_run_goes_on_from_what_was_saved() {
-    let rules = [
-        Rule::Sgd { momentum: 0.0, nesterov: false },
-        Rule::Sgd { momentum: 0.9, nesterov: true },
-        Rule::Adam,
-        Rule::AdamW,
-        Rule::RmsProp { momentum: 0.9 },
-        Rule::AdaGrad,
-        Rule::Lion,
-    ];
     let (x, y) = (normal(8 * 640, 1, 0, 1.0), normal(640, 1, 1, 1.0));
     let data = Data { inputs: &x, targets: &y, weights: None };
     let order: Vec<u32> = (0..640).collect();
-    for rule in rules {
+    for rule in RULES {
         // Small networks have a copy for each thread, large ones share one.
         for width in [64, 256] {
             let layers =
@@ -455,11 +372,6 @@ struct Ensemble {
 const MEMBERS: usize = 3;
 const CATEGORIES: usize = 4;
 const HIDDEN: [usize; 2] = [72, 36];
-
-fn edges() -> Vec<Vec<f32>> {
-    let many = (0..=40).map(|i| (i as f32 / 20.0 - 1.0).powi(3)).collect();
-    vec![vec![-1.0, -0.25, 0.5, 0.75], vec![-0.5, 0.5], many]
-}
 
 impl Ensemble {
     fn layers(width: usize, activation: Activation) -> Vec<Layer> {

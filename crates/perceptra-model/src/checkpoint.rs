@@ -1,8 +1,8 @@
-//! Checkpoints: a run that can be taken up again.
+//! Checkpoints, from which a run can be resumed.
 //!
-//! A checkpoint is a model file, that of the best epoch so far, which also holds the state of the run: `perceptra predict`
-//! takes it as it is. Files are named after their epoch, `epoch-000012.perceptra`, and appear whole or not at all; older
-//! ones are removed once a newer one is on the disk.
+//! A checkpoint is the model file of the best epoch so far, with the state of the run in it, so it also predicts. Files are named
+//! after their epoch, `epoch-000012.perceptra`, and appear whole or not at all; an older one is removed once a newer one is on the
+//! disk.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,90 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use perceptra_files::{Lock, remove_stale, write_atomic};
 use perceptra_nn::{FeedForward, Initializer};
-use perceptra_train::{
-    Control, Engine, Event, Lock, Observer, Snapshot, StopReason, TrainState, clean, with_weights, write_atomic,
-};
-use serde::{Deserialize, Serialize};
+use perceptra_train::{Control, Engine, Event, Observer, Snapshot, StopReason, TrainState, with_weights};
 
-use crate::encoded::Encoded;
-use crate::file::{Parsed, Resume};
-use crate::model::About;
-use crate::{Model, ModelError, RunConfig};
+use crate::error::ModelError;
+use crate::file::{Fingerprint, Parsed, Resume};
+use crate::model::{About, Model};
+use crate::run::{CheckpointConfig, RunConfig, ValidRun};
 
-/// Which checkpoints a run writes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CheckpointConfig {
-    /// The folder; none for no checkpoints.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub folder: Option<PathBuf>,
-    /// Epochs from one to the next.
-    pub every: usize,
-    /// How many of the latest are kept, besides that of the best epoch.
-    pub keep: usize,
-}
-
-impl Default for CheckpointConfig {
-    fn default() -> Self {
-        Self { folder: None, every: 1, keep: 2 }
-    }
-}
-
-/// What a run was trained on, as far as it can be told without keeping it: a run goes on with the same data only.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Fingerprint {
-    /// Training and validation rows.
-    pub(crate) rows: [usize; 2],
-    /// Encoded columns.
-    pub(crate) inputs: usize,
-    /// CRC-32 of the encoded numbers.
-    pub(crate) checksum: String,
-}
-
-impl Fingerprint {
-    /// Of encoded training and validation rows, with their row weights.
-    pub(crate) fn of<'a>(parts: impl Iterator<Item = &'a Encoded>) -> Self {
-        let mut hasher = crc32fast::Hasher::new();
-        let mut add = |values: &[f32]| {
-            for chunk in values.chunks(1024) {
-                let bytes: Vec<u8> = chunk.iter().flat_map(|x| x.to_le_bytes()).collect();
-                hasher.update(&bytes);
-            }
-        };
-        let mut fingerprint = Self::default();
-        for (part, rows) in parts.zip(&mut fingerprint.rows) {
-            *rows = part.inputs.rows;
-            fingerprint.inputs = part.inputs.columns;
-            add(&part.inputs.values);
-            add(&part.targets.values);
-            add(part.weights.as_deref().unwrap_or_default());
-        }
-        fingerprint.checksum = format!("{:08x}", hasher.finalize());
-        fingerprint
-    }
-
-    /// How `self`, the data of a checkpoint, differs from `now`.
-    fn differences(&self, now: &Self) -> Vec<String> {
-        let mut all = Vec::new();
-        let names = ["training rows", "validation rows"];
-        for ((name, old), new) in names.into_iter().zip(self.rows).zip(now.rows) {
-            if old != new {
-                all.push(format!("{name} were {old}, are {new}"));
-            }
-        }
-        if self.inputs != now.inputs {
-            all.push(format!("encoded columns were {}, are {}", self.inputs, now.inputs));
-        }
-        if all.is_empty() && self.checksum != now.checksum {
-            all.push("values in the table have changed".to_owned());
-        }
-        all
-    }
-}
-
-/// A run that can be taken up again, read from its folder.
+/// A checkpoint, read from its folder.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
     pub(crate) run: RunConfig,
@@ -105,7 +31,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The latest checkpoint in `folder` that is whole.
+    /// The latest undamaged checkpoint in `folder`.
     ///
     /// # Errors
     ///
@@ -142,18 +68,18 @@ impl Checkpoint {
         let run = RunConfig::from_toml(&name, &resume.run).map_err(|e| damaged(e.to_string()))?;
         let in_order = epochs.iter().zip(1..).all(|(epoch, number)| epoch.epoch == number);
         if epochs.is_empty() || !in_order || resume.engine == Engine::Auto {
-            return Err(damaged("its epochs or its engine make no sense".into()));
+            return Err(damaged("its epochs are out of order, or its engine is not known".into()));
         }
         let state = TrainState { engine: resume.engine, epochs, network, best, optimizer };
         Ok(Self { run, state, data: resume.data, best_epoch, path: path.to_owned(), skipped: Vec::new() })
     }
 
-    /// The run as it was begun.
+    /// The settings of the run.
     pub fn run(&self) -> &RunConfig {
         &self.run
     }
 
-    /// Epochs done.
+    /// Number of epochs trained.
     pub fn epochs(&self) -> usize {
         self.state.epochs.len()
     }
@@ -163,13 +89,13 @@ impl Checkpoint {
         &self.path
     }
 
-    /// Later checkpoints that could not be read: why, the latest first.
+    /// Errors of later checkpoints that could not be read, the latest first.
     pub fn skipped(&self) -> &[String] {
         &self.skipped
     }
 
-    /// Settings of `run` that keep it from going on from here, each with what it was and is: all but when to stop, where to
-    /// compute and what to write.
+    /// Settings of `run` that differ from those of the checkpoint and keep it from resuming, each with both values. Rules for stopping,
+    /// device and output may differ.
     pub fn differences(&self, run: &RunConfig) -> Vec<String> {
         const FREE: [&str; 11] = [
             "version",
@@ -197,7 +123,7 @@ impl Checkpoint {
             .collect()
     }
 
-    /// Checks that `data` is what the run was begun with.
+    /// Checks that `data` is the data of the checkpoint.
     pub(crate) fn check_data(&self, data: &Fingerprint) -> Result<(), ModelError> {
         match self.data.differences(data) {
             none if none.is_empty() => Ok(()),
@@ -222,7 +148,7 @@ fn files(folder: &Path) -> std::io::Result<BTreeMap<usize, PathBuf>> {
     Ok(files)
 }
 
-/// Writes the checkpoints of a run and removes those that are not kept, beside another observer.
+/// Writes the checkpoints of a run, removes old ones, and passes events on to another observer.
 pub(crate) struct Keeper<'a, O> {
     observer: &'a mut O,
     folder: Option<Folder>,
@@ -232,31 +158,30 @@ pub(crate) struct Keeper<'a, O> {
     network: FeedForward,
     run: String,
     data: Fingerprint,
-    /// The latest epoch on the disk.
+    /// Epoch of the latest checkpoint on the disk.
     written: usize,
     best: usize,
 }
 
-/// A folder of checkpoints that is this run's alone.
+/// The locked folder of a run's checkpoints.
 pub(crate) struct Folder {
     path: PathBuf,
     _lock: Lock,
 }
 
 impl Folder {
-    /// Takes the folder that `run` asks for, which is made, and must not hold another run than that which goes on `from`
-    /// a checkpoint.
-    pub(crate) fn take(run: &RunConfig, from: Option<&Checkpoint>) -> Result<Option<Self>, ModelError> {
+    /// Creates and locks the folder of `run`. It must be empty of checkpoints, unless the run resumes `from` one of them.
+    pub(crate) fn take(run: ValidRun<'_>, from: Option<&Checkpoint>) -> Result<Option<Self>, ModelError> {
         let Some(path) = run.checkpoint.folder.clone() else { return Ok(None) };
         let fail = |source| ModelError::Write { path: path.clone(), source };
         std::fs::create_dir_all(&path).map_err(fail)?;
         let lock = Lock::acquire(&path.join("lock"))?;
-        clean(&path);
+        remove_stale(&path);
         let epochs = from.map_or(0, Checkpoint::epochs);
         for (epoch, file) in files(&path).map_err(fail)? {
             match from {
                 None => return Err(ModelError::Occupied { folder: path }),
-                // A damaged one after that which the run goes on from: it will be written again.
+                // A later, damaged checkpoint, which will be written again.
                 Some(_) if epoch > epochs => std::fs::remove_file(&file).map_err(fail)?,
                 Some(_) => {}
             }
@@ -266,9 +191,9 @@ impl Folder {
 }
 
 impl<'a, O: Observer> Keeper<'a, O> {
-    /// For a run that begins, or goes on `from` a checkpoint.
+    /// For a new run, or one that resumes `from` a checkpoint.
     pub(crate) fn new(
-        run: &RunConfig,
+        run: ValidRun<'_>,
         folder: Option<Folder>,
         about: About,
         data: Fingerprint,
@@ -304,7 +229,7 @@ impl<'a, O: Observer> Keeper<'a, O> {
         self.observer.observe(&Event::Checkpoint { path: &path, error: error.as_deref() });
     }
 
-    /// Removes all but the latest and the best. A file that cannot be removed stays: it does no harm.
+    /// Removes all checkpoints but the latest ones and that of the best epoch. One that cannot be removed is left.
     fn remove_old(&self, folder: &Path) {
         let Ok(files) = files(folder) else { return };
         let old = files.len().saturating_sub(self.keep);

@@ -4,9 +4,9 @@ use burn::tensor::Device;
 use perceptra_data::{EncodeReport, Encoder, Matrix, Schema, Table, row_weights};
 use perceptra_train::Dataset;
 
-use crate::ModelError;
+use crate::error::ModelError;
 
-/// Rows of a table as numbers.
+/// Encoded rows of a table.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Encoded {
     pub(crate) inputs: Matrix,
@@ -15,7 +15,7 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// The rows of `table`, and what was filled in.
+    /// Encodes the rows of `table`, and reports the missing values that were imputed.
     pub(crate) fn of(table: &Table, encoder: &Encoder, schema: &Schema) -> Result<(Self, EncodeReport), ModelError> {
         let (inputs, report) = encoder.inputs(table)?;
         let targets = encoder.outputs_of(table)?;
@@ -23,7 +23,7 @@ impl Encoded {
         Ok((Self { inputs, targets, weights }, report))
     }
 
-    /// The rows on a device; `units` are what 1 in each target column stands for.
+    /// The rows on a device. `units` are the scales of the targets: the standard deviation that 1 stands for.
     pub(crate) fn dataset(self, units: &[f32], device: &Device) -> Result<Dataset, ModelError> {
         let shape = (self.inputs.columns, self.targets.columns);
         let mut data = Dataset::from_rows(self.inputs.values, self.targets.values, shape, device)?;
@@ -33,7 +33,7 @@ impl Encoded {
         Ok(if units.is_empty() { data } else { data.with_units(units.to_vec()) })
     }
 
-    /// Adds rows of the same table.
+    /// Appends further rows of the same table.
     pub(crate) fn append(&mut self, mut more: Self) {
         for (matrix, more) in [(&mut self.inputs, &mut more.inputs), (&mut self.targets, &mut more.targets)] {
             matrix.rows += more.rows;
@@ -44,7 +44,7 @@ impl Encoded {
         }
     }
 
-    /// Keeps the first `rows` rows and gives the others.
+    /// Keeps the first `rows` rows and returns the others.
     pub(crate) fn split_off(&mut self, rows: usize) -> Self {
         let rest = |matrix: &mut Matrix| {
             let rest = matrix.rows - rows;
@@ -57,4 +57,21 @@ impl Encoded {
             weights: self.weights.as_mut().map(|weights| weights.split_off(rows)),
         }
     }
+}
+
+/// The edges of at most `bins` bins of a column with about as many rows each: its quantiles, without repetitions.
+pub(crate) fn bins(rows: &Matrix, column: usize, bins: usize) -> Vec<f32> {
+    let mut values: Vec<f32> = rows.values.iter().skip(column).step_by(rows.columns.max(1)).copied().collect();
+    values.sort_by(f32::total_cmp);
+    let Some(last) = values.len().checked_sub(1) else { return Vec::new() };
+    let bins = bins.min(last.max(1));
+    let quantile = |i: usize| {
+        let position = i as f64 / bins as f64 * last as f64;
+        let (low, part) = (position as usize, position.fract());
+        let (a, b) = (f64::from(values[low]), f64::from(values[(low + 1).min(last)]));
+        (a + part * (b - a)) as f32
+    };
+    let mut edges: Vec<f32> = (0..=bins).map(quantile).collect();
+    edges.dedup();
+    edges
 }

@@ -1,32 +1,13 @@
 //! Several networks as one model, whose predictions are averages.
 
-use std::sync::atomic::AtomicBool;
-
-use burn::tensor::Device;
-use perceptra_data::Matrix;
-use perceptra_nn::FeedForward;
-use perceptra_train::History;
-
-use crate::confidence::Confidence;
-use crate::model::About;
-use crate::train::train_many;
-use crate::{Model, ModelError, Parts, Predictions, RunConfig, Tables, Trained};
-
-/// A network of a model.
-#[derive(Debug, Clone, Copy)]
-pub struct Member<'a> {
-    /// Its share in the predictions; those of all members add up to 1.
-    pub share: f64,
-    /// The network.
-    pub network: &'a FeedForward,
-    /// The epochs of its training.
-    pub history: &'a History,
-}
+use crate::calibration::Confidence;
+use crate::error::ModelError;
+use crate::model::{Member, Model, fits};
 
 impl Model {
-    /// Joins models of the same targets into one, whose predictions are their averages, weighted: of numbers, and of the
-    /// probabilities of classes. Weights are made to add up to 1; members may differ in all but their targets. What the result
-    /// says of itself, such as [`Model::encoder`], is of the first model; it has no test scores, no temperature and no residuals.
+    /// Joins models of the same targets into one that predicts the weighted average of their values or probabilities. Weights are
+    /// normalized to a sum of 1. Members may differ in everything but their targets. Schema, encoder and history of the ensemble are
+    /// those of the first model; it has no test scores, no temperature and no residuals.
     ///
     /// # Errors
     ///
@@ -58,112 +39,25 @@ impl Model {
         Ok(Self { share, others: members, ..first })
     }
 
-    /// The networks: one, or those of an ensemble.
+    /// The networks of the model: one, or the members of an ensemble.
     pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
         self.parts().map(|(share, model)| Member { share, network: &model.network, history: &model.about.history })
-    }
-}
-
-/// Whether two models predict the same things.
-pub(crate) fn fits(first: &About, other: &About) -> Result<(), String> {
-    let (a, b) = (&first.encoder, &other.encoder);
-    if a.targets() != b.targets() || first.schema.task != other.schema.task {
-        let targets = |about: &About| format!("{} of {}", about.schema.task, about.encoder.targets().join(", "));
-        return Err(format!("a member learns {}, the first one {}", targets(other), targets(first)));
-    }
-    if a.labels() != b.labels() {
-        let labels = |about: &About| about.encoder.labels().unwrap_or_default().join(", ");
-        return Err(format!("a member has the classes {}, the first one {}", labels(other), labels(first)));
-    }
-    Ok(())
-}
-
-impl Predictions {
-    /// The averages of predictions of the same rows and targets, by their weights, which add up to 1. Notes on missing values are
-    /// those of the first. Nothing comes of nothing.
-    pub fn average<'a>(weighted: impl Iterator<Item = (f64, &'a Self)> + Clone) -> Option<Self> {
-        let (_, first) = weighted.clone().next()?;
-        let n = first.values.values.len();
-        let (mut mean, mut variance) = (vec![0.0; n], vec![0.0; n]);
-        for (weight, predictions) in weighted.clone() {
-            mean.iter_mut().zip(&predictions.values.values).for_each(|(sum, x)| *sum += weight * f64::from(*x));
-        }
-        for (weight, predictions) in weighted {
-            for ((sum, mean), x) in variance.iter_mut().zip(&mean).zip(&predictions.values.values) {
-                *sum += weight * (f64::from(*x) - mean).powi(2);
-            }
-        }
-        let matrix = |values: Vec<f64>, f: fn(f64) -> f64| Matrix {
-            values: values.into_iter().map(|x| f(x) as f32).collect(),
-            ..first.values
-        };
-        Some(Self { values: matrix(mean, |x| x), spread: Some(matrix(variance, f64::sqrt)), ..first.clone() })
-    }
-}
-
-/// Trains `run.network.ensemble` networks on the same parts of the rows, with the seeds that follow on that of the run.
-pub(crate) fn train_ensemble(
-    run: &RunConfig,
-    tables: &Tables,
-    device: &Device,
-    interrupt: Option<&AtomicBool>,
-) -> Result<Trained, ModelError> {
-    run.validate()?;
-    if tables.stream.is_some() {
-        let problem = "ensemble is more than 1, and stream is set: members are trained on tables in memory";
-        return Err(ModelError::Settings(vec![problem.to_owned()]));
-    }
-    let parts = Parts::of(run, tables)?;
-    let judged = Parts { test: None, ..parts.clone() };
-    let mut settled = judged.settle(run);
-    settled.network.ensemble = 1;
-    let rows = judged.tables();
-    let of = |i: usize| {
-        let mut run = settled.clone();
-        run.train.seed = run.train.seed.wrapping_add(i as u64);
-        (run, &rows)
-    };
-    let runs: Vec<_> = (0..run.network.ensemble).map(of).collect();
-    let members = train_many(&runs, device, interrupt).into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut trained = Trained::join(members.into_iter().map(|member| (1.0, member)), &parts, run.output.calibrate)?;
-    trained.model.about.training.seed = run.train.seed;
-    Ok(trained)
-}
-
-impl Trained {
-    /// Joins members, with their weights, that were trained on the training rows of `parts`, as [`Model::ensemble`] does; the other
-    /// parts judge them together. `calibrate` says whether the validation rows choose a temperature.
-    ///
-    /// # Errors
-    ///
-    /// As [`Model::ensemble`] and [`Model::evaluate`].
-    pub fn join(
-        members: impl IntoIterator<Item = (f64, Self)>,
-        parts: &Parts,
-        calibrate: bool,
-    ) -> Result<Self, ModelError> {
-        let (mut models, mut report, mut dead) = (Vec::new(), None, false);
-        for (weight, member) in members {
-            report.get_or_insert(member.report);
-            dead |= member.dead;
-            models.push((weight, member.model));
-        }
-        let mut model = Model::ensemble(models)?;
-        let judged = parts.validation.as_ref().map(|table| model.learn_confidence(table, calibrate)).transpose()?;
-        let (validation, calibration) = judged.map_or((None, None), |(metrics, done)| (Some(metrics), done));
-        model.about.metrics = parts.test.as_ref().map(|table| model.evaluate(table)).transpose()?;
-        let rows = [Some(&parts.train), parts.validation.as_ref(), parts.test.as_ref()];
-        let rows = rows.map(|table| table.map_or(0, perceptra_data::Table::rows));
-        Ok(Trained { model, rows, validation, calibration, report: report.unwrap_or_default(), dead })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
     use perceptra_data::Table;
 
-    use crate::{MetricValues, train};
+    use crate::metrics::MetricValues;
+    use crate::partition::Parts;
+    use crate::predictions::Predictions;
+    use crate::run::RunConfig;
+    use crate::tables::Tables;
+    use crate::train::{train, train_many, train_together};
+    use crate::trained::Trained;
 
     fn tables(classes: bool) -> Tables {
         let row = |i: usize| {
@@ -214,9 +108,9 @@ mod tests {
             }
             assert!(alone[0].values != alone[1].values && alone[0].spread.is_none());
             // The test rows judge the whole.
-            let judged = trained.model.evaluate(parts.test.as_ref().unwrap()).unwrap();
-            assert_eq!(trained.model.metrics(), Some(&judged));
-            assert_eq!(classes, matches!(judged.values, MetricValues::Classification { .. }));
+            let scores = trained.model.evaluate(parts.test.as_ref().unwrap()).unwrap();
+            assert_eq!(trained.model.metrics(), Some(&scores));
+            assert_eq!(classes, matches!(scores.values, MetricValues::Classification { .. }));
             let again = train(&run(3), &tables, &device, &mut ()).unwrap();
             assert_eq!(again.model.to_bytes().unwrap().len(), trained.model.to_bytes().unwrap().len());
             assert_eq!(again.model.predict(&tables.table).unwrap(), together);
@@ -224,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_together_are_runs_alone() {
+    fn runs_trained_together_are_as_runs_trained_alone() {
         let device = Device::flex();
         let (numbers, classes) = (tables(false), tables(true));
         let with = |change: &dyn Fn(&mut RunConfig)| {
@@ -241,7 +135,7 @@ mod tests {
             (with(&|r| r.network.ensemble = 2), &numbers),
             (with(&|r| r.train.seed = 9), &classes),
         ];
-        let all = [train_many(&runs, &device, None), crate::train::train_together(&runs, &device, None)];
+        let all = [train_many(&runs, &device, None), train_together(&runs, &device, None)];
         for (i, (run, tables)) in runs.iter().enumerate() {
             let alone = train(run, tables, &device, &mut ());
             for many in &all {
@@ -262,21 +156,21 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_made_to_add_up_and_ensembles_can_be_joined() {
+    fn weights_are_normalized_and_ensembles_can_be_joined() {
         let device = Device::flex();
         let tables = tables(false);
-        let of = |seed: u64| {
+        let seeded = |seed: u64| {
             let mut run = run(1);
             run.train.seed = seed;
             train(&run, &tables, &device, &mut ()).unwrap().model
         };
         let shares = |model: &Model| model.members().map(|m| m.share).collect::<Vec<_>>();
-        let pair = Model::ensemble([(1.0, of(1)), (3.0, of(2))]).unwrap();
+        let pair = Model::ensemble([(1.0, seeded(1)), (3.0, seeded(2))]).unwrap();
         assert_eq!(shares(&pair), [0.25, 0.75]);
-        assert_eq!((pair.metrics(), shares(&of(1))), (None, vec![1.0]));
-        let all = Model::ensemble([(2.0, pair.clone()), (2.0, of(3))]).unwrap();
+        assert_eq!((pair.metrics(), shares(&seeded(1))), (None, vec![1.0]));
+        let all = Model::ensemble([(2.0, pair.clone()), (2.0, seeded(3))]).unwrap();
         assert_eq!(shares(&all), [0.125, 0.375, 0.5]);
-        let (pair, third, all) = (&pair, of(3), all.predict(&tables.table).unwrap());
+        let (pair, third, all) = (&pair, seeded(3), all.predict(&tables.table).unwrap());
         let halves = [pair.predict(&tables.table).unwrap(), third.predict(&tables.table).unwrap()];
         for (i, value) in all.values.values.iter().enumerate() {
             let mean = 0.5 * (halves[0].values.values[i] + halves[1].values.values[i]);
@@ -285,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_joined_is_an_error() {
+    fn models_of_other_targets_cannot_be_joined() {
         let device = Device::flex();
-        let of = |classes: bool| train(&run(1), &tables(classes), &device, &mut ()).unwrap().model;
+        let model = |classes: bool| train(&run(1), &tables(classes), &device, &mut ()).unwrap().model;
         let message = |models: Vec<(f64, Model)>| Model::ensemble(models).unwrap_err().to_string();
         assert_eq!(message(vec![]), "the models cannot be joined: there are no models");
-        assert!(message(vec![(0.0, of(false))]).contains("the weight 0 is not a positive number"));
-        let error = message(vec![(1.0, of(false)), (1.0, of(true))]);
+        assert!(message(vec![(0.0, model(false))]).contains("the weight 0 is not a positive number"));
+        let error = message(vec![(1.0, model(false)), (1.0, model(true))]);
         assert!(error.contains("a member learns multiclass of y, the first one regression of y"), "{error}");
         let error = |change: &dyn Fn(&mut RunConfig)| {
             let mut run = run(2);

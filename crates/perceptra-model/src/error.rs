@@ -1,19 +1,22 @@
-//! What can go wrong from a table to a model and back.
+//! Errors of training and using models.
 
 use std::path::PathBuf;
 
 use perceptra_data::DataError;
+use perceptra_files::LockError;
 use perceptra_nn::NetworkError;
-use perceptra_train::{LockError, TrainError};
+use perceptra_train::TrainError;
 
-/// A run or a model that failed. [`ModelError::hint`] says how to mend it.
+use crate::hint::Hint;
+
+/// An error of a run or of a model; [`ModelError::hint`] suggests a remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// The data is at fault.
+    /// An error in the data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The description of the network is at fault.
+    /// An invalid description of the network.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// Training failed.
@@ -24,12 +27,32 @@ pub enum ModelError {
     RunFile {
         /// The file.
         name: String,
-        /// What the parser says, with line, column and the text in question.
+        /// Message of the parser, with line, column and the offending text.
         message: String,
         /// The nearest known key.
         nearest: Option<String>,
     },
-    /// Settings out of range or at odds: all of them at once.
+    /// A name that belongs to no key of a run file, or to several.
+    #[error("`{name}`: {reason}")]
+    Key {
+        /// The name as written.
+        name: String,
+        /// Why it is no key.
+        reason: String,
+        /// The nearest known key.
+        nearest: Option<String>,
+    },
+    /// A text that a key of a run file does not take as its value.
+    #[error("`{key}={text}`: {reason}")]
+    Value {
+        /// The key by its path.
+        key: String,
+        /// The value as written.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Settings that are out of range or contradict each other: all of them at once.
     #[error("{}", .0.join("; "))]
     Settings(Vec<String>),
     /// A loss that does not fit the task.
@@ -48,18 +71,37 @@ pub enum ModelError {
         /// The task.
         task: String,
     },
-    /// Intervals of a model that does not know how far its predictions are off.
-    #[error("the model has no intervals: {0}")]
+    /// Prediction intervals of a model that has no residuals of validation rows, or too few.
+    #[error("the model has no prediction intervals: {0}")]
     NoIntervals(String),
-    /// A metric that says nothing of how much a feature matters.
-    #[error("the metric {metric} cannot judge the features of the task {task}")]
+    /// Rows of numbers for a model with a feature of another kind.
+    #[error("the feature {column:?} is {kind}: rows of numbers cannot hold it, a table or a record batch can")]
+    NotNumeric {
+        /// The feature.
+        column: String,
+        /// The kind of its column.
+        kind: &'static str,
+    },
+    /// Numbers that do not divide into rows.
+    #[error("{values} values are no whole rows of {features} features")]
+    RowLength {
+        /// Values that were given.
+        values: usize,
+        /// Values of a row.
+        features: usize,
+    },
+    /// Uncertainty of a model of one network: it is the disagreement of the members of an ensemble.
+    #[error("the model is one network, and only an ensemble knows its uncertainty")]
+    NoUncertainty,
+    /// A metric that does not measure the importance of features for the task.
+    #[error("the metric {metric} cannot measure the importance of features for the task {task}")]
     NotJudged {
         /// The metric.
         metric: String,
         /// The task.
         task: String,
     },
-    /// Models that cannot be one.
+    /// Models that cannot be joined into an ensemble.
     #[error("the models cannot be joined: {0}")]
     Ensemble(String),
     /// Writing failed.
@@ -78,7 +120,7 @@ pub enum ModelError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// Another run is at work on the same files.
+    /// Another process is writing the same files.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A folder to resume from that has no checkpoint.
@@ -94,11 +136,11 @@ pub enum ModelError {
         folder: PathBuf,
     },
     /// A checkpoint of a run with other settings or other data.
-    #[error("{path}: the run was begun otherwise: {}", .differences.join("; "))]
+    #[error("{path}: the checkpoint was made with other settings or data: {}", .differences.join("; "))]
     OtherRun {
         /// The checkpoint.
         path: PathBuf,
-        /// What differs.
+        /// The differences.
         differences: Vec<String>,
     },
     /// A file that is no model of this program.
@@ -106,7 +148,7 @@ pub enum ModelError {
     Foreign {
         /// The file.
         name: String,
-        /// What it looks like or lacks.
+        /// Its apparent kind, or the part that is missing.
         reason: String,
     },
     /// A model of a later version.
@@ -119,44 +161,52 @@ pub enum ModelError {
         /// The latest known format.
         known: u32,
     },
-    /// A model whose contents do not fit together: cut off, altered, or made up.
+    /// A model file whose contents are inconsistent: cut off, altered or invented.
     #[error("{name}: the model is damaged: {reason}")]
     Damaged {
         /// The file.
         name: String,
-        /// What does not fit.
+        /// The inconsistency.
         reason: String,
     },
 }
 
 impl ModelError {
-    /// How to mend it, where there is a way.
-    pub fn hint(&self) -> Option<String> {
+    /// A suggestion for a remedy, if there is one.
+    pub fn hint(&self) -> Option<Hint> {
+        let advice = |text: &'static str| Some(Hint::Advice(text.into()));
         match self {
-            Self::Data(e) => e.hint(),
-            Self::Train(e) => e.hint(),
-            Self::RunFile { nearest: Some(key), .. } => Some(format!("did you mean `{key}`?")),
-            Self::LossMismatch { task, .. } => Some(match task.as_str() {
-                "regression" => "use mse, half-sse, mae or huber".into(),
-                "binary" => "use binary-cross-entropy, or mse or half-sse on the probability".into(),
-                _ => "use categorical-cross-entropy, or mse or half-sse on the probabilities".into(),
+            Self::Data(e) => e.hint().map(Hint::Data),
+            Self::Train(e) => e.hint().map(|hint| Hint::Advice(hint.into())),
+            Self::RunFile { nearest, .. } | Self::Key { nearest, .. } => nearest.clone().map(Hint::DidYouMean),
+            Self::LossMismatch { task, .. } => advice(match task.as_str() {
+                "regression" => "use mse, half-sse, mae or huber",
+                "binary" => "use binary-cross-entropy, or mse or half-sse on the probability",
+                _ => "use categorical-cross-entropy, or mse or half-sse on the probabilities",
             }),
-            Self::MetricMismatch { task, .. } => Some(match task.as_str() {
-                "regression" => "use loss, mse, rmse, mae, r2 or explained-variance".into(),
-                _ => "use loss, accuracy, balanced-accuracy, precision, recall, f1, roc-auc or log-loss".into(),
+            Self::MetricMismatch { task, .. } => advice(match task.as_str() {
+                "regression" => "use loss, mse, rmse, mae, r2 or explained-variance",
+                _ => "use loss, accuracy, balanced-accuracy, precision, recall, f1, roc-auc or log-loss",
             }),
-            Self::Lock(LockError::Held { .. }) => Some("wait for it to end, or write somewhere else".into()),
-            Self::NoCheckpoint { .. } => Some("begin the run with --checkpoint FOLDER".into()),
-            Self::Occupied { folder } => Some(format!(
-                "--resume {} goes on with that run; for a new one choose another folder or remove this one",
-                folder.display()
-            )),
-            Self::OtherRun { .. } => {
-                Some("go on with the same table and settings, or begin a new run with --checkpoint FOLDER".into())
-            }
-            Self::Version { .. } => Some("use a later version of perceptra".into()),
-            Self::Damaged { .. } => Some("copy the file again from where it was made, or train again".into()),
-            _ => None,
+            Self::Lock(LockError::Held { .. }) => advice("wait for it to end, or write somewhere else"),
+            Self::NoCheckpoint { .. } => Some(Hint::WriteCheckpoints),
+            Self::Occupied { folder } => Some(Hint::ResumeOrChangeFolder(folder.clone())),
+            Self::OtherRun { .. } => Some(Hint::ResumeSameRun),
+            Self::NoUncertainty => Some(Hint::TrainEnsemble),
+            Self::Version { .. } => advice("use a later version of perceptra"),
+            Self::Damaged { .. } => advice("copy the file again from where it was made, or train again"),
+            Self::Network(_)
+            | Self::Value { .. }
+            | Self::Settings(_)
+            | Self::NoIntervals(_)
+            | Self::NotNumeric { .. }
+            | Self::RowLength { .. }
+            | Self::NotJudged { .. }
+            | Self::Ensemble(_)
+            | Self::Write { .. }
+            | Self::Read { .. }
+            | Self::Lock(_)
+            | Self::Foreign { .. } => None,
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The model file: one SafeTensors file.
 //!
 //! Tensors, all 32-bit floats: `layers.N.weight` [inputs, outputs] and `layers.N.bias` [outputs] of each dense layer; with
-//! batch normalisation also `layers.N.norm.gamma`, `.beta`, `.mean` and `.variance`, with layer normalisation the first
+//! batch normalization also `layers.N.norm.gamma`, `.beta`, `.mean` and `.variance`, with layer normalization the first
 //! two, each [outputs]. Further parts have `embedding...`, `input_scale` [1, inputs], `layers.N.mix` [1, outputs],
 //! `layers.N.factors.in` [members, inputs] and `layers.N.factors.out` [members, outputs]; of several members the biases are
 //! [members·outputs], and the weights of the output layer [members·inputs, outputs]. The metadata entry `perceptra` is JSON: `format`, `checksum` (CRC-32 of this JSON with an empty
-//! checksum, then of all tensors' bytes in order of their names), `version` of the program, and what
-//! [`Model`] says of itself. Nothing in it is executed.
+//! checksum, then of all tensors' bytes in order of their names), `version` of the program, and the schema, encoder, network,
+//! training, history and scores of the [`Model`]. Nothing in it is executed.
 //!
-//! An ensemble has format 2: its further members are in the JSON as `others`, each with its `share` and what a model says of itself,
-//! and their tensors are named `members.N.layers...`, N from 1.
+//! An ensemble has format 2: its further members are in the JSON as `others`, each with its `share` and the entries of a model, and
+//! their tensors are named `members.N.layers...`, N from 1.
 //!
 //! A checkpoint is a model file with `resume` in its JSON (the engine, a fingerprint of the data, the run as TOML) and three
 //! tensors of bytes: `resume.network`, `resume.best` (Burn's records) and `resume.optimizer`.
@@ -22,17 +22,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use burn::module::{Param, RunningState};
-use burn::tensor::{Device, Tensor, TensorData};
-use perceptra_nn::{FeedForward, FeedForwardConfig, Initializer};
-use perceptra_train::{Engine, TrainError, TrainState, write_atomic};
+use burn::tensor::Device;
+use perceptra_files::write_atomic;
+use perceptra_nn::{FeedForward, FeedForwardConfig, Initializer, Parameter};
+use perceptra_train::{Engine, TrainError, TrainState};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Fingerprint;
-use crate::model::About;
-use crate::{Model, ModelError};
+use crate::encoded::Encoded;
+use crate::error::ModelError;
+use crate::model::{About, Model, fits};
 
 /// The formats this program writes: of one network, and of several.
 const FORMATS: [u32; 2] = [1, 2];
@@ -74,7 +74,7 @@ fn is_one(share: &f64) -> bool {
     *share == 1.0
 }
 
-/// What a checkpoint says besides.
+/// Metadata that a checkpoint has and a model has not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Resume {
     pub(crate) engine: Engine,
@@ -82,7 +82,60 @@ pub(crate) struct Resume {
     pub(crate) run: String,
 }
 
-/// The tensors of a checkpoint besides those of its network.
+/// Size and checksum of the encoded training data; a run is resumed with the same data only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fingerprint {
+    /// Numbers of training and validation rows.
+    pub(crate) rows: [usize; 2],
+    /// Number of encoded columns.
+    pub(crate) inputs: usize,
+    /// CRC-32 of the encoded values.
+    pub(crate) checksum: String,
+}
+
+impl Fingerprint {
+    /// The fingerprint of encoded training and validation rows, with their row weights.
+    pub(crate) fn of<'a>(parts: impl Iterator<Item = &'a Encoded>) -> Self {
+        let mut hasher = crc32fast::Hasher::new();
+        let mut add = |values: &[f32]| {
+            for chunk in values.chunks(1024) {
+                let bytes: Vec<u8> = chunk.iter().flat_map(|x| x.to_le_bytes()).collect();
+                hasher.update(&bytes);
+            }
+        };
+        let mut fingerprint = Self::default();
+        for (part, rows) in parts.zip(&mut fingerprint.rows) {
+            *rows = part.inputs.rows;
+            fingerprint.inputs = part.inputs.columns;
+            add(&part.inputs.values);
+            add(&part.targets.values);
+            add(part.weights.as_deref().unwrap_or_default());
+        }
+        fingerprint.checksum = format!("{:08x}", hasher.finalize());
+        fingerprint
+    }
+
+    /// Differences between `self`, the data of a checkpoint, and `now`.
+    pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
+        let mut all = Vec::new();
+        let names = ["training rows", "validation rows"];
+        for ((name, old), new) in names.into_iter().zip(self.rows).zip(now.rows) {
+            if old != new {
+                all.push(format!("{name} were {old}, are {new}"));
+            }
+        }
+        if self.inputs != now.inputs {
+            all.push(format!("encoded columns were {}, are {}", self.inputs, now.inputs));
+        }
+        if all.is_empty() && self.checksum != now.checksum {
+            all.push("values in the table have changed".to_owned());
+        }
+        all
+    }
+}
+
+/// Names of the tensors that a checkpoint has and a model has not.
 const RESUME: [&str; 3] = ["resume.network", "resume.best", "resume.optimizer"];
 
 /// The part of the metadata that every format has.
@@ -122,11 +175,11 @@ impl Model {
         self.bytes(None)
     }
 
-    /// The model, or a checkpoint of its run, as the bytes of its file.
+    /// The bytes of the model's file; of a checkpoint with `resume`.
     pub(crate) fn bytes(&self, resume: Option<(Resume, &TrainState)>) -> Result<Vec<u8>, ModelError> {
         let mut all: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (k, (_, model)) in self.parts().enumerate() {
-            for (name, (shape, values)) in tensors(&model.network, &model.about.network)? {
+            for (name, (shape, values)) in tensors(&model.network)? {
                 let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
                 all.insert(prefix(k) + &name, (Dtype::F32, shape, bytes));
             }
@@ -167,7 +220,7 @@ impl Model {
     }
 }
 
-/// A model file that has been found to be whole and to fit together, still on the host.
+/// A checked model file, before its tensors go to a device.
 pub(crate) struct Parsed {
     name: String,
     pub(crate) about: About,
@@ -185,7 +238,7 @@ impl Parsed {
         if metadata.is_dir() {
             return Err(read(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder")));
         }
-        // What cannot be a model is not read to its end, which a device or a pipe may not have.
+        // Only a file with a plausible header is read to its end: a device or a pipe may have none.
         let mut file = file.take(MAX_FILE + 1);
         let mut bytes = Vec::new();
         file.by_ref().take(512).read_to_end(&mut bytes).map_err(read)?;
@@ -232,7 +285,7 @@ impl Parsed {
     fn model(self, device: &Device) -> Result<Model, ModelError> {
         let Self { name, about, share, others, tensors, .. } = self;
         let build = |k: usize, about: About, share: f64| {
-            let network = network(&about, &prefix(k), &tensors, device)
+            let network = network(&about.network, &prefix(k), &tensors, device)
                 .map_err(|reason| ModelError::Damaged { name: name.clone(), reason })?;
             Ok::<_, ModelError>((share, Model { about, network, share: 1.0, others: Vec::new() }))
         };
@@ -241,7 +294,7 @@ impl Parsed {
         Ok(Model { share, others: others.collect::<Result<_, _>>()?, ..first })
     }
 
-    /// What makes it a checkpoint: the bytes of the network, the best network and the optimiser.
+    /// The metadata of a checkpoint, and the bytes of its network, its best network and its optimizer; nothing for a model.
     pub(crate) fn resume(mut self) -> Option<(Resume, [Vec<u8>; 3])> {
         let bytes = RESUME.map(|name| self.tensors.remove(name).map(|(_, bytes)| bytes).unwrap_or_default());
         Some((self.resume?, bytes))
@@ -256,7 +309,7 @@ fn checksum<'a>(json: &str, tensors: impl Iterator<Item = &'a [u8]>) -> String {
     format!("{:08x}", crc.finalize())
 }
 
-/// What a file that is no SafeTensors file seems to be.
+/// The kind of a file that is no SafeTensors file, by its first bytes.
 fn looks_like(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [] => Some("it is empty"),
@@ -276,54 +329,20 @@ fn looks_like(bytes: &[u8]) -> Option<&'static str> {
 type Values = (Vec<usize>, Vec<f32>);
 
 /// Every tensor of a network by name.
-fn tensors(network: &FeedForward, config: &FeedForwardConfig) -> Result<Vec<(String, Values)>, ModelError> {
-    fn values<const D: usize>(tensor: Tensor<D>) -> Result<Values, ModelError> {
-        let shape = tensor.dims().to_vec();
-        let values = tensor.try_into_vec_as().map_err(|e| TrainError::Device(e.to_string()))?;
-        Ok((shape, values))
-    }
-    let mut all = Vec::new();
-    for (i, layer) in network.layers.iter().enumerate() {
-        let mut push = |name: &str, tensor: Result<Values, ModelError>| -> Result<(), ModelError> {
-            all.push((format!("layers.{i}.{name}"), tensor?));
-            Ok(())
-        };
-        push("weight", values(layer.linear.weight.val()))?;
-        if let Some(bias) = &layer.linear.bias {
-            push("bias", values(bias.val()))?;
-        }
-        if let Some(norm) = &layer.batch_norm {
-            push("norm.gamma", values(norm.gamma.val()))?;
-            push("norm.beta", values(norm.beta.val()))?;
-            push("norm.mean", values(norm.running_mean.value()))?;
-            push("norm.variance", values(norm.running_var.value()))?;
-        }
-        if let Some(norm) = &layer.layer_norm {
-            push("norm.gamma", values(norm.gamma.val()))?;
-            if let Some(beta) = &norm.beta {
-                push("norm.beta", values(beta.val()))?;
-            }
-        }
-    }
-    let mut network = network.clone();
-    for ((_, param), name) in network.parts_mut().into_iter().zip(part_names(config)) {
-        all.push((name, values(param.val())?));
-    }
-    Ok(all)
+fn tensors(network: &FeedForward) -> Result<Vec<(String, Values)>, ModelError> {
+    let tensor = |p: Parameter<'_>| -> Result<(String, Values), ModelError> {
+        let values = p.values().try_into_vec_as().map_err(|e| TrainError::Device(e.to_string()))?;
+        Ok((p.role.to_string(), (p.shape(), values)))
+    };
+    network.parameters().into_iter().map(tensor).collect()
 }
 
-/// The names of the tensors of further parts, in their order.
-fn part_names(config: &FeedForwardConfig) -> impl Iterator<Item = String> {
-    let part = |name: &str| name.ends_with(".mix") || name.contains(".factors.") || !name.starts_with("layers.");
-    config.tensors().into_iter().map(|(name, ..)| name).filter(move |name| part(name))
-}
-
-/// What the names of the tensors of a member begin with.
+/// Prefix of the names of a member's tensors.
 fn prefix(member: usize) -> String {
     if member == 0 { String::new() } else { format!("members.{member}.") }
 }
 
-/// Finds out whether `tensors` are exactly those of the networks that are described, and of a checkpoint if it is one.
+/// Checks that `tensors` are exactly those of the described networks, and of a checkpoint if the file is one.
 fn check(
     about: &About,
     share: f64,
@@ -334,7 +353,7 @@ fn check(
     let mut expected = expected(about, "", tensors)?;
     let mut total = share;
     for (k, other) in others.iter().enumerate() {
-        crate::ensemble::fits(about, &other.about)?;
+        fits(about, &other.about)?;
         expected.extend(self::expected(&other.about, &prefix(k + 1), tensors)?);
         total += other.share;
     }
@@ -350,7 +369,7 @@ fn check(
     Ok(())
 }
 
-/// The names of the tensors of the network that `about` describes, if all are there and fit.
+/// The names of the tensors of the network that `about` describes, if all are there and have its shapes.
 fn expected(
     about: &About,
     prefix: &str,
@@ -376,7 +395,7 @@ fn expected(
         return Err("its temperature or its residuals are out of range".to_owned());
     }
     let mut names = BTreeSet::new();
-    let shapes: BTreeMap<_, _> = config.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect();
+    let shapes: BTreeMap<_, _> = config.tensors().into_iter().map(|(role, shape)| (role.to_string(), shape)).collect();
     for (name, shape) in shapes {
         let name = format!("{prefix}{name}");
         let Some(view) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
@@ -395,43 +414,59 @@ fn expected(
     Ok(names)
 }
 
-/// Builds the network that `about` describes from its tensors.
+/// Builds a network from its tensors.
 fn network(
-    about: &About,
+    config: &FeedForwardConfig,
     prefix: &str,
     tensors: &BTreeMap<String, (Vec<usize>, Vec<u8>)>,
     device: &Device,
 ) -> Result<FeedForward, String> {
-    let config = &about.network;
-    let data = |name: String| {
-        let name = format!("{prefix}{name}");
-        let Some((shape, bytes)) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
-        let values: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        Ok(TensorData::new(values, shape.clone()))
-    };
     let mut network = config.clone().with_initializer(Initializer::Zeros).init(device).map_err(|e| e.to_string())?;
-    for (i, layer) in network.layers.iter_mut().enumerate() {
-        layer.linear.weight = Param::from_data(data(format!("layers.{i}.weight"))?, device);
-        if layer.linear.bias.is_some() {
-            layer.linear.bias = Some(Param::from_data(data(format!("layers.{i}.bias"))?, device));
-        }
-        if let Some(norm) = &mut layer.batch_norm {
-            norm.gamma = Param::from_data(data(format!("layers.{i}.norm.gamma"))?, device);
-            norm.beta = Param::from_data(data(format!("layers.{i}.norm.beta"))?, device);
-            let state = |name: &str| {
-                Ok::<_, String>(RunningState::new(Tensor::from_data(data(format!("layers.{i}.norm.{name}"))?, device)))
-            };
-            norm.running_mean = state("mean")?;
-            norm.running_var = state("variance")?;
-        }
-        if let Some(norm) = &mut layer.layer_norm {
-            norm.gamma = Param::from_data(data(format!("layers.{i}.norm.gamma"))?, device);
-            norm.beta = Some(Param::from_data(data(format!("layers.{i}.norm.beta"))?, device));
-        }
-    }
-    let names: Vec<String> = part_names(config).collect();
-    for ((_, param), name) in network.parts_mut().into_iter().zip(names) {
-        *param = Param::from_data(data(name)?, device);
+    for (role, _) in config.tensors() {
+        let name = format!("{prefix}{role}");
+        let Some((_, bytes)) = tensors.get(&name) else { return Err(format!("the tensor {name} is missing")) };
+        network.set_values(role, bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect());
     }
     Ok(burn::module::Module::valid(&network))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perceptra_nn::{Activation, Column, EmbeddingConfig, Norm, NumberEmbedding, Parts};
+
+    #[test]
+    fn tensors_of_equal_shapes_are_not_confused() {
+        let device = Device::flex();
+        let columns = vec![Column::Number, Column::Number, Column::Category(2), Column::Category(2)];
+        let periodic = NumberEmbedding::Periodic { frequencies: 2, sigma: 1.0, width: 2 };
+        let piecewise = NumberEmbedding::PiecewiseLinear { edges: vec![vec![0.0, 1.0]; 2], width: 2 };
+        let embedded = |numbers| Some(EmbeddingConfig { columns: columns.clone(), numbers, category_width: 2 });
+        for (norm, embedding, members) in [
+            (Norm::None, None, 1),
+            (Norm::Batch, None, 1),
+            (Norm::Layer, embedded(NumberEmbedding::None), 1),
+            (Norm::Batch, embedded(periodic.clone()), 1),
+            (Norm::None, embedded(periodic), 8),
+            (Norm::None, embedded(piecewise), 8),
+        ] {
+            let config = FeedForwardConfig::new(4, 8)
+                .with_widths(&[8, 8], Activation::Tanh)
+                .with_norm(norm)
+                .with_parts(Some(Parts { embedding, input_scale: true, parametric: true, ntk: true, members }));
+            let mut saved = config.init(&device).unwrap();
+            for (i, (role, shape)) in config.tensors().into_iter().enumerate() {
+                saved.set_values(role, (0..shape.iter().product()).map(|k| (1000 * i + k) as f32).collect());
+            }
+            let written = tensors(&saved).unwrap();
+            let bytes = |(name, (shape, values)): &(String, Values)| {
+                (name.clone(), (shape.clone(), values.iter().flat_map(|x| x.to_le_bytes()).collect()))
+            };
+            let loaded = network(&config, "", &written.iter().map(bytes).collect(), &device).unwrap();
+            assert_eq!(tensors(&loaded).unwrap(), written);
+            // Each is another.
+            let firsts: BTreeSet<u32> = written.iter().map(|(_, (_, values))| values[0] as u32).collect();
+            assert_eq!(firsts.len(), config.tensors().len());
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Whether the gradients of a run's network are right.
+//! Gradient checks of a run's network.
 
 use burn::tensor::Device;
 use perceptra_data::{Encoder, Schema};
@@ -6,11 +6,14 @@ use perceptra_nn::FeedForward;
 use perceptra_train::{GradientCheck, TrainConfig};
 
 use crate::encoded::Encoded;
-use crate::train::{build_network, fitting_loss};
-use crate::{ModelError, Parts, RunConfig, Tables};
+use crate::error::ModelError;
+use crate::partition::Parts;
+use crate::prepared::{build_network, fitting_loss};
+use crate::run::{RunConfig, ValidRun};
+use crate::tables::Tables;
 
-/// Checks the gradients of the network that `run` describes, with its first weights, on up to `rows` of its training rows, evenly
-/// spread: see [`perceptra_train::check_gradients`]. Of each tensor up to `most` numbers are checked.
+/// Checks the gradients of the network that `run` describes, with its initial weights, on up to `rows` training rows that are evenly
+/// spaced: see [`perceptra_train::check_gradients`]. Up to `most` values of each tensor are checked.
 ///
 /// # Errors
 ///
@@ -22,23 +25,23 @@ pub fn check_gradients(
     rows: usize,
     most: usize,
 ) -> Result<(FeedForward, GradientCheck), ModelError> {
-    run.validate()?;
+    let run = ValidRun::new(run)?;
     let problem = |text: &str| Err(ModelError::Settings(vec![text.to_owned()]));
     if tables.stream.is_some() {
         return problem("stream is set, and gradients are checked on tables in memory");
     }
     if rows == 0 || most == 0 {
-        return problem("gradients are checked on at least 1 row and 1 number of a tensor");
+        return problem("gradients are checked on at least 1 row and 1 value of a tensor");
     }
     let schema = Schema::infer(&tables.table, &run.data.schema)?;
     let labels = Encoder::labels_of(&tables.table, &schema)?;
     let loss = fitting_loss(run.train.loss, schema.task)?;
-    let train = Parts::of(run, tables)?.train;
+    let train = Parts::of(&run, tables)?.train;
     let encoder = Encoder::fit(&train, &schema, labels, &run.encoder)?;
     let every = train.rows().div_ceil(rows).max(1);
     let sample: Vec<u32> = (0..train.rows() as u32).step_by(every).collect();
     let (sample, _) = Encoded::of(&train.take(&sample), &encoder, &schema)?;
-    let (_, network) = build_network(run, &schema, &encoder, &sample.inputs, device)?;
+    let (_, network) = build_network(&run, &schema, &encoder, &sample.inputs, device)?;
     let config = TrainConfig { loss: Some(loss), ..run.train.clone() };
     let check = perceptra_train::check_gradients(&network, &sample.dataset(&[], device)?, &config, most)?;
     Ok((network, check))

@@ -1,23 +1,25 @@
-//! How much each feature matters.
+//! Permutation importance of features.
 
 use perceptra_data::{Matrix, Table, Task};
 use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Metric, parallel};
 use serde::Serialize;
 
-use crate::{Model, ModelError, Predictions};
+use crate::error::ModelError;
+use crate::model::Model;
+use crate::predictions::Predictions;
 
-/// Numbers of permuted copies that are predicted at once.
+/// Values of permuted copies of the rows that are predicted at once.
 const AT_ONCE: usize = 1 << 22;
 
-/// How features are judged.
+/// How the importance of features is measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ImportanceOptions {
-    /// What is measured; by default the RMSE of numbers, the log loss of classes.
+    /// Metric whose change is the importance; by default RMSE for regression, log loss for classes.
     pub metric: Option<Metric>,
     /// Permutations of each feature.
     pub repeats: usize,
-    /// Of the permutations.
+    /// Seed of the permutations.
     pub seed: u64,
 }
 
@@ -27,34 +29,34 @@ impl Default for ImportanceOptions {
     }
 }
 
-/// How much features matter to a model, by some rows.
+/// Importance of every feature of a model on the rows of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
-    /// What is measured.
+    /// Metric whose change is the importance.
     pub metric: Metric,
-    /// The model's score on the rows as they are.
+    /// Score of the model on the rows as they are.
     pub score: f64,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// The features, the most important first.
+    /// Features, the most important first.
     pub features: Vec<Importance>,
 }
 
-/// How much a feature matters.
+/// Importance of a feature.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Importance {
-    /// The column.
+    /// Name of its column.
     pub feature: String,
-    /// How much worse the score is without what the feature says, on average over the permutations.
+    /// Loss of score when the feature is permuted, averaged over the permutations.
     pub importance: f64,
-    /// The standard deviation of that over the permutations.
+    /// Standard deviation of the loss of score over the permutations.
     pub deviation: f64,
 }
 
 impl Model {
-    /// Permutation importance (Breiman, 2001; Fisher, Rudin, Dominici, 2019): how much worse the model is on `table`, which has the
-    /// targets, when a feature's values are dealt out to the rows anew. A feature whose place another one can take seems to matter
-    /// little, and a number below 0 is noise. Nothing is trained.
+    /// Permutation importance (Breiman, 2001; Fisher, Rudin, Dominici, 2019): how much worse the model scores on `table`, which
+    /// needs the targets, when the values of a feature are shuffled among the rows. Correlated features share their importance, and a
+    /// value below 0 is noise. Nothing is trained.
     ///
     /// # Errors
     ///
@@ -74,25 +76,25 @@ impl Model {
         let encoded: Vec<_> = self.encode(table)?.into_iter().map(|(inputs, _)| inputs).collect();
         let rows = table.rows();
         let plain: Vec<&[f32]> = encoded.iter().map(|inputs| inputs.values.as_slice()).collect();
-        let judge = |inputs: &[&[f32]]| -> Result<f64, ModelError> {
+        let score_of = |inputs: &[&[f32]]| -> Result<f64, ModelError> {
             let metrics = self.judge(table, &self.predict_encoded(inputs)?)?;
             Ok(metrics.get(metric).unwrap_or(f64::NAN))
         };
-        let score = judge(&plain)?;
+        let score = score_of(&plain)?;
         let orders: Vec<Vec<u32>> = (0..options.repeats)
             .map(|r| Stream::new(options.seed, Purpose::Shuffle, r as u32).permutation(rows))
             .collect();
-        // Where each member has the inputs of a feature; encoders may differ in their widths.
+        // For each member the first input and the number of inputs of every feature; encoders may differ in their widths.
         let names: Vec<String> = self.encoder().features().map(|(name, ..)| name.to_owned()).collect();
-        let places: Vec<Vec<(usize, usize)>> = self
+        let ranges: Vec<Vec<(usize, usize)>> = self
             .parts()
             .map(|(_, model)| {
                 let mut start = 0;
-                let mut place = |width: usize| {
+                let mut range = |width: usize| {
                     start += width;
                     (start - width, width)
                 };
-                model.encoder().features().map(|(.., width)| place(width)).collect()
+                model.encoder().features().map(|(.., width)| range(width)).collect()
             })
             .collect();
         let columns: usize = encoded.iter().map(|inputs| inputs.columns).sum();
@@ -101,10 +103,10 @@ impl Model {
         let losses = parallel(&device, names.len(), |feature| -> Result<Vec<f64>, ModelError> {
             let mut losses = Vec::new();
             for orders in orders.chunks(at_once) {
-                // The permuted copies of the rows, one after another, as each member takes them.
-                let copies: Vec<Vec<f32>> = (encoded.iter().zip(&places))
-                    .map(|(inputs, places)| {
-                        let ((start, width), columns) = (places[feature], inputs.columns);
+                // The permuted copies of the rows, one after another, encoded for each member.
+                let copies: Vec<Vec<f32>> = (encoded.iter().zip(&ranges))
+                    .map(|(inputs, ranges)| {
+                        let ((start, width), columns) = (ranges[feature], inputs.columns);
                         let mut copies = inputs.values.repeat(orders.len());
                         for (copy, order) in copies.chunks_exact_mut(rows * columns).zip(orders) {
                             for (row, from) in copy.chunks_exact_mut(columns).zip(order) {
@@ -146,7 +148,9 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    use crate::{RunConfig, Tables, train};
+    use crate::run::RunConfig;
+    use crate::tables::Tables;
+    use crate::train::train;
 
     fn table(rows: usize, classes: bool) -> Table {
         let row = |i: usize| {
@@ -214,7 +218,7 @@ mod tests {
         };
         assert!(
             error(Some(Metric::Accuracy), 1)
-                .contains("the metric accuracy cannot judge the features of the task regression")
+                .contains("the metric accuracy cannot measure the importance of features for the task regression")
         );
         assert!(error(Some(Metric::Loss), 1).contains("the metric loss"));
         assert!(error(None, 0).contains("repeats is 0"));

@@ -1,4 +1,4 @@
-//! Trained models: made from tables, kept in one file, used on new tables.
+//! Models of tables: trained, saved in one file, used on new tables.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -19,9 +19,10 @@
 //! # Ok::<(), perceptra_model::ModelError>(())
 //! ```
 //!
-//! A [`RunConfig`] describes a run; [`train`] takes it through schema, split, encoder and
-//! [`fit`](perceptra_train::fit) to a [`Model`], which predicts and judges tables and lives in one SafeTensors file.
+//! A [`RunConfig`] describes a run. [`train`] infers the schema of its tables, splits them, fits the encoder and trains the network
+//! to a [`Model`], which predicts and scores tables and is saved as one SafeTensors file.
 
+mod calibration;
 mod checkpoint;
 mod confidence;
 mod encoded;
@@ -29,26 +30,42 @@ mod ensemble;
 mod error;
 mod file;
 mod gradients;
+mod hint;
 mod importance;
+mod keys;
+mod metrics;
 mod model;
+mod partition;
+mod predictions;
+mod prepared;
 mod preset;
 mod run;
 mod session;
 mod stream;
+mod tables;
 mod train;
+mod trained;
+mod write;
 
-pub use checkpoint::{Checkpoint, CheckpointConfig};
-pub use confidence::Calibration;
-pub use ensemble::Member;
+pub use calibration::Calibration;
+pub use checkpoint::Checkpoint;
 pub use error::ModelError;
 pub use gradients::check_gradients;
+pub use hint::Hint;
 pub use importance::{Explanation, Importance, ImportanceOptions};
-pub use model::{MetricValues, Metrics, Model, Predictions};
-pub use preset::Preset;
+#[doc(hidden)]
+pub use keys::split_list;
+pub use metrics::{MetricValues, Metrics};
+pub use model::{Member, Model};
+pub use partition::Parts;
+pub use predictions::Predictions;
 pub use run::{
-    DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, RunConfig, Sampler, SearchOptions,
-    Tables,
+    CheckpointConfig, DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, Preset, RunConfig,
+    Sampler, SearchOptions,
 };
 pub use session::Session;
 pub use stream::Streamed;
-pub use train::{Parts, Stage, Trained, resume, train, train_many, train_stage};
+pub use tables::Tables;
+pub use train::{Stage, resume, train, train_many, train_stage};
+pub use trained::Trained;
+pub use write::{PredictionColumns, PredictionFormat, PredictionWriter};

@@ -1,30 +1,35 @@
-//! The trained model: from tables to predictions.
+//! The trained model.
 
-use perceptra_data::{EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task, row_weights};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float32Array, RecordBatch};
+use perceptra_data::{ColumnKind, EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task, row_weights};
 use perceptra_nn::{FeedForward, FeedForwardConfig, Loss};
-use perceptra_train::{
-    ClassificationMetrics, History, Metric, RegressionMetrics, TrainConfig, argmax, outputs, probabilities,
-};
+use perceptra_train::{ClassificationMetrics, History, RegressionMetrics, TrainConfig, probabilities};
 use serde::{Deserialize, Serialize};
 
-use crate::ModelError;
-use crate::confidence::{Confidence, temper};
+use crate::calibration::{Confidence, temper};
+use crate::error::ModelError;
+use crate::metrics::{MetricValues, Metrics};
+use crate::predictions::Predictions;
 
-/// A trained network with all it takes to use it on a table: schema, encoder, history, scores.
+/// A trained network, or an ensemble, with everything it needs to predict tables: schema and encoder, and the history and scores of
+/// its training.
 #[derive(Debug, Clone)]
 pub struct Model {
     pub(crate) about: About,
     pub(crate) network: FeedForward,
-    /// The share of `network` in the predictions, and the further members of an ensemble with theirs.
+    /// Share of `network` in the predictions; 1 without further members.
     pub(crate) share: f64,
+    /// Further members of an ensemble with their shares.
     pub(crate) others: Vec<(f64, Model)>,
 }
 
-/// What a model file says besides the weights.
+/// Everything in a model file but the weights.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct About {
     pub(crate) schema: Schema,
-    /// Texts that mean "no value" in the tables the model is for.
+    /// Texts that mean "no value" in tables.
     pub(crate) missing: Vec<String>,
     pub(crate) encoder: Encoder,
     pub(crate) network: FeedForwardConfig,
@@ -32,99 +37,63 @@ pub(crate) struct About {
     pub(crate) loss: Loss,
     pub(crate) history: History,
     pub(crate) metrics: Option<Metrics>,
-    /// What was learned from the validation rows about how sure predictions are.
+    /// Temperature and residuals, from the validation rows.
     #[serde(default, skip_serializing_if = "Confidence::is_empty")]
     pub(crate) confidence: Confidence,
 }
 
-/// How good a model is on some rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// Rows that were judged.
-    pub rows: usize,
-    /// The numbers.
-    #[serde(flatten)]
-    pub values: MetricValues,
+/// One network of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    /// Share in the predictions; the shares of all members add up to 1.
+    pub share: f64,
+    /// The network.
+    pub network: &'a FeedForward,
+    /// Epochs of its training.
+    pub history: &'a History,
 }
 
-/// Numbers by kind of task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum MetricValues {
-    /// Of numeric targets, in their own units.
-    Regression(RegressionMetrics),
-    /// Of classes.
-    Classification {
-        /// The numbers.
-        #[serde(flatten)]
-        metrics: ClassificationMetrics,
-        /// The classes, in the order of the confusion matrix.
-        labels: Vec<String>,
-    },
-}
-
-impl Metrics {
-    /// One of the numbers, if the task has it.
-    pub fn get(&self, metric: Metric) -> Option<f64> {
-        match &self.values {
-            MetricValues::Regression(values) => values.get(metric),
-            MetricValues::Classification { metrics, .. } => metrics.get(metric),
-        }
+/// Checks that two models have the same task, targets and classes.
+pub(crate) fn fits(first: &About, other: &About) -> Result<(), String> {
+    let (a, b) = (&first.encoder, &other.encoder);
+    if a.targets() != b.targets() || first.schema.task != other.schema.task {
+        let targets = |about: &About| format!("{} of {}", about.schema.task, about.encoder.targets().join(", "));
+        return Err(format!("a member learns {}, the first one {}", targets(other), targets(first)));
     }
-}
-
-/// Predictions, row by row as the table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Predictions {
-    /// Regression: `[rows, targets]` in the targets' own units. Classes: `[rows, classes]` probabilities.
-    pub values: Matrix,
-    /// Of an ensemble, the standard deviation of each value over the members: where they disagree, the prediction is uncertain.
-    pub spread: Option<Matrix>,
-    /// Target columns.
-    pub targets: Vec<String>,
-    /// The classes, for classification.
-    pub labels: Option<Vec<String>>,
-    /// Missing values that were filled in and categories that were not known.
-    pub report: EncodeReport,
-}
-
-impl Predictions {
-    /// The most probable class of each row, as an index into `labels`; nothing for regression.
-    pub fn classes(&self) -> Vec<usize> {
-        match self.labels {
-            Some(_) => self.values.values.chunks_exact(self.values.columns).map(argmax).collect(),
-            None => Vec::new(),
-        }
+    if a.labels() != b.labels() {
+        let labels = |about: &About| about.encoder.labels().unwrap_or_default().join(", ");
+        return Err(format!("a member has the classes {}, the first one {}", labels(other), labels(first)));
     }
+    Ok(())
 }
 
 impl Model {
-    /// What the columns mean.
+    /// Features, targets and task.
     pub fn schema(&self) -> &Schema {
         &self.about.schema
     }
 
-    /// How to read the tables the model is for: with the texts for missing values of the table it was trained on.
+    /// How to read tables for this model: with the texts for missing values of its training table.
     pub fn read_options(&self) -> ReadOptions {
         ReadOptions { missing: self.about.missing.clone(), ..ReadOptions::default() }
     }
 
-    /// Features to inputs, outputs to targets.
+    /// The encoder from features to inputs and from outputs to targets.
     pub fn encoder(&self) -> &Encoder {
         &self.about.encoder
     }
 
-    /// The network.
+    /// The network; of an ensemble the first one.
     pub fn network(&self) -> &FeedForward {
         &self.network
     }
 
-    /// The network's description.
+    /// Description of the network.
     pub fn network_config(&self) -> &FeedForwardConfig {
         &self.about.network
     }
 
-    /// How it was trained.
+    /// Settings of its training.
     pub fn training(&self) -> &TrainConfig {
         &self.about.training
     }
@@ -134,18 +103,18 @@ impl Model {
         self.about.loss
     }
 
-    /// The epochs of its training.
+    /// Epochs of its training.
     pub fn history(&self) -> &History {
         &self.about.history
     }
 
-    /// How good it was on the held-out rows, if there were any.
+    /// Scores on the test rows, if there were any.
     pub fn metrics(&self) -> Option<&Metrics> {
         self.about.metrics.as_ref()
     }
 
-    /// Predicts every row of `table`. Columns are found by name; others than the features are not looked at. The predictions of
-    /// an ensemble are the averages of those of its members.
+    /// Predicts every row of `table`. Columns are found by name, and other columns than the features are ignored. An ensemble
+    /// averages the predictions of its members.
     ///
     /// # Errors
     ///
@@ -158,17 +127,50 @@ impl Model {
         Ok(predictions)
     }
 
-    /// The model's own part, and those of the further members of an ensemble, with their shares.
+    /// Predicts the rows of an Arrow record batch, as [`Model::predict`] does those of a table.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::from_batch`] and [`Model::predict`].
+    pub fn predict_batch(&self, batch: &RecordBatch) -> Result<Predictions, ModelError> {
+        self.predict(&Table::from_batch("record batch", batch)?)
+    }
+
+    /// Predicts rows of numbers that lie one after another. A row has the values of the features as a table has them (the model
+    /// scales them), in the order of [`Schema::features`]; NaN stands for a missing value.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NotNumeric`] for a model with a feature that is no number, [`ModelError::RowLength`] for values that are no
+    /// whole rows; as [`Model::predict`].
+    pub fn predict_rows(&self, values: &[f32]) -> Result<Predictions, ModelError> {
+        let features = &self.about.schema.features;
+        if let Some(feature) = features.iter().find(|feature| feature.kind != ColumnKind::Numeric) {
+            let (column, kind) = (feature.name.clone(), feature.kind.name());
+            return Err(ModelError::NotNumeric { column, kind });
+        }
+        if !values.len().is_multiple_of(features.len().max(1)) {
+            return Err(ModelError::RowLength { values: values.len(), features: features.len() });
+        }
+        let columns = features.iter().enumerate().map(|(j, feature)| {
+            let column: Float32Array = values.iter().skip(j).step_by(features.len()).copied().collect();
+            (feature.name.as_str(), Arc::new(column) as ArrayRef)
+        });
+        let batch = RecordBatch::try_from_iter(columns).map_err(|e| ModelError::Settings(vec![e.to_string()]))?;
+        self.predict_batch(&batch)
+    }
+
+    /// The networks with their shares, as a model each: this one, then the further members of an ensemble.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (f64, &Self)> {
         std::iter::once((self.share, self)).chain(self.others.iter().map(|(share, model)| (*share, model)))
     }
 
-    /// The rows of `table` as the inputs of each member.
+    /// The rows of `table` as inputs of each member.
     pub(crate) fn encode(&self, table: &Table) -> Result<Vec<(Matrix, EncodeReport)>, ModelError> {
         Ok(self.parts().map(|(_, model)| model.about.encoder.inputs(table)).collect::<Result<_, _>>()?)
     }
 
-    /// The predictions for rows that are inputs of each member.
+    /// Predictions from the inputs of each member.
     pub(crate) fn predict_encoded(&self, inputs: &[&[f32]]) -> Result<Predictions, ModelError> {
         let mut all = Vec::new();
         for ((share, model), inputs) in self.parts().zip(inputs) {
@@ -182,11 +184,17 @@ impl Model {
         Ok(predictions)
     }
 
-    /// The predictions of the first network, for rows that are its inputs.
+    /// The outputs of the model's own network for encoded rows, `[rows, outputs]`; logits under a loss that takes them. Every
+    /// prediction passes through here.
+    pub(crate) fn network_outputs(&self, inputs: &[f32]) -> Result<Vec<f32>, ModelError> {
+        Ok(perceptra_train::outputs(&self.network, inputs, self.about.loss)?)
+    }
+
+    /// The predictions of the model's own network for encoded rows.
     fn predict_alone(&self, inputs: &[f32]) -> Result<Predictions, ModelError> {
         let encoder = &self.about.encoder;
         let columns = encoder.outputs();
-        let outputs = outputs(&self.network, inputs, self.about.loss)?;
+        let outputs = self.network_outputs(inputs)?;
         let rows = outputs.len() / columns;
         let labels = encoder.labels().map(<[String]>::to_vec);
         let values = match &labels {
@@ -204,8 +212,8 @@ impl Model {
         Ok(Predictions { values, spread: None, targets, labels, report: EncodeReport::default() })
     }
 
-    /// Judges the model by the rows of `table`, which has the targets too, with row weights if the model was trained with
-    /// them and the table has that column.
+    /// Scores the model on `table`, which needs the targets too. Rows are weighted if the model was trained with row weights and the
+    /// table has their column.
     ///
     /// # Errors
     ///
@@ -214,7 +222,7 @@ impl Model {
         self.judge(table, &self.predict(table)?)
     }
 
-    /// Judges predictions of this model's targets, made by whatever means, by the rows of `table`.
+    /// Scores given predictions of this model's targets on `table`.
     ///
     /// # Errors
     ///
@@ -246,8 +254,64 @@ impl Model {
         Ok(Metrics { rows: table.rows(), values })
     }
 
-    /// What the model learned to do.
+    /// The task it learned.
     pub fn task(&self) -> Task {
         self.about.schema.task
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::StringArray;
+    use burn::tensor::Device;
+
+    use crate::run::RunConfig;
+    use crate::tables::Tables;
+    use crate::train::train;
+
+    fn model(ignored: &str) -> (Model, Table) {
+        let row = |i: usize| format!("{},{},{},{}\n", i % 11, ["u", "v"][i % 2], i % 7, (i % 11) * (i % 7));
+        let rows: String = (0..90).map(row).collect();
+        let table = Table::from_csv("t.csv", format!("a,b,c,y\n{rows}"), &Default::default()).unwrap();
+        let mut run = RunConfig::default();
+        run.data.schema.target = vec!["y".into()];
+        run.data.schema.ignore = vec![ignored.into()];
+        run.network.hidden = vec![4];
+        run.train.epochs = 2;
+        (train(&run, &Tables::from(table.clone()), &Device::flex(), &mut ()).unwrap().model, table)
+    }
+
+    #[test]
+    fn rows_of_numbers_and_record_batches_are_predicted_as_tables_are() {
+        let (model, table) = model("b");
+        let expected = model.predict(&table).unwrap();
+        let values: Vec<f32> = (0..90).flat_map(|i| [(i % 11) as f32, (i % 7) as f32]).collect();
+        assert_eq!(model.predict_rows(&values).unwrap(), expected);
+        assert_eq!(model.predict_rows(&values[10..12]).unwrap().values.values, expected.values.values[5..6]);
+        assert_eq!(model.predict_rows(&[]).unwrap().values.rows, 0);
+        let missing = model.predict_rows(&[f32::NAN, 3.0]).unwrap();
+        assert_eq!(missing.report.missing, [("a".to_owned(), 1)]);
+        let error = model.predict_rows(&values[..3]).unwrap_err().to_string();
+        assert_eq!(error, "3 values are no whole rows of 2 features");
+
+        let column = |f: &dyn Fn(usize) -> f32| -> ArrayRef { Arc::new((0..90).map(f).collect::<Float32Array>()) };
+        let batch = [("c", column(&|i| (i % 7) as f32)), ("a", column(&|i| (i % 11) as f32))];
+        let batch = RecordBatch::try_from_iter(batch).unwrap();
+        assert_eq!(model.predict_batch(&batch).unwrap(), expected);
+    }
+
+    #[test]
+    fn categories_are_predicted_from_batches_alone() {
+        let (model, table) = model("c");
+        let error = model.predict_rows(&[1.0, 2.0]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the feature \"b\" is categorical: rows of numbers cannot hold it, a table or a record batch can"
+        );
+        let a: ArrayRef = Arc::new((0..90).map(|i| (i % 11) as f32).collect::<Float32Array>());
+        let b: ArrayRef = Arc::new((0..90).map(|i| Some(["u", "v"][i % 2])).collect::<StringArray>());
+        let batch = RecordBatch::try_from_iter([("a", a), ("b", b)]).unwrap();
+        assert_eq!(model.predict_batch(&batch).unwrap(), model.predict(&table).unwrap());
     }
 }

@@ -1,51 +1,15 @@
-//! Settings that go together.
+//! Presets: the settings they stand for, and a run file over them.
 
 use perceptra_data::{Scaling, Task};
 use perceptra_nn::{Activation, Initializer};
 use perceptra_train::{Batch, Factors, Metric, Optimizer, Schedule, TrainConfig};
-use serde::{Deserialize, Serialize};
 
-use crate::run::EmbeddingKind;
-use crate::{OneOrMany, RunConfig};
-
-/// A named set of settings: encoder, network and training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Preset {
-    /// One small network with early stopping.
-    Fast,
-    /// What scored best over the tables of `docs/accuracy.md` in a few seconds for a thousand rows and a minute for 50,000: RealMLP,
-    /// four networks of it up to 5000 rows, one beyond, in larger batches and fewer epochs beyond 20,000.
-    Default,
-    /// RealMLP-TD (Holzmüller, Grinsztajn, Steinwart: *Better by default*, NeurIPS 2024).
-    Realmlp,
-    /// RealMLP-TD-S, its small form: no embeddings, no dropout, no decay, no parametric activations.
-    RealmlpS,
-    /// TabM with 32 members and three blocks of 512 (Gorishniy, Kotelnikov, Babenko: *TabM*, ICLR 2025), with the settings that
-    /// `pytabkit` has as defaults, but for one: of epochs that the validation rows judge alike the last is kept, there the first.
-    Tabm,
-    /// TabM with piecewise-linear embeddings and two blocks.
-    TabmPle,
-}
+use crate::error::ModelError;
+use crate::run::{EmbeddingKind, OneOrMany, Preset, RunConfig, run_file_error};
 
 impl Preset {
-    /// Every preset, in the order of this page.
-    pub const ALL: [Self; 6] = [Self::Fast, Self::Default, Self::Realmlp, Self::RealmlpS, Self::Tabm, Self::TabmPle];
-
-    /// The name used in files and messages, such as `realmlp-s`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fast => "fast",
-            Self::Default => "default",
-            Self::Realmlp => "realmlp",
-            Self::RealmlpS => "realmlp-s",
-            Self::Tabm => "tabm",
-            Self::TabmPle => "tabm-ple",
-        }
-    }
-
-    /// The settings for a task, and a table of so many rows, of which some are put aside to stop by or (not `validated`) none are: then
-    /// the training loss is monitored. Those of the data, the split and the output are the defaults.
+    /// The settings for a task and a number of rows. Without validation rows (`validated` is false) the training loss is monitored.
+    /// Data, split and output have their defaults.
     pub fn run(self, task: Task, rows: usize, validated: bool) -> RunConfig {
         let mut run = RunConfig::default();
         match self {
@@ -70,12 +34,49 @@ impl Preset {
         run
     }
 
-    /// `run` with the encoder, the network and the training of this preset: its data, split, seed, class weights and output stay.
+    /// `run` with the encoder, network and training of this preset. Data, split, seed, class weights and output stay.
     pub fn apply(self, run: &RunConfig, task: Task, rows: usize) -> RunConfig {
         let preset = self.run(task, rows, run.is_validated());
         let (seed, class_weights) = (run.train.seed, run.train.class_weights.clone());
         let train = TrainConfig { seed, class_weights, ..preset.train };
         RunConfig { encoder: preset.encoder, network: preset.network, train, ..run.clone() }
+    }
+}
+
+impl RunConfig {
+    /// The run of a preset for this task and number of rows, overridden by a run file and then by `flags`.
+    ///
+    /// Label smoothing, betas and the schedule of weight decay belong to the loss and the optimizer of the preset. Where another loss or
+    /// optimizer is asked for, they have their defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunConfig::from_toml`], and those of `flags`.
+    pub fn over<E: From<ModelError>>(
+        preset: Preset,
+        task: Task,
+        rows: usize,
+        name: &str,
+        text: &str,
+        flags: impl Fn(Self) -> Result<Self, E>,
+    ) -> Result<Self, E> {
+        fn merge(base: &mut toml::Table, over: toml::Table) {
+            for (key, value) in over {
+                match (base.get_mut(&key), value) {
+                    (Some(toml::Value::Table(base)), toml::Value::Table(over)) => merge(base, over),
+                    (_, value) => {
+                        base.insert(key, value);
+                    }
+                }
+            }
+        }
+        let asked = flags(Self::from_toml(name, text)?)?;
+        let mut all = toml::Table::try_from(preset.run(task, rows, asked.is_validated())).unwrap_or_default();
+        merge(&mut all, text.parse().unwrap_or_default());
+        let mut run = flags(all.try_into().map_err(|e| run_file_error(name, &e))?)?;
+        run.preset = None;
+        run.train = run.train.yielding_to(&asked.train);
+        Ok(run)
     }
 }
 
@@ -117,7 +118,7 @@ fn real_mlp(run: &mut RunConfig, task: Task, small: bool) {
         train.dropout_schedule = Schedule::FlatCosine;
         train.weight_decay = 0.02;
         train.decay_schedule = Schedule::FlatCosine;
-        // There the factor of the learning rate counts twice.
+        // pytabkit multiplies the factor of the learning rate twice.
         train.decay_factors = Factors { bias: 0.0, ..train.lr_factors };
     }
 }
@@ -141,7 +142,7 @@ fn tab_m(run: &mut RunConfig, task: Task, embedded: bool) {
     train.share_batches = false;
     train.epochs = 1000;
     train.patience = Some(16);
-    // Few validation rows judge many epochs alike, and the last of them makes fewer errors than the first: docs/accuracy.md.
+    // With few validation rows many epochs score alike, and the last of these makes fewer errors than the first: docs/accuracy.md.
     train.last_best = true;
     train.monitor = if task.is_classification() { Metric::Accuracy } else { Metric::Rmse };
 }
@@ -149,15 +150,14 @@ fn tab_m(run: &mut RunConfig, task: Task, embedded: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ModelError;
 
     fn over(preset: Preset, task: Task, rows: usize, text: &str) -> Result<RunConfig, ModelError> {
         RunConfig::over(preset, task, rows, "t", text, Ok)
     }
 
     #[test]
-    fn what_belongs_to_the_optimizer_or_the_loss_of_a_preset_goes_with_it() {
-        for preset in Preset::ALL {
+    fn settings_of_the_optimizer_or_the_loss_of_a_preset_are_dropped_with_it() {
+        for &preset in Preset::ALL {
             for optimizer in ["sgd", "adam", "adamw", "rmsprop", "adagrad", "adan", "lion", "lamb", "adafactor", "muon"]
             {
                 for task in [Task::Regression, Task::Binary, Task::Multiclass] {
@@ -168,15 +168,18 @@ mod tests {
             }
         }
         let train = |text: &str| over(Preset::Realmlp, Task::Binary, 100, text).unwrap().train;
-        let own = train("");
-        assert_eq!((own.label_smoothing, own.betas, own.decay_schedule), (0.1, [0.9, 0.95], Schedule::FlatCosine));
-        assert_eq!(train("[train]\noptimizer = \"adam\"").betas, own.betas);
-        assert_eq!(train("[train]\noptimizer = \"lion\"").decay_schedule, own.decay_schedule);
+        let default = train("");
+        assert_eq!(
+            (default.label_smoothing, default.betas, default.decay_schedule),
+            (0.1, [0.9, 0.95], Schedule::FlatCosine)
+        );
+        assert_eq!(train("[train]\noptimizer = \"adam\"").betas, default.betas);
+        assert_eq!(train("[train]\noptimizer = \"lion\"").decay_schedule, default.decay_schedule);
         assert_eq!(
             train("[train]\nloss = \"binary-cross-entropy\""),
-            TrainConfig { loss: Some(perceptra_nn::Loss::BinaryCrossEntropy), ..own }
+            TrainConfig { loss: Some(perceptra_nn::Loss::BinaryCrossEntropy), ..default }
         );
-        // What was asked for stays, and is refused where it does not go together.
+        // Settings of the run file stay, and are refused where they contradict each other.
         let run = over(Preset::Realmlp, Task::Binary, 100, "[train]\noptimizer = \"sgd\"\nbetas = [0.8, 0.9]").unwrap();
         assert!(run.validate().unwrap_err().to_string().contains("betas are set"));
         // By flags it is the same.
@@ -191,13 +194,13 @@ mod tests {
 
     #[test]
     fn every_preset_is_valid_and_has_its_name_in_files() {
-        for preset in Preset::ALL {
+        for &preset in Preset::ALL {
             assert_eq!(serde_json::to_value(preset).unwrap(), preset.name());
             for task in [Task::Regression, Task::Binary, Task::Multiclass] {
                 for rows in [100, 10_000, 50_000] {
                     let run = preset.run(task, rows, true);
                     run.validate().unwrap();
-                    // What a run file says counts more, and what it does not say is the preset's.
+                    // The run file overrides the preset, which fills the rest.
                     let over =
                         over(preset, task, rows, "[train]\nlearning_rate = 0.5\n[network]\nntk = false").unwrap();
                     assert_eq!((over.train.learning_rate, over.network.ntk), (0.5, false));
@@ -211,7 +214,7 @@ mod tests {
         }
         assert_eq!(Preset::Fast.run(Task::Regression, 10, true), RunConfig::default());
         assert!(Preset::Tabm.run(Task::Binary, 10, true).train.last_best);
-        // What needs validation rows is monitored where there are some, or where it was asked for.
+        // A metric of validation rows is monitored where there are some, or where it is asked for.
         let all = "[split]\nvalidation = 0.0";
         for (text, monitor) in [
             (String::new(), Metric::Accuracy),

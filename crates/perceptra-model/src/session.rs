@@ -1,4 +1,4 @@
-//! A run that goes on a few epochs at a time.
+//! Training a few epochs at a time.
 
 use std::time::Instant;
 
@@ -10,17 +10,20 @@ use perceptra_train::{
     with_weights,
 };
 
-use crate::train::Prepared;
-use crate::{Model, ModelError, RunConfig, Tables};
+use crate::error::ModelError;
+use crate::model::Model;
+use crate::prepared::Prepared;
+use crate::run::{RunConfig, ValidRun};
+use crate::tables::Tables;
 
-/// A run in the hands of someone who says when it goes on: it trains as [`train`](crate::train()) does, to the same bits on the CPU
-/// backends, and can be looked at, and its learning rate, batch and penalties changed, between epochs.
+/// A run that is trained a few epochs at a time. Between them its network can be inspected, and learning rate, batch and penalties can
+/// be changed. Without changes it has the same bits as [`train`](crate::train()) on the CPU backends.
 #[derive(Debug, Clone)]
 pub struct Session {
     prepared: Prepared,
     train: Dataset,
     validation: Option<Dataset>,
-    /// After the first epoch.
+    /// State after the latest epoch; none before the first.
     state: Option<TrainState>,
     network: FeedForward,
 }
@@ -30,22 +33,20 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`train`](crate::train()). Streams, ensembles and checkpoints are not looked at.
+    /// As [`train`](crate::train()). Streams, ensembles and checkpoints are ignored.
     pub fn new(run: &RunConfig, tables: &Tables, device: &Device) -> Result<Self, ModelError> {
-        run.validate()?;
-        let mut prepared = Prepared::new(run, tables, device)?;
+        let mut prepared = Prepared::new(ValidRun::new(run)?, tables, device)?;
         let train = prepared.train_data(device)?;
         let validation = prepared.validation_data(device)?;
         let network = prepared.network.clone();
         Ok(Self { prepared, train, validation, state: None, network })
     }
 
-    /// Trains for `epochs` epochs, or until `deadline` after at least one. The run's own rules for stopping count as well; then nothing
-    /// happens.
+    /// Trains for `epochs` epochs, or until `deadline` but at least one. Once a rule of the run has stopped it, nothing is trained.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Diverged`], and then the run is as it was; what a device says.
+    /// [`TrainError::Diverged`], which leaves the session as it was, and errors of the device.
     pub fn advance(&mut self, epochs: usize, deadline: Option<Instant>) -> Result<(), ModelError> {
         let last = self.epochs().len() + epochs;
         let mut captured = None;
@@ -80,11 +81,11 @@ impl Session {
         Ok(())
     }
 
-    /// Changes how the training goes on: the learning rate, the batch, penalties. Another optimiser, loss or seed is another run.
+    /// Changes settings of the training: the learning rate, the batch, penalties. The optimizer, the loss and the seed must stay.
     ///
     /// # Errors
     ///
-    /// Settings that cannot be; then nothing is changed.
+    /// Invalid settings, which leave the session as it was.
     pub fn tune(&mut self, change: impl FnOnce(&mut TrainConfig)) -> Result<(), ModelError> {
         let mut training = self.prepared.about.training.clone();
         change(&mut training);
@@ -93,7 +94,7 @@ impl Session {
         Ok(())
     }
 
-    /// The network with the weights of now, not of the best epoch.
+    /// The network with its current weights, not those of the best epoch.
     pub fn network(&self) -> &FeedForward {
         &self.network
     }
@@ -103,22 +104,22 @@ impl Session {
         self.state.as_ref().map_or(&[], |state| &state.epochs)
     }
 
-    /// The losses of the training and the validation rows with the weights of now.
+    /// The losses on the training and the validation rows with the current weights.
     ///
     /// # Errors
     ///
-    /// What a device says.
+    /// Errors of the device.
     pub fn losses(&self) -> Result<(f64, Option<f64>), ModelError> {
         let loss = |rows: &Dataset| evaluate_loss(&self.network, rows, self.loss());
         Ok((loss(&self.train)?, self.validation.as_ref().map(loss).transpose()?))
     }
 
-    /// What the columns mean.
+    /// Features, targets and task.
     pub fn schema(&self) -> &Schema {
         &self.prepared.about.schema
     }
 
-    /// Features to inputs, outputs to targets.
+    /// The encoder from features to inputs and from outputs to targets.
     pub fn encoder(&self) -> &Encoder {
         &self.prepared.about.encoder
     }
@@ -128,7 +129,7 @@ impl Session {
         self.prepared.about.loss
     }
 
-    /// The rows that train, and those that validate.
+    /// The training and the validation rows.
     pub fn tables(&self) -> (&Table, Option<&Table>) {
         (&self.prepared.train_table, self.prepared.validation.as_ref())
     }
@@ -154,7 +155,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train;
+    use crate::train::train;
     use std::time::Duration;
 
     fn run() -> (RunConfig, Tables) {
@@ -181,7 +182,7 @@ mod tests {
         assert_eq!(session.epochs().len(), 6);
         session.advance(1000, Some(Instant::now() + Duration::from_secs(60))).unwrap();
         assert_eq!(session.epochs().len(), 12);
-        // The run has come to its end.
+        // The run has ended.
         session.advance(1, None).unwrap();
         assert_eq!(session.epochs().len(), 12);
         assert!(session.losses().unwrap().0 < before.0);
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_tuned_and_survives_what_diverges() {
+    fn a_session_is_tuned_and_survives_a_divergence() {
         let (mut run, tables) = run();
         run.train.epochs = 1000;
         let rate = run.train.learning_rate;
@@ -204,7 +205,7 @@ mod tests {
         assert!(error.to_string().contains("NaN or infinite"), "{error}");
         let epochs = session.epochs().len();
         session.tune(|training| training.learning_rate = 1e-3).unwrap();
-        // It goes on from the last epoch that was finite, if that can be.
+        // It continues from the last finite epoch.
         let _ = session.advance(1, None);
         assert!(session.epochs().len() >= epochs);
     }

@@ -8,18 +8,19 @@ use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Blocks, Dataset, TrainError};
 
 use crate::encoded::Encoded;
-use crate::{ModelError, RunConfig, Tables};
+use crate::error::ModelError;
+use crate::run::RunConfig;
 
-/// A table whose training rows are read anew every epoch.
+/// A table whose training rows are read again in every epoch.
 pub struct Streamed {
     table: TableStream,
     seed: u64,
-    /// Rows that are kept in memory for training at once.
+    /// Rows that are in memory at once.
     buffer: usize,
-    parts: Parts,
-    /// Training rows.
+    division: Division,
+    /// Number of training rows.
     rows: usize,
-    /// Training rows of each class, where the target may be one.
+    /// Number of training rows of each class, if the target may be a class.
     classes: BTreeMap<String, usize>,
 }
 
@@ -29,24 +30,26 @@ impl std::fmt::Debug for Streamed {
     }
 }
 
-/// Rows of a piece of a file.
+/// Rows of a piece of the file.
 const PIECE: usize = 1 << 13;
-/// More different values than this are no classes.
+/// A target with more distinct values than this is not a class.
 const MAX_CLASSES: usize = 10_000;
 
-/// Which part a row belongs to: a function of its number, or of the split column.
+/// The division of rows into training, validation and test rows, by the number of a row or by the split column.
 #[derive(Debug, Clone)]
-struct Parts {
+struct Division {
     seed: u64,
     column: Option<String>,
-    /// Shares of the rows.
+    /// Share of the test rows.
     test: f32,
+    /// Share of the validation rows.
     validation: f32,
-    /// Of the rows of a share, those with a larger number than this are left to the training; a split column's are left out.
+    /// Test and validation rows with a random number from this on do not fit the buffer. They are training rows, or left out if there
+    /// is a split column.
     limits: [f32; 2],
 }
 
-impl Parts {
+impl Division {
     fn new(run: &RunConfig) -> Self {
         let split = &run.split;
         let test = if split.test_file.is_some() { 0.0 } else { split.test as f32 };
@@ -55,7 +58,7 @@ impl Parts {
         Self { seed: run.train.seed, column, test, validation, limits: [f32::INFINITY; 2] }
     }
 
-    /// The part of each row of a piece, and a random number in [0, 1) that orders the rows of a part.
+    /// The part that each row of a piece belongs to, and a random number in [0, 1) by which rows of a part are sampled.
     fn of(&self, table: &Table, first_row: u64) -> Result<Vec<(SplitPart, f32)>, DataError> {
         let rows = first_row..first_row + table.rows() as u64;
         let numbers = rows.map(|row| {
@@ -75,7 +78,7 @@ impl Parts {
         }
     }
 
-    /// The rows of a piece that train.
+    /// The training rows of a piece.
     fn training(&self, table: &Table, first_row: u64) -> Result<Vec<u32>, DataError> {
         let trains = |(part, number): (SplitPart, f32)| match part {
             SplitPart::Train => true,
@@ -87,16 +90,25 @@ impl Parts {
     }
 }
 
-/// Reads the table of a run once: a sample of its training rows, for the encoder to learn from, its validation and its test
-/// rows, each no more than fit the buffer, and what there is to know of the rest.
-pub(crate) fn open(run: &RunConfig) -> Result<Tables, ModelError> {
+/// A streamed table after its first reading: the rows that stay in memory, and the stream itself.
+pub(crate) struct Opened {
+    /// A sample of the training rows, from which schema and encoder are learned.
+    pub(crate) sample: Table,
+    pub(crate) validation: Option<Table>,
+    pub(crate) test: Option<Table>,
+    pub(crate) stream: Streamed,
+}
+
+/// Reads the table of a run twice: for a sample of its training rows, its validation and test rows (each at most as many as the
+/// buffer holds) and its classes, then to count the training rows.
+pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
     let buffer = run.data.buffer;
-    let mut parts = Parts::new(run);
+    let mut division = Division::new(run);
     let target = run.data.schema.target.first().cloned().unwrap_or_default();
     let [mut train, mut validation, mut test] = [(); 3].map(|()| Sample::new(buffer));
     let mut classes = BTreeMap::new();
     let table = TableStream::open(&run.data.table, &run.data.read, PIECE.min(buffer), |first_row, table| {
-        let rows = parts.of(&table, first_row)?;
+        let rows = division.of(&table, first_row)?;
         for (part, sample) in
             [(SplitPart::Train, &mut train), (SplitPart::Validation, &mut validation), (SplitPart::Test, &mut test)]
         {
@@ -107,23 +119,23 @@ pub(crate) fn open(run: &RunConfig) -> Result<Tables, ModelError> {
     })?;
     let (sample, _) = train.finish()?;
     let ((validation, validation_limit), (test, test_limit)) = (validation.finish()?, test.finish()?);
-    parts.limits = [test_limit, validation_limit];
+    division.limits = [test_limit, validation_limit];
     let Some(sample) = sample else {
         return Err(DataError::TooFewRows { rows: 0, part: "training", got: 0, needed: 1 }.into());
     };
-    let mut streamed = Streamed { table, seed: run.train.seed, buffer, parts, rows: 0, classes: BTreeMap::new() };
-    // Which rows train is known only now.
+    let mut streamed = Streamed { table, seed: run.train.seed, buffer, division, rows: 0, classes: BTreeMap::new() };
+    // The limits decide which rows are training rows.
     let mut counts = BTreeMap::new();
     let all: Vec<u32> = (0..streamed.table.pieces() as u32).collect();
     for piece in streamed.table.read(all)? {
         let (first_row, table) = piece?;
-        let rows = streamed.parts.training(&table, first_row)?;
+        let rows = streamed.division.training(&table, first_row)?;
         streamed.rows += rows.len();
         if classes.len() <= MAX_CLASSES {
             count(&table.take(&rows), &target, &mut counts)?;
         }
     }
-    // Every class of the file has a place, also those without a training row.
+    // Classes without a training row count too.
     classes.into_keys().for_each(|class| {
         counts.entry(class).or_insert(0);
     });
@@ -132,28 +144,14 @@ pub(crate) fn open(run: &RunConfig) -> Result<Tables, ModelError> {
         let mut sample = Sample::new(buffer);
         TableStream::open(path, &run.data.read, PIECE.min(buffer), |first_row, table| {
             let keys: Vec<_> =
-                streamed.parts.of(&table, first_row)?.into_iter().map(|(_, number)| Some(number)).collect();
+                streamed.division.of(&table, first_row)?.into_iter().map(|(_, number)| Some(number)).collect();
             sample.offer(&table, &keys)
         })?;
         sample.finish()?.0.ok_or_else(|| DataError::NoRows { name: path.display().to_string() }.into())
     };
-    let own = |file: &Option<std::path::PathBuf>| file.as_ref().map(bounded).transpose();
-    let (own_validation, own_test) = (own(&run.split.validation_file)?, own(&run.split.test_file)?);
-    for (part, wanted, rows) in [
-        ("validation", run.split.validation, own_validation.as_ref().or(validation.as_ref())),
-        ("test", run.split.test, own_test.as_ref().or(test.as_ref())),
-    ] {
-        let (needed, got) = (crate::train::least(part), rows.map_or(0, Table::rows));
-        if run.data.schema.split.is_none() && wanted > 0.0 && got < needed {
-            return Err(DataError::TooFewRows { rows: sample.rows(), part, got, needed }.into());
-        }
-    }
-    Ok(Tables {
-        table: sample,
-        validation: own_validation.or(validation),
-        test: own_test.or(test),
-        stream: Some(streamed),
-    })
+    let read = |file: &Option<std::path::PathBuf>| file.as_ref().map(bounded).transpose();
+    let (validation_file, test_file) = (read(&run.split.validation_file)?, read(&run.split.test_file)?);
+    Ok(Opened { sample, validation: validation_file.or(validation), test: test_file.or(test), stream: streamed })
 }
 
 /// Counts the rows of each value of the target, as long as they may be classes.
@@ -167,12 +165,12 @@ fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> R
 }
 
 impl Streamed {
-    /// Training rows.
+    /// Number of training rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// What the columns mean: as the sample says, but with the classes of all rows.
+    /// The schema of the sample, with the classes of all rows.
     pub(crate) fn schema(
         &self,
         sample: &Table,
@@ -225,20 +223,20 @@ pub(crate) struct EncodedBlocks<'a> {
     pass: Option<Pass<'a>>,
     /// Rows of a block.
     block: usize,
-    /// Rows that have been read and have not yet been trained.
+    /// Rows that have been read and not yet returned.
     waiting: Option<Encoded>,
     seen: usize,
-    /// What went wrong, whole: the training loop only takes its message.
+    /// The error that ended the reading. The training loop takes only its message.
     pub(crate) error: Option<ModelError>,
 }
 
 impl EncodedBlocks<'_> {
-    /// Reads until there is a block, or no more.
+    /// Reads until a block is full or the file ends.
     fn fill(&mut self) -> Result<Option<Dataset>, ModelError> {
         while self.waiting.as_ref().is_none_or(|rows| rows.inputs.rows < self.block) {
             let Some(piece) = self.pass.as_mut().and_then(Iterator::next) else { break };
             let (first_row, table) = piece?;
-            let rows = self.streamed.parts.training(&table, first_row)?;
+            let rows = self.streamed.division.training(&table, first_row)?;
             self.seen += rows.len();
             if rows.is_empty() {
                 continue;
@@ -265,7 +263,7 @@ impl EncodedBlocks<'_> {
         result.map_err(|error| {
             let message = error.to_string();
             self.error = Some(error);
-            TrainError::Blocks(message)
+            TrainError::blocks(message)
         })
     }
 }

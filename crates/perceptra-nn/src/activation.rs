@@ -3,18 +3,21 @@
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
-/// An activation function f, applied to each element, but for softmax, which takes a whole row.
+use crate::all_variants;
+use crate::variants::named;
+
+/// An activation function f, applied to each element; softmax alone takes all outputs of a row.
 ///
-/// In configuration files the names are those of [`Activation::name`].
+/// In files and on the command line it is its [name](Activation::name), such as `leaky-relu`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Activation {
     /// x
     #[default]
     Identity,
-    /// 1 where x ≥ 0, else 0 (McCulloch and Pitts, 1943). Its gradient is 0: gradient descent does not pass it.
+    /// 1 where x ≥ 0, else 0 (McCulloch and Pitts, 1943). Its gradient is 0, so gradient descent does not train what lies before it.
     Step,
-    /// −1, 0 or 1 by the sign of x. Its gradient is 0: gradient descent does not pass it.
+    /// −1, 0 or 1 by the sign of x. Its gradient is 0, so gradient descent does not train what lies before it.
     Sign,
     /// 1 / (1 + e⁻ˣ)
     Sigmoid,
@@ -43,26 +46,12 @@ pub enum Activation {
     Softmax,
 }
 
-impl Activation {
-    /// Every activation, in the order of this page.
-    pub const ALL: [Self; 15] = [
-        Self::Identity,
-        Self::Step,
-        Self::Sign,
-        Self::Sigmoid,
-        Self::Tanh,
-        Self::Relu,
-        Self::LeakyRelu,
-        Self::Elu,
-        Self::Selu,
-        Self::Gelu,
-        Self::Silu,
-        Self::Mish,
-        Self::Softplus,
-        Self::Dendritic,
-        Self::Softmax,
-    ];
+all_variants! {
+    Activation: Identity, Step, Sign, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Gelu, Silu, Mish, Softplus, Dendritic, Softmax
+}
+named!(Activation);
 
+impl Activation {
     /// The name used in files and messages, such as `leaky-relu`.
     pub fn name(self) -> &'static str {
         match self {
@@ -84,9 +73,13 @@ impl Activation {
         }
     }
 
-    /// Whether f(0) ≠ 0.
-    pub(crate) fn moves_zero(self) -> bool {
-        matches!(self, Self::Step | Self::Sigmoid | Self::Softplus | Self::Dendritic | Self::Softmax)
+    /// Whether f(0) = 0, so that units filled in with zeros stay zero.
+    pub(crate) fn keeps_zero(self) -> bool {
+        match self {
+            Self::Identity | Self::Sign | Self::Tanh | Self::Relu | Self::LeakyRelu => true,
+            Self::Elu | Self::Selu | Self::Gelu | Self::Silu | Self::Mish => true,
+            Self::Step | Self::Sigmoid | Self::Softplus | Self::Dendritic | Self::Softmax => false,
+        }
     }
 
     /// Applies the function.
@@ -107,7 +100,7 @@ impl Activation {
             Self::LeakyRelu => activation::leaky_relu(x, 0.01),
             Self::Elu => activation::elu(x, 1.0),
             Self::Selu => activation::selu(x),
-            // Burn's own has, on its ndarray backend, the gradient of an approximation, 0.0006 away.
+            // Burn's own function has the gradient of an approximation on its ndarray backend, 0.0006 away.
             Self::Gelu => ((x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0) * x * 0.5,
             Self::Silu => activation::silu(x),
             Self::Mish => x.clone() * activation::tanh(Self::Softplus.forward(x)),
@@ -119,12 +112,6 @@ impl Activation {
             Self::Dendritic => Self::Step.forward(x.clone()) * (x.clamp_min(0.0) * (-1.0 / 0.3)).exp(),
             Self::Softmax => activation::softmax(x, 1),
         }
-    }
-}
-
-impl std::fmt::Display for Activation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -141,7 +128,7 @@ mod tests {
 
     // By Python's math module: math.tanh, math.erf, math.exp, math.log1p at -30, -1, 0, 0.5, 2, 30.
     #[test]
-    fn values_are_those_of_the_formulas() {
+    fn every_activation_has_the_values_of_its_formula() {
         let x = [-30.0, -1.0, 0.0, 0.5, 2.0, 30.0];
         let table: [(Activation, [f32; 6]); 14] = [
             (Activation::Identity, x),
@@ -159,6 +146,8 @@ mod tests {
             (Activation::Softplus, [9.357_623e-14, 0.313_261_7, std::f32::consts::LN_2, 0.974_077, 2.126_928, 30.0]),
             (Activation::Dendritic, [0.0, 0.0, 1.0, 0.188_875_6, 1.272_633_8e-3, 0.0]),
         ];
+        // Softmax has a test of its own.
+        assert_eq!(table.len() + 1, Activation::ALL.len());
         for (f, expected) in table {
             for (got, want) in apply(f, &x).into_iter().zip(expected) {
                 assert_relative_eq!(got, want, max_relative = 2e-5, epsilon = 1e-12);
@@ -173,9 +162,21 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_the_files() {
+    fn zero_stays_zero_where_it_is_said_to() {
         for f in Activation::ALL {
-            assert_eq!(serde_json::to_string(&f).unwrap(), format!("\"{f}\""));
+            assert_eq!(apply(*f, &[0.0, 0.0]) == [0.0, 0.0], f.keeps_zero(), "{f}");
         }
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for f in Activation::ALL {
+            assert_eq!(f.to_string().parse(), Ok(*f));
+            assert_eq!(serde_json::to_string(f).unwrap(), format!("\"{f}\""));
+            assert_eq!(serde_json::from_str::<Activation>(&format!("\"{f}\"")).unwrap(), *f);
+        }
+        let error = "swish".parse::<Activation>().unwrap_err();
+        assert!(error.starts_with("unknown variant `swish`, expected one of `identity`, `step`"), "{error}");
+        assert!(Activation::ALL.iter().all(|f| error.contains(f.name())), "{error}");
     }
 }

@@ -1,11 +1,11 @@
-//! Dense layers of several networks at once: those of a [`Population`](crate::Population), whose weights are each network's own, and of
-//! the members of a batch ensemble, which share weights.
+//! Dense layers of several networks at once: of a [`Population`](crate::Population), where each network has weights of its own, and
+//! of a batch ensemble, whose members share weights.
 
 use burn::tensor::Tensor;
 
-/// xW + b, or (xW)⊙s + b, of each network. x `[members, batch, inputs]`; W `[members, inputs, outputs]`, or `[1, inputs, outputs]` if all
-/// have the same; s and b `[members, 1, outputs]`; result `[members, batch, outputs]`.
-pub(crate) fn dense(x: Tensor<3>, weight: Tensor<3>, scale: Option<Tensor<3>>, bias: Option<Tensor<3>>) -> Tensor<3> {
+/// xW + b, or (xW)⊙s + b, of each network. x `[members, batch, inputs]`; W `[members, inputs, outputs]`, or `[1, inputs, outputs]`
+/// where all share it; s and b `[members, 1, outputs]`; result `[members, batch, outputs]`.
+pub(crate) fn dense(x: Tensor<3>, weight: Tensor<3>, s: Option<Tensor<3>>, bias: Option<Tensor<3>>) -> Tensor<3> {
     let [members, batch, inputs] = x.dims();
     let z = match weight.dims() {
         // With the same weights the rows of all members are those of one product.
@@ -15,11 +15,11 @@ pub(crate) fn dense(x: Tensor<3>, weight: Tensor<3>, scale: Option<Tensor<3>>, b
         }
         _ => x.matmul(weight),
     };
-    let z = scale.into_iter().fold(z, |z, s| z * s);
+    let z = s.into_iter().fold(z, |z, s| z * s);
     bias.into_iter().fold(z, |z, b| z + b)
 }
 
-/// `[members, batch, units]` through what takes `[batch, units]`.
+/// Applies a function of `[batch, units]` to `[members, batch, units]`.
 pub(crate) fn by_row(x: Tensor<3>, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<3> {
     let [members, batch, units] = x.dims();
     f(x.reshape([members * batch, units])).reshape([members, batch, units])
@@ -31,7 +31,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     #[test]
-    fn shared_weights_are_those_of_every_member() {
+    fn shared_weights_compute_as_copies_for_each_member_do() {
         let device = Device::flex();
         // Small whole numbers: every sum is exact.
         let of = |shape: [usize; 3], step: usize| {

@@ -1,46 +1,47 @@
-//! What becomes of input columns before the first dense layer.
+//! Embeddings of input columns before the first dense layer.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use perceptra_random::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
-use crate::NetworkError;
+use crate::error::NetworkError;
+use crate::role::EmbeddingTensor;
 
-/// What a column of the input is.
+/// The kind of an input column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Column {
-    /// A number, which the [`NumberEmbedding`] takes.
+    /// A number that is embedded as the [`NumberEmbedding`] says.
     Number,
-    /// A number that goes on as it is, such as one of a one-hot code.
+    /// A number that is passed on unchanged, such as an indicator of a one-hot code.
     Plain,
-    /// The number of one of so many categories, from 0: it becomes a vector of its own.
+    /// The number of a category, from 0, out of so many: each becomes a learned vector.
     Category(usize),
 }
 
-/// What becomes of each number.
+/// How each number is embedded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NumberEmbedding {
-    /// It goes on as it is.
+    /// It is passed on unchanged.
     #[default]
     None,
     /// (cos(2πwx + b)·V + c, x), the embedding PBLD (Gorishniy, Rubachev, Babenko, 2022; Holzmüller, Grinsztajn, Steinwart, 2024).
     Periodic {
-        /// Cosines of each number.
+        /// Cosines for each number.
         frequencies: usize,
-        /// Standard deviation of the w to begin with.
+        /// Standard deviation of the initial w.
         sigma: f64,
-        /// Numbers that each becomes, x among them; at least 2.
+        /// Values that a number becomes, x among them; at least 2.
         width: usize,
     },
-    /// Linear in x, plus linear in the piecewise-linear code of x: for each bin, how much of it lies below x (Gorishniy, Rubachev,
-    /// Babenko, 2022, in the version "B" of TabM, in which the second part begins with 0).
+    /// Linear in x, plus linear in the piecewise-linear code of x, which is the share of each bin that lies below x (Gorishniy,
+    /// Rubachev, Babenko, 2022; version "B" of TabM, in which the second term is initially 0).
     PiecewiseLinear {
-        /// For each number, the edges of its bins, ascending, at least 2.
+        /// Edges of the bins of each number, ascending, at least 2.
         edges: Vec<Vec<f32>>,
-        /// Numbers that each becomes.
+        /// Values that a number becomes.
         width: usize,
     },
 }
@@ -48,50 +49,54 @@ pub enum NumberEmbedding {
 /// Describes an [`Embedding`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingConfig {
-    /// What each column of the input is.
+    /// The kind of each input column.
     pub columns: Vec<Column>,
-    /// What becomes of numbers.
+    /// How numbers are embedded.
     pub numbers: NumberEmbedding,
-    /// Numbers that a category becomes.
+    /// Values that a category becomes.
     pub category_width: usize,
 }
 
-/// The most numbers that one number becomes.
-const MOST: usize = 1 << 12;
+/// The most values that a number or a category becomes, and the most frequencies.
+const MAX_WIDTH: usize = 1 << 12;
 
-/// Columns to the inputs of the first dense layer: those of numbers first, then plain columns, then those of categories.
+/// Turns input columns into the inputs of the first dense layer: those of numbers first, then plain columns, then categories.
 #[derive(Module, Debug)]
 pub struct Embedding {
-    periodic: Option<Periodic>,
-    piecewise: Option<PiecewiseLinear>,
-    /// `[categories, width]` each.
-    tables: Vec<Param<Tensor<2>>>,
+    pub(crate) periodic: Option<Periodic>,
+    pub(crate) piecewise: Option<PiecewiseLinear>,
+    /// The vectors of each column of categories, `[categories, width]`.
+    pub(crate) tables: Vec<Param<Tensor<2>>>,
     #[module(skip)]
     config: EmbeddingConfig,
 }
 
 #[derive(Module, Debug)]
-struct Periodic {
-    /// w and b, `[numbers, frequencies]`.
-    weight: Param<Tensor<2>>,
-    phase: Param<Tensor<2>>,
-    /// V `[numbers·frequencies, width − 1]` and c `[numbers, width − 1]`.
-    output: Param<Tensor<2>>,
-    bias: Param<Tensor<2>>,
+pub(crate) struct Periodic {
+    /// w `[numbers, frequencies]`.
+    pub(crate) weight: Param<Tensor<2>>,
+    /// b `[numbers, frequencies]`.
+    pub(crate) phase: Param<Tensor<2>>,
+    /// V `[numbers·frequencies, width − 1]`.
+    pub(crate) output: Param<Tensor<2>>,
+    /// c `[numbers, width − 1]`.
+    pub(crate) bias: Param<Tensor<2>>,
 }
 
 #[derive(Module, Debug)]
-struct PiecewiseLinear {
-    /// The linear part, `[numbers, width]`.
-    weight: Param<Tensor<2>>,
-    bias: Param<Tensor<2>>,
-    /// `[numbers·bins, width]`.
-    output: Param<Tensor<2>>,
+pub(crate) struct PiecewiseLinear {
+    /// Weights of the linear term, `[numbers, width]`.
+    pub(crate) weight: Param<Tensor<2>>,
+    /// Biases of the linear term, `[numbers, width]`.
+    pub(crate) bias: Param<Tensor<2>>,
+    /// Weights of the code, `[numbers·bins, width]`.
+    pub(crate) output: Param<Tensor<2>>,
     #[module(skip)]
     code: Code,
 }
 
-/// Of each number, its bins: their left edge, 1/width, and the least and most of their codes. Absent bins have width ∞.
+/// The bins of every number, by number and bin: left edge, 1/width, and least and greatest value of the code. A bin that a number
+/// lacks has the code 0.
 #[derive(Debug, Clone)]
 struct Code {
     bins: usize,
@@ -106,13 +111,13 @@ impl Code {
         let bins = edges.iter().map(|e| e.len() - 1).max().unwrap_or(1);
         let mut code = Self { bins, left: vec![], scale: vec![], least: vec![], most: vec![] };
         for edges in edges {
-            let own = edges.len() - 1;
+            let present = edges.len() - 1;
             for j in 0..bins {
-                let (left, right) = if j < own { (edges[j], edges[j + 1]) } else { (0.0, f32::INFINITY) };
+                let (left, right) = if j < present { (edges[j], edges[j + 1]) } else { (0.0, f32::INFINITY) };
                 code.left.push(left);
                 code.scale.push(1.0 / (right - left).max(f32::MIN_POSITIVE));
                 code.least.push(if j == 0 { f32::MIN } else { 0.0 });
-                code.most.push(if j + 1 == own { f32::MAX } else { 1.0 });
+                code.most.push(if j + 1 == present { f32::MAX } else { 1.0 });
             }
         }
         code
@@ -137,7 +142,7 @@ impl EmbeddingConfig {
         self.columns.iter().filter(|c| **c == Column::Number).count()
     }
 
-    /// Numbers that a number becomes.
+    /// Values that a number becomes.
     fn number_width(&self) -> usize {
         match self.numbers {
             NumberEmbedding::None => 1,
@@ -160,27 +165,28 @@ impl EmbeddingConfig {
             .collect()
     }
 
-    /// The shape of each tensor of an [`Embedding`], by its name.
-    pub fn shapes(&self) -> Vec<(String, [usize; 2])> {
+    /// Every tensor of the [`Embedding`] with its shape.
+    pub(crate) fn tensors(&self) -> Vec<(EmbeddingTensor, [usize; 2])> {
         let n = self.numbers();
-        let mut shapes = match &self.numbers {
+        let mut tensors = match &self.numbers {
             _ if n == 0 => vec![],
             NumberEmbedding::None => vec![],
             NumberEmbedding::Periodic { frequencies: q, width, .. } => vec![
-                ("periodic.weight".to_owned(), [n, *q]),
-                ("periodic.phase".to_owned(), [n, *q]),
-                ("periodic.output".to_owned(), [n * q, width - 1]),
-                ("periodic.bias".to_owned(), [n, width - 1]),
+                (EmbeddingTensor::PeriodicWeight, [n, *q]),
+                (EmbeddingTensor::PeriodicPhase, [n, *q]),
+                (EmbeddingTensor::PeriodicOutput, [n * q, width - 1]),
+                (EmbeddingTensor::PeriodicBias, [n, width - 1]),
             ],
             NumberEmbedding::PiecewiseLinear { edges, width } => vec![
-                ("piecewise.weight".to_owned(), [n, *width]),
-                ("piecewise.bias".to_owned(), [n, *width]),
-                ("piecewise.output".to_owned(), [n * Code::new(edges).bins, *width]),
+                (EmbeddingTensor::PiecewiseWeight, [n, *width]),
+                (EmbeddingTensor::PiecewiseBias, [n, *width]),
+                (EmbeddingTensor::PiecewiseOutput, [n * Code::new(edges).bins, *width]),
             ],
         };
         let categories = self.columns.iter().filter_map(|c| if let Column::Category(k) = c { Some(*k) } else { None });
-        shapes.extend(categories.enumerate().map(|(i, k)| (format!("categories.{i}"), [k, self.category_width])));
-        shapes
+        let tables = categories.enumerate();
+        tensors.extend(tables.map(|(i, k)| (EmbeddingTensor::Category(i), [k, self.category_width])));
+        tensors
     }
 
     pub(crate) fn validate(&self) -> Result<(), NetworkError> {
@@ -189,24 +195,24 @@ impl EmbeddingConfig {
             return wrong("a column has 0 categories".to_owned());
         }
         if self.category_width == 0 {
-            return wrong("categories become 0 numbers".to_owned());
+            return wrong("categories become 0 values".to_owned());
         }
         let frequencies =
             if let NumberEmbedding::Periodic { frequencies, .. } = self.numbers { frequencies } else { 0 };
-        if [self.number_width(), self.category_width, frequencies].iter().any(|n| *n > MOST) {
-            return wrong(format!("its widths and frequencies are at most {MOST}"));
+        if [self.number_width(), self.category_width, frequencies].iter().any(|n| *n > MAX_WIDTH) {
+            return wrong(format!("its widths and frequencies are at most {MAX_WIDTH}"));
         }
         match &self.numbers {
             NumberEmbedding::None => Ok(()),
             NumberEmbedding::Periodic { frequencies: 0, .. } => wrong("it has 0 frequencies".to_owned()),
             NumberEmbedding::Periodic { width: 0..=1, .. } => {
-                wrong("a periodic embedding makes at least 2 numbers of each".to_owned())
+                wrong("a periodic embedding makes at least 2 values of each number".to_owned())
             }
             NumberEmbedding::Periodic { sigma, .. } if !(*sigma > 0.0 && sigma.is_finite()) => {
                 wrong(format!("the spread of its frequencies is {sigma}, it must be above 0"))
             }
             NumberEmbedding::Periodic { .. } => Ok(()),
-            NumberEmbedding::PiecewiseLinear { width: 0, .. } => wrong("numbers become 0 numbers".to_owned()),
+            NumberEmbedding::PiecewiseLinear { width: 0, .. } => wrong("numbers become 0 values".to_owned()),
             NumberEmbedding::PiecewiseLinear { edges, .. } if edges.len() != self.numbers() => {
                 wrong(format!("it has bins for {} of {} numbers", edges.len(), self.numbers()))
             }
@@ -221,16 +227,21 @@ impl EmbeddingConfig {
         }
     }
 
-    /// Fresh tensors: those of periodic embeddings as PyTorch's `pytabkit` draws them, those of piecewise-linear ones as
-    /// `rtdl_num_embeddings` does; vectors of categories from N(0, 1).
+    /// Fresh tensors: of periodic embeddings as `pytabkit` draws them, of piecewise-linear ones as `rtdl_num_embeddings` does;
+    /// vectors of categories from N(0, 1).
     pub(crate) fn init(&self, seed: u64, device: &Device) -> Embedding {
         let stream = Stream::new(seed, Purpose::Embedding, 0);
-        let mut row = 0;
-        let mut param = |[n, m]: [usize; 2], fill: &dyn Fn(u32, &mut [f32])| {
+        // Each tensor draws from the row of random numbers that has its place in the list.
+        let tensors = self.tensors();
+        let fresh = |row: usize, fill: &dyn Fn(u32, &mut [f32])| {
+            let [n, m] = tensors[row].1;
             let mut values = vec![0.0; n * m];
-            fill(row, &mut values);
-            row += 1;
+            fill(row as u32, &mut values);
             Param::from_data(TensorData::new(values, [n, m]), device)
+        };
+        let param = |tensor: EmbeddingTensor, fill: &dyn Fn(u32, &mut [f32])| {
+            let row = tensors.iter().position(|(known, _)| *known == tensor);
+            fresh(row.expect("the list has every tensor of its embedding"), fill)
         };
         let normal = |deviation: f64| {
             move |row: u32, values: &mut [f32]| {
@@ -244,8 +255,6 @@ impl EmbeddingConfig {
                 values.iter_mut().for_each(|x| *x = (f64::from(*x).mul_add(2.0, -1.0) * bound) as f32);
             }
         };
-        let mut shapes = self.shapes().into_iter().map(|(_, shape)| shape);
-        let mut next = || shapes.next().unwrap_or([0, 0]);
         let (mut periodic, mut piecewise) = (None, None);
         match &self.numbers {
             _ if self.numbers() == 0 => {}
@@ -253,23 +262,24 @@ impl EmbeddingConfig {
             NumberEmbedding::Periodic { frequencies, sigma, .. } => {
                 let bound = 1.0 / (*frequencies as f64).sqrt();
                 periodic = Some(Periodic {
-                    weight: param(next(), &normal(*sigma)),
-                    phase: param(next(), &uniform(std::f64::consts::PI)),
-                    output: param(next(), &uniform(bound)),
-                    bias: param(next(), &uniform(bound)),
+                    weight: param(EmbeddingTensor::PeriodicWeight, &normal(*sigma)),
+                    phase: param(EmbeddingTensor::PeriodicPhase, &uniform(std::f64::consts::PI)),
+                    output: param(EmbeddingTensor::PeriodicOutput, &uniform(bound)),
+                    bias: param(EmbeddingTensor::PeriodicBias, &uniform(bound)),
                 });
             }
             NumberEmbedding::PiecewiseLinear { edges, width } => {
                 let bound = 1.0 / (*width as f64).sqrt();
                 piecewise = Some(PiecewiseLinear {
-                    weight: param(next(), &uniform(bound)),
-                    bias: param(next(), &uniform(bound)),
-                    output: param(next(), &|_, _| ()),
+                    weight: param(EmbeddingTensor::PiecewiseWeight, &uniform(bound)),
+                    bias: param(EmbeddingTensor::PiecewiseBias, &uniform(bound)),
+                    output: param(EmbeddingTensor::PiecewiseOutput, &|_, _| ()),
                     code: Code::new(edges),
                 });
             }
         }
-        let tables = shapes.map(|shape| param(shape, &normal(1.0))).collect();
+        let categories = tensors.iter().enumerate().filter(|(_, (t, _))| matches!(t, EmbeddingTensor::Category(_)));
+        let tables = categories.map(|(row, _)| fresh(row, &normal(1.0))).collect();
         Embedding { periodic, piecewise, tables, config: self.clone() }
     }
 }
@@ -301,7 +311,7 @@ impl Embedding {
         Tensor::cat(parts, 1)
     }
 
-    /// Some of the columns, by runs of neighbours.
+    /// The columns of one kind.
     fn columns_of(&self, x: &Tensor<2>, which: impl Fn(Column) -> bool) -> Option<Tensor<2>> {
         let mut runs = Vec::new();
         let mut i = 0;
@@ -320,26 +330,13 @@ impl Embedding {
         }
     }
 
-    /// Its description.
+    /// The description of the embedding.
     pub fn config(&self) -> &EmbeddingConfig {
         &self.config
     }
-
-    /// Its tensors in the order of [`EmbeddingConfig::shapes`].
-    pub(crate) fn params(&mut self) -> Vec<&mut Param<Tensor<2>>> {
-        let mut all = Vec::new();
-        if let Some(p) = &mut self.periodic {
-            all.extend([&mut p.weight, &mut p.phase, &mut p.output, &mut p.bias]);
-        }
-        if let Some(p) = &mut self.piecewise {
-            all.extend([&mut p.weight, &mut p.bias, &mut p.output]);
-        }
-        all.extend(&mut self.tables);
-        all
-    }
 }
 
-/// `[batch, numbers, terms]` times `[numbers·terms, width]` of each number's own: `[batch, numbers, width]`.
+/// `[batch, numbers, terms]` times each number's own `[terms, width]` out of `[numbers·terms, width]`: `[batch, numbers, width]`.
 fn by_number(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
     let [_, numbers, terms] = x.dims();
     let width = weight.dims()[1];

@@ -1,4 +1,4 @@
-//! What can be wrong with the description of a network.
+//! Errors in the description of a network.
 
 /// A network description that cannot be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -7,7 +7,7 @@ pub enum NetworkError {
     /// Inputs, outputs or a hidden layer of width 0.
     #[error("{what} is 0, a network needs at least 1")]
     ZeroWidth {
-        /// Which number is 0, such as "hidden layer 2's width".
+        /// The number that is 0, such as "the width of hidden layer 2".
         what: String,
     },
     /// A dropout rate outside [0, 1).
@@ -22,39 +22,39 @@ pub enum NetworkError {
         /// 1-based index of the hidden layer.
         layer: usize,
     },
-    /// A hidden layer that is not linear, where all have to be.
-    #[error("hidden layer {layer} is not linear, it has {what}: such a network is no single neuron")]
+    /// A hidden layer that is not linear in a network to be collapsed into one.
+    #[error("hidden layer {layer} is not linear, it has {what}: the network cannot be collapsed")]
     NotLinear {
         /// 1-based index of the hidden layer.
         layer: usize,
-        /// "the activation tanh" or "a normalisation".
+        /// "the activation tanh" or "a normalization".
         what: String,
     },
     /// A network that is more than one neuron.
     #[error("a neuron has one output and no hidden layer, this network is {network}")]
     NotANeuron {
-        /// The network, as it prints.
+        /// The network as it prints.
         network: String,
     },
     /// Networks that cannot be one [`Population`](crate::Population).
     #[error("the networks cannot be computed together: {what}")]
     Differ {
-        /// In what they differ.
+        /// The difference.
         what: String,
     },
     /// An embedding that cannot be built.
     #[error("the embedding is wrong: {what}")]
     Embedding {
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
-    /// Parts that do not go together.
+    /// Settings that exclude each other.
     #[error("{what}")]
     Clash {
-        /// Which parts.
+        /// The settings, as a sentence.
         what: String,
     },
-    /// More weights than one tensor can address.
+    /// More parameters than a model file or the indices of GPU kernels can address.
     #[error("the network would have {parameters} parameters, more than the {limit} that fit")]
     TooLarge {
         /// Parameters asked for.

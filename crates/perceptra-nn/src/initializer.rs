@@ -3,14 +3,17 @@
 use perceptra_random::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::Activation;
+use crate::activation::Activation;
+use crate::all_variants;
+use crate::variants::named;
 
-/// How the weights of a layer are drawn. With n inputs and m outputs of the layer:
+/// How the initial weights of a layer are drawn; n are the inputs of the layer and m its outputs. Biases are 0 where nothing
+/// else is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Initializer {
-    /// What suits the layer's activation: `KaimingUniform` for the ReLU family, `LecunUniform` for SELU, `XavierUniform`
-    /// for the others.
+    /// By the layer's activation: `KaimingUniform` for the ReLU family, `LecunUniform` for SELU, `XavierUniform` for the
+    /// others.
     #[default]
     Auto,
     /// U(−√(6/n), √(6/n)) (He, Zhang, Ren, Sun, 2015)
@@ -25,17 +28,40 @@ pub enum Initializer {
     LecunUniform,
     /// U(−√(1/n), √(1/n)), biases too: what PyTorch's `Linear` does
     Torch,
-    /// N(0, 1/n), biases N(0, 1), the output layer 0: what RealMLP-TD-S begins with (Holzmüller, Grinsztajn, Steinwart, 2024)
+    /// N(0, 1/n), biases N(0, 1), the output layer 0: the initial weights of RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart,
+    /// 2024)
     LecunNormal,
-    /// N(0, 1/n), then, layer by layer, so scaled that each unit's sum has variance 1 over training rows; biases so that each
-    /// unit's sum is 0 at a random point between five training rows ("std" and "he+5": Steinwart, 2019; Holzmüller, Grinsztajn,
+    /// N(0, 1/n), then scaled layer by layer until each unit's sum has variance 1 over the training rows; each bias makes its
+    /// unit's sum 0 at a random point between five training rows ("std" and "he+5": Steinwart, 2019; Holzmüller, Grinsztajn,
     /// Steinwart, 2024). Needs the rows: see [`FeedForward::fit_to`](crate::FeedForward::fit_to).
     DataDriven,
-    /// All 0: only for networks without a hidden layer, others do not learn from it
+    /// All 0: only for networks without a hidden layer, since others do not learn from there
     Zeros,
 }
 
+all_variants! {
+    Initializer: Auto, KaimingUniform, KaimingNormal, XavierUniform, XavierNormal, LecunUniform, Torch, LecunNormal,
+        DataDriven, Zeros
+}
+named!(Initializer);
+
 impl Initializer {
+    /// The name used in files and messages, such as `kaiming-uniform`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::KaimingUniform => "kaiming-uniform",
+            Self::KaimingNormal => "kaiming-normal",
+            Self::XavierUniform => "xavier-uniform",
+            Self::XavierNormal => "xavier-normal",
+            Self::LecunUniform => "lecun-uniform",
+            Self::Torch => "torch",
+            Self::LecunNormal => "lecun-normal",
+            Self::DataDriven => "data-driven",
+            Self::Zeros => "zeros",
+        }
+    }
+
     /// The weights `[inputs, outputs]`, row by row, and the biases `[outputs]` of a layer.
     pub(crate) fn draw(
         self,
@@ -56,9 +82,7 @@ impl Initializer {
             values.iter_mut().for_each(|w| *w = (f64::from(*w) * deviation) as f32);
         };
         match self {
-            Self::Auto => {
-                return Self::suiting(activation).draw(stream, inputs, outputs, activation);
-            }
+            Self::Auto => return Self::suiting(activation).draw(stream, inputs, outputs, activation),
             Self::KaimingUniform => uniform(0, &mut weights, (6.0 / n).sqrt()),
             Self::KaimingNormal => normal(&mut weights, (2.0 / n).sqrt()),
             Self::XavierUniform => uniform(0, &mut weights, (6.0 / (n + m)).sqrt()),
@@ -78,6 +102,7 @@ impl Initializer {
         (weights, biases)
     }
 
+    /// The distribution that [`Initializer::Auto`] stands for before this activation.
     fn suiting(activation: Activation) -> Self {
         match activation {
             Activation::Relu
@@ -87,7 +112,14 @@ impl Initializer {
             | Activation::Silu
             | Activation::Mish => Self::KaimingUniform,
             Activation::Selu => Self::LecunUniform,
-            _ => Self::XavierUniform,
+            Activation::Identity
+            | Activation::Step
+            | Activation::Sign
+            | Activation::Sigmoid
+            | Activation::Tanh
+            | Activation::Softplus
+            | Activation::Dendritic
+            | Activation::Softmax => Self::XavierUniform,
         }
     }
 }
@@ -98,7 +130,7 @@ mod tests {
     use perceptra_random::Purpose;
 
     #[test]
-    fn spreads_are_those_of_the_formulas() {
+    fn every_initializer_has_the_spread_of_its_formula() {
         let (n, m) = (64, 32);
         let table = [
             (Initializer::KaimingUniform, 2.0 / 64.0, Some(6f64 / 64.0)),
@@ -110,6 +142,8 @@ mod tests {
             (Initializer::LecunNormal, 1.0 / 64.0, None),
             (Initializer::DataDriven, 1.0 / 64.0, None),
         ];
+        // Auto is one of the others, and all zeros have no spread.
+        assert_eq!(table.len() + 2, Initializer::ALL.len());
         for (initializer, variance, bound) in table {
             let stream = Stream::new(1, Purpose::Init(0), 0);
             let (weights, biases) = initializer.draw(&stream, n, m, Activation::Tanh);
@@ -122,6 +156,14 @@ mod tests {
                 biases.iter().all(|&b| b == 0.0),
                 !matches!(initializer, Initializer::Torch | Initializer::LecunNormal)
             );
+        }
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for initializer in Initializer::ALL {
+            assert_eq!(initializer.to_string().parse(), Ok(*initializer));
+            assert_eq!(serde_json::to_string(initializer).unwrap(), format!("\"{initializer}\""));
         }
     }
 }

@@ -14,31 +14,45 @@
 //! ```
 //!
 //! A [`FeedForwardConfig`] describes the network and [`FeedForwardConfig::init`] builds it on a device, with initial
-//! weights that depend on the seed alone. A [`FeedForward`] is a plain Burn [`Module`](burn::module::Module): any other
-//! module can hold one as a field. A [`Neuron`] is the smallest of them, with given
-//! weights; a [`Population`] is many of them at once. A [`Loss`] compares its outputs with targets, row by row.
+//! weights that depend on the seed alone. A [`FeedForward`] is a plain Burn [`Module`](burn::module::Module), which any other
+//! module can hold as a field; [`FeedForward::parameters`] lists its tensors by name. A [`Neuron`] is the smallest network, with
+//! given weights; a [`Population`] computes many networks at once. A [`Loss`] compares outputs with targets, row by row.
 
 mod activation;
 mod batched;
+mod collapse;
+mod config;
+mod data_driven;
+mod display;
+mod dropout;
 mod embedding;
 mod error;
 mod feed_forward;
+mod initialization;
 mod initializer;
+mod layer;
 mod loss;
 mod membrane;
 mod neuron;
+mod parameters;
 mod population;
+mod role;
 mod variants;
 
 pub use activation::Activation;
+pub use config::{FeedForwardConfig, Hidden, Norm, Parts};
+pub use dropout::DropoutDraw;
 pub use embedding::{Column, Embedding, EmbeddingConfig, NumberEmbedding};
 pub use error::NetworkError;
-pub use feed_forward::{DropoutDraw, FeedForward, FeedForwardConfig, Group, Hidden, Layer, Norm, Parts};
+pub use feed_forward::FeedForward;
 pub use initializer::Initializer;
+pub use layer::Layer;
 pub use loss::{Loss, class_weights};
 pub use membrane::HodgkinHuxley;
 pub use neuron::{Neuron, Synapse};
-pub use population::{Population, PopulationLayer};
+pub use parameters::Parameter;
+pub use population::Population;
+pub use role::{EmbeddingTensor, Group, Role};
 
 #[cfg(test)]
 mod gradient_tests;

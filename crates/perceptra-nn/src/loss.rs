@@ -1,43 +1,39 @@
-//! Losses: how far outputs are from targets.
+//! Losses, the distance of outputs from targets.
 
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
+use crate::all_variants;
+
 /// A loss over a batch.
 ///
 /// Every loss is a number per row first ([`Loss::per_row`]), then the weighted mean of the rows, or their weighted
-/// sum for [`Loss::HalfSumSquared`]. With outputs fⱼ, targets yⱼ and J outputs a row:
+/// sum for [`Loss::HalfSumSquared`]. The formulas are those of one row, with outputs fⱼ, targets yⱼ and J outputs.
 ///
-/// | loss | of one row |
-/// |---|---|
-/// | `MeanSquared` | 1/J Σⱼ (fⱼ − yⱼ)² |
-/// | `HalfSumSquared` | ½ Σⱼ (fⱼ − yⱼ)² |
-/// | `MeanAbsolute` | 1/J Σⱼ \|fⱼ − yⱼ\| |
-/// | `Huber` | 1/J Σⱼ ½d² where d = \|fⱼ − yⱼ\| ≤ δ, else δ(d − ½δ) (Huber, 1964) |
-/// | `BinaryCrossEntropy` | 1/J Σⱼ max(zⱼ, 0) − zⱼyⱼ + ln(1 + e^−\|zⱼ\|), z the logits |
-/// | `CategoricalCrossEntropy` | −Σⱼ yⱼ log softmax(z)ⱼ, z the logits |
-///
-/// In files and on the command line a loss is its [name](Loss::name): `mse`, `half-sse`, `mae`, `huber` or `huber:1.5`,
-/// `binary-cross-entropy`, `categorical-cross-entropy`.
+/// In files and on the command line a loss is its [name](Loss::name); `huber` takes its δ behind a colon, as in `huber:1.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Loss {
-    /// Mean squared error.
+    /// Mean squared error, 1/J Σⱼ (fⱼ − yⱼ)².
     #[default]
     MeanSquared,
-    /// Half the sum of squares, R = ½ Σ (y − f)²: summed over rows and outputs, not averaged.
+    /// Half the sum of squares, ½ Σⱼ (fⱼ − yⱼ)², summed over rows and outputs, not averaged.
     HalfSumSquared,
-    /// Mean absolute error.
+    /// Mean absolute error, 1/J Σⱼ |fⱼ − yⱼ|.
     MeanAbsolute,
-    /// Huber's loss: squared near the target, absolute beyond `delta` (in units of the target).
+    /// Huber's loss (1964): 1/J Σⱼ ½d² where d = |fⱼ − yⱼ| ≤ δ, else δ(d − ½δ).
     Huber {
-        /// Where the parabola ends, above 0.
+        /// δ, where the parabola ends: above 0, in the unit of the target.
         delta: f64,
     },
-    /// Cross-entropy of independent yes/no outputs, computed from logits. Targets in [0, 1].
+    /// Cross-entropy of independent yes/no outputs, 1/J Σⱼ max(zⱼ, 0) − zⱼyⱼ + ln(1 + e^−|zⱼ|), z the logits. Targets in [0, 1].
     BinaryCrossEntropy,
-    /// Cross-entropy of one distribution over the outputs, computed from logits. Targets: one-hot or soft labels.
+    /// Cross-entropy of one distribution over the outputs, −Σⱼ yⱼ ln softmax(z)ⱼ, z the logits. Targets: one-hot or soft labels.
     CategoricalCrossEntropy,
+}
+
+all_variants! {
+    Loss: MeanSquared, HalfSumSquared, MeanAbsolute, Huber { delta: 1.0 }, BinaryCrossEntropy, CategoricalCrossEntropy
 }
 
 impl Loss {
@@ -55,12 +51,19 @@ impl Loss {
 
     /// Whether the loss takes logits, the outputs before sigmoid or softmax.
     pub fn takes_logits(self) -> bool {
-        matches!(self, Self::BinaryCrossEntropy | Self::CategoricalCrossEntropy)
+        match self {
+            Self::BinaryCrossEntropy | Self::CategoricalCrossEntropy => true,
+            Self::MeanSquared | Self::HalfSumSquared | Self::MeanAbsolute | Self::Huber { .. } => false,
+        }
     }
 
     /// Whether rows are summed rather than averaged.
     pub fn is_sum(self) -> bool {
-        matches!(self, Self::HalfSumSquared)
+        match self {
+            Self::HalfSumSquared => true,
+            Self::MeanSquared | Self::MeanAbsolute | Self::Huber { .. } => false,
+            Self::BinaryCrossEntropy | Self::CategoricalCrossEntropy => false,
+        }
     }
 
     /// The loss of each row.
@@ -157,7 +160,11 @@ impl std::fmt::Display for Loss {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Huber { delta } => write!(f, "huber:{delta}"),
-            other => f.write_str(other.name()),
+            Self::MeanSquared
+            | Self::HalfSumSquared
+            | Self::MeanAbsolute
+            | Self::BinaryCrossEntropy
+            | Self::CategoricalCrossEntropy => f.write_str(self.name()),
         }
     }
 }
@@ -167,28 +174,17 @@ impl std::str::FromStr for Loss {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, argument) = text.split_once(':').map_or((text, None), |(name, x)| (name, Some(x)));
-        let loss = match name {
-            "mse" => Self::MeanSquared,
-            "half-sse" => Self::HalfSumSquared,
-            "mae" => Self::MeanAbsolute,
-            "huber" => {
-                let delta = argument.unwrap_or("1").parse().ok().filter(|d: &f64| *d > 0.0 && d.is_finite());
-                return delta
-                    .map(|delta| Self::Huber { delta })
-                    .ok_or_else(|| format!("`{text}`: the delta of huber is a number above 0, such as huber:1.5"));
-            }
-            "binary-cross-entropy" => Self::BinaryCrossEntropy,
-            "categorical-cross-entropy" => Self::CategoricalCrossEntropy,
-            _ => {
-                return Err(format!(
-                    "`{text}` is no loss; there are mse, half-sse, mae, huber[:delta], binary-cross-entropy and \
-                     categorical-cross-entropy"
-                ));
-            }
+        let Some(loss) = Self::ALL.iter().copied().find(|loss| loss.name() == name) else {
+            let names: Vec<&str> = Self::ALL.iter().map(|loss| loss.name()).collect();
+            return Err(format!("`{text}` is no loss; there are {}", names.join(", ")));
         };
-        match argument {
-            None => Ok(loss),
-            Some(_) => Err(format!("`{text}`: {name} takes no number")),
+        match (loss, argument) {
+            (loss, None) => Ok(loss),
+            (Self::Huber { .. }, Some(delta)) => match delta.parse() {
+                Ok(delta) if delta > 0.0 && f64::is_finite(delta) => Ok(Self::Huber { delta }),
+                _ => Err(format!("`{text}`: the delta of huber is a number above 0, such as huber:1.5")),
+            },
+            (_, Some(_)) => Err(format!("`{text}`: {name} takes no number")),
         }
     }
 }
@@ -210,10 +206,12 @@ impl From<Loss> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_relative_eq;
+    use burn::tensor::Device;
 
     #[test]
-    fn slopes_at_a_logit_of_0_are_right() {
-        let device = burn::tensor::Device::flex();
+    fn gradients_at_a_logit_of_0_are_right() {
+        let device = Device::flex();
         for (loss, slope) in [(Loss::BinaryCrossEntropy, 0.5 - 0.9), (Loss::CategoricalCrossEntropy, 0.0)] {
             let z = Tensor::<2>::zeros([1, 1], &device).autodiff().require_grad();
             let y = Tensor::<2>::full([1, 1], 0.9, &device).autodiff();
@@ -222,9 +220,6 @@ mod tests {
             assert!((grad - slope).abs() < 1e-6, "{loss}: {grad}");
         }
     }
-    use approx::assert_relative_eq;
-    use burn::tensor::Device;
-
     fn tensor<const R: usize, const C: usize>(x: [[f32; C]; R]) -> Tensor<2> {
         Tensor::from_floats(x, &Device::flex())
     }
@@ -284,15 +279,9 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for loss in [
-            Loss::MeanSquared,
-            Loss::HalfSumSquared,
-            Loss::MeanAbsolute,
-            Loss::Huber { delta: 1.5 },
-            Loss::BinaryCrossEntropy,
-            Loss::CategoricalCrossEntropy,
-        ] {
+        for loss in Loss::ALL.iter().copied().chain([Loss::Huber { delta: 1.5 }]) {
             assert_eq!(loss.to_string().parse(), Ok(loss));
+            assert!("cross".parse::<Loss>().unwrap_err().contains(loss.name()));
         }
         assert_eq!("huber".parse(), Ok(Loss::Huber { delta: 1.0 }));
         for wrong in ["huber:0", "huber:nan", "mse:1", "cross"] {

@@ -1,4 +1,4 @@
-//! The biological neuron that the artificial one is drawn from.
+//! A biological neuron, the model of the artificial one.
 
 use burn::tensor::{Device, Tensor};
 
@@ -34,13 +34,13 @@ impl Default for HodgkinHuxley {
     }
 }
 
-/// Of the integration, in ms.
+/// Step of the integration, in ms.
 const STEP: f64 = 0.05;
 
-/// What is left out at the start, in ms: a membrane answers the onset of a weak current with a spike or two.
+/// Time left out at the start, in ms: a membrane answers the onset of a weak current with a spike or two.
 const ONSET: f64 = 100.0;
 
-/// V in mV, and m, h, n: one number for each membrane.
+/// V in mV, m, h and n, each with one value per membrane.
 type State = [Tensor<1>; 4];
 
 impl HodgkinHuxley {
@@ -106,7 +106,7 @@ impl HodgkinHuxley {
         }
     }
 
-    /// The state in which nothing changes without a current.
+    /// The resting state, which does not change without a current.
     fn rest(membranes: usize, device: &Device) -> State {
         [-64.996_4, 0.052_955_1, 0.595_994_2, 0.317_732_4].map(|x| Tensor::full([membranes], x, device))
     }
@@ -141,18 +141,18 @@ fn ratio(x: Tensor<1>) -> Tensor<1> {
 mod tests {
     use super::*;
 
-    fn numbers<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+    fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
         t.try_into_vec_as().unwrap()
     }
 
     fn rates(currents: &[f32], duration: f64) -> Vec<f32> {
-        numbers(HodgkinHuxley::default().firing_rates(Tensor::from_floats(currents, &Device::flex()), duration))
+        values(HodgkinHuxley::default().firing_rates(Tensor::from_floats(currents, &Device::flex()), duration))
     }
 
     #[test]
     fn rest_stays_at_rest() {
         let device = Device::flex();
-        let v = numbers(HodgkinHuxley::default().potentials(Tensor::zeros([1], &device), 50.0));
+        let v = values(HodgkinHuxley::default().potentials(Tensor::zeros([1], &device), 50.0));
         assert_eq!(v.len(), 1000);
         assert!(v.iter().all(|v| (v + 65.0).abs() < 0.05), "{:?} to {:?}", v[0], v[999]);
     }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn the_ratio_is_smooth_at_0() {
         let x = [-2.0f32, -1e-3, 0.0, 1e-3, 2.0];
-        let got = numbers(ratio(Tensor::from_floats(x, &Device::flex())));
+        let got = values(ratio(Tensor::from_floats(x, &Device::flex())));
         for (x, got) in x.into_iter().zip(got) {
             let x = f64::from(x);
             let expected = if x == 0.0 { 1.0 } else { -x / (-x).exp_m1() };

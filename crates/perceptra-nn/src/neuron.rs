@@ -1,10 +1,13 @@
 //! The single neuron.
 
-use burn::module::Param;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::{Activation, FeedForward, FeedForwardConfig, NetworkError};
+use crate::activation::Activation;
+use crate::config::FeedForwardConfig;
+use crate::error::NetworkError;
+use crate::feed_forward::FeedForward;
+use crate::role::Role;
 
 /// One neuron, y = f(Σ wᵢxᵢ + b), with given weights: a [`FeedForward`] with no hidden layer, in plain numbers.
 ///
@@ -32,12 +35,12 @@ pub struct Neuron {
     pub activation: Activation,
 }
 
-/// What an input does to a neuron, by the sign of its weight.
+/// The effect of an input on a neuron, by the sign of its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Synapse {
-    /// A weight above 0 drives the neuron.
+    /// A weight above 0 excites the neuron.
     Excitatory,
-    /// A weight below 0 holds it back.
+    /// A weight below 0 inhibits the neuron.
     Inhibitory,
     /// A weight of 0: no connection.
     None,
@@ -49,17 +52,17 @@ impl Neuron {
         Self { weights, bias, activation }
     }
 
-    /// The neuron that a trained network is.
+    /// A trained network of a single neuron, as a neuron.
     ///
     /// # Errors
     ///
     /// [`NetworkError::NotANeuron`] if it has a hidden layer or more than one output.
     pub fn of(network: &FeedForward) -> Result<Self, NetworkError> {
-        let numbers = |tensor: Tensor<1>| tensor.inner().try_into_vec_as::<f32>().unwrap_or_default();
+        let values = |tensor: Tensor<1>| tensor.inner().try_into_vec_as::<f32>().unwrap_or_default();
         match network.layers.as_slice() {
             [layer] if layer.linear.weight.dims()[1] == 1 => Ok(Self {
-                weights: numbers(layer.linear.weight.val().flatten(0, 1)),
-                bias: layer.linear.bias.as_ref().map_or(0.0, |b| numbers(b.val()).first().copied().unwrap_or(0.0)),
+                weights: values(layer.linear.weight.val().flatten(0, 1)),
+                bias: layer.linear.bias.as_ref().map_or(0.0, |b| values(b.val()).first().copied().unwrap_or(0.0)),
                 activation: layer.activation,
             }),
             _ => Err(NetworkError::NotANeuron { network: network.to_string() }),
@@ -74,9 +77,8 @@ impl Neuron {
     pub fn network(&self, device: &Device) -> Result<FeedForward, NetworkError> {
         let inputs = self.weights.len();
         let mut network = FeedForwardConfig::new(inputs, 1).with_output_activation(self.activation).init(device)?;
-        let layer = &mut network.layers[0].linear;
-        layer.weight = Param::from_data(TensorData::new(self.weights.clone(), [inputs, 1]), device);
-        layer.bias = Some(Param::from_data(TensorData::new(vec![self.bias], [1]), device));
+        network.set_values(Role::Weight(0), self.weights.clone());
+        network.set_values(Role::Bias(0), vec![self.bias]);
         Ok(network)
     }
 
@@ -86,14 +88,14 @@ impl Neuron {
         products.sum::<f64>() + f64::from(self.bias)
     }
 
-    /// What each input does.
+    /// The effect of each input.
     pub fn synapses(&self) -> Vec<Synapse> {
-        let of = |w: &f32| match *w {
+        let synapse = |w: &f32| match *w {
             w if w > 0.0 => Synapse::Excitatory,
             w if w < 0.0 => Synapse::Inhibitory,
             _ => Synapse::None,
         };
-        self.weights.iter().map(of).collect()
+        self.weights.iter().map(synapse).collect()
     }
 }
 
@@ -128,6 +130,7 @@ impl std::fmt::Display for Synapse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::TensorData;
 
     fn respond(neuron: &Neuron, rows: &[[f32; 2]]) -> Vec<f32> {
         let device = Device::flex();
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_described_by_their_signs() {
+    fn a_neuron_prints_as_a_formula_and_names_its_synapses() {
         let neuron = Neuron::new(vec![0.5, -2.0, 0.0], 0.25, Activation::Tanh);
         assert_eq!(neuron.synapses(), [Synapse::Excitatory, Synapse::Inhibitory, Synapse::None]);
         assert_eq!(neuron.to_string(), "y = tanh(0.5·x1 - 2·x2 + 0·x3 + 0.25)");
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_neuron_is_a_network_and_back() {
+    fn a_neuron_becomes_a_network_and_back() {
         let device = Device::flex();
         let neuron = Neuron::new(vec![0.5, -2.0], 0.25, Activation::Sigmoid);
         assert_eq!(Neuron::of(&neuron.network(&device).unwrap()), Ok(neuron));

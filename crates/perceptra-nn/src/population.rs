@@ -1,17 +1,20 @@
-//! Many networks of one architecture as one.
+//! Many networks of one architecture, computed together.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData};
 
+use crate::activation::Activation;
 use crate::batched::{by_row, dense};
-use crate::feed_forward::mask;
-use crate::{Activation, DropoutDraw, FeedForward, Layer, NetworkError};
+use crate::dropout::DropoutDraw;
+use crate::error::NetworkError;
+use crate::feed_forward::FeedForward;
+use crate::layer::Layer;
 
-/// K networks of the same depth and activations, whose weights lie in one tensor a layer: one forward pass takes all of them
-/// through a batch each, in as many operations as one network needs.
+/// Several networks of the same depth and activations, with one weight tensor for each layer of all of them: a forward pass
+/// takes a batch through each, in as many operations as one network needs.
 ///
-/// Their widths may differ: narrow layers are filled up with units that are always off, whose weights stay 0.
+/// Widths may differ: narrow layers are padded with units that are always 0, and whose weights stay 0.
 ///
 /// ```
 /// # use burn::tensor::{Device, Tensor};
@@ -32,34 +35,34 @@ use crate::{Activation, DropoutDraw, FeedForward, Layer, NetworkError};
 #[derive(Module, Debug)]
 pub struct Population {
     /// Hidden layers, then the output layer.
-    pub layers: Vec<PopulationLayer>,
-    /// The units of each layer of each member.
+    layers: Vec<PopulationLayer>,
+    /// Units of each layer, by member.
     #[module(skip)]
     widths: Vec<Vec<usize>>,
-    /// Share of hidden units dropped in training, of each member.
+    /// Share of hidden units dropped in training, by member.
     #[module(skip)]
     dropout: Vec<f64>,
 }
 
 /// A dense layer of every member: f(xW + b).
 #[derive(Module, Debug)]
-pub struct PopulationLayer {
+struct PopulationLayer {
     /// W `[members, inputs, outputs]`.
-    pub weight: Param<Tensor<3>>,
+    weight: Param<Tensor<3>>,
     /// b `[members, 1, outputs]`.
-    pub bias: Option<Param<Tensor<3>>>,
+    bias: Option<Param<Tensor<3>>>,
     /// f.
     #[module(skip)]
-    pub activation: Activation,
+    activation: Activation,
 }
 
 impl Population {
-    /// Puts networks together.
+    /// Stacks networks into a population.
     ///
     /// # Errors
     ///
     /// [`NetworkError::Differ`] without networks, for networks that differ in inputs, outputs, depth, activations or in whether
-    /// layers have biases, and for normalisation.
+    /// layers have biases, and for normalization or extras.
     pub fn stack(networks: &[FeedForward]) -> Result<Self, NetworkError> {
         let differ = |what: &str| Err(NetworkError::Differ { what: what.to_owned() });
         let Some(first) = networks.first() else { return differ("there are none") };
@@ -72,39 +75,38 @@ impl Population {
         let mut layers = Vec::new();
         let mut widths = vec![Vec::new(); networks.len()];
         for l in 0..first.layers.len() {
-            let of: Vec<&Layer> = networks.iter().map(|n| &n.layers[l]).collect();
-
-            if of.iter().any(|layer| layer.activation != of[0].activation) {
+            let stacked: Vec<&Layer> = networks.iter().map(|n| &n.layers[l]).collect();
+            if stacked.iter().any(|layer| layer.activation != stacked[0].activation) {
                 return differ("they have different activations");
             }
-            if of.iter().any(|layer| layer.linear.bias.is_some() != of[0].linear.bias.is_some()) {
+            if stacked.iter().any(|layer| layer.linear.bias.is_some() != stacked[0].linear.bias.is_some()) {
                 return differ("some have biases and some have not");
             }
-            let shapes: Vec<[usize; 2]> = of.iter().map(|layer| layer.linear.weight.lazy_shape().dims()).collect();
+            let shapes: Vec<[usize; 2]> = stacked.iter().map(|layer| layer.linear.weight.lazy_shape().dims()).collect();
             let (ends, same) = (l + 1 == first.layers.len(), |i: usize| shapes.iter().all(|s| s[i] == shapes[0][i]));
             if l == 0 && !same(0) || ends && !same(1) {
                 return differ("they have different inputs or outputs");
             }
             let [inputs, outputs] = [0, 1].map(|i| shapes.iter().map(|s| s[i]).max().unwrap_or(0));
-            let weights = of.iter().map(|layer| filled(layer.linear.weight.val(), [inputs, outputs]));
-            let bias = |layer: &&Layer| layer.linear.bias.as_ref().map(|b| filled(b.val().unsqueeze(), [1, outputs]));
-            let biases: Vec<Tensor<2>> = of.iter().filter_map(bias).collect();
+            let weights = stacked.iter().map(|layer| padded(layer.linear.weight.val(), [inputs, outputs]));
+            let bias = |layer: &&Layer| layer.linear.bias.as_ref().map(|b| padded(b.val().unsqueeze(), [1, outputs]));
+            let biases: Vec<Tensor<2>> = stacked.iter().filter_map(bias).collect();
             layers.push(PopulationLayer {
                 weight: Param::from_tensor(Tensor::stack(weights.collect(), 0)),
                 bias: (!biases.is_empty()).then(|| Param::from_tensor(Tensor::stack(biases, 0))),
-                activation: of[0].activation,
+                activation: stacked[0].activation,
             });
             widths.iter_mut().zip(&shapes).for_each(|(widths, shape)| widths.push(shape[1]));
         }
         Ok(Self { layers, widths, dropout: networks.iter().map(|n| n.dropout).collect() })
     }
 
-    /// Networks.
+    /// The number of networks.
     pub fn members(&self) -> usize {
         self.widths.len()
     }
 
-    /// Whether units of a member are dropped in training.
+    /// Whether a member drops units in training.
     pub fn drops(&self) -> bool {
         self.dropout.iter().any(|rate| *rate > 0.0)
     }
@@ -113,7 +115,7 @@ impl Population {
     ///
     /// # Panics
     ///
-    /// If there is none of this number.
+    /// If there is no such member.
     pub fn member(&self, member: usize) -> FeedForward {
         let mut inputs = self.layers[0].weight.dims()[1];
         let layers = self.layers.iter().zip(&self.widths[member]).map(|(layer, &outputs)| {
@@ -131,7 +133,7 @@ impl Population {
     ///
     /// # Panics
     ///
-    /// If there is none of one of these numbers.
+    /// If there is no such member.
     #[must_use]
     pub fn select(&self, members: &[usize]) -> Self {
         let device = self.layers[0].weight.val().device();
@@ -196,8 +198,8 @@ impl Population {
         self.pass(x, None)
     }
 
-    /// As [`Population::forward_logits`], with the hidden units dropped that `draws` say, one for each member: those that
-    /// [`FeedForward::forward_dropout`] drops.
+    /// As [`Population::forward_logits`], with hidden units dropped by one draw for each member, as
+    /// [`FeedForward::forward_dropout`] does.
     pub fn forward_dropout(&self, x: Tensor<3>, draws: &[DropoutDraw<'_>]) -> Tensor<3> {
         self.pass(x, Some(draws).filter(|_| self.drops()))
     }
@@ -211,22 +213,22 @@ impl Population {
             }
             x = by_row(x, |z| layer.activation.forward(z));
             let [_, batch, width] = x.dims();
-            // Units that fill up are off, where f does not turn 0 into 0.
-            let filled = layer.activation.moves_zero() && self.widths.iter().any(|widths| widths[l] < width);
+            // Units that only pad the width must stay 0.
+            let padded = !layer.activation.keeps_zero() && self.widths.iter().any(|widths| widths[l] < width);
             let rows = if draws.is_some() { batch } else { 1 };
-            if draws.is_none() && !filled {
+            if draws.is_none() && !padded {
                 continue;
             }
             let mut values = vec![0.0; self.members() * rows * width];
             for (k, values) in values.chunks_exact_mut(rows * width).enumerate() {
-                let own = self.widths[k][l];
+                let used = self.widths[k][l];
                 match draws {
                     Some(draws) => {
                         for (row, values) in draws[k].rows.iter().zip(values.chunks_exact_mut(width)) {
-                            mask(self.dropout[k], draws[k], l as u16, *row, 0, &mut values[..own]);
+                            draws[k].fill(self.dropout[k], l as u16, *row, 0, &mut values[..used]);
                         }
                     }
-                    None => values[..own].fill(1.0),
+                    None => values[..used].fill(1.0),
                 }
             }
             let mask = TensorData::new(values, [self.members(), rows, width]);
@@ -237,7 +239,7 @@ impl Population {
 }
 
 /// A matrix with rows and columns of 0 added to this shape.
-fn filled(matrix: Tensor<2>, [rows, columns]: [usize; 2]) -> Tensor<2> {
+fn padded(matrix: Tensor<2>, [rows, columns]: [usize; 2]) -> Tensor<2> {
     let [n, m] = matrix.dims();
     if [n, m] == [rows, columns] {
         return matrix;
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn members_of_any_width_are_the_networks_alone() {
+    fn a_member_of_any_width_computes_what_its_network_computes_alone() {
         let device = Device::flex();
         for f in [Activation::Relu, Activation::Sigmoid, Activation::Softplus] {
             let alone = networks(f, &device);
@@ -303,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn units_that_fill_up_have_no_gradient() {
+    fn padded_units_have_no_gradient() {
         let device = Device::flex();
         let together = Population::stack(&networks(Activation::Sigmoid, &device)).unwrap();
         let tracked: Vec<_> = together.tensors().into_iter().map(|t| t.autodiff().require_grad()).collect();
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_that_are_not_alike_are_an_error() {
+    fn networks_that_differ_are_an_error() {
         let device = Device::flex();
         let of = |config: FeedForwardConfig| config.init(&device).unwrap();
         let base = || FeedForwardConfig::new(4, 2).with_widths(&[3], Activation::Relu);

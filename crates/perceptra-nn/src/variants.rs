@@ -38,3 +38,41 @@ macro_rules! all_variants {
         };
     };
 }
+
+/// Gives an enumeration that has `ALL` and `name` its text form: it prints as its name, is parsed from it, and is that
+/// string in files, with `#[serde(try_from = "String", into = "String")]`.
+macro_rules! named {
+    ($type:ident) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::ALL.iter().copied().find(|variant| variant.name() == text).ok_or_else(|| {
+                    let names: Vec<String> = Self::ALL.iter().map(|variant| format!("`{variant}`")).collect();
+                    format!("unknown variant `{text}`, expected one of {}", names.join(", "))
+                })
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(variant: $type) -> Self {
+                variant.name().to_owned()
+            }
+        }
+    };
+}
+pub(crate) use named;

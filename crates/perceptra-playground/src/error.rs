@@ -37,7 +37,7 @@ impl From<perceptra_data::DataError> for Refusal {
 impl Refusal {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Model(error) => error.hint(),
+            Self::Model(error) => error.hint().map(|hint| hint.to_string()),
             Self::Request(_) => None,
         }
     }

@@ -12,7 +12,7 @@
 //! assert_eq!(shuffle.permutation(5), Stream::new(42, Purpose::Shuffle, 3).permutation(5));
 //! ```
 
-/// What a number is drawn for. Numbers of two purposes are independent.
+/// The purpose of a random number. Numbers drawn for two purposes are independent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Initial weights of the layer with this index.
@@ -21,7 +21,7 @@ pub enum Purpose {
     Shuffle,
     /// The dropout mask behind the layer with this index.
     Dropout(u16),
-    /// The split of a table into parts.
+    /// The split of a table into training, validation and test rows.
     Split,
     /// Synthetic data.
     Data,
@@ -31,9 +31,9 @@ pub enum Purpose {
     Search,
     /// Initial tensors of embeddings.
     Embedding,
-    /// Initial scales of the members of a batch ensemble.
+    /// Initial factors of the members of a batch ensemble.
     Members,
-    /// Rows by which the biases of the layer with this index begin.
+    /// Training rows that decide the initial biases of the layer with this index.
     Biases(u16),
     /// The order of the rows in an epoch for one member of a batch ensemble.
     MemberShuffle(u16),
@@ -57,7 +57,7 @@ impl Purpose {
     }
 }
 
-/// The numbers of one `(seed, purpose, epoch)`, addressed by row and, within a row, by block of four.
+/// The random numbers of one `(seed, purpose, epoch)`, addressed by row and, within a row, by block of four.
 #[derive(Debug, Clone, Copy)]
 pub struct Stream {
     key: [u32; 2],
@@ -131,7 +131,7 @@ impl Stream {
     /// Puts `items` into a random order.
     #[inline(always)]
     pub fn shuffle<T>(&self, items: &mut [T]) {
-        // Sixteen blocks at a time, for the compiler to put into vectors; each decides two places.
+        // Sixteen blocks at a time, for the compiler to put into vectors; each decides two positions.
         for first in (0..items.len().div_ceil(2)).step_by(16).rev() {
             let rows = std::array::from_fn(|i| (first + i) as u32);
             let words = philox([rows, [0; 16], [self.epoch; 16], [self.purpose; 16]], self.key);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn uniform_numbers_are_the_words_wherever_one_begins() {
+    fn uniform_numbers_are_the_same_from_whichever_block_they_are_drawn() {
         let stream = Stream::new(9, Purpose::Dropout(2), 5);
         let words: Vec<f32> = (0..40).flat_map(|block| stream.words(7, block)).map(super::unit).collect();
         for (first, len) in [(0, 160), (0, 3), (1, 64), (16, 96), (20, 70)] {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shuffle_takes_half_a_block_for_each_place() {
+    fn a_shuffle_takes_half_a_block_for_each_position() {
         for n in [1, 2, 31, 32, 33, 1000] {
             let stream = Stream::new(3, Purpose::Split, 2);
             let mut expected: Vec<u32> = (0..n as u32).collect();

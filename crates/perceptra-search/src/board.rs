@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use perceptra_train::{Metric, write_atomic};
+use perceptra_files::write_atomic;
+use perceptra_train::Metric;
 use serde::{Deserialize, Serialize};
 
 use crate::SearchError;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use perceptra_files::LockError;
 use perceptra_model::ModelError;
-use perceptra_train::LockError;
 
 /// A search that cannot be made. A trial that fails is none: it is a row of the [`Leaderboard`](crate::Leaderboard).
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +111,7 @@ impl SearchError {
     /// How to mend it, where there is a way.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Model(e) => e.hint(),
+            Self::Model(e) => e.hint().map(|hint| hint.to_string()),
             Self::EmptySpace => Some(
                 "say what to search, as in --space lr=log:1e-4..1e-1 --random 50, or --grid hidden=32,64x64".to_owned(),
             ),

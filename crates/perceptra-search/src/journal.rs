@@ -4,7 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use perceptra_train::{Lock, Metric, clean};
+use perceptra_files::{Lock, remove_stale};
+use perceptra_train::Metric;
 use serde::{Deserialize, Serialize};
 
 use crate::board::write;
@@ -42,7 +43,7 @@ impl Journal {
         };
         std::fs::create_dir_all(folder).map_err(fail(folder))?;
         let lock = Lock::acquire(&folder.join("lock"))?;
-        clean(folder);
+        remove_stale(folder);
         let path = folder.join(NAME);
         let trials = match (path.exists(), resume) {
             (false, true) => return Err(SearchError::NoSearch { folder: folder.to_owned() }),

@@ -29,14 +29,18 @@
 //! again.
 
 mod board;
+mod domain;
 mod error;
 mod halving;
 mod journal;
+mod point;
 mod search;
 mod space;
 
 pub use board::{Leaderboard, Trial};
+pub use domain::Domain;
 pub use error::SearchError;
 pub use journal::merge;
+pub use point::Point;
 pub use search::{Search, SearchEvent, SearchPlace};
-pub use space::{Domain, Parameter, Point, Space};
+pub use space::{Parameter, Space};

@@ -12,7 +12,9 @@ use perceptra_data::{Encoder, Schema, Table, Task};
 use perceptra_model::{
     Ensemble, ModelError, Parts, Predictions, RunConfig, Stage, Tables, Trained, train, train_many, train_stage,
 };
-use perceptra_train::{History, Metric, Observer, Quiet, StopReason, TrainState, parallel, threads, with_threads};
+use perceptra_train::{
+    History, Metric, Observer, Quiet, StopReason, TrainState, has_own_memory, parallel, threads, with_threads,
+};
 
 use crate::board::write;
 use crate::halving::Ladder;
@@ -135,7 +137,7 @@ impl<'a> Search<'a> {
         base.search = Default::default();
         base.checkpoint.folder = None;
         let space = Space::parse(&base, &options.space)?;
-        let points = space.points(&base, options.sampler, options.trials, run.train.seed)?;
+        let points = space.points(options.sampler, options.trials, run.train.seed)?;
         if options.halving.is_some_and(|factor| factor < 2) {
             return settings("halving is below 2: one trial in so many goes on to the next rung");
         }
@@ -303,7 +305,7 @@ impl<'a> Search<'a> {
     ) -> Result<bool, SearchError> {
         let cases = self.cases.len();
         let units = open.len() * cases;
-        let on_cpu = self.device.memory_pool_usage().is_none();
+        let on_cpu = !has_own_memory(&self.device);
         if !on_cpu && workers.is_none() && self.run.search.halving.is_none() {
             let numbers: Vec<usize> = open.iter().map(|step| step.number).collect();
             return self.together(&numbers, interrupt, through);

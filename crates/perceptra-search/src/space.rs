@@ -1,99 +1,56 @@
-//! What is searched.
+//! What is searched, and the points that are tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use perceptra_data::nearest;
-use perceptra_model::{RunConfig, Sampler};
+use perceptra_model::{ModelError, RunConfig, Sampler};
 use perceptra_random::{Purpose, Stream};
-use perceptra_train::TrainConfig;
-use toml::Value;
 
-use crate::SearchError;
+use crate::domain::{Domain, Notation};
+use crate::error::SearchError;
+use crate::point::Point;
 
 /// The settings that are searched, each with its domain.
 ///
-/// | written | domain |
-/// |---|---|
-/// | `lr=0.1,0.01` or `choice:0.1,0.01` | one of these |
-/// | `dropout=0..0.5` | a number between these, all alike |
-/// | `lr=log:1e-4..1e-1` | a number between these, all orders of magnitude alike |
-/// | `hidden=int:8..256` | a whole number between these, both included |
-/// | `hidden=log-int:8..256` | such, all orders of magnitude alike |
-///
-/// A key is one of the run file's sections `network`, `train` and `encoder`, with its section or without; `lr` is
-/// `train.learning_rate`. A list is written with `x`, as in `hidden=64x64,32`; `none` is the empty one.
+/// Keys of the run file's sections `encoder`, `network` and `train` can be searched, each by any name that
+/// [`RunConfig::key`](perceptra_model::RunConfig::key) knows; domains are written as [`Domain`] says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     parameters: Vec<Parameter>,
 }
 
-/// One setting that is searched.
+/// A setting that is searched.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
-    /// Its path in the run file, such as `train.learning_rate`.
+    /// Path of its key in a run file, such as `train.learning_rate`.
     pub key: String,
-    /// What it may be.
+    /// The values among which the search chooses.
     pub domain: Domain,
+    notation: Notation,
 }
 
-/// What a setting may be.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Domain {
-    /// One of these.
-    Choice(Vec<Value>),
-    /// From the first to the second, evenly.
-    Uniform(f64, f64),
-    /// From the first to the second, evenly by logarithm.
-    Log(f64, f64),
-    /// Whole numbers from the first to the second, evenly.
-    Integer(i64, i64),
-    /// Whole numbers from the first to the second, evenly by logarithm.
-    LogInteger(i64, i64),
-}
+/// Sections of a run file whose keys can be searched.
+const SECTIONS: [&str; 3] = ["encoder", "network", "train"];
 
-/// A point of a space: a value for each key.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point(pub(crate) BTreeMap<String, Value>);
+/// Maximum number of points of a grid.
+const MAX_POINTS: usize = 100_000;
 
-/// Keys of a run file that have no value by default.
-const OPTIONAL: [&str; 8] = [
-    "network.output_activation",
-    "train.loss",
-    "train.reduction",
-    "train.clip_norm",
-    "train.clip_value",
-    "train.target",
-    "train.no_progress",
-    "train.time_limit",
-];
-
-/// Sections whose keys can be searched.
-const SECTIONS: [&str; 3] = ["network.", "train.", "encoder."];
-
-/// The most points of a grid.
-pub(crate) const MOST: usize = 100_000;
+/// Maximum number of points of a Sobol sequence: `sobol_burley` has no more.
+const MAX_SOBOL: usize = 1 << 16;
 
 impl Space {
     /// Reads a space, each key with its domain as written; `base` is the run whose settings are searched.
     ///
     /// # Errors
     ///
-    /// [`SearchError::EmptySpace`]; [`SearchError::Key`] for unknown keys, [`SearchError::Domain`] for domains that are none, or
-    /// whose values the key does not take.
+    /// [`SearchError::EmptySpace`]; [`SearchError::Key`] for names of no key that can be searched; [`SearchError::Domain`] for what is
+    /// not written as a domain, or has values that the key does not take.
     pub fn parse(base: &RunConfig, written: &BTreeMap<String, String>) -> Result<Self, SearchError> {
         if written.is_empty() {
             return Err(SearchError::EmptySpace);
         }
-        let known: Vec<String> = base
-            .settings()
-            .into_keys()
-            .chain(OPTIONAL.map(str::to_owned))
-            .filter(|key| SECTIONS.iter().any(|section| key.starts_with(section)))
-            .collect();
-        let table = toml::Value::try_from(base).ok();
         let mut parameters: Vec<Parameter> = Vec::new();
         for (name, text) in written {
-            let key = full_key(name, &known)?;
+            let key = searched_key(name)?;
             if parameters.iter().any(|p| p.key == key) {
                 return Err(SearchError::Key {
                     key: name.clone(),
@@ -101,15 +58,25 @@ impl Space {
                     nearest: None,
                 });
             }
-            let like = table.as_ref().and_then(|table| find(table, &key));
             let fail = |reason: String| SearchError::Domain { key: name.clone(), text: text.clone(), reason };
-            let domain = Domain::parse(text, like).map_err(fail)?;
-            // What the run file would not take is found now, not in some trial.
-            for value in domain.ends(like) {
-                let point = Point(BTreeMap::from([(key.clone(), value)]));
-                point.apply(base).map_err(|e| fail(e.to_string()))?;
-            }
-            parameters.push(Parameter { key, domain });
+            let (domain, notation) = (Domain::parse(text).map_err(fail)?, Notation::of(key));
+            // What a run does not take is found now, not in some trial.
+            let check = |value: &str| check(base, key, value).map_err(fail);
+            let domain = match domain {
+                Domain::Choice(values) => {
+                    let values = values.iter().map(|value| check(value)).collect::<Result<Vec<_>, _>>()?;
+                    if let Some(twice) = (1..values.len()).find(|&i| values[..i].contains(&values[i])) {
+                        return Err(fail(format!("{} is there twice", values[twice])));
+                    }
+                    Domain::Choice(values)
+                }
+                range => {
+                    check(&range.at(0.0, notation))?;
+                    check(&range.at(1.0, notation))?;
+                    range
+                }
+            };
+            parameters.push(Parameter { key: key.to_owned(), domain, notation });
         }
         Ok(Self { parameters })
     }
@@ -125,70 +92,45 @@ impl Space {
     /// # Errors
     ///
     /// [`SearchError::NotAGrid`], [`SearchError::TooManyTrials`].
-    pub fn points(
-        &self,
-        base: &RunConfig,
-        sampler: Sampler,
-        trials: usize,
-        seed: u64,
-    ) -> Result<Vec<Point>, SearchError> {
-        let table = toml::Value::try_from(base).ok();
-        let likes: Vec<Option<&Value>> =
-            self.parameters.iter().map(|p| table.as_ref().and_then(|table| find(table, &p.key))).collect();
-        let point = |place: &[f64]| {
-            let values = self.parameters.iter().zip(&likes).zip(place);
-            Point(values.map(|((p, like), u)| (p.key.clone(), p.domain.at(*u, *like))).collect())
-        };
-        if sampler == Sampler::Grid {
-            return self.grid();
-        }
-        // A Sobol sequence of this library ends there.
-        let most = if sampler == Sampler::Sobol { 1 << 16 } else { MOST };
-        if trials > most {
+    pub fn points(&self, sampler: Sampler, trials: usize, seed: u64) -> Result<Vec<Point>, SearchError> {
+        let most = if sampler == Sampler::Sobol { MAX_SOBOL } else { MAX_POINTS };
+        if sampler != Sampler::Grid && trials > most {
             return Err(SearchError::TooManyTrials { points: trials as u128, most });
         }
         let dimensions = self.parameters.len();
-        let mut seen = BTreeSet::new();
-        let mut points = Vec::new();
-        let mut take = |place: &[f64]| {
-            let point = point(place);
-            if seen.insert(format!("{point}")) {
-                points.push(point);
-            }
-            points.len()
+        let uniform = move |row: u32| {
+            let mut position = vec![0.0; dimensions];
+            Stream::new(seed, Purpose::Search, 0).fill_uniform(row, &mut position);
+            position.into_iter().map(f64::from).collect::<Vec<f64>>()
         };
-        let draw = |row: u32| {
-            let mut place = vec![0.0; dimensions];
-            Stream::new(seed, Purpose::Search, 0).fill_uniform(row, &mut place);
-            place.into_iter().map(f64::from).collect::<Vec<f64>>()
-        };
-        match sampler {
-            Sampler::Grid => {}
-            Sampler::Random => {
-                // A space of few points is soon exhausted.
-                for row in 0..(trials as u32).saturating_mul(20) {
-                    if take(&draw(row)) == trials {
-                        break;
-                    }
-                }
-            }
+        let positions: Box<dyn Iterator<Item = Vec<f64>>> = match sampler {
+            Sampler::Grid => return self.grid(),
+            // Draws repeat in a space of few points, so more are made than are wanted.
+            Sampler::Random => Box::new((0..(trials as u32).saturating_mul(20)).map(uniform)),
             Sampler::LatinHypercube => {
                 let order = |d: usize| Stream::new(seed, Purpose::Search, 1 + d as u32).permutation(trials);
                 let orders: Vec<Vec<u32>> = (0..dimensions).map(order).collect();
-                for row in 0..trials {
+                Box::new((0..trials).map(move |row| {
                     let strata = orders.iter().map(|order| f64::from(order[row]));
-                    let within = draw(row as u32);
-                    let place: Vec<f64> = strata.zip(within).map(|(n, u)| (n + u) / trials as f64).collect();
-                    take(&place);
-                }
+                    strata.zip(uniform(row as u32)).map(|(n, u)| (n + u) / trials as f64).collect()
+                }))
             }
             Sampler::Sobol => {
-                for row in 0..trials as u32 {
-                    let place: Vec<f64> = (0..dimensions as u32)
-                        .map(|d| f64::from(sobol_burley::sample(row, d % 256, seed as u32 ^ (d / 256))))
-                        .collect();
-                    take(&place);
-                }
+                let coordinate = move |row, d| f64::from(sobol_burley::sample(row, d % 256, seed as u32 ^ (d / 256)));
+                Box::new(
+                    (0..trials as u32).map(move |row| (0..dimensions as u32).map(|d| coordinate(row, d)).collect()),
+                )
+            }
+        };
+        let (mut seen, mut points) = (BTreeSet::new(), Vec::new());
+        for position in positions {
+            let values = self.parameters.iter().zip(position);
+            let point = Point(values.map(|(p, u)| (p.key.clone(), p.domain.at(u, p.notation))).collect());
+            if seen.insert(point.to_string()) {
+                points.push(point);
+            }
+            if points.len() == trials {
+                break;
             }
         }
         Ok(points)
@@ -199,12 +141,14 @@ impl Space {
         for parameter in &self.parameters {
             match &parameter.domain {
                 Domain::Choice(values) => lists.push((&parameter.key, values)),
-                _ => return Err(SearchError::NotAGrid { key: parameter.key.clone() }),
+                Domain::Uniform(..) | Domain::Log(..) | Domain::Integer(..) | Domain::LogInteger(..) => {
+                    return Err(SearchError::NotAGrid { key: parameter.key.clone() });
+                }
             }
         }
         let points = lists.iter().map(|(_, values)| values.len() as u128).fold(1, u128::saturating_mul);
-        if points > MOST as u128 {
-            return Err(SearchError::TooManyTrials { points, most: MOST });
+        if points > MAX_POINTS as u128 {
+            return Err(SearchError::TooManyTrials { points, most: MAX_POINTS });
         }
         let at = |mut index: usize| {
             // The last key turns fastest.
@@ -219,171 +163,41 @@ impl Space {
     }
 }
 
-/// The path of a key that may be written short.
-fn full_key(name: &str, known: &[String]) -> Result<String, SearchError> {
-    let name = if name == "lr" { "learning_rate" } else { name };
-    let name = &name.replace('-', "_");
-    if known.contains(name) {
-        return Ok(name.clone());
+/// The path of a key that can be searched. A short name is taken as that of a key that can be.
+fn searched_key(name: &str) -> Result<&'static str, SearchError> {
+    let is_searched =
+        |key: &str| SECTIONS.iter().any(|s| key.strip_prefix(s).is_some_and(|rest| rest.starts_with('.')));
+    if let Some(key) = SECTIONS.iter().find_map(|section| RunConfig::key(&format!("{section}.{name}")).ok()) {
+        return Ok(key);
     }
-    let short = |key: &String| key.rsplit('.').next().unwrap_or_default().to_owned();
-    if let Some(key) = known.iter().find(|key| short(key) == *name) {
-        return Ok(key.clone());
-    }
-    let outside = ["data", "split", "output", "checkpoint", "search"];
-    let reason = match name.split('.').next() {
-        Some(section) if name.contains('.') && outside.contains(&section) => {
-            "only keys of network, train and encoder can, the rows and the files are the same for all trials".to_owned()
-        }
-        _ => "there is no such key in a run file".to_owned(),
-    };
-    let all: Vec<String> = known.iter().map(short).chain(known.iter().cloned()).collect();
-    Err(SearchError::Key { key: name.clone(), reason, nearest: nearest(name, &all) })
-}
-
-fn find<'a>(table: &'a Value, key: &str) -> Option<&'a Value> {
-    key.split('.').try_fold(table, |value, part| value.get(part))
-}
-
-/// A value as written, of the kind that stands in its place.
-fn value(text: &str, like: Option<&Value>) -> Value {
-    let text = text.trim();
-    let scalar = |text: &str| {
-        if let (Ok(n), false) = (text.parse::<i64>(), matches!(like, Some(Value::Float(_)))) {
-            Value::Integer(n)
-        } else if let Ok(x) = text.parse::<f64>() {
-            Value::Float(x)
-        } else if let Ok(b) = text.parse::<bool>() {
-            Value::Boolean(b)
-        } else {
-            Value::String(text.to_owned())
-        }
-    };
-    match like {
-        Some(Value::Array(_)) if text == "none" => Value::Array(Vec::new()),
-        Some(Value::Array(_)) => Value::Array(text.split('x').map(|part| scalar(part.trim())).collect()),
-        _ => scalar(text),
+    let error = |reason: String, nearest| SearchError::Key { key: name.to_owned(), reason, nearest };
+    match RunConfig::key(name) {
+        Ok(key) if is_searched(key) => Ok(key),
+        Ok(_) => Err(error(
+            "only keys of encoder, network and train can be; rows and files are the same for all trials".to_owned(),
+            None,
+        )),
+        Err(ModelError::Key { reason, nearest, .. }) => Err(error(reason, nearest)),
+        Err(other) => Err(other.into()),
     }
 }
 
-impl Domain {
-    fn parse(text: &str, like: Option<&Value>) -> Result<Self, String> {
-        let (kind, rest) = match text.split_once(':') {
-            Some((kind @ ("choice" | "log" | "int" | "log-int"), rest)) => (kind, rest),
-            _ if text.contains("..") => ("uniform", text),
-            _ => ("choice", text),
-        };
-        if kind == "choice" {
-            let values: Vec<Value> = rest.split(',').map(|part| value(part, like)).collect();
-            if values.iter().any(|v| v.as_str() == Some("")) {
-                return Err("a value is missing".to_owned());
-            }
-            return match (1..values.len()).find(|&i| values[..i].contains(&values[i])) {
-                Some(twice) => Err(format!("{} is there twice", values[twice])),
-                None => Ok(Self::Choice(values)),
-            };
-        }
-        let (low, high) = rest.split_once("..").ok_or("a range is written low..high")?;
-        let number = |text: &str| {
-            let x: Result<f64, _> = text.trim().parse();
-            x.ok().filter(|x| x.is_finite()).ok_or_else(|| format!("`{}` is not a number", text.trim()))
-        };
-        let (low, high) = (number(low)?, number(high)?);
-        if low > high {
-            return Err(format!("{low} is above {high}"));
-        }
-        if kind.starts_with("log") && low <= 0.0 {
-            return Err(format!("a logarithmic range begins above 0, not at {low}"));
-        }
-        let whole = low.fract() == 0.0 && high.fract() == 0.0 && high.abs().max(low.abs()) < 9e15;
-        match kind {
-            "uniform" => Ok(Self::Uniform(low, high)),
-            "log" => Ok(Self::Log(low, high)),
-            _ if !whole => Err("its ends must be whole numbers".to_owned()),
-            "int" => Ok(Self::Integer(low as i64, high as i64)),
-            _ => Ok(Self::LogInteger(low as i64, high as i64)),
-        }
-    }
-
-    /// The value at a place in [0, 1).
-    fn at(&self, u: f64, like: Option<&Value>) -> Value {
-        // As many digits as anybody wants to read.
-        let float = |x: f64| Value::Float(format!("{x:.4e}").parse().unwrap_or(x));
-        let whole = |n: i64| match like {
-            Some(Value::Array(_)) => Value::Array(vec![Value::Integer(n)]),
-            Some(Value::Float(_)) => Value::Float(n as f64),
-            _ => Value::Integer(n),
-        };
-        match self {
-            Self::Choice(values) => values[((u * values.len() as f64) as usize).min(values.len() - 1)].clone(),
-            Self::Uniform(low, high) => float(low + (high - low) * u),
-            Self::Log(low, high) => float((low.ln() + (high.ln() - low.ln()) * u).exp().clamp(*low, *high)),
-            Self::Integer(low, high) => whole((low + ((high - low + 1) as f64 * u) as i64).min(*high)),
-            Self::LogInteger(low, high) => {
-                // Each number has the interval from half below it to half above it.
-                let (a, b) = ((*low as f64 - 0.5).max(0.5).ln(), (*high as f64 + 0.5).ln());
-                whole(((a + (b - a) * u).exp().round() as i64).clamp(*low, *high))
-            }
-        }
-    }
-
-    /// Values that stand for all.
-    fn ends(&self, like: Option<&Value>) -> Vec<Value> {
-        match self {
-            Self::Choice(values) => values.clone(),
-            _ => vec![self.at(0.0, like), self.at(1.0, like)],
-        }
-    }
-}
-
-impl Point {
-    /// The run with the values of this point.
-    ///
-    /// # Errors
-    ///
-    /// [`SearchError::Model`] for values that the run file does not take.
-    pub fn apply(&self, base: &RunConfig) -> Result<RunConfig, SearchError> {
-        let wrong = |message: String| SearchError::Settings(message);
-        let mut table = Value::try_from(base).map_err(|e| wrong(e.to_string()))?;
-        for (key, value) in &self.0 {
-            let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
-            let section = path.split('.').filter(|p| !p.is_empty()).try_fold(&mut table, |t, part| t.get_mut(part));
-            if let Some(section) = section.and_then(Value::as_table_mut) {
-                section.insert(last.to_owned(), value.clone());
-            }
-        }
-        let mut run: RunConfig = table.try_into().map_err(|e: toml::de::Error| {
-            // serde: wrong value, then "in `train.batch`" on a line of its own.
-            wrong(e.message().trim().replace('\n', " "))
-        })?;
-        // What the optimizer and the loss of the run had is not asked of those of the point.
-        if ["train.optimizer", "train.loss"].iter().any(|key| self.0.contains_key(*key)) {
-            run.train = run.train.yielding_to(&TrainConfig::default());
-        }
-        run.validate()?;
-        Ok(run)
-    }
-
-    /// The values by their keys, as a run file writes them.
-    pub fn settings(&self) -> BTreeMap<String, String> {
-        self.0.iter().map(|(key, value)| (key.clone(), value.to_string())).collect()
-    }
-}
-
-impl std::fmt::Display for Point {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, (key, value)) in self.0.iter().enumerate() {
-            let separator = if i > 0 { " " } else { "" };
-            let short = key.rsplit('.').next().unwrap_or(key);
-            write!(f, "{separator}{short}={value}")?;
-        }
-        Ok(())
-    }
+/// A value as a run file writes it, if the run takes it.
+fn check(base: &RunConfig, key: &str, value: &str) -> Result<String, String> {
+    let mut run = base.clone();
+    run.set(key, value).map_err(|e| match e {
+        ModelError::Value { reason, .. } => reason,
+        other => other.to_string(),
+    })?;
+    let value = run.get(key).unwrap_or_else(|| value.to_owned());
+    let point = Point(BTreeMap::from([(key.to_owned(), value.clone())]));
+    point.apply(base).map(|_| value).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use perceptra_train::TrainConfig;
 
     fn space(pairs: &[(&str, &str)]) -> Result<Space, SearchError> {
         let written = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -391,7 +205,7 @@ mod tests {
     }
 
     fn points(pairs: &[(&str, &str)], sampler: Sampler, trials: usize) -> Vec<Point> {
-        space(pairs).unwrap().points(&RunConfig::default(), sampler, trials, 7).unwrap()
+        space(pairs).unwrap().points(sampler, trials, 7).unwrap()
     }
 
     #[test]
@@ -414,7 +228,7 @@ mod tests {
         let base = perceptra_model::Preset::Realmlp.run(perceptra_data::Task::Binary, 100, true);
         let pairs = [("optimizer", "sgd,lion,adamw"), ("loss", "mse,binary-cross-entropy")];
         let written = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let points = Space::parse(&base, &written).unwrap().points(&base, Sampler::Grid, 0, 7).unwrap();
+        let points = Space::parse(&base, &written).unwrap().points(Sampler::Grid, 0, 7).unwrap();
         let runs: Vec<TrainConfig> = points.iter().map(|p| p.apply(&base).unwrap().train).collect();
         assert_eq!(runs.len(), 6);
         for run in runs {
@@ -426,35 +240,50 @@ mod tests {
     }
 
     #[test]
-    fn any_key_of_a_run_can_be_searched() {
+    fn every_key_of_encoder_network_and_train_can_be_searched() {
+        let (run, every) = (RunConfig::default(), RunConfig::with_every_key());
+        let is_searched = |key: &&str| SECTIONS.iter().any(|s| key.starts_with(&format!("{s}.")));
+        let keys: Vec<&str> = RunConfig::keys().filter(is_searched).collect();
+        assert!(["network.embedding_width", "encoder.embed_above", "train.clip_norm"].iter().all(|k| keys.contains(k)));
+        for key in keys {
+            // Its own value, or one that it may have if it has none.
+            let value = run.get(key).or_else(|| every.get(key)).unwrap();
+            let found = space(&[(key, &value)]).unwrap_or_else(|e| panic!("{key}={value}: {e}"));
+            assert_eq!(found.parameters()[0].key, key);
+            let point = &found.points(Sampler::Grid, 0, 0).unwrap()[0];
+            assert_eq!(point.settings(), BTreeMap::from([(key.to_owned(), value.clone())]));
+            assert_eq!(point.apply(&run).unwrap().get(key).unwrap_or(value.clone()), value, "{key}");
+        }
+    }
+
+    #[test]
+    fn keys_are_searched_in_every_kind_of_domain() {
         for (key, text) in [
             ("encoder.scaling", "standard,quantile"),
             ("max-categories", "int:2..50"),
-            ("activation", "relu,tanh"),
+            ("activation", "relu,tanh,[relu, tanh]"),
             ("norm", "none,batch,layer"),
             ("dropout", "0..0.5"),
-            ("clip_norm", "0.5,1"),
+            ("clip_norm", "0.5,none"),
+            ("embedding_width", "int:2..8"),
+            ("embed_above", "none,5,9"),
             ("loss", "mse,huber:1.5"),
             ("patience", "10,none"),
             ("optimizer", "adam,sgd"),
             ("nesterov", "false"),
             ("seed", "int:0..99"),
             ("hidden", "log-int:4..256"),
+            ("hidden", "8x8,[16, 16],none"),
+            ("class_weights", "equal,balanced,[1, 2]"),
+            ("lr_factors.bias", "0.1,1"),
+            ("l1", "int:0..1"),
+            ("target", "0.1"),
             ("epochs", "choice:10,20"),
         ] {
             let found = space(&[(key, text)]).unwrap_or_else(|e| panic!("{key}={text}: {e}"));
-            let some = found.points(&RunConfig::default(), Sampler::Random, 3, 1).unwrap();
+            let some = found.points(Sampler::Random, 3, 1).unwrap();
             assert!(!some.is_empty());
             some.iter().for_each(|p| drop(p.apply(&RunConfig::default()).unwrap()));
-        }
-        for key in OPTIONAL {
-            let text = match key {
-                "network.output_activation" => "softplus",
-                "train.loss" => "mae",
-                "train.reduction" => "sum",
-                _ => "3",
-            };
-            space(&[(key, text)]).unwrap_or_else(|e| panic!("{key}: {e}"));
         }
     }
 
@@ -503,7 +332,7 @@ mod tests {
         };
         for (key, text, part) in [
             ("learning_rat", "0.1", "did you mean `learning_rate`?"),
-            ("data.target", "a,b", "the rows and the files are the same"),
+            ("data.target", "a,b", "rows and files are the same for all trials"),
             ("lr", "log:0..1", "begins above 0, not at 0"),
             ("lr", "1..0.1", "1 is above 0.1"),
             ("lr", "log:1e-4", "a range is written low..high"),
@@ -514,7 +343,8 @@ mod tests {
             ("epochs", "int:1..2.5", "whole numbers"),
             ("dropout", "0..1", "dropout is 1"),
             ("activation", "relu,tan", "expected the name of an activation"),
-            ("hidden", "32,axb", "invalid type"),
+            ("hidden", "32,axb", "expected a whole number of 0 or more"),
+            ("clip_norm", "a", "`clip_norm=a`: expected a number"),
         ] {
             let got = message(&[(key, text)]);
             assert!(got.contains(part), "{key}={text}: {got}");
@@ -522,15 +352,12 @@ mod tests {
         assert!(message(&[]).contains("is empty"));
         assert!(message(&[("lr", "0.1"), ("train.learning_rate", "0.2")]).contains("is there twice"));
         let range = space(&[("lr", "0.1..0.2")]).unwrap();
-        let error = range.points(&RunConfig::default(), Sampler::Grid, 0, 0).unwrap_err();
+        let error = range.points(Sampler::Grid, 0, 0).unwrap_err();
         assert!(matches!(error, SearchError::NotAGrid { .. }));
-        let error = range.points(&RunConfig::default(), Sampler::Sobol, 1 << 17, 0).unwrap_err();
+        let error = range.points(Sampler::Sobol, 1 << 17, 0).unwrap_err();
         assert!(matches!(error, SearchError::TooManyTrials { .. }));
         let wide = (1..=400).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
         let grid = space(&[("epochs", &wide), ("seed", &wide)]).unwrap();
-        assert!(matches!(
-            grid.points(&RunConfig::default(), Sampler::Grid, 0, 0),
-            Err(SearchError::TooManyTrials { .. })
-        ));
+        assert!(matches!(grid.points(Sampler::Grid, 0, 0), Err(SearchError::TooManyTrials { .. })));
     }
 }

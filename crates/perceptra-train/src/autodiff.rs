@@ -1,4 +1,4 @@
-//! The engine that is the definition of what is right: Burn's autodiff, for any network on any device.
+//! The reference engine: Burn's autodiff, for any network on any device.
 
 use std::sync::Arc;
 
@@ -7,40 +7,70 @@ use burn::optim::{GradientsParams, OptimizerRecord};
 use burn::tensor::{Bytes, Int, Tensor, TensorData};
 use perceptra_nn::{DropoutDraw, Loss};
 
-use crate::engine::{self, Judged, Plan, Running, Until};
-use crate::optimizer::{Course, Now, edit_gradients, optimizer};
-use crate::state::{record, with_weights};
+use crate::choices::{Engine, Reduction};
+use crate::config::{StepSettings, TrainConfig};
+use crate::engine::{self, EngineRun, EpochResult, Judged, Plan, Until};
+use crate::error::TrainError;
+use crate::metrics::Metric;
+use crate::network::{ForwardMode, Network};
+use crate::optimizer::{DecayShare, edit_gradients, optimizer};
+use crate::schedule::Schedules;
+use crate::state::{TrainState, record, with_weights};
 use crate::weighted::{Totals, Weighted};
-use crate::{Engine, Metric, Network, Pass, Reduction, TrainConfig, TrainError, TrainState};
 
-/// Rows gathered at once when an epoch's order is applied: as many numbers as this, in whole batches.
+/// Values gathered at once when an epoch's order is applied to the rows, in whole batches.
 const GATHER: usize = 1 << 24;
 
 /// A network in training by Burn's autodiff.
 pub(crate) struct Autodiff<'a, N> {
     stepper: Stepper<'a>,
-    /// Absent only while it is being changed.
+    /// Absent only during a pass.
     network: Option<N>,
     train: Option<&'a Weighted>,
     validation: Option<&'a Weighted>,
     monitor: Metric,
     totals: Totals,
-    /// The weights after the epoch, and those of the best one.
+    /// The network after the last epoch.
     snapshot: N,
+    /// The network after the best epoch.
     best: N,
 }
 
 impl<'a, N: Network> Autodiff<'a, N> {
     pub(crate) fn new(network: N, plan: &Plan<'a>) -> Self {
+        let StepSettings {
+            loss,
+            reduction,
+            seed,
+            // Honored by `optimizer`.
+            optimizer: _,
+            lr_factors: _,
+            betas: _,
+            momentum: _,
+            nesterov: _,
+            weight_decay: _,
+            decay_factors: _,
+            // Honored by `Schedules`; `optimizer` leaves out a decay that changes.
+            learning_rate: _,
+            schedule: _,
+            decay_schedule: _,
+            dropout_schedule: _,
+            // Honored by `edit_gradients`.
+            l1: _,
+            l2: _,
+            clip_norm: _,
+            clip_value: _,
+        } = plan.config.step_settings();
         let network = network.train();
-        let now = Arc::default();
+        let decay = Arc::default();
         let stepper = Stepper {
-            optimizer: optimizer(plan.config, &network, &now),
-            course: Course::new(plan.config, plan.steps.saturating_mul(plan.config.epochs)),
-            now,
+            optimizer: optimizer(plan.config, &network, &decay),
+            schedules: Schedules::new(plan.config, plan.steps.saturating_mul(plan.config.epochs)),
+            decay,
             config: plan.config,
-            loss: plan.loss,
-            reduction: plan.config.reduction_of(plan.loss),
+            loss,
+            reduction,
+            seed,
             batch: plan.batch,
             orders: plan.orders,
             steps: plan.steps,
@@ -59,17 +89,17 @@ impl<'a, N: Network> Autodiff<'a, N> {
     }
 }
 
-impl<N: Network> Running<N> for Autodiff<'_, N> {
+impl<N: Network> EngineRun<N> for Autodiff<'_, N> {
     fn begin(&mut self) {
         self.totals = self.totals.cleared();
     }
 
-    fn slow(&mut self, factor: f64) {
-        self.stepper.course.plateau = factor;
+    fn scale_rate(&mut self, factor: f64) {
+        self.stepper.schedules.scale_rate(factor);
     }
 
-    fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<engine::Pass, TrainError> {
-        // Both are always there: the network is put back below, and a run without its own rows is given blocks.
+    fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<EpochResult, TrainError> {
+        // Both are always present: the network is put back below, and a run without training rows is given blocks.
         let (Some(network), Some(rows)) = (self.network.take(), block.or(self.train)) else {
             return Err(TrainError::Empty("training"));
         };
@@ -81,7 +111,7 @@ impl<N: Network> Running<N> for Autodiff<'_, N> {
 
     fn judge(&mut self) -> Result<Judged, TrainError> {
         let (loss, reduction) = (self.stepper.loss, self.stepper.reduction);
-        // All that is computed is read after the last of it is asked for.
+        // Everything is launched before the first result is read.
         let judged = self.validation.map(|data| data.judge(&self.snapshot, loss, self.monitor)).transpose()?;
         let mut sums = Sums(Vec::new());
         self.snapshot.visit(&mut sums);
@@ -104,7 +134,7 @@ impl<N: Network> Running<N> for Autodiff<'_, N> {
         Ok(TrainState {
             engine: Engine::Autodiff,
             epochs: Vec::new(),
-            // With the numbers of the parameters, by which the optimiser knows them.
+            // Includes the parameters' ids, by which the optimizer's state refers to them.
             network: record(&self.snapshot)?,
             best: record(&self.best)?,
             optimizer: optimizer.to_vec(),
@@ -117,13 +147,13 @@ impl<N: Network> Running<N> for Autodiff<'_, N> {
         let network =
             with_weights(self.network.take().unwrap_or_else(|| self.snapshot.clone()).valid(), &state.network)?;
         let network = network.train();
-        // The optimiser is that of the new parameters: weights decay, others do not.
-        let optimizer = optimizer(self.stepper.config, &network, &self.stepper.now);
+        // A new optimizer, for the ids of the loaded parameters.
+        let optimizer = optimizer(self.stepper.config, &network, &self.stepper.decay);
         let record = OptimizerRecord::from_bytes(Bytes::from_bytes_vec(state.optimizer.clone()))
             .map_err(|e| TrainError::Resume(e.to_string()))?;
         self.stepper.optimizer = optimizer.load_record(record);
         self.network = Some(network);
-        self.stepper.course.skip(state.epochs.len() * self.stepper.steps);
+        self.stepper.schedules.skip(state.epochs.len() * self.stepper.steps);
         Ok(())
     }
 
@@ -132,7 +162,7 @@ impl<N: Network> Running<N> for Autodiff<'_, N> {
     }
 }
 
-/// The sum of each parameter: not finite if one of its numbers is not.
+/// Collects the sum of each parameter, which is not finite if one of its values is not.
 struct Sums(Vec<Tensor<1>>);
 
 impl ModuleVisitor for Sums {
@@ -141,7 +171,7 @@ impl ModuleVisitor for Sums {
     }
 }
 
-/// The losses of rows `[rows]`, of several members their mean.
+/// The loss of each row, `[rows, 1]`: with several members in `outputs`, `[members·rows, columns]`, the mean of their losses.
 pub(crate) fn each_member(loss: Loss, outputs: Tensor<2>, targets: Tensor<2>, members: usize) -> Tensor<2> {
     if members <= 1 {
         return loss.per_row(outputs, targets);
@@ -151,23 +181,24 @@ pub(crate) fn each_member(loss: Loss, outputs: Tensor<2>, targets: Tensor<2>, me
     losses.reshape([members, rows]).mean_dim(0).reshape([rows, 1])
 }
 
-/// Trains epochs.
+/// Makes the steps of an epoch.
 struct Stepper<'a> {
     optimizer: burn::optim::ModuleOptimizer,
-    course: Course,
-    now: Arc<Now>,
+    schedules: Schedules,
+    decay: Arc<DecayShare>,
     config: &'a TrainConfig,
     loss: Loss,
     reduction: Reduction,
+    seed: u64,
     batch: usize,
-    /// Members that have batches of their own, else 1.
+    /// Number of members with batches of their own; 1 where members share batches.
     orders: usize,
-    /// Steps of an epoch.
+    /// Steps per epoch.
     steps: usize,
 }
 
 impl Stepper<'_> {
-    /// One pass over the rows in a new order: the network, the last learning rate.
+    /// Trains on the rows once, in the order that `draw` chooses.
     fn pass<N: Network>(
         &mut self,
         mut network: N,
@@ -175,7 +206,7 @@ impl Stepper<'_> {
         totals: &mut Totals,
         draw: u32,
         until: &Until<'_>,
-    ) -> (N, engine::Pass) {
+    ) -> (N, EpochResult) {
         let device = data.inputs.device();
         let orders = self.orders;
         let order = engine::order(self.config, data.rows, self.batch, orders, draw);
@@ -195,29 +226,29 @@ impl Stepper<'_> {
                 let slice = |t: &Tensor<2>| {
                     if range.len() == chunk.len() { t.clone() } else { t.clone().slice(range.clone()) }
                 };
-                let moment = self.course.next();
-                rate = moment.rate;
-                self.now.set(moment.decay);
-                let (seed, part) = (self.config.seed, moment.dropout);
+                let rates = self.schedules.next();
+                rate = rates.rate;
+                self.decay.set(rates.decay);
+                let (seed, part) = (self.seed, rates.dropout);
                 let drops = DropoutDraw { seed, epoch: draw, rows, own_rows: orders > 1, part };
-                let pass = Pass { logits: self.loss.takes_logits(), dropout: Some(drops) };
-                let outputs = network.forward(slice(&inputs), pass);
+                let mode = ForwardMode { logits: self.loss.takes_logits(), dropout: Some(drops) };
+                let outputs = network.forward(slice(&inputs), mode);
                 let members = outputs.dims()[0] / rows.len();
                 let per_row = each_member(self.loss, outputs, slice(&targets), members);
                 let (sum, weight) = match weights.as_ref().map(slice) {
                     None => (per_row.sum(), None),
                     Some(w) => ((per_row * w.clone()).sum(), Some(w.sum())),
                 };
-                // Of members with rows of their own the mean, as of those that share them.
+                // The mean over the members, as `each_member` takes it where they share batches.
                 let mean = |t: Tensor<1>| if orders == 1 { t } else { t / orders as f64 };
                 let (sum, weight, count) = (mean(sum), weight.map(mean), rows.len() / orders);
                 let objective = match (self.reduction == Reduction::Sum, &weight) {
                     (true, _) => sum.clone(),
                     (false, None) => sum.clone() / count as f64,
-                    // A batch whose weights are all 0 changes nothing.
+                    // With weights that are all 0 the objective is 0.
                     (false, Some(w)) => sum.clone() / w.clone().clamp_min(f32::MIN_POSITIVE),
                 };
-                // Where no weight is trained there is nothing to go back through.
+                // Without a trained parameter there is no graph to go back through.
                 let grads = match objective.is_tracked() {
                     true => GradientsParams::from_grads(objective.backward(), &network),
                     false => GradientsParams::new(),
@@ -226,11 +257,11 @@ impl Stepper<'_> {
                 network = self.optimizer.step(rate, network, grads);
                 *totals = totals.clone().add(sum.inner(), weight, count);
                 left -= rows.len();
-                if until.reached() {
+                if until.should_stop() {
                     break 'epoch;
                 }
             }
         }
-        (network, engine::Pass { rate, whole: left == 0 })
+        (network, EpochResult { rate, whole: left == 0 })
     }
 }

@@ -1,31 +1,32 @@
 //! Training rows that come in blocks.
 
-use crate::{Dataset, TrainError};
+use crate::dataset::Dataset;
+use crate::error::TrainError;
 
-/// Training rows that do not fit into memory at once: [`fit_blocks`](crate::fit_blocks) takes them block by block.
+/// Training rows that do not fit into memory at once: [`Fit::blocks`](crate::Fit::blocks) takes them block by block.
 pub trait Blocks {
-    /// Rows of an epoch.
+    /// The number of rows of an epoch.
     fn rows(&self) -> usize;
 
     /// (columns of the inputs, columns of the targets).
     fn shape(&self) -> (usize, usize);
 
-    /// Rows of each class, where class weights are balanced by them; none for regression.
+    /// The number of rows of each class, for balanced class weights; none for regression.
     fn class_rows(&self) -> Option<Vec<usize>> {
         None
     }
 
-    /// Begins an epoch, counted from 1. Blocks have whole batches of `batch` rows; the last may end with a short one.
+    /// Begins an epoch; the first is 1. Blocks must consist of whole batches of `batch` rows; the last block may end with a short batch.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Blocks`].
+    /// [`TrainError::Blocks`], made by [`TrainError::blocks`] from any error.
     fn begin(&mut self, epoch: u32, batch: usize) -> Result<(), TrainError>;
 
-    /// The next block of the epoch; the rows of a block are put into a new order by the training loop.
+    /// The next block of the epoch. The training loop shuffles the rows within a block.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Blocks`].
+    /// [`TrainError::Blocks`], made by [`TrainError::blocks`] from any error.
     fn next(&mut self) -> Result<Option<Dataset>, TrainError>;
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::TrainError;
+use crate::error::TrainError;
 
 /// Inputs, targets and optional row weights, on one device.
 #[derive(Debug, Clone)]
@@ -10,16 +10,16 @@ pub struct Dataset {
     pub(crate) inputs: Tensor<2>,
     pub(crate) targets: Tensor<2>,
     pub(crate) weights: Option<Tensor<2>>,
-    pub(crate) units: Option<Vec<f32>>,
+    pub(crate) target_scales: Option<Vec<f32>>,
 }
 
 impl Dataset {
-    /// Wraps tensors.
+    /// Rows from tensors.
     ///
     /// # Shapes
     ///
     /// - inputs: `[rows, inputs]`
-    /// - targets: `[rows, outputs]`: numbers; or 0 and 1 in one column; or one-hot classes
+    /// - targets: `[rows, outputs]`: numbers, or 0 and 1 in one column, or one-hot classes
     ///
     /// # Errors
     ///
@@ -32,10 +32,10 @@ impl Dataset {
         if expected == 0 {
             return Err(TrainError::Empty("data"));
         }
-        Ok(Self { inputs: inputs.inner(), targets: targets.inner(), weights: None, units: None })
+        Ok(Self { inputs: inputs.inner(), targets: targets.inner(), weights: None, target_scales: None })
     }
 
-    /// Uploads numbers, row by row: `inputs` of `shape.0` columns, `targets` of `shape.1`.
+    /// Rows from values, row by row: `inputs` have `shape.0` columns and `targets` `shape.1`.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl Dataset {
         Self::new(tensor(inputs, shape.0), tensor(targets, shape.1))
     }
 
-    /// Gives each row a weight of 0 or more, in training and validation losses and metrics.
+    /// Gives each row a weight of 0 or more, which counts in losses and metrics.
     ///
     /// # Errors
     ///
@@ -67,15 +67,14 @@ impl Dataset {
         Ok(self)
     }
 
-    /// Says what 1 in each target column stands for, so that metrics come in the targets' own units: the standard
-    /// deviation of a standardised target.
+    /// Sets the standard deviation by which each target was divided, so that regression metrics are computed in the targets' units.
     #[must_use]
-    pub fn with_units(mut self, units: Vec<f32>) -> Self {
-        self.units = Some(units);
+    pub fn with_target_scales(mut self, scales: Vec<f32>) -> Self {
+        self.target_scales = Some(scales);
         self
     }
 
-    /// Rows.
+    /// The number of rows.
     pub fn rows(&self) -> usize {
         self.inputs.dims()[0]
     }
@@ -85,7 +84,7 @@ impl Dataset {
         (self.inputs.dims()[1], self.targets.dims()[1])
     }
 
-    /// Where the rows are.
+    /// The device that has the rows.
     pub fn device(&self) -> Device {
         self.inputs.device()
     }

@@ -1,58 +1,35 @@
-//! What trains: one of two engines, which make the same steps.
+//! The interface of the two engines, which make the same steps.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use perceptra_nn::Loss;
 use perceptra_random::{Purpose, Stream};
-use serde::{Deserialize, Serialize};
 
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::metrics::Metric;
+use crate::state::TrainState;
 use crate::weighted::Weighted;
-use crate::{Metric, TrainConfig, TrainError, TrainState};
 
-/// Which engine trains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// `Fused` where it can, else `Autodiff`.
-    #[default]
-    Auto,
-    /// Burn's autodiff: any network, any device, any optimiser.
-    Autodiff,
-    /// Explicit backpropagation in fused kernels, on the CPU: [`FeedForward`](perceptra_nn::FeedForward) networks without
-    /// normalisation, with SGD, Adam, AdamW, RMSProp, AdaGrad or Lion. It makes the same steps, but for rounding.
-    Fused,
-}
-
-impl Engine {
-    /// The name used in files and messages, such as `fused`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Autodiff => "autodiff",
-            Self::Fused => "fused",
-        }
-    }
-}
-
-/// What an engine needs to know.
+/// The run that an engine is made for.
 pub(crate) struct Plan<'a> {
     pub(crate) config: &'a TrainConfig,
     pub(crate) loss: Loss,
-    /// Where the rows are that train, unless they come in blocks.
+    /// The training rows, unless they come in blocks.
     pub(crate) train: Option<&'a Weighted>,
     pub(crate) device: burn::tensor::Device,
     pub(crate) validation: Option<&'a Weighted>,
     pub(crate) monitor: Metric,
-    /// Rows of a step; of each member, where there are several.
+    /// Rows of a step, of each member if members have batches of their own.
     pub(crate) batch: usize,
-    /// Members that have batches of their own, else 1.
+    /// Number of members with batches of their own; 1 where members share batches.
     pub(crate) orders: usize,
-    /// Steps of an epoch.
+    /// Steps per epoch.
     pub(crate) steps: usize,
 }
 
-/// When to end an epoch early, after the batch in work.
+/// When to end an epoch early, after the current batch.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Until<'a> {
     pub(crate) deadline: Option<Instant>,
@@ -60,7 +37,7 @@ pub(crate) struct Until<'a> {
 }
 
 impl Until<'_> {
-    pub(crate) fn late(&self) -> bool {
+    pub(crate) fn past_deadline(&self) -> bool {
         self.deadline.is_some_and(|d| Instant::now() >= d)
     }
 
@@ -68,24 +45,24 @@ impl Until<'_> {
         self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn reached(&self) -> bool {
-        self.interrupted() || self.late()
+    pub(crate) fn should_stop(&self) -> bool {
+        self.interrupted() || self.past_deadline()
     }
 }
 
-/// A pass over rows.
+/// How a pass over the training rows ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pass {
+pub(crate) struct EpochResult {
     /// The learning rate of the last step.
     pub(crate) rate: f64,
-    /// Whether all rows were taken.
+    /// Whether all rows were trained.
     pub(crate) whole: bool,
 }
 
-/// The rows of a pass in their order, of whole batches if the last may not be short; for several `orders`, of each step the rows
-/// of one after another. `draw` is the epoch, or another number for each further block.
+/// The row numbers of an epoch in the order of training, without a short last batch if the settings drop it. With several `orders`, each
+/// step has a batch of the first order, then one of the second, and so on. `draw` is the epoch, or a number of its own for each further block.
 pub(crate) fn order(config: &TrainConfig, rows: usize, batch: usize, orders: usize, draw: u32) -> Vec<u32> {
-    let of = |purpose: Purpose| {
+    let shuffled = |purpose: Purpose| {
         let mut order = perceptra_kernel::order(&Stream::new(config.seed, purpose, draw), rows);
         if config.drop_last {
             order.truncate(rows / batch * batch);
@@ -93,9 +70,9 @@ pub(crate) fn order(config: &TrainConfig, rows: usize, batch: usize, orders: usi
         order
     };
     if orders == 1 {
-        return of(Purpose::Shuffle);
+        return shuffled(Purpose::Shuffle);
     }
-    let all: Vec<Vec<u32>> = (0..orders).map(|member| of(Purpose::MemberShuffle(member as u16))).collect();
+    let all: Vec<Vec<u32>> = (0..orders).map(|member| shuffled(Purpose::MemberShuffle(member as u16))).collect();
     let mut order = Vec::with_capacity(orders * rows);
     for start in (0..all[0].len()).step_by(batch) {
         all.iter().for_each(|rows| order.extend(rows[start..].iter().take(batch)));
@@ -103,38 +80,39 @@ pub(crate) fn order(config: &TrainConfig, rows: usize, batch: usize, orders: usi
     order
 }
 
-/// An epoch, judged.
+/// The losses of an epoch.
 pub(crate) struct Judged {
     pub(crate) train_loss: f64,
     pub(crate) validation_loss: Option<f64>,
+    /// The monitored metric of the validation rows; none where that is the loss.
     pub(crate) monitored: Option<f64>,
     /// Whether all weights are finite numbers.
     pub(crate) finite: bool,
 }
 
-/// A network in training.
-pub(crate) trait Running<N> {
-    /// Begins an epoch: no losses yet.
+/// A network in training by one of the engines.
+pub(crate) trait EngineRun<N> {
+    /// Begins an epoch: clears the sums of losses.
     fn begin(&mut self);
 
-    /// Multiplies learning rates by this from now on.
-    fn slow(&mut self, factor: f64);
+    /// Multiplies the schedule's learning rates by `factor` from now on, instead of an earlier factor.
+    fn scale_rate(&mut self, factor: f64);
 
-    /// One pass over the training rows, or over a block of them, in a new order, which `draw` chooses.
-    fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<Pass, TrainError>;
+    /// Trains on the training rows, or on a block of them, once, in the order that `draw` chooses.
+    fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<EpochResult, TrainError>;
 
-    /// The losses of the epoch.
+    /// Computes the losses of the epoch.
     fn judge(&mut self) -> Result<Judged, TrainError>;
 
-    /// Remembers the weights as they are now as the best.
+    /// Keeps the current weights as the best.
     fn keep(&mut self);
 
-    /// The run as it is now, without its epochs.
+    /// The current state of the run, without its epochs.
     fn state(&mut self) -> Result<TrainState, TrainError>;
 
-    /// Takes up the run that `state` is of.
+    /// Continues from `state`.
     fn resume(&mut self, state: &TrainState) -> Result<(), TrainError>;
 
-    /// The network with the weights that were kept.
+    /// The network with the best weights.
     fn best(self: Box<Self>) -> N;
 }

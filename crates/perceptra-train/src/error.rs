@@ -1,10 +1,13 @@
-//! What can go wrong in training.
+//! Errors of training.
 
-/// Settings or data that cannot be trained, or a training that failed. [`TrainError::hint`] says how to mend it.
+use std::error::Error;
+use std::fmt;
+
+/// Settings or data that cannot be trained, or a training that failed. [`TrainError::hint`] says how to fix it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// Settings out of range or at odds: all of them at once.
+    /// Settings that are out of range or contradict each other: every problem there is.
     #[error("{}", problems(.0))]
     Settings(Vec<String>),
     /// Inputs, targets or weights that differ in their number of rows.
@@ -12,9 +15,9 @@ pub enum TrainError {
     Rows {
         /// "targets" or "weights".
         what: &'static str,
-        /// Its rows.
+        /// The number of its rows.
         found: usize,
-        /// Rows of the inputs.
+        /// The number of rows of the inputs.
         expected: usize,
     },
     /// A data set without rows.
@@ -25,49 +28,79 @@ pub enum TrainError {
     Width {
         /// "inputs" or "outputs".
         what: &'static str,
-        /// Of the network.
+        /// The width of the network.
         network: usize,
-        /// Of the data.
+        /// The width of the data.
         data: usize,
     },
-    /// As many class weights as there are classes are needed.
+    /// The number of class weights is not that of the classes.
     #[error("there are {found} class weights for {expected} classes")]
     ClassWeights {
-        /// Weights given.
+        /// The number of weights given.
         found: usize,
-        /// Classes of the targets.
+        /// The number of classes of the targets.
         expected: usize,
     },
-    /// The fused engine was asked for and cannot do what is asked of it.
+    /// The fused engine was chosen and does not support the network or a setting.
     #[error("the fused engine cannot train this: {obstacle}")]
     Engine {
-        /// What stands in the way.
+        /// The reason why not.
         obstacle: String,
     },
     /// The device failed: out of memory, lost, or a kernel that could not run.
     #[error("the device failed: {0}")]
     Device(String),
-    /// The training loss or the weights became NaN or infinite before any epoch could be kept. A run that has a best epoch
-    /// by then ends with it, and with [`StopReason::Diverged`](crate::StopReason::Diverged).
+    /// The training loss or the weights became NaN or infinite before there was a best epoch. A run that has one ends with it, and with
+    /// [`StopReason::Diverged`](crate::StopReason::Diverged).
     #[error("the training loss or the weights became NaN or infinite in epoch {epoch}")]
     Diverged {
         /// The epoch, from 1.
         epoch: usize,
     },
-    /// What is monitored was NaN or infinite in every epoch, so that none could be chosen.
+    /// The monitored metric was NaN or infinite in every epoch, so that there is no best one.
     #[error("the monitored {monitor} was not a finite number in any of {epochs} epochs")]
     Undefined {
         /// The metric.
         monitor: String,
-        /// Epochs trained.
+        /// The number of epochs trained.
         epochs: usize,
     },
-    /// A state that is not of this run, or damaged.
+    /// The state is damaged, or one of another run.
     #[error("the run cannot be resumed: {0}")]
     Resume(String),
-    /// Rows that come in blocks and could not be had.
+    /// The [`Blocks`](crate::Blocks) could not give their rows.
     #[error("{0}")]
-    Blocks(String),
+    Blocks(BlocksError),
+}
+
+/// The error of [`Blocks`](crate::Blocks) that could not give their rows. Two are equal if their messages are; a clone keeps only the
+/// message.
+#[derive(Debug)]
+pub struct BlocksError(Box<dyn Error + Send + Sync>);
+
+impl BlocksError {
+    /// The error itself, as it was given to [`TrainError::blocks`].
+    pub fn into_inner(self) -> Box<dyn Error + Send + Sync> {
+        self.0
+    }
+}
+
+impl fmt::Display for BlocksError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Clone for BlocksError {
+    fn clone(&self) -> Self {
+        Self(self.to_string().into())
+    }
+}
+
+impl PartialEq for BlocksError {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
 }
 
 fn problems(list: &[String]) -> String {
@@ -78,11 +111,17 @@ fn problems(list: &[String]) -> String {
 }
 
 impl TrainError {
-    /// How to mend it, where there is a way.
+    /// A [`TrainError::Blocks`] with any error, or with a message.
+    pub fn blocks(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Blocks(BlocksError(error.into()))
+    }
+
+    /// How to fix it, where there is a way.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Diverged { .. } => Some(
-                "lower the learning rate, standardise the inputs, or clip the gradient with --clip-norm 1".to_owned(),
+                "lower the learning rate, standardize the inputs, or clip the gradient, as with clip_norm = 1"
+                    .to_owned(),
             ),
             Self::Engine { .. } => {
                 Some("leave the engine at auto, or use autodiff, which can train everything".to_owned())
@@ -91,8 +130,14 @@ impl TrainError {
                 "monitor the loss, or give validation rows in which the metric is defined, such as rows of every class"
                     .to_owned(),
             ),
-            Self::Device(_) => Some("use a smaller batch, or --device cpu".to_owned()),
-            _ => None,
+            Self::Device(_) => Some("use a smaller batch, or compute on the CPU".to_owned()),
+            Self::Settings(_)
+            | Self::Rows { .. }
+            | Self::Empty(_)
+            | Self::Width { .. }
+            | Self::ClassWeights { .. }
+            | Self::Resume(_)
+            | Self::Blocks(_) => None,
         }
     }
 }

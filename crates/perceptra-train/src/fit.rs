@@ -7,95 +7,58 @@ use burn::tensor::Device;
 use perceptra_nn::{FeedForward, Loss};
 
 use crate::autodiff::Autodiff;
-use crate::engine::{Judged, Plan, Running, Until};
+use crate::blocks::Blocks;
+use crate::choices::{ClassWeights, Engine};
+use crate::config::TrainConfig;
+use crate::dataset::Dataset;
+use crate::engine::{EngineRun, Judged, Plan, Until};
+use crate::error::TrainError;
 use crate::fused::Fused;
+use crate::history::{Epoch, History, StopReason};
+use crate::metrics::Metric;
+use crate::network::Network;
+use crate::observer::{Control, Event, Observer};
+use crate::progress::Progress;
+use crate::state::{Snapshot, TrainState};
 use crate::weighted::{Weighted, class_weight_tensor, class_weight_values};
-use crate::{
-    Blocks, ClassWeights, Control, Dataset, Engine, Epoch, Event, History, Metric, Network, Observer, Schedule,
-    Snapshot, StopReason, TrainConfig, TrainError, TrainState,
-};
 
-/// A trained network and how it came about.
+/// A trained network and the history of its training.
 #[derive(Debug, Clone)]
 pub struct Fitted<N> {
     /// The network with the weights of the best epoch, ready for evaluation (no autodiff).
     pub network: N,
-    /// Every epoch.
+    /// Every epoch, and why the training ended.
     pub history: History,
 }
 
-/// Trains `network` on `train`, judged on `validation` if there is one.
+/// A training run: a network and its rows, with or without validation rows, an earlier state and an observer.
 ///
-/// The rows stay on their device. Each epoch they are put into a new order, drawn from `(seed, epoch)`, and taken in
-/// minibatches; losses are added up on the device and read once at the end of the epoch. The weights of the best epoch
-/// come back whatever ended the run; an epoch whose monitored number is not finite is never the best. Without validation
-/// rows the training loss is monitored. What trains is one of two [`Engine`](crate::Engine)s, which make the same steps.
+/// The rows stay on their device. Each epoch they are shuffled by `(seed, epoch)` and taken in minibatches; losses are added up on the
+/// device and read once at the end of the epoch. The weights of the best epoch come back whatever ended the run; an epoch whose monitored
+/// value is not finite is never the best. One of two [`Engine`]s trains, which make the same steps.
 ///
-/// A training loss or weights that are no longer finite are noticed at the end of their epoch. The run then ends with
-/// [`StopReason::Diverged`] and the best weights so far.
-///
-/// # Errors
-///
-/// Settings and shapes that do not fit, [`TrainError::Engine`], [`TrainError::Diverged`] without any finite epoch,
-/// [`TrainError::Undefined`].
-pub fn fit<N: Network>(
+/// ```
+/// # use burn::tensor::Device;
+/// # use perceptra_nn::{Activation, FeedForwardConfig};
+/// # use perceptra_train::{Dataset, Fit, TrainConfig};
+/// # let device = Device::flex();
+/// # let rows = |n: usize| {
+/// #     let x: Vec<f32> = (0..n).map(|i| i as f32 / n as f32).collect();
+/// #     Dataset::from_rows(x.clone(), x, (1, 1), &device)
+/// # };
+/// # let (train, validation) = (rows(64)?, rows(16)?);
+/// let network = FeedForwardConfig::new(1, 1).with_widths(&[8], Activation::Relu).init(&device)?;
+/// let fitted = Fit::new(network, &train).validation(&validation).run(&TrainConfig::default())?;
+/// println!("{} epochs", fitted.history.epochs.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "nothing is trained before `run`"]
+pub struct Fit<'a, N> {
     network: N,
-    train: &Dataset,
-    validation: Option<&Dataset>,
-    config: &TrainConfig,
-    observer: &mut impl Observer,
-) -> Result<Fitted<N>, TrainError> {
-    run(network, None, Rows::Whole(train), validation, config, observer)
-}
-
-/// As [`fit`], from a `state` that an earlier run with the same network, rows and settings was in: on the CPU backends the
-/// result has the bits of a run without interruption. `config` may allow more epochs than that run had.
-///
-/// # Errors
-///
-/// As [`fit`], and [`TrainError::Resume`].
-pub fn resume<N: Network>(
-    network: N,
-    state: &TrainState,
-    train: &Dataset,
-    validation: Option<&Dataset>,
-    config: &TrainConfig,
-    observer: &mut impl Observer,
-) -> Result<Fitted<N>, TrainError> {
-    run(network, Some(state), Rows::Whole(train), validation, config, observer)
-}
-
-/// As [`fit`], with training rows that come in blocks, on `device`. Rows are put into a new order within their block.
-///
-/// # Errors
-///
-/// As [`fit`], and [`TrainError::Blocks`].
-pub fn fit_blocks<N: Network>(
-    network: N,
-    train: &mut dyn Blocks,
-    validation: Option<&Dataset>,
-    config: &TrainConfig,
-    device: &Device,
-    observer: &mut impl Observer,
-) -> Result<Fitted<N>, TrainError> {
-    run(network, None, Rows::Blocks(train, device), validation, config, observer)
-}
-
-/// As [`resume`], with training rows that come in blocks.
-///
-/// # Errors
-///
-/// As [`resume`] and [`fit_blocks`].
-pub fn resume_blocks<N: Network>(
-    network: N,
-    state: &TrainState,
-    train: &mut dyn Blocks,
-    validation: Option<&Dataset>,
-    config: &TrainConfig,
-    device: &Device,
-    observer: &mut impl Observer,
-) -> Result<Fitted<N>, TrainError> {
-    run(network, Some(state), Rows::Blocks(train, device), validation, config, observer)
+    rows: Rows<'a>,
+    validation: Option<&'a Dataset>,
+    state: Option<&'a TrainState>,
+    observer: Option<&'a mut dyn Observer>,
 }
 
 /// Training rows.
@@ -104,7 +67,52 @@ enum Rows<'a> {
     Blocks(&'a mut dyn Blocks, &'a Device),
 }
 
-/// What each further block adds to the number that chooses orders and dropout: blocks have draws of their own.
+impl<'a, N: Network> Fit<'a, N> {
+    /// Trains `network` on `rows`.
+    pub fn new(network: N, rows: &'a Dataset) -> Self {
+        Self { network, rows: Rows::Whole(rows), validation: None, state: None, observer: None }
+    }
+
+    /// Trains `network` on rows that come in blocks, on `device`. Rows are shuffled within their block.
+    pub fn blocks(network: N, blocks: &'a mut dyn Blocks, device: &'a Device) -> Self {
+        Self { network, rows: Rows::Blocks(blocks, device), validation: None, state: None, observer: None }
+    }
+
+    /// Compares epochs by these rows. Without them, epochs are compared by the training loss.
+    pub fn validation(mut self, rows: impl Into<Option<&'a Dataset>>) -> Self {
+        self.validation = rows.into();
+        self
+    }
+
+    /// Continues from the state of an earlier run with the same network, rows and settings: on the CPU the result has the bits of a
+    /// run without interruption. The settings may allow more epochs than that run had.
+    pub fn resume(mut self, state: impl Into<Option<&'a TrainState>>) -> Self {
+        self.state = state.into();
+        self
+    }
+
+    /// Reports the run to `observer`, which can stop it.
+    pub fn observe(mut self, observer: &'a mut dyn Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Trains.
+    ///
+    /// A training loss or weights that are no longer finite are noticed at the end of their epoch. The run then ends with
+    /// [`StopReason::Diverged`] and the best weights so far.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Settings`]; rows that do not fit the network; [`TrainError::Engine`]; [`TrainError::Diverged`] and
+    /// [`TrainError::Undefined`] if there is no best epoch; [`TrainError::Resume`] and [`TrainError::Blocks`].
+    pub fn run(self, config: &TrainConfig) -> Result<Fitted<N>, TrainError> {
+        let Self { network, rows, validation, state, observer } = self;
+        run(network, state, rows, validation, config, observer.unwrap_or(&mut ()))
+    }
+}
+
+/// Added for each further block to the number that chooses orders and dropout, so that blocks do not repeat each other's.
 const BLOCK: u32 = 0x9E37_79B9;
 
 fn run<N: Network>(
@@ -113,7 +121,7 @@ fn run<N: Network>(
     rows: Rows<'_>,
     validation: Option<&Dataset>,
     config: &TrainConfig,
-    observer: &mut impl Observer,
+    observer: &mut dyn Observer,
 ) -> Result<Fitted<N>, TrainError> {
     config.validate()?;
     let loss = config.loss.unwrap_or_default();
@@ -139,40 +147,40 @@ fn run<N: Network>(
     let members = network.as_feed_forward().map_or(1, FeedForward::members);
     let orders = if config.share_batches { 1 } else { members };
     let plan = Plan { config, loss, train, device, validation: validation.as_ref(), monitor, batch, orders, steps };
-    let Started { running, engine, obstacle } = start(network, &plan, state)?;
-    let running = RefCell::new(running);
+    let Started { run, engine, obstacle } = start(network, &plan, state)?;
+    let engine_run = RefCell::new(run);
     let deadline = config.time_limit.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9)));
-    let mut course = Course::new(monitor, config);
+    let mut progress = Progress::new(monitor, config);
     if let Some(state) = state {
-        running.borrow_mut().resume(state)?;
+        engine_run.borrow_mut().resume(state)?;
         state.epochs.iter().for_each(|epoch| {
-            course.push(epoch.clone());
+            progress.push(epoch.clone());
         });
-        running.borrow_mut().slow(course.slow());
+        engine_run.borrow_mut().scale_rate(progress.plateau_scale());
     }
     let obstacle = obstacle.as_deref();
     observer.observe(&Event::Started { epochs: config.epochs, rows: count, steps, engine, obstacle });
 
     let mut whole_epoch = true;
     let mut asked = None;
-    // What the observer multiplies learning rates by.
+    // The product of the observer's factors of learning rates.
     let mut scale = 1.0;
     let stop = loop {
         let until = Until { deadline, interrupt: observer.interrupt() };
-        // A run that is taken up again makes at least an epoch, unless it had come to its end.
-        if let Some(stop) = course.stop().or(asked) {
+        // An interrupt or the deadline ends a run after its first epoch at the earliest.
+        if let Some(stop) = progress.stop().or(asked) {
             break stop;
-        } else if !course.epochs.is_empty() && until.interrupted() {
+        } else if !progress.epochs.is_empty() && until.interrupted() {
             break StopReason::Interrupted;
-        } else if !course.epochs.is_empty() && until.late() {
+        } else if !progress.epochs.is_empty() && until.past_deadline() {
             break StopReason::TimeLimit;
         }
-        let epoch = course.epochs.len() + 1;
+        let epoch = progress.epochs.len() + 1;
         let start = Instant::now();
-        running.borrow_mut().begin();
+        engine_run.borrow_mut().begin();
         let learning_rate = match &mut blocks {
             None => {
-                let pass = running.borrow_mut().pass(None, epoch as u32, &until)?;
+                let pass = engine_run.borrow_mut().pass(None, epoch as u32, &until)?;
                 whole_epoch = pass.whole;
                 pass.rate
             }
@@ -182,7 +190,7 @@ fn run<N: Network>(
                 whole_epoch = true;
                 while let Some(block) = blocks.next()? {
                     let block = Weighted::new(&block, shape, config, classes.clone())?.smoothed(config, loss);
-                    let pass = running.borrow_mut().pass(Some(&block), draw, &until)?;
+                    let pass = engine_run.borrow_mut().pass(Some(&block), draw, &until)?;
                     (draw, rate, whole_epoch) = (draw.wrapping_add(BLOCK), pass.rate, pass.whole);
                     if !whole_epoch {
                         break;
@@ -192,27 +200,27 @@ fn run<N: Network>(
             }
         };
         // The one place where the host waits for the device.
-        let Judged { train_loss, validation_loss, monitored, finite } = running.borrow_mut().judge()?;
+        let Judged { train_loss, validation_loss, monitored, finite } = engine_run.borrow_mut().judge()?;
         if !train_loss.is_finite() || !finite {
             whole_epoch = false;
             break StopReason::Diverged;
         }
         let seconds = start.elapsed().as_secs_f64();
-        let improved = course.push(Epoch { epoch, train_loss, validation_loss, monitored, learning_rate, seconds });
+        let improved = progress.push(Epoch { epoch, train_loss, validation_loss, monitored, learning_rate, seconds });
         if improved {
-            running.borrow_mut().keep();
+            engine_run.borrow_mut().keep();
         }
-        let capture = || capture(&running, &course.epochs);
-        let run = whole_epoch.then_some(Snapshot { capture: &capture });
-        let epoch = &course.epochs[epoch - 1];
-        match observer.observe(&Event::Epoch { epoch, improved, run }) {
+        let capture = || capture(&engine_run, &progress.epochs);
+        let snapshot = whole_epoch.then_some(Snapshot { capture: &capture });
+        let epoch = &progress.epochs[epoch - 1];
+        match observer.observe(&Event::Epoch { epoch, improved, run: snapshot }) {
             Control::Stop => asked = Some(StopReason::Asked),
             Control::Scale(factor) => scale *= factor,
             Control::Continue => {}
         }
-        running.borrow_mut().slow(scale * course.slow());
+        engine_run.borrow_mut().scale_rate(scale * progress.plateau_scale());
     };
-    let Course { epochs, best, .. } = course;
+    let Progress { epochs, best, .. } = progress;
     if best.1 == 0 {
         return Err(match stop {
             StopReason::Diverged => TrainError::Diverged { epoch: epochs.len() + 1 },
@@ -220,21 +228,21 @@ fn run<N: Network>(
         });
     }
     let history = History { monitor, epochs, best_epoch: best.1, stop };
-    let capture = || capture(&running, &history.epochs);
+    let capture = || capture(&engine_run, &history.epochs);
     let run = whole_epoch.then_some(Snapshot { capture: &capture });
     observer.observe(&Event::Stopped { history: &history, run });
-    Ok(Fitted { network: running.into_inner().best(), history })
+    Ok(Fitted { network: engine_run.into_inner().best(), history })
 }
 
-/// The state of a run after these epochs.
+/// The state of the run after `epochs`.
 fn capture<N: Network>(
-    running: &RefCell<Box<dyn Running<N> + '_>>,
+    engine_run: &RefCell<Box<dyn EngineRun<N> + '_>>,
     epochs: &[Epoch],
 ) -> Result<TrainState, TrainError> {
-    Ok(TrainState { epochs: epochs.to_vec(), ..running.borrow_mut().state()? })
+    Ok(TrainState { epochs: epochs.to_vec(), ..engine_run.borrow_mut().state()? })
 }
 
-/// The weights of the classes of rows that come in blocks.
+/// The class weights of rows that come in blocks.
 fn block_classes(
     blocks: &mut dyn Blocks,
     config: &TrainConfig,
@@ -259,101 +267,15 @@ pub fn evaluate_loss<N: Network>(network: &N, data: &Dataset, loss: Loss) -> Res
     data.judge(&network.valid(), loss, Metric::Loss)?.0.read(config.reduction_of(loss))
 }
 
-/// The epochs so far, and what follows from them alone.
-pub(crate) struct Course {
-    config: TrainConfig,
-    pub(crate) epochs: Vec<Epoch>,
-    /// The best value, and its epoch; 0 for none.
-    pub(crate) best: (f64, usize),
-    patience: Progress,
-    progress: Progress,
-    /// Of the schedule `plateau`, and how often it has stepped down.
-    plateau: (Progress, i32),
-}
-
-impl Course {
-    pub(crate) fn new(monitor: Metric, config: &TrainConfig) -> Self {
-        let (patience, progress) = (Progress::new(monitor), Progress::new(Metric::Loss));
-        let plateau = (Progress::new(monitor), 0);
-        Self { config: config.clone(), epochs: Vec::new(), best: (f64::NAN, 0), patience, progress, plateau }
-    }
-
-    /// Adds an epoch: whether it is the best.
-    pub(crate) fn push(&mut self, epoch: Epoch) -> bool {
-        let value = epoch.value();
-        let better = self.patience.metric.better(value, self.best.0, 0.0);
-        let improved = value.is_finite() && (better || self.config.last_best && value == self.best.0);
-        if improved {
-            self.best = (value, epoch.epoch);
-        }
-        self.patience.advance(value, self.config.min_delta);
-        self.progress.advance(epoch.train_loss, self.config.min_delta);
-        let (plateau, steps) = &mut self.plateau;
-        plateau.advance(value, self.config.min_delta);
-        if plateau.idle >= self.config.plateau_patience {
-            plateau.idle = 0;
-            *steps += 1;
-        }
-        self.epochs.push(epoch);
-        improved
-    }
-
-    /// What the schedule `plateau` multiplies learning rates by now; 1 for others.
-    pub(crate) fn slow(&self) -> f64 {
-        let config = &self.config;
-        if config.schedule == Schedule::Plateau { config.plateau_factor.powi(self.plateau.1) } else { 1.0 }
-    }
-
-    /// Whether the run has come to its end.
-    pub(crate) fn stop(&self) -> Option<StopReason> {
-        let config = &self.config;
-        let last = self.epochs.last()?.value();
-        if config.target.is_some_and(|t| last == t || self.patience.metric.better(last, t, 0.0)) {
-            Some(StopReason::Target)
-        } else if config.patience.is_some_and(|p| self.patience.idle >= p) {
-            Some(StopReason::Patience)
-        } else if config.no_progress.is_some_and(|p| self.progress.idle >= p) {
-            Some(StopReason::NoProgress)
-        } else if self.epochs.len() >= config.epochs {
-            Some(StopReason::Epochs)
-        } else {
-            None
-        }
-    }
-}
-
-/// How long a number has not got better.
-struct Progress {
-    metric: Metric,
-    best: f64,
-    idle: usize,
-}
-
-impl Progress {
-    fn new(metric: Metric) -> Self {
-        Self { metric, best: f64::NAN, idle: 0 }
-    }
-
-    /// Takes the value of the next epoch; what is not finite is no progress.
-    fn advance(&mut self, value: f64, delta: f64) {
-        if value.is_finite() && self.metric.better(value, self.best, delta) {
-            self.best = value;
-            self.idle = 0;
-        } else {
-            self.idle += 1;
-        }
-    }
-}
-
-/// An engine at work.
+/// A run by the engine that was chosen for it.
 struct Started<'a, N> {
-    running: Box<dyn Running<N> + 'a>,
+    run: Box<dyn EngineRun<N> + 'a>,
     engine: Engine,
-    /// Why it is not the fused one, where that would have been taken.
+    /// Why this is not the fused engine, where none was asked for.
     obstacle: Option<String>,
 }
 
-/// The engine that is asked for, or the best one; for a run that goes on, the one it began with.
+/// Starts the engine that is asked for, or the fastest that supports the run; a resumed run continues with its engine.
 fn start<'a, N: Network + 'a>(
     network: N,
     plan: &Plan<'a>,
@@ -364,10 +286,10 @@ fn start<'a, N: Network + 'a>(
     match (wanted, obstacle) {
         (Engine::Fused, Some(obstacle)) => Err(TrainError::Engine { obstacle }),
         (Engine::Fused | Engine::Auto, None) => {
-            Ok(Started { running: Box::new(Fused::new(network, plan)?), engine: Engine::Fused, obstacle: None })
+            Ok(Started { run: Box::new(Fused::new(network, plan)?), engine: Engine::Fused, obstacle: None })
         }
         (_, obstacle) => {
-            Ok(Started { running: Box::new(Autodiff::new(network, plan)), engine: Engine::Autodiff, obstacle })
+            Ok(Started { run: Box::new(Autodiff::new(network, plan)), engine: Engine::Autodiff, obstacle })
         }
     }
 }

@@ -1,19 +1,20 @@
-//! The engine for dense networks on the CPU: the formulas of backpropagation in fused kernels.
+//! The engine for dense networks on the CPU: explicit backpropagation in fused kernels.
 
-use std::cell::Cell;
-use std::sync::OnceLock;
-
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
 use perceptra_kernel as kernel;
-use perceptra_nn::{Activation, Column, FeedForward, Group, Loss, NumberEmbedding};
+use perceptra_nn::{Activation, Column, EmbeddingTensor, FeedForward, Group, Layer, Loss, NumberEmbedding, Role};
 
-use crate::engine::{self, Judged, Plan, Running, Until};
-use crate::metrics::monitored;
-use crate::optimizer::{Course, Moment};
-use crate::state::{record, with_weights};
+use crate::choices::{Engine, Optimizer, Reduction};
+use crate::config::{StepSettings, TrainConfig};
+use crate::engine::{self, EngineRun, EpochResult, Judged, Plan, Until};
+use crate::error::TrainError;
+use crate::metrics::{Metric, monitored};
+use crate::network::{ForwardMode, Network};
+use crate::schedule::Schedules;
+use crate::state::{TrainState, record, with_weights};
+use crate::threads::{has_own_memory, threads};
 use crate::weighted::{EVALUATE, Weighted, read};
-use crate::{Engine, Metric, Network, Optimizer, Pass, Reduction, TrainConfig, TrainError, TrainState};
 
 /// A dense network in training on the CPU.
 pub(crate) struct Fused<'a, N> {
@@ -23,25 +24,25 @@ pub(crate) struct Fused<'a, N> {
     loss: Loss,
     reduction: Reduction,
     monitor: Metric,
-    course: Course,
+    schedules: Schedules,
     train: Option<Rows>,
     validation: Option<Rows>,
     steps: usize,
     batch: usize,
-    /// Members that have batches of their own, else 1.
+    /// Number of members with batches of their own; 1 where members share batches.
     orders: usize,
     totals: kernel::Totals,
     outputs: Vec<f32>,
     best: Vec<f32>,
 }
 
-/// Rows in the host's memory, their weights those of the rows and of their classes.
+/// Rows in the host's memory, with weights that include the class weights.
 struct Rows {
     rows: usize,
     inputs: Vec<f32>,
     targets: Vec<f32>,
     weights: Option<Vec<f32>>,
-    units: Option<Vec<f32>>,
+    target_scales: Option<Vec<f32>>,
 }
 
 impl Rows {
@@ -51,7 +52,7 @@ impl Rows {
             inputs: read(data.inputs.clone())?,
             targets: read(data.targets.clone())?,
             weights: data.weights.clone().map(read).transpose()?,
-            units: data.units.clone(),
+            target_scales: data.target_scales.clone(),
         })
     }
 
@@ -93,10 +94,11 @@ fn activations(network: &FeedForward, loss: Loss) -> Option<Vec<kernel::Activati
     network.layers.iter().map(|layer| layer.activation).enumerate().map(of).collect()
 }
 
-fn rule(config: &TrainConfig) -> Option<kernel::Rule> {
-    let momentum = config.momentum as f32;
-    Some(match config.optimizer {
-        Optimizer::Sgd => kernel::Rule::Sgd { momentum, nesterov: config.nesterov },
+/// The kernel's update rule; none for optimizers that it does not have.
+fn rule(optimizer: Optimizer, momentum: f64, nesterov: bool) -> Option<kernel::Rule> {
+    let momentum = momentum as f32;
+    Some(match optimizer {
+        Optimizer::Sgd => kernel::Rule::Sgd { momentum, nesterov },
         Optimizer::Adam => kernel::Rule::Adam,
         Optimizer::AdamW => kernel::Rule::AdamW,
         Optimizer::RmsProp => kernel::Rule::RmsProp { momentum },
@@ -117,37 +119,7 @@ fn loss_of(loss: Loss) -> kernel::Loss {
     }
 }
 
-thread_local! {
-    /// The most threads that trainings begun on this one may take.
-    static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// Calls `f`, in which the fused engine takes at most so many threads: where several networks are trained at once, each by
-/// a thread of its own. The numbers do not depend on it.
-pub fn with_threads<T>(threads: usize, f: impl FnOnce() -> T) -> T {
-    struct Restore(usize);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            LIMIT.set(self.0);
-        }
-    }
-    let _restore = Restore(LIMIT.replace(threads.max(1)));
-    f()
-}
-
-/// Threads to compute with: `RAYON_NUM_THREADS`, which Burn's CPU backends obey too, or as many as there are; no more than
-/// [`with_threads`] allows.
-pub fn threads() -> usize {
-    // Asked once: the answer takes several files of the system, which is longer than a small network trains.
-    static THREADS: OnceLock<usize> = OnceLock::new();
-    let all = THREADS.get_or_init(|| {
-        let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
-        asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-    });
-    LIMIT.get().min(*all)
-}
-
-/// What a network has besides dense layers, as the kernel has it.
+/// The extras of a network, as the kernel describes them.
 fn parts(network: &FeedForward) -> kernel::Parts {
     let stem = network.embedding.as_ref().map(|embedding| embedding.config().clone()).map(|config| kernel::Stem {
         columns: config
@@ -168,8 +140,8 @@ fn parts(network: &FeedForward) -> kernel::Parts {
     });
     kernel::Parts {
         stem,
-        input_scale: network.input_scale.is_some(),
-        parametric: network.layers.iter().any(|l| l.mix.is_some()),
+        input_scale: network.parameter(Role::InputScale).is_some(),
+        parametric: (0..network.layers.len()).any(|i| network.parameter(Role::Alpha(i)).is_some()),
         members: network.members(),
         ntk: network.is_ntk(),
     }
@@ -194,40 +166,53 @@ fn trainer(
     Ok(trainer)
 }
 
-/// What weights are multiplied by on their way to the kernel.
+/// The factor of a layer's weights on their way to the kernel, which keeps NTK weights multiplied out.
 fn gain(network: &FeedForward, layer: usize) -> f32 {
     if network.is_ntk() { (network.widths()[layer].0 as f64).sqrt().recip() as f32 } else { 1.0 }
 }
 
 /// Gives the trainer the weights of `network`.
 fn set_weights(trainer: &mut kernel::DenseTrainer, network: &FeedForward) -> Result<(), TrainError> {
-    for (i, layer) in network.layers.iter().enumerate() {
-        let bias = layer.linear.bias.as_ref().map(|b| read(b.val().inner())).transpose()?;
-        let mut weight = read(layer.linear.weight.val().inner())?;
+    let values = |role: Role| network.parameter(role).map(|p| read(p.values().inner())).transpose();
+    for i in 0..network.layers.len() {
+        let (mut weight, bias) = (values(Role::Weight(i))?.unwrap_or_default(), values(Role::Bias(i))?);
         let gain = gain(network, i);
         weight.iter_mut().for_each(|w| *w *= gain);
         trainer.set_layer(i, &weight, &bias.unwrap_or_default());
     }
-    let mut network = network.clone();
-    for (part, param) in kernel_parts(&mut network) {
-        trainer.set_part(part, &read(param.val().inner())?);
+    for parameter in network.parameters() {
+        if let Some(part) = kernel_part(parameter.role, network) {
+            trainer.set_part(part, &read(parameter.values().inner())?);
+        }
     }
     Ok(())
 }
 
-/// The further parts of a network by what the kernel calls them.
-fn kernel_parts(network: &mut FeedForward) -> Vec<(kernel::Part, &mut Param<Tensor<2>>)> {
-    let layers: Vec<[bool; 2]> = network.layers.iter().map(|l| [l.mix.is_some(), l.factors.is_some()]).collect();
-    let scaled = network.input_scale.is_some();
-    let params = network.parts_mut();
-    let embedded = params.iter().filter(|(group, _)| *group == Group::Embedding).count();
-    let mut names: Vec<kernel::Part> = (0..embedded).map(kernel::Part::Embedding).collect();
-    names.extend(scaled.then_some(kernel::Part::In(0)));
-    for (i, [mixed, factored]) in layers.into_iter().enumerate() {
-        names.extend(mixed.then_some(kernel::Part::Mix(i)));
-        names.extend([kernel::Part::In(i), kernel::Part::Out(i)].into_iter().filter(|_| factored));
-    }
-    names.into_iter().zip(params.into_iter().map(|(_, param)| param)).collect()
+/// The kernel's name of a tensor; none for weights and biases, which it takes by layers, and for normalizations, which it has not.
+fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
+    Some(match role {
+        Role::Embedding(tensor) => kernel::Part::Embedding(match tensor {
+            EmbeddingTensor::PeriodicWeight | EmbeddingTensor::PiecewiseWeight => 0,
+            EmbeddingTensor::PeriodicPhase | EmbeddingTensor::PiecewiseBias => 1,
+            EmbeddingTensor::PeriodicOutput | EmbeddingTensor::PiecewiseOutput => 2,
+            EmbeddingTensor::PeriodicBias => 3,
+            EmbeddingTensor::Category(i) => {
+                let has = |tensor| network.parameter(Role::Embedding(tensor)).is_some();
+                // Behind the tensors of numbers.
+                match (has(EmbeddingTensor::PeriodicWeight), has(EmbeddingTensor::PiecewiseWeight)) {
+                    (true, _) => 4 + i,
+                    (_, true) => 3 + i,
+                    (false, false) => i,
+                }
+            }
+        }),
+        Role::InputScale => kernel::Part::In(0),
+        Role::Alpha(i) => kernel::Part::Mix(i),
+        Role::R(i) => kernel::Part::In(i),
+        Role::S(i) => kernel::Part::Out(i),
+        Role::Weight(_) | Role::Bias(_) => return None,
+        Role::Gamma(_) | Role::Beta(_) | Role::RunningMean(_) | Role::RunningVariance(_) => return None,
+    })
 }
 
 /// The outputs of several members as one: `[members, rows, outputs]` to `[rows, outputs]`, with `logits` those of the average of
@@ -285,7 +270,7 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
         return Err(TrainError::Width { what: "inputs", network: n, data: inputs.len() - rows * n });
     }
     let device = network.layers[0].linear.weight.val().device();
-    let on_host = device.memory_pool_usage().is_none() && network.layers[0].linear.weight.dtype() == DType::F32;
+    let on_host = !has_own_memory(&device) && network.layers[0].linear.weight.dtype() == DType::F32;
     if let Some(activations) = activations(network, loss).filter(|_| !has_norm(network) && on_host) {
         let settings = kernel::Settings {
             loss: loss_of(loss),
@@ -314,8 +299,8 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
     let mut values = Vec::with_capacity(rows * m);
     for chunk in inputs.chunks((EVALUATE / network.members()).max(1) * n) {
         let data = TensorData::new(chunk.to_vec(), [chunk.len() / n, n]);
-        let pass = Pass { logits: loss.takes_logits(), dropout: None };
-        values.extend(read(Network::forward(&network, Tensor::from_data(data, &device.clone().inner()), pass))?);
+        let mode = ForwardMode { logits: loss.takes_logits(), dropout: None };
+        values.extend(read(Network::forward(&network, Tensor::from_data(data, &device.clone().inner()), mode))?);
     }
     Ok(values)
 }
@@ -323,34 +308,26 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
 /// Rows that the kernels take at once.
 const PREDICT: usize = 512;
 
-/// In the order of the kernel's.
+/// Groups in the order of the kernel's.
 const GROUPS: [Group; 6] =
     [Group::Weight, Group::Bias, Group::Embedding, Group::InputScale, Group::Activation, Group::Member];
 
 fn has_norm(network: &FeedForward) -> bool {
-    network.layers.iter().any(|l| l.batch_norm.is_some() || l.layer_norm.is_some())
+    network.layers.iter().any(Layer::has_norm)
 }
 
 /// Why not all that the network has would be trained by the kernels, if so: frozen or other numbers, adapters.
 fn untrained(dense: &FeedForward) -> Option<String> {
     // What is trained shows on the network in training; adapters show as more parameters than weights.
-    let mut active = dense.clone().train();
+    let active = dense.clone().train();
     let device = active.layers.first()?.linear.weight.val().device();
-    let mut weights = 0;
-    let mut trained = true;
-    for layer in &active.layers {
-        let (weight, bias) = (&layer.linear.weight, layer.linear.bias.as_ref());
-        weights += weight.lazy_shape().num_elements() + bias.map_or(0, |b| b.lazy_shape().num_elements());
-        trained &= weight.is_require_grad() && bias.is_none_or(|b| b.is_require_grad());
-        trained &= weight.dtype() == DType::F32 && bias.is_none_or(|b| b.dtype() == DType::F32);
-    }
+    let tensors = active.parameters();
+    let trained = tensors.iter().all(|p| p.is_trained() && p.dtype() == DType::F32);
+    let weights: usize = tensors.iter().map(|p| p.shape().iter().product::<usize>()).sum();
     let parameters = active.num_params();
-    for (_, param) in active.parts_mut() {
-        weights += param.lazy_shape().num_elements();
-        trained &= param.is_require_grad() && param.dtype() == DType::F32;
-    }
     // Burn's autodiff forgets parameters that no backward pass has reached at the next backward pass, of whatever: without one they would
     // stay for good.
+    drop(tensors);
     drop(active);
     Tensor::<1>::ones([1], &device).require_grad().backward();
     if !trained {
@@ -360,17 +337,16 @@ fn untrained(dense: &FeedForward) -> Option<String> {
 }
 
 impl<'a, N: Network> Fused<'a, N> {
-    /// Why this engine cannot train `network` so, if it cannot.
+    /// Why this engine does not support the run, if it does not.
     pub(crate) fn obstacle(network: &N, plan: &Plan<'_>) -> Option<String> {
         let Some(dense) = network.as_feed_forward() else {
             return Some("the network is not a FeedForward".to_owned());
         };
-        // Devices with memory of their own report it.
-        if plan.device.memory_pool_usage().is_some() {
+        if has_own_memory(&plan.device) {
             return Some("the device is not the CPU".to_owned());
         }
         if has_norm(dense) {
-            return Some("it has no normalisation layers".to_owned());
+            return Some("it has no normalization layers".to_owned());
         }
         let config = plan.config;
         if dense.members() > 1 && dense.input_scale.is_some() {
@@ -382,9 +358,9 @@ impl<'a, N: Network> Fused<'a, N> {
             return Some("it drops units of several members by fours".to_owned());
         }
         let edited = config.l1 > 0.0 || config.l2 > 0.0 || config.clip_norm.or(config.clip_value).is_some();
-        let coupled = config.weight_decay > 0.0 && !matches!(config.optimizer, Optimizer::AdamW | Optimizer::Lion);
+        let coupled = config.weight_decay > 0.0 && !config.optimizer.decay_is_decoupled();
         if dense.is_ntk() && (edited || coupled) {
-            return Some("it has no penalties, clipping or coupled decay in the NTK parametrisation".to_owned());
+            return Some("it has no penalties, clipping or coupled decay in the NTK parametrization".to_owned());
         }
         if let Some(obstacle) = untrained(dense) {
             return Some(obstacle);
@@ -392,30 +368,52 @@ impl<'a, N: Network> Fused<'a, N> {
         if activations(dense, plan.loss).is_none() {
             return Some(format!("it has no softmax under the loss {}", plan.loss));
         }
-        rule(plan.config).is_none().then(|| format!("it has no optimiser {}", plan.config.optimizer.name()))
+        let supported = rule(config.optimizer, config.momentum, config.nesterov).is_some();
+        (!supported).then(|| format!("it has no optimizer {}", config.optimizer.name()))
     }
 
-    /// Takes over a network without [`Fused::obstacle`]s.
+    /// Starts a run that has no [`Fused::obstacle`].
     pub(crate) fn new(network: N, plan: &Plan<'a>) -> Result<Self, TrainError> {
         let config = plan.config;
         let impossible = || TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() };
         let dense = network.as_feed_forward().ok_or_else(impossible)?;
         let activations = activations(dense, plan.loss).ok_or_else(impossible)?;
+        let StepSettings {
+            loss,
+            reduction,
+            optimizer,
+            lr_factors,
+            betas,
+            momentum,
+            nesterov,
+            weight_decay,
+            decay_factors,
+            l1,
+            l2,
+            clip_norm,
+            clip_value,
+            seed,
+            // Honored by `Schedules`, step by step.
+            learning_rate: _,
+            schedule: _,
+            decay_schedule: _,
+            dropout_schedule: _,
+        } = config.step_settings();
         let settings = kernel::Settings {
-            loss: loss_of(plan.loss),
-            sum: config.reduction_of(plan.loss) == Reduction::Sum,
-            rule: rule(config).ok_or_else(impossible)?,
+            loss: loss_of(loss),
+            sum: reduction == Reduction::Sum,
+            rule: rule(optimizer, momentum, nesterov).ok_or_else(impossible)?,
             batch: plan.batch,
             own_rows: plan.orders > 1,
             dropout: dense.dropout,
-            seed: config.seed,
-            betas: config.betas.map(|b| b as f32),
-            rates: GROUPS.map(|group| config.lr_factors.of(group)),
-            decay: GROUPS.map(|group| config.decay_factors.of(group) * config.weight_decay),
-            l1: config.l1,
-            l2: config.l2,
-            clip_value: config.clip_value,
-            clip_norm: config.clip_norm,
+            seed,
+            betas: betas.map(|b| b as f32),
+            rates: GROUPS.map(|group| lr_factors.of(group)),
+            decay: GROUPS.map(|group| decay_factors.of(group) * weight_decay),
+            l1,
+            l2,
+            clip_value,
+            clip_norm,
         };
         let mut trainer = trainer(dense, activations, settings)?;
         let mut best = Vec::new();
@@ -423,10 +421,10 @@ impl<'a, N: Network> Fused<'a, N> {
         Ok(Self {
             trainer,
             config,
-            loss: plan.loss,
-            reduction: config.reduction_of(plan.loss),
+            loss,
+            reduction,
             monitor: plan.monitor,
-            course: Course::new(config, plan.steps.saturating_mul(config.epochs)),
+            schedules: Schedules::new(config, plan.steps.saturating_mul(config.epochs)),
             train: plan.train.map(Rows::new).transpose()?,
             validation: plan.validation.map(Rows::new).transpose()?,
             steps: plan.steps,
@@ -443,15 +441,20 @@ impl<'a, N: Network> Fused<'a, N> {
     fn trained(&mut self) -> N {
         let mut network = self.network.valid();
         if let Some(dense) = network.as_feed_forward_mut() {
-            let gains: Vec<f32> = (0..dense.layers.len()).map(|i| gain(dense, i)).collect();
-            for (i, layer) in dense.layers.iter_mut().enumerate() {
+            for i in 0..dense.layers.len() {
+                let gain = gain(dense, i);
                 let (mut weight, bias) = self.trainer.layer(i);
-                weight.iter_mut().for_each(|w| *w /= gains[i]);
-                layer.linear.weight = replaced(&layer.linear.weight, weight);
-                layer.linear.bias = layer.linear.bias.as_ref().map(|b| replaced(b, bias));
+                weight.iter_mut().for_each(|w| *w /= gain);
+                dense.set_values(Role::Weight(i), weight);
+                if dense.parameter(Role::Bias(i)).is_some() {
+                    dense.set_values(Role::Bias(i), bias);
+                }
             }
-            for (part, param) in kernel_parts(dense) {
-                *param = replaced(param, self.trainer.part(part));
+            let roles: Vec<Role> = dense.parameters().iter().map(|p| p.role).collect();
+            for role in roles {
+                if let Some(part) = kernel_part(role, dense) {
+                    dense.set_values(role, self.trainer.part(part));
+                }
             }
         }
         network
@@ -461,7 +464,7 @@ impl<'a, N: Network> Fused<'a, N> {
         self.network.as_feed_forward().is_some_and(FeedForward::is_ntk)
     }
 
-    /// Gives the trainer the weights of a record of the network.
+    /// Gives the trainer the weights of Burn's `record` of the network.
     fn set(&mut self, record: &[u8]) -> Result<(), TrainError> {
         let network = with_weights(self.network.valid(), record)?;
         match network.as_feed_forward() {
@@ -471,44 +474,31 @@ impl<'a, N: Network> Fused<'a, N> {
     }
 }
 
-/// The loss of summed rows.
-fn reduced(totals: kernel::Totals, reduction: Reduction) -> f64 {
-    match totals.weight {
-        _ if reduction == Reduction::Sum => totals.loss,
-        weight if weight > 0.0 => totals.loss / weight,
-        _ => 0.0,
-    }
-}
-
-impl<N: Network> Running<N> for Fused<'_, N> {
+impl<N: Network> EngineRun<N> for Fused<'_, N> {
     fn begin(&mut self) {
         self.totals = kernel::Totals::default();
     }
 
-    fn slow(&mut self, factor: f64) {
-        self.course.plateau = factor;
+    fn scale_rate(&mut self, factor: f64) {
+        self.schedules.scale_rate(factor);
     }
 
-    fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<engine::Pass, TrainError> {
+    fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<EpochResult, TrainError> {
         let block = block.map(Rows::new).transpose()?;
         let rows = block.as_ref().or(self.train.as_ref()).ok_or(TrainError::Empty("training"))?;
         let order = engine::order(self.config, rows.rows, self.batch, self.orders, draw);
         let steps = order.len().div_ceil(self.batch * self.orders);
-        let moments: Vec<Moment> = (0..steps).map(|_| self.course.next()).collect();
-        let moment = |step: usize| {
-            let Moment { rate, decay, dropout } = moments[step];
-            kernel::Moment { rate, decay, dropout }
-        };
-        let totals = self.trainer.epoch(&rows.data(), &order, draw, &moment, Some(&|| until.reached()));
+        let rates: Vec<kernel::Moment> = (0..steps).map(|_| self.schedules.next()).collect();
+        let totals = self.trainer.epoch(&rows.data(), &order, draw, &|step| rates[step], Some(&|| until.should_stop()));
         self.totals.loss += totals.loss;
         self.totals.weight += totals.weight;
         self.totals.steps += totals.steps;
-        let last = moments.get(totals.steps.saturating_sub(1));
-        Ok(engine::Pass { rate: last.map_or(0.0, |m| m.rate), whole: totals.steps == steps })
+        let last = rates.get(totals.steps.saturating_sub(1));
+        Ok(EpochResult { rate: last.map_or(0.0, |m| m.rate), whole: totals.steps == steps })
     }
 
     fn judge(&mut self) -> Result<Judged, TrainError> {
-        let train_loss = reduced(self.totals, self.reduction);
+        let train_loss = self.reduction.reduce(self.totals.loss, self.totals.weight);
         let finite = self.trainer.is_finite();
         let Some(data) = &self.validation else {
             return Ok(Judged { train_loss, validation_loss: None, monitored: None, finite });
@@ -523,10 +513,15 @@ impl<N: Network> Running<N> for Fused<'_, N> {
         let totals = self.trainer.evaluate(&data.data(), &mut self.outputs, joined);
         let value = (self.monitor != Metric::Loss).then(|| {
             let (outputs, columns) = (self.outputs.clone(), data.targets.len() / data.rows);
-            let (weights, units) = (data.weights.as_deref(), data.units.as_deref());
-            monitored(outputs, &data.targets, columns, weights, units, self.loss, self.monitor)
+            let (weights, scales) = (data.weights.as_deref(), data.target_scales.as_deref());
+            monitored(outputs, &data.targets, columns, weights, scales, self.loss, self.monitor)
         });
-        Ok(Judged { train_loss, validation_loss: Some(reduced(totals, self.reduction)), monitored: value, finite })
+        Ok(Judged {
+            train_loss,
+            validation_loss: Some(self.reduction.reduce(totals.loss, totals.weight)),
+            monitored: value,
+            finite,
+        })
     }
 
     fn keep(&mut self) {
@@ -544,7 +539,7 @@ impl<N: Network> Running<N> for Fused<'_, N> {
         let mut optimizer = step.to_le_bytes().to_vec();
         optimizer.extend(remembered.iter().flat_map(|x| x.to_le_bytes()));
         if self.is_ntk() {
-            // Divided and multiplied again, weights would not be the same to the bit.
+            // The record has weights divided by their gain; multiplied again, they would not be the same to the bit.
             optimizer.extend(weights.iter().chain(&self.best).flat_map(|x| x.to_le_bytes()));
         }
         Ok(TrainState { engine: Engine::Fused, epochs: Vec::new(), network, best: best?, optimizer })
@@ -564,9 +559,9 @@ impl<N: Network> Running<N> for Fused<'_, N> {
         }
         if !rest.is_empty() || !self.trainer.restore_rule(&remembered, i32::from_le_bytes(*step)) {
             let n = state.optimizer.len();
-            return Err(TrainError::Resume(format!("the optimiser's state of {n} bytes does not fit the network")));
+            return Err(TrainError::Resume(format!("the optimizer's state of {n} bytes does not fit the network")));
         }
-        self.course.skip(state.epochs.len() * self.steps);
+        self.schedules.skip(state.epochs.len() * self.steps);
         Ok(())
     }
 
@@ -574,9 +569,4 @@ impl<N: Network> Running<N> for Fused<'_, N> {
         self.trainer.restore(&self.best);
         self.trained()
     }
-}
-
-/// The parameter with other numbers; whether it is trained stays as it is.
-fn replaced<const D: usize>(param: &Param<Tensor<D>>, values: Vec<f32>) -> Param<Tensor<D>> {
-    param.clone().map(|old| Tensor::from_data(TensorData::new(values, old.dims()), &old.device()))
 }

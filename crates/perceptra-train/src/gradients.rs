@@ -1,4 +1,6 @@
-//! Whether the gradients are right.
+//! Gradients checked against central differences.
+
+use std::collections::HashMap;
 
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -6,35 +8,38 @@ use burn::tensor::{DType, Tensor, TensorData};
 use perceptra_nn::{DropoutDraw, FeedForward, Group, Loss};
 
 use crate::autodiff::each_member;
-use crate::network::Groups;
+use crate::choices::{Batch, Engine, Factors, Optimizer, Reduction, Schedule};
+use crate::config::TrainConfig;
+use crate::dataset::Dataset;
+use crate::error::TrainError;
+use crate::fit::Fit;
+use crate::metrics::Metric;
+use crate::network::{ForwardMode, Groups, Network};
 use crate::optimizer::edit_gradients;
 use crate::weighted::{Weighted, read};
-use crate::{
-    Batch, Dataset, Engine, Factors, Network, Optimizer, Pass, Reduction, Schedule, TrainConfig, TrainError, fit,
-};
 
 /// The gradients of a network against central differences, tensor by tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GradientCheck {
     /// The loss on the rows.
     pub loss: f64,
-    /// Every trained tensor.
+    /// The check of every trained tensor.
     pub tensors: Vec<TensorCheck>,
-    /// Why the fused engine was not checked, if it was not.
+    /// Why the fused engine was not checked, if it does not support the network.
     pub obstacle: Option<String>,
 }
 
-/// The gradient of one tensor. Errors are the largest difference from ∂R/∂w by central differences, as a share of the
-/// largest such ∂R/∂w of the tensor (at least a thousandth of the network's largest).
+/// The check of one tensor. Errors are the largest difference from the central differences, relative to the tensor's largest ∂R/∂w by
+/// central differences (at least a thousandth of the network's largest).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorCheck {
-    /// Where it is in the network, such as `layers.0.weight`.
+    /// The name in the network, such as `layers.0.weight`.
     pub name: String,
-    /// Its numbers.
+    /// The number of its values.
     pub numbers: usize,
-    /// How many of them were checked, evenly spread.
+    /// How many of its values were checked, evenly spread.
     pub checked: usize,
-    /// The largest |∂R/∂w| by differences.
+    /// The largest |∂R/∂w| by central differences.
     pub largest: f64,
     /// The error of Burn's autodiff.
     pub autodiff: f64,
@@ -43,32 +48,32 @@ pub struct TensorCheck {
 }
 
 impl GradientCheck {
-    /// The most that a 32-bit gradient differs from the differences, where it is right.
+    /// The largest error of a correct 32-bit gradient.
     pub const TOLERANCE: f64 = 1e-3;
 
     /// The largest error of all tensors and engines.
     pub fn worst(&self) -> f64 {
         let errors = self.tensors.iter().flat_map(|t| [Some(t.autodiff), t.fused]).flatten();
-        // NaN is the worst there is.
+        // NaN counts as the largest error.
         errors.fold(0.0, |worst: f64, e| if e.is_nan() { f64::INFINITY } else { worst.max(e) })
     }
 
-    /// Whether all gradients are right, within [`GradientCheck::TOLERANCE`].
+    /// Whether all gradients are correct, within [`GradientCheck::TOLERANCE`].
     pub fn is_right(&self) -> bool {
         self.worst() <= Self::TOLERANCE
     }
 }
 
-/// Checks the gradients of `network` on `data` under `config`'s loss, penalties and weights: those of Burn's autodiff and, where
-/// it trains such a network, those of the fused engine, against central differences of the loss in 64-bit numbers,
-/// (R(w + h) − R(w − h)) / 2h with h = 10⁻⁶.
+/// Checks the gradients of `network` on `data` under `config`'s loss, penalties and weights, against central differences of the loss in
+/// 64-bit numbers, (R(w + h) − R(w − h)) / 2h with h = 10⁻⁶: the gradients of Burn's autodiff and, where it supports the network, of the
+/// fused engine.
 ///
-/// Of each tensor at most `most` numbers are checked: each takes two passes over the rows. Dropout is left out. A kink of an
-/// activation such as ReLU that lies within h of a row makes an error that is nobody's fault; another seed moves it.
+/// At most `most` values of each tensor are checked; each takes two passes over the rows. Dropout is left out. A kink of an activation
+/// such as ReLU within h of a row shows as an error though the gradient is correct; another seed moves the kink.
 ///
 /// # Errors
 ///
-/// As [`fit`]; [`TrainError::Device`] on a device without 64-bit numbers.
+/// As [`Fit::run`]; [`TrainError::Device`] on a device without 64-bit numbers.
 pub fn check_gradients<N: Network>(
     network: &N,
     data: &Dataset,
@@ -81,11 +86,14 @@ pub fn check_gradients<N: Network>(
     }
     let config = TrainConfig { clip_norm: None, clip_value: None, weight_decay: 0.0, ..config.clone() };
     let loss = config.loss.unwrap_or_default();
-    let rows = Rows { data: Weighted::new(data, network.shape(), &config, None)?, loss, config: &config };
+    let weighted = Weighted::new(data, network.shape(), &config, None)?.smoothed(&config, loss);
+    let rows = Rows { data: weighted, loss, config: &config };
 
     let active = network.clone().train();
     let grads = GradientsParams::from_grads(rows.objective(&active).backward(), &active);
-    let mut autodiff = Collect { grads: edit_gradients(&config, &active, grads), ..Collect::default() };
+    let names = network.as_feed_forward().map(FeedForward::parameters).unwrap_or_default();
+    let names = names.iter().filter_map(|p| Some((p.id()?, p.role.to_string()))).collect();
+    let mut autodiff = Collect { names, grads: edit_gradients(&config, &active, grads), ..Collect::default() };
     active.visit(&mut autodiff);
 
     let (fused, obstacle) = match fused_gradients(network, data, &config) {
@@ -96,7 +104,8 @@ pub fn check_gradients<N: Network>(
     let exact = network.valid().map(&mut To64);
     let rows = rows.into_64();
     let mut tensors = Vec::new();
-    for (i, found) in autodiff.found.iter().enumerate() {
+    for found in &autodiff.found {
+        let fused = fused.as_ref().and_then(|fused| fused.get(&found.id));
         let numbers = found.gradient.len();
         let every = numbers.div_ceil(most.max(1)).max(1);
         let mut check = TensorCheck {
@@ -105,7 +114,7 @@ pub fn check_gradients<N: Network>(
             checked: numbers.div_ceil(every),
             largest: 0.0,
             autodiff: 0.0,
-            fused: fused.as_ref().map(|_| 0.0),
+            fused: fused.map(|_| 0.0),
         };
         for index in (0..numbers).step_by(every) {
             let at = |by: f64| rows.value(&exact.clone().map(&mut Move { id: found.id, index, by }));
@@ -116,7 +125,7 @@ pub fn check_gradients<N: Network>(
             };
             check.largest = check.largest.max(difference.abs());
             check.autodiff = worse(check.autodiff, found.gradient[index]);
-            check.fused = check.fused.zip(fused.as_ref()).map(|(error, fused)| worse(error, fused[i][index]));
+            check.fused = check.fused.zip(fused).map(|(error, fused)| worse(error, fused[index]));
         }
         tensors.push(check);
     }
@@ -129,54 +138,75 @@ pub fn check_gradients<N: Network>(
     Ok(GradientCheck { loss: rows.value(&exact)?, tensors, obstacle })
 }
 
-/// h.
+/// h of the central differences.
 const STEP: f64 = 1e-6;
 
-/// The gradients that the fused engine descends by, from the weights before and after one step; or why there are none.
+/// The gradients of the fused engine, computed from the weights before and after one step; or why it does not support the network.
 fn fused_gradients<N: Network>(
     network: &N,
     data: &Dataset,
     config: &TrainConfig,
-) -> Result<Result<Vec<Vec<f32>>, TrainError>, String> {
-    // Long enough that the weights themselves, which take digits away, are small beside it.
+) -> Result<Result<HashMap<ParamId, Vec<f32>>, TrainError>, String> {
+    // So long that the digits lost by adding the step to the weights do not matter.
     const RATE: f64 = 1024.0;
     let config = TrainConfig {
+        // The objective whose gradient is checked.
+        loss: config.loss,
+        reduction: config.reduction,
+        l1: config.l1,
+        l2: config.l2,
+        class_weights: config.class_weights.clone(),
+        label_smoothing: config.label_smoothing,
+        // One step of plain gradient descent on all rows, by the fused engine.
         engine: Engine::Fused,
         optimizer: Optimizer::Sgd,
         momentum: 0.0,
         nesterov: false,
-        learning_rate: RATE,
-        schedule: Schedule::Constant,
-        lr_factors: Factors::all(1.0),
         betas: [0.9, 0.999],
+        learning_rate: RATE,
+        lr_factors: Factors::all(1.0),
+        schedule: Schedule::Constant,
+        weight_decay: 0.0,
+        decay_factors: Factors::weights_only(),
         decay_schedule: Schedule::Constant,
+        dropout_schedule: Schedule::Constant,
+        clip_norm: None,
+        clip_value: None,
         batch: Batch::Full,
         drop_last: false,
+        share_batches: config.share_batches,
+        seed: config.seed,
         epochs: 1,
+        // Settings that matter after the first epoch only.
+        monitor: Metric::Loss,
+        min_delta: 0.0,
+        last_best: false,
         patience: None,
         no_progress: None,
         target: None,
         time_limit: None,
-        ..config.clone()
+        plateau_patience: 1,
+        plateau_factor: 0.5,
     };
     let mut network = network.clone();
     if let Some(dense) = network.as_feed_forward_mut() {
         dense.dropout = 0.0;
     }
-    let fitted = match fit(network.clone(), data, None, &config, &mut ()) {
+    let fitted = match Fit::new(network.clone(), data).run(&config) {
         Err(TrainError::Engine { obstacle }) => return Err(obstacle),
         other => other,
     };
     Ok(fitted.map(|fitted| {
-        let (mut before, mut after) = (Numbers::default(), Numbers::default());
+        let (mut before, mut after) = (Values::default(), Values::default());
         network.valid().visit(&mut before);
         fitted.network.visit(&mut after);
         let slope = |(a, b): (&f32, &f32)| ((f64::from(*a) - f64::from(*b)) / RATE) as f32;
-        before.0.iter().zip(&after.0).map(|(a, b)| a.iter().zip(b).map(slope).collect()).collect()
+        let slopes = |(id, a): (ParamId, Vec<f32>)| Some((id, a.iter().zip(after.0.get(&id)?).map(slope).collect()));
+        before.0.into_iter().filter_map(slopes).collect()
     }))
 }
 
-/// Rows and what is minimised on them.
+/// Rows, and the objective that is minimized on them.
 struct Rows<'a> {
     data: Weighted,
     loss: Loss,
@@ -186,10 +216,10 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn objective<N: Network>(&self, network: &N) -> Tensor<1> {
         let members = network.as_feed_forward().map_or(1, FeedForward::members);
-        // Several members in one are trained each by its own loss, as they are in training alone; nothing is dropped.
+        // In training mode each member has its own loss. Nothing is dropped.
         let draw = DropoutDraw { seed: 0, epoch: 0, rows: &[], own_rows: false, part: 0.0 };
-        let pass = Pass { logits: self.loss.takes_logits(), dropout: (members > 1).then_some(draw) };
-        let outputs = network.forward(self.data.inputs.clone(), pass);
+        let mode = ForwardMode { logits: self.loss.takes_logits(), dropout: (members > 1).then_some(draw) };
+        let outputs = network.forward(self.data.inputs.clone(), mode);
         let per_row = each_member(self.loss, outputs, self.data.targets.clone(), members);
         let weights = self.data.weights.clone();
         let sum = weights.clone().map_or(per_row.clone(), |w| per_row * w).sum();
@@ -208,9 +238,9 @@ impl Rows<'_> {
         self
     }
 
-    /// The objective with its penalties, of a network not in training.
+    /// The objective with its penalties, for a network without autodiff.
     fn value<N: Network>(&self, network: &N) -> Result<f64, TrainError> {
-        // In training, as normalisation knows the two apart.
+        // In training mode, in which normalization computes differently.
         let objective = self.objective(&network.clone().train()).inner();
         let (l1, l2) = (self.config.l1, self.config.l2);
         let mut penalties = Penalties { groups: Groups::of(network), l1, l2, sum: 0.0, error: None };
@@ -225,6 +255,7 @@ impl Rows<'_> {
     }
 }
 
+/// Sums the penalties of all weights.
 struct Penalties {
     groups: Groups,
     l1: f64,
@@ -245,9 +276,11 @@ impl ModuleVisitor for Penalties {
     }
 }
 
-/// The gradient of every trained tensor.
+/// Collects the gradient of every trained tensor.
 #[derive(Default)]
 struct Collect {
+    /// Names of the tensors of a [`FeedForward`]; others have their place in the module.
+    names: HashMap<ParamId, String>,
     path: Vec<String>,
     grads: GradientsParams,
     found: Vec<Found>,
@@ -269,26 +302,26 @@ impl ModuleVisitor for Collect {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        // What is not trained has none, and what the loss does not depend on has none either.
+        // A frozen parameter has no gradient, nor has one that the loss does not depend on.
         if let Some(gradient) = self.grads.remove::<D>(param.id) {
             let gradient = read(gradient).unwrap_or_default();
-            let name = self.path.iter().filter(|part| *part != "linear").cloned().collect::<Vec<_>>().join(".");
+            let name = self.names.get(&param.id).cloned().unwrap_or_else(|| self.path.join("."));
             self.found.push(Found { name, id: param.id, gradient });
         }
     }
 }
 
-/// Every tensor's numbers.
+/// Collects the values of every tensor.
 #[derive(Default)]
-struct Numbers(Vec<Vec<f32>>);
+struct Values(HashMap<ParamId, Vec<f32>>);
 
-impl ModuleVisitor for Numbers {
+impl ModuleVisitor for Values {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.push(read(param.val().inner()).unwrap_or_default());
+        self.0.insert(param.id, read(param.val().inner()).unwrap_or_default());
     }
 }
 
-/// Makes every number one of 64 bits.
+/// Converts every tensor to 64-bit numbers.
 struct To64;
 
 impl ModuleMapper for To64 {
@@ -297,7 +330,7 @@ impl ModuleMapper for To64 {
     }
 }
 
-/// Moves one number of one tensor.
+/// Adds `by` to one value of one tensor.
 struct Move {
     id: ParamId,
     index: usize,
@@ -347,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn both_engines_are_right_whatever_the_loss() {
+    fn both_engines_have_correct_gradients_under_every_loss() {
         let losses = [
             Loss::MeanSquared,
             Loss::HalfSumSquared,
@@ -359,7 +392,9 @@ mod tests {
         for loss in losses {
             for reduction in [None, Some(Reduction::Sum), Some(Reduction::Mean)] {
                 let data = data((3, 2), loss.takes_logits());
-                let config = TrainConfig { loss: Some(loss), reduction, l1: 0.01, l2: 0.02, ..TrainConfig::default() };
+                let label_smoothing = if loss.takes_logits() { 0.1 } else { 0.0 };
+                let base = TrainConfig { loss: Some(loss), reduction, ..TrainConfig::default() };
+                let config = TrainConfig { l1: 0.01, l2: 0.02, label_smoothing, ..base };
                 let check = check_gradients(&network(Norm::None), &data, &config, 100).unwrap();
                 assert!(check.worst() < 1e-5, "{loss}: {check:?}");
                 assert_eq!(check.obstacle, None);
@@ -372,13 +407,13 @@ mod tests {
     }
 
     #[test]
-    fn normalisation_goes_by_autodiff_alone() {
+    fn normalization_is_trained_by_autodiff_only() {
         for norm in [Norm::Batch, Norm::Layer] {
             let data = data((3, 2), false).with_weights((0..12).map(|i| i as f32 / 6.0).collect()).unwrap();
             let check = check_gradients(&network(norm), &data, &TrainConfig::default(), 4).unwrap();
-            // A bias before a normalisation over the batch has the gradient 0, but for rounding.
+            // A bias before batch normalization has the gradient 0, but for rounding.
             assert!(check.is_right(), "{norm:?}: {check:?}");
-            assert_eq!(check.obstacle.as_deref(), Some("it has no normalisation layers"));
+            assert_eq!(check.obstacle.as_deref(), Some("it has no normalization layers"));
             // Weights, biases, and a scale and a shift of two hidden layers.
             assert_eq!(check.tensors.len(), 10, "{check:?}");
             assert!(check.tensors.iter().all(|t| t.checked <= 4));
@@ -392,7 +427,7 @@ mod tests {
     }
 
     impl Network for Wrong {
-        fn forward(&self, inputs: Tensor<2>, _: Pass<'_>) -> Tensor<2> {
+        fn forward(&self, inputs: Tensor<2>, _: ForwardMode<'_>) -> Tensor<2> {
             let y = self.dense.forward(inputs);
             // The value of y, the gradient of ½y.
             y.clone() * 0.5 + y.detach() * 0.5

@@ -1,40 +1,38 @@
-//! What happened in a training run, and who watches it.
+//! The epochs of a training run and why it ended.
 
+use perceptra_nn::all_variants;
 use serde::{Deserialize, Serialize};
 
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use crate::metrics::Metric;
 
-use crate::{Engine, Metric, Snapshot};
-
-/// One epoch.
+/// The numbers of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// From 1.
+    /// Its number, from 1.
     pub epoch: usize,
-    /// Loss of the training rows, each as it was when its batch was trained.
+    /// Loss of the training rows, each computed when its batch was trained.
     pub train_loss: f64,
     /// Loss of the validation rows after the epoch.
     #[serde(with = "any_number")]
     pub validation_loss: Option<f64>,
-    /// The monitored metric of the validation rows, where that is not the loss.
+    /// The monitored metric of the validation rows; none where that is the loss.
     #[serde(with = "any_number")]
     pub monitored: Option<f64>,
     /// Learning rate of the epoch's last step.
     pub learning_rate: f64,
-    /// Seconds the epoch took. Not stored: equal runs have equal histories.
+    /// Seconds the epoch took. They are not stored, so that equal runs have equal histories.
     #[serde(skip)]
     pub seconds: f64,
 }
 
 impl Epoch {
-    /// What epochs are compared by: the monitored metric, else the validation loss, else the training loss.
+    /// The value by which epochs are compared: the monitored metric, else the validation loss, else the training loss.
     pub fn value(&self) -> f64 {
         self.monitored.or(self.validation_loss).unwrap_or(self.train_loss)
     }
 }
 
-/// Numbers that may be NaN or infinite, which JSON does not have: then they are text.
+/// Numbers that may be NaN or infinite. JSON does not have these, so they are written as text.
 mod any_number {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -67,9 +65,9 @@ mod any_number {
 pub enum StopReason {
     /// All epochs are done.
     Epochs,
-    /// The monitored number has not improved for `patience` epochs.
+    /// Early stopping: the monitored value has not improved for `patience` epochs.
     Patience,
-    /// The monitored number has reached its target.
+    /// The monitored value has reached its target.
     Target,
     /// The training loss has not fallen for `no_progress` epochs.
     NoProgress,
@@ -77,21 +75,25 @@ pub enum StopReason {
     TimeLimit,
     /// An observer asked to stop.
     Asked,
-    /// The observer's [`interrupt`](Observer::interrupt) was set, after the batch in work.
+    /// The observer's [`interrupt`](crate::Observer::interrupt) was set; the run ended after the current batch.
     Interrupted,
-    /// The training loss or the weights became NaN or infinite in the epoch after the last one here.
+    /// The training loss or the weights became NaN or infinite in the epoch after the last one in the history.
     Diverged,
-    /// It has not ended: this is the history of a checkpoint.
+    /// The run has not ended: this is the history of a checkpoint.
     Unfinished,
+}
+
+all_variants! {
+    StopReason: Epochs, Patience, Target, NoProgress, TimeLimit, Asked, Interrupted, Diverged, Unfinished
 }
 
 impl std::fmt::Display for StopReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Epochs => "all epochs are done",
-            Self::Patience => "no improvement on the validation rows for as long as patience allows",
+            Self::Patience => "stopped early: no improvement for `patience` epochs",
             Self::Target => "the target value is reached",
-            Self::NoProgress => "the training loss falls no longer",
+            Self::NoProgress => "the training loss no longer falls",
             Self::TimeLimit => "the time limit has passed",
             Self::Asked => "stopped on request",
             Self::Interrupted => "interrupted",
@@ -104,7 +106,7 @@ impl std::fmt::Display for StopReason {
 /// The epochs of a run, which one was best, and why it ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct History {
-    /// What was monitored.
+    /// The metric by which epochs were compared.
     pub monitor: Metric,
     /// Every epoch, in order.
     pub epochs: Vec<Epoch>,
@@ -115,87 +117,8 @@ pub struct History {
 }
 
 impl History {
-    /// The epoch whose weights were kept.
+    /// The epoch whose weights were kept; none in a history without epochs.
     pub fn best(&self) -> Option<&Epoch> {
         self.epochs.get(self.best_epoch.wrapping_sub(1))
-    }
-}
-
-/// What an [`Observer`] is told.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// Training begins.
-    Started {
-        /// The most epochs there will be.
-        epochs: usize,
-        /// Training rows.
-        rows: usize,
-        /// Training steps an epoch.
-        steps: usize,
-        /// What trains.
-        engine: Engine,
-        /// Why that is not the fused engine, if it would have been taken.
-        obstacle: Option<&'a str>,
-    },
-    /// An epoch has ended.
-    Epoch {
-        /// The epoch.
-        epoch: &'a Epoch,
-        /// Whether it is the best so far.
-        improved: bool,
-        /// The run as it is now; none after an epoch that ended early.
-        run: Option<Snapshot<'a>>,
-    },
-    /// A checkpoint was to be written.
-    Checkpoint {
-        /// The file.
-        path: &'a Path,
-        /// Why it could not be written; the run goes on.
-        error: Option<&'a str>,
-    },
-    /// Training has ended.
-    Stopped {
-        /// The whole run.
-        history: &'a History,
-        /// The run as it ended; none after an epoch that ended early.
-        run: Option<Snapshot<'a>>,
-    },
-}
-
-/// Whether to go on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Control {
-    /// Go on.
-    Continue,
-    /// Go on with learning rates, as the schedule has them, times this factor; of several, times all of them. A run that is resumed
-    /// goes on without.
-    Scale(f64),
-    /// End after this epoch and keep the best weights.
-    Stop,
-}
-
-/// Watches a training run: progress bars, logs, checkpoints.
-///
-/// `()` watches nothing, and any `FnMut(&Event) -> Control` is an observer.
-pub trait Observer {
-    /// Takes an event; the answer counts for [`Event::Epoch`].
-    fn observe(&mut self, event: &Event<'_>) -> Control;
-
-    /// A flag that ends the run after the batch in work once it is set, such as by a signal handler.
-    fn interrupt(&self) -> Option<&AtomicBool> {
-        None
-    }
-}
-
-impl Observer for () {
-    fn observe(&mut self, _: &Event<'_>) -> Control {
-        Control::Continue
-    }
-}
-
-impl<F: FnMut(&Event<'_>) -> Control> Observer for F {
-    fn observe(&mut self, event: &Event<'_>) -> Control {
-        self(event)
     }
 }

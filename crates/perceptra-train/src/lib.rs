@@ -3,7 +3,7 @@
 //! ```
 //! use burn::tensor::Device;
 //! use perceptra_nn::{Activation, FeedForwardConfig};
-//! use perceptra_train::{Batch, Dataset, TrainConfig, fit};
+//! use perceptra_train::{Batch, Dataset, Fit, TrainConfig};
 //!
 //! let device = Device::flex();
 //! let xor = Dataset::from_rows(
@@ -20,19 +20,19 @@
 //!     target: Some(0.001),
 //!     ..TrainConfig::default()
 //! };
-//! let fitted = fit(network, &xor, None, &config, &mut ())?;
+//! let fitted = Fit::new(network, &xor).run(&config)?;
 //! assert!(fitted.history.best().unwrap().train_loss <= 0.001);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`fit`] takes any [`Network`] (a [`FeedForward`](perceptra_nn::FeedForward) is one), a [`Dataset`] on a device, a
-//! [`TrainConfig`] and an [`Observer`], and gives back the best weights with the [`History`] of the run. An observer can
-//! keep the state of the run after any epoch, from which [`resume`] goes on; rows that do not fit into memory come in
-//! [`Blocks`].
+//! A [`Fit`] trains any [`Network`] (a [`FeedForward`](perceptra_nn::FeedForward) is one) on a [`Dataset`] on a device, as a [`TrainConfig`]
+//! says, and returns the best weights with the [`History`] of the run. An [`Observer`] can store the state of the run after any epoch, from
+//! which [`Fit::resume`] continues; rows that do not fit into memory come in [`Blocks`].
 
-mod atomic;
 mod autodiff;
 mod blocks;
+mod choices;
+mod compat;
 mod config;
 mod dataset;
 mod engine;
@@ -41,41 +41,49 @@ mod fit;
 mod fused;
 mod gradients;
 mod history;
-mod lock;
+mod job;
 mod many;
 mod metrics;
 mod network;
+mod observer;
 mod optimizer;
 mod perceptron;
+mod pool;
 mod population;
+mod progress;
 mod rule;
+mod schedule;
 mod state;
+#[cfg(test)]
+mod tests;
+mod threads;
 mod weighted;
 
-pub use atomic::{clean, write_atomic};
-pub use blocks::Blocks;
-pub use config::{Batch, ClassWeights, Factors, Optimizer, Reduction, Schedule, TrainConfig};
-pub use dataset::Dataset;
-pub use engine::Engine;
-pub use error::TrainError;
-pub use fit::{Fitted, evaluate_loss, fit, fit_blocks, resume, resume_blocks};
-pub use fused::{outputs, threads, with_threads};
-pub use gradients::{GradientCheck, TensorCheck, check_gradients};
-pub use history::{Control, Epoch, Event, History, Observer, StopReason};
-pub use lock::{Lock, LockError};
-pub use many::{Member, Quiet, fit_many, parallel};
-pub use metrics::{ClassificationMetrics, Metric, RegressionMetrics, argmax, probabilities};
-pub use network::{Network, Pass};
-pub use perceptron::{Perceptron, PerceptronConfig, Separability, mistake_bound};
-pub use state::{Snapshot, TrainState, with_weights};
+pub use self::{
+    blocks::Blocks,
+    choices::{Batch, ClassWeights, Engine, Factors, Optimizer, Reduction, Schedule},
+    config::TrainConfig,
+    dataset::Dataset,
+    error::{BlocksError, TrainError},
+    fit::{Fit, Fitted, evaluate_loss},
+    gradients::{GradientCheck, TensorCheck, check_gradients},
+    history::{Epoch, History, StopReason},
+    job::FitJob,
+    many::fit_many,
+    metrics::{ClassificationMetrics, Metric, RegressionMetrics},
+    network::{ForwardMode, Network},
+    observer::{Control, Event, Observer},
+    perceptron::{Perceptron, PerceptronConfig, Separability, mistake_bound},
+    state::{Snapshot, TrainState},
+};
 
-#[cfg(test)]
-mod engine_tests;
-#[cfg(test)]
-mod fit_tests;
-#[cfg(test)]
-mod parts_tests;
-#[cfg(test)]
-mod reference_tests;
-#[cfg(test)]
-mod resume_tests;
+// For the other crates of Perceptra.
+#[doc(hidden)]
+pub use self::{
+    compat::*,
+    fused::outputs,
+    metrics::{argmax, probabilities},
+    observer::Quiet,
+    state::with_weights,
+    threads::{has_own_memory, parallel, threads, with_threads},
+};

@@ -1,32 +1,32 @@
 //! How good predictions are, computed on the host in 64-bit floats.
 
-use perceptra_nn::Loss;
+use perceptra_nn::{Loss, all_variants};
 use serde::{Deserialize, Serialize};
 
-/// A number that says how good predictions are.
+/// A measure of how good predictions are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
-    /// The loss that is trained.
+    /// The loss that is minimized.
     #[default]
     Loss,
-    /// Mean squared error.
-    Mse,
     /// Root of the mean squared error.
     Rmse,
     /// Mean absolute error.
     Mae,
+    /// Mean squared error.
+    Mse,
     /// Coefficient of determination, 1 − Σ(y−f)² / Σ(y−ȳ)².
     R2,
     /// 1 − var(y−f) / var(y).
     ExplainedVariance,
-    /// Share of rows classified right.
+    /// Share of rows classified correctly.
     Accuracy,
-    /// Mean over the classes of the share of their rows classified right.
+    /// Recall of each class, averaged over the classes.
     BalancedAccuracy,
-    /// Share of the rows said to be of a class that are; of class 1 for two classes, the mean over the classes for more.
+    /// Share of the rows predicted to be of a class that are; of class 1 for two classes, the mean over the classes for more.
     Precision,
-    /// Share of the rows of a class said to be; averaged as precision.
+    /// Share of the rows of a class that are predicted to be; averaged as precision.
     Recall,
     /// Harmonic mean of precision and recall; averaged as precision.
     F1,
@@ -34,33 +34,37 @@ pub enum Metric {
     RocAuc,
     /// Mean negative logarithm of the probability of the true class.
     LogLoss,
+    /// Expected calibration error: the difference between the probability of the predicted class and how often it is the true one, in
+    /// 15 bins of that probability, averaged over the rows (Naeini, Cooper, Hauskrecht, 2015).
+    CalibrationError,
+}
+
+all_variants! {
+    Metric:
+        Loss,
+        Rmse,
+        Mae,
+        Mse,
+        R2,
+        ExplainedVariance,
+        Accuracy,
+        BalancedAccuracy,
+        Precision,
+        Recall,
+        F1,
+        RocAuc,
+        LogLoss,
+        CalibrationError,
 }
 
 impl Metric {
-    /// Every metric, in the order of this page.
-    pub const ALL: [Self; 13] = [
-        Self::Loss,
-        Self::Mse,
-        Self::Rmse,
-        Self::Mae,
-        Self::R2,
-        Self::ExplainedVariance,
-        Self::Accuracy,
-        Self::BalancedAccuracy,
-        Self::Precision,
-        Self::Recall,
-        Self::F1,
-        Self::RocAuc,
-        Self::LogLoss,
-    ];
-
     /// The name used in files and messages, such as `roc-auc`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Loss => "loss",
-            Self::Mse => "mse",
             Self::Rmse => "rmse",
             Self::Mae => "mae",
+            Self::Mse => "mse",
             Self::R2 => "r2",
             Self::ExplainedVariance => "explained-variance",
             Self::Accuracy => "accuracy",
@@ -70,12 +74,43 @@ impl Metric {
             Self::F1 => "f1",
             Self::RocAuc => "roc-auc",
             Self::LogLoss => "log-loss",
+            Self::CalibrationError => "calibration-error",
+        }
+    }
+
+    /// The name for people, in tables and reports, such as `ROC AUC`.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Rmse => "RMSE",
+            Self::Mae => "MAE",
+            Self::Mse => "MSE",
+            Self::R2 => "R²",
+            Self::ExplainedVariance => "explained variance",
+            Self::Accuracy => "accuracy",
+            Self::BalancedAccuracy => "balanced accuracy",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::F1 => "F1",
+            Self::RocAuc => "ROC AUC",
+            Self::LogLoss => "log loss",
+            Self::CalibrationError => "calibration error",
         }
     }
 
     /// Whether more is better.
     pub fn more_is_better(self) -> bool {
-        !matches!(self, Self::Loss | Self::Mse | Self::Rmse | Self::Mae | Self::LogLoss)
+        match self {
+            Self::Loss | Self::Rmse | Self::Mae | Self::Mse | Self::LogLoss | Self::CalibrationError => false,
+            Self::R2
+            | Self::ExplainedVariance
+            | Self::Accuracy
+            | Self::BalancedAccuracy
+            | Self::Precision
+            | Self::Recall
+            | Self::F1
+            | Self::RocAuc => true,
+        }
     }
 
     /// Whether `a` is better than `b` by more than `delta`. NaN is never better; anything else is better than NaN.
@@ -84,18 +119,19 @@ impl Metric {
         !a.is_nan() && (b.is_nan() || gain > delta)
     }
 
-    /// Whether the metric is one of classes rather than of numbers.
+    /// Whether this is a metric of predicted classes, rather than of predicted numbers.
     pub fn is_of_classes(self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Accuracy
-                | Self::BalancedAccuracy
-                | Self::Precision
-                | Self::Recall
-                | Self::F1
-                | Self::RocAuc
-                | Self::LogLoss
-        )
+            | Self::BalancedAccuracy
+            | Self::Precision
+            | Self::Recall
+            | Self::F1
+            | Self::RocAuc
+            | Self::LogLoss
+            | Self::CalibrationError => true,
+            Self::Loss | Self::Rmse | Self::Mae | Self::Mse | Self::R2 | Self::ExplainedVariance => false,
+        }
     }
 }
 
@@ -105,7 +141,7 @@ impl std::fmt::Display for Metric {
     }
 }
 
-/// Metrics of numeric predictions; over several targets the mean of each one's.
+/// Metrics of predicted numbers; with several targets, the mean over the targets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RegressionMetrics {
     /// [`Metric::Mse`].
@@ -122,7 +158,7 @@ pub struct RegressionMetrics {
     pub explained_variance: f64,
 }
 
-/// Metrics of class predictions.
+/// Metrics of predicted classes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassificationMetrics {
     /// [`Metric::Accuracy`].
@@ -140,9 +176,7 @@ pub struct ClassificationMetrics {
     pub roc_auc: f64,
     /// [`Metric::LogLoss`].
     pub log_loss: f64,
-    /// The expected calibration error: how far the probability of the class that is said is from how often it is right, in
-    /// [`BINS`](Self::BINS) bins of that probability, on average over the rows (Naeini, Cooper, Hauskrecht, 2015). NaN in files
-    /// that were written without it.
+    /// [`Metric::CalibrationError`]; NaN in files that were written without it.
     #[serde(with = "nan_as_null", default = "nan")]
     pub calibration_error: f64,
     /// `confusion[true class][predicted class]`: sums of row weights, which are counts without weights.
@@ -195,21 +229,29 @@ impl RegressionMetrics {
         Self { mse, rmse, mae, r2, explained_variance }
     }
 
-    /// One of the numbers, if it is one of numbers.
+    /// The value of a metric of numbers; none for the loss and for metrics of classes.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match metric {
-            Metric::Mse => Some(self.mse),
             Metric::Rmse => Some(self.rmse),
             Metric::Mae => Some(self.mae),
+            Metric::Mse => Some(self.mse),
             Metric::R2 => Some(self.r2),
             Metric::ExplainedVariance => Some(self.explained_variance),
-            _ => None,
+            Metric::Loss
+            | Metric::Accuracy
+            | Metric::BalancedAccuracy
+            | Metric::Precision
+            | Metric::Recall
+            | Metric::F1
+            | Metric::RocAuc
+            | Metric::LogLoss
+            | Metric::CalibrationError => None,
         }
     }
 }
 
 impl ClassificationMetrics {
-    /// Bins of the calibration error, of equal widths.
+    /// Bins of the calibration error, all of the same width.
     pub const BINS: usize = 15;
 
     /// Compares probabilities with the true classes, weighted by `weights` (one a row).
@@ -219,29 +261,29 @@ impl ClassificationMetrics {
         let weight = |row: usize| weights.map_or(1.0, |w| f64::from(w[row]));
         let mut confusion = vec![vec![0.0; classes]; classes];
         let (mut log_loss, mut total) = (0.0, 0.0);
-        // What the rows of a bin said, less how often they were right.
+        // The sum over a bin's rows of the probability of the predicted class, less 1 where it is the true one.
         let mut bins = [0.0; Self::BINS];
         for (i, (p, &class)) in probabilities.chunks_exact(classes).zip(truth).enumerate() {
             let w = weight(i);
-            let said = argmax(p);
-            confusion[class as usize][said] += w;
-            let sure = f64::from(p[said]);
-            let bin = ((sure * Self::BINS as f64) as usize).min(Self::BINS - 1);
-            bins[bin] += w * (sure - f64::from(u8::from(said == class as usize)));
+            let predicted = argmax(p);
+            confusion[class as usize][predicted] += w;
+            let confidence = f64::from(p[predicted]);
+            let bin = ((confidence * Self::BINS as f64) as usize).min(Self::BINS - 1);
+            bins[bin] += w * (confidence - f64::from(u8::from(predicted == class as usize)));
             // As scikit-learn: a probability of 0 counts as the smallest step above it.
             log_loss -= w * f64::from(p[class as usize]).max(f64::from(f32::EPSILON)).ln();
             total += w;
         }
         let hits = |c: usize| confusion[c][c];
         let actual = |c: usize| confusion[c].iter().sum::<f64>();
-        let said = |c: usize| confusion.iter().map(|row| row[c]).sum::<f64>();
+        let predicted = |c: usize| confusion.iter().map(|row| row[c]).sum::<f64>();
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
         let occurring: Vec<usize> = (0..classes).filter(|&c| actual(c) > 0.0).collect();
         let balanced = occurring.iter().map(|&c| hits(c) / actual(c)).sum::<f64>() / occurring.len().max(1) as f64;
         // Two classes: of class 1. More: the mean over the classes that occur or are predicted.
         let averaged: Vec<usize> = match classes {
             2 => vec![1],
-            _ => (0..classes).filter(|&c| actual(c) > 0.0 || said(c) > 0.0).collect(),
+            _ => (0..classes).filter(|&c| actual(c) > 0.0 || predicted(c) > 0.0).collect(),
         };
         let mean =
             |f: &dyn Fn(usize) -> f64| averaged.iter().map(|&c| f(c)).sum::<f64>() / averaged.len().max(1) as f64;
@@ -255,9 +297,9 @@ impl ClassificationMetrics {
         Self {
             accuracy: share((0..classes).map(hits).sum(), total),
             balanced_accuracy: balanced,
-            precision: mean(&|c| share(hits(c), said(c))),
+            precision: mean(&|c| share(hits(c), predicted(c))),
             recall: mean(&|c| share(hits(c), actual(c))),
-            f1: mean(&|c| share(2.0 * hits(c), said(c) + actual(c))),
+            f1: mean(&|c| share(2.0 * hits(c), predicted(c) + actual(c))),
             roc_auc,
             log_loss: share(log_loss, total),
             calibration_error: share(bins.iter().map(|b| b.abs()).sum(), total),
@@ -265,7 +307,7 @@ impl ClassificationMetrics {
         }
     }
 
-    /// One of the numbers, if it is one of classes.
+    /// The value of a metric of classes; none for the loss and for metrics of numbers.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match metric {
             Metric::Accuracy => Some(self.accuracy),
@@ -275,12 +317,14 @@ impl ClassificationMetrics {
             Metric::F1 => Some(self.f1),
             Metric::RocAuc => Some(self.roc_auc),
             Metric::LogLoss => Some(self.log_loss),
-            _ => None,
+            Metric::CalibrationError => Some(self.calibration_error),
+            Metric::Loss | Metric::Rmse | Metric::Mae | Metric::Mse | Metric::R2 | Metric::ExplainedVariance => None,
         }
     }
 }
 
 /// The index of the largest value, the first of equals.
+#[doc(hidden)]
 pub fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
     for (i, v) in values.iter().enumerate() {
@@ -309,7 +353,8 @@ fn roc_auc(probabilities: &[f32], truth: &[u32], class: u32, classes: usize, wei
     if below > 0.0 && positives > 0.0 { wins / (below * positives) } else { f64::NAN }
 }
 
-/// Outputs of a network, as a loss takes them, to probabilities of classes, row by row: two columns for one output.
+/// Turns the outputs of a network, as `loss` takes them, into probabilities of classes, row by row: two columns for one output.
+#[doc(hidden)]
 pub fn probabilities(outputs: &[f32], columns: usize, loss: Loss) -> Vec<f32> {
     let sigmoid = |z: f32| 1.0 / (1.0 + (-z).exp());
     match columns {
@@ -332,7 +377,7 @@ pub fn probabilities(outputs: &[f32], columns: usize, loss: Loss) -> Vec<f32> {
             out
         }
         _ => {
-            // Outputs of another loss: what is positive of them, as shares.
+            // Under a loss of numbers: the positive parts of the outputs, scaled to a sum of 1.
             let mut out = outputs.to_vec();
             for row in out.chunks_exact_mut(columns) {
                 row.iter_mut().for_each(|p| *p = p.max(0.0));
@@ -345,13 +390,13 @@ pub fn probabilities(outputs: &[f32], columns: usize, loss: Loss) -> Vec<f32> {
     }
 }
 
-/// A metric of outputs, in the targets' units.
+/// The value of `metric` for outputs and targets whose columns are to be multiplied by `scales`.
 pub(crate) fn monitored(
     mut outputs: Vec<f32>,
     targets: &[f32],
     columns: usize,
     weights: Option<&[f32]>,
-    units: Option<&[f32]>,
+    scales: Option<&[f32]>,
     loss: Loss,
     metric: Metric,
 ) -> f64 {
@@ -365,9 +410,9 @@ pub(crate) fn monitored(
         return m.get(metric).unwrap_or(f64::NAN);
     }
     let mut targets = targets.to_vec();
-    if let Some(units) = units {
+    if let Some(scales) = scales {
         for row in outputs.chunks_exact_mut(columns).chain(targets.chunks_exact_mut(columns)) {
-            row.iter_mut().zip(units).for_each(|(x, unit)| *x *= unit);
+            row.iter_mut().zip(scales).for_each(|(x, scale)| *x *= scale);
         }
     }
     RegressionMetrics::of(&outputs, &targets, columns, weights).get(metric).unwrap_or(f64::NAN)
@@ -439,8 +484,29 @@ mod tests {
     }
 
     #[test]
+    fn every_metric_is_the_loss_or_one_of_numbers_or_of_classes() {
+        let numbers = RegressionMetrics::of(&[1.0, 2.0], &[1.5, 2.0], 1, None);
+        let classes = ClassificationMetrics::of(&[0.2, 0.8, 0.7, 0.3], &[1, 0], 2, None);
+        for metric in Metric::ALL.iter().copied() {
+            let found = (numbers.get(metric).is_some(), classes.get(metric).is_some());
+            assert_eq!(found, (metric != Metric::Loss && !metric.is_of_classes(), metric.is_of_classes()), "{metric}");
+            assert_eq!(serde_json::to_string(&metric).unwrap(), format!("\"{metric}\""));
+        }
+        // A perfect prediction is better than another by every metric.
+        let perfect = (
+            RegressionMetrics::of(&[1.0, 2.0], &[1.0, 2.0], 1, None),
+            ClassificationMetrics::of(&[0.0, 1.0, 1.0, 0.0], &[1, 0], 2, None),
+        );
+        let poor = ClassificationMetrics::of(&[0.6, 0.4, 0.3, 0.7], &[1, 0], 2, None);
+        for metric in Metric::ALL.iter().copied().filter(|m| *m != Metric::Loss) {
+            let of = |m: &(RegressionMetrics, ClassificationMetrics)| m.0.get(metric).or(m.1.get(metric)).unwrap();
+            assert!(metric.better(of(&perfect), of(&(numbers, poor.clone())), 0.0), "{metric}");
+        }
+    }
+
+    #[test]
     fn nan_is_never_better() {
-        for metric in [Metric::Loss, Metric::R2] {
+        for metric in Metric::ALL.iter().copied() {
             assert!(!metric.better(f64::NAN, 1.0, 0.0));
             assert!(!metric.better(f64::NAN, f64::NAN, 0.0));
             assert!(metric.better(1.0, f64::NAN, 0.0));

@@ -1,4 +1,4 @@
-//! What can be trained.
+//! The trait of networks that can be trained.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use burn::module::{Module, ParamId};
 use burn::tensor::Tensor;
 use perceptra_nn::{Activation, DropoutDraw, FeedForward, Group};
 
-/// A Burn module that maps a batch of rows to a batch of outputs: all that [`fit`](crate::fit) asks of a network.
+/// A Burn module that maps a batch of rows to a batch of outputs: all that [`Fit`](crate::Fit) asks of a network.
 ///
 /// ```
 /// use burn::module::Module;
 /// use burn::nn::Linear;
 /// use burn::tensor::Tensor;
-/// use perceptra_train::{Network, Pass};
+/// use perceptra_train::{ForwardMode, Network};
 ///
 /// #[derive(Module, Debug)]
 /// struct Line {
@@ -20,39 +20,38 @@ use perceptra_nn::{Activation, DropoutDraw, FeedForward, Group};
 /// }
 ///
 /// impl Network for Line {
-///     fn forward(&self, inputs: Tensor<2>, _: Pass<'_>) -> Tensor<2> {
+///     fn forward(&self, inputs: Tensor<2>, _: ForwardMode<'_>) -> Tensor<2> {
 ///         self.linear.forward(inputs)
 ///     }
 /// }
 /// ```
 pub trait Network: Module {
-    /// The outputs for a batch, as the loss takes them.
+    /// The outputs for a batch of rows.
     ///
     /// # Shapes
     ///
     /// - inputs: `[batch, inputs]`
-    /// - result: `[batch, outputs]`; in training a network that is several in one may give `[members·batch, outputs]`, one member
-    ///   after another: each is trained by its own loss.
-    fn forward(&self, inputs: Tensor<2>, pass: Pass<'_>) -> Tensor<2>;
+    /// - result: `[batch, outputs]`; in training an ensemble may give `[members·batch, outputs]`, one member after another, and each
+    ///   member is trained by its own loss
+    fn forward(&self, inputs: Tensor<2>, mode: ForwardMode<'_>) -> Tensor<2>;
 
-    /// What parameters are, for settings that concern some of them. Others count as weights if they have two dimensions or more,
-    /// else as biases.
+    /// The groups of parameters, for settings that concern some groups. Parameters that are not listed count as weights if they have two
+    /// dimensions or more, else as biases.
     fn groups(&self) -> Vec<(ParamId, Group)> {
         Vec::new()
     }
 
-    /// The [`FeedForward`] that this network is, if its [`forward`](Network::forward) does nothing else: then the fused
-    /// engine can train it.
+    /// This network as a [`FeedForward`], if its [`forward`](Network::forward) does nothing else: then the fused engine can train it.
     fn as_feed_forward(&self) -> Option<&FeedForward> {
         None
     }
 
-    /// As [`Network::as_feed_forward`], to put trained weights back.
+    /// As [`Network::as_feed_forward`], for writing the trained weights back.
     fn as_feed_forward_mut(&mut self) -> Option<&mut FeedForward> {
         None
     }
 
-    /// (inputs, outputs), if the network knows them: then they are checked against the data before training.
+    /// (inputs, outputs), if the network knows them: then the data are checked against them before training.
     fn shape(&self) -> Option<(usize, usize)> {
         None
     }
@@ -66,26 +65,26 @@ impl Groups {
         Self(network.groups().into_iter().collect())
     }
 
-    /// The group of a parameter with so many dimensions.
+    /// The group of a parameter, which has `dimensions` dimensions.
     pub(crate) fn get(&self, id: ParamId, dimensions: usize) -> Group {
         self.0.get(&id).copied().unwrap_or(if dimensions < 2 { Group::Bias } else { Group::Weight })
     }
 }
 
-/// What a forward pass is for.
+/// How a forward pass is computed: for the loss or not, in training or in evaluation.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Pass<'a> {
-    /// The loss takes logits: leave out a sigmoid or softmax at the end.
+pub struct ForwardMode<'a> {
+    /// Whether the loss takes logits: then a sigmoid or softmax at the end is left out.
     pub logits: bool,
-    /// In training, where the random numbers for dropout come from; in evaluation, none.
+    /// The random numbers for dropout, in training; none in evaluation.
     pub dropout: Option<DropoutDraw<'a>>,
 }
 
 impl Network for FeedForward {
-    fn forward(&self, inputs: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+    fn forward(&self, inputs: Tensor<2>, mode: ForwardMode<'_>) -> Tensor<2> {
         let g = self.output_activation();
-        let as_logits = pass.logits && matches!(g, Activation::Sigmoid | Activation::Softmax);
-        match pass.dropout {
+        let as_logits = mode.logits && matches!(g, Activation::Sigmoid | Activation::Softmax);
+        match mode.dropout {
             Some(draw) if as_logits => self.forward_dropout(inputs, draw),
             Some(draw) => g.forward(self.forward_dropout(inputs, draw)),
             None if as_logits => self.forward_logits(inputs),

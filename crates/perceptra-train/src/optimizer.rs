@@ -1,13 +1,8 @@
-//! Burn's optimisers and schedules, as a [`TrainConfig`] asks for them, and what is done to gradients before.
+//! Burn's optimizers as a [`TrainConfig`] asks for them, and the penalties and clipping of gradients before them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::lr_scheduler::{
-    LrScheduler, LrSchedulerRecord, cosine::CosineAnnealingLrSchedulerConfig,
-    exponential::ExponentialLrSchedulerConfig, linear::LinearLrSchedulerConfig, step::StepLrSchedulerConfig,
-};
 use burn::module::{ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
@@ -18,15 +13,16 @@ use burn::optim::{
 use burn::tensor::{Device, Tensor};
 use perceptra_nn::Group;
 
-use crate::network::Groups;
-use crate::{Factors, Network, Optimizer, Schedule, TrainConfig};
+use crate::choices::{Optimizer, Schedule};
+use crate::config::TrainConfig;
+use crate::network::{Groups, Network};
 
-/// The optimiser for `network`: each kind of parameters with its learning rate and its decay.
-pub(crate) fn optimizer<N: Network>(config: &TrainConfig, network: &N, now: &Arc<Now>) -> ModuleOptimizer {
-    let mut kinds = Kinds { groups: Groups::of(network), kinds: Vec::new() };
-    network.visit(&mut kinds);
-    let kinds = Rates { config, kinds: kinds.kinds, now };
-    let coupled = |decay: f32| (decay > 0.0).then_some(WeightDecayConfig { penalty: decay });
+/// The optimizer for `network`: each group of parameters with its learning rate and its decay.
+pub(crate) fn optimizer<N: Network>(config: &TrainConfig, network: &N, decay: &Arc<DecayShare>) -> ModuleOptimizer {
+    let mut by_group = ByGroup { groups: Groups::of(network), ids: Vec::new() };
+    network.visit(&mut by_group);
+    let builder = Builder { config, groups: by_group.ids, share: decay };
+    let penalty = |decay: f32| (decay > 0.0).then_some(WeightDecayConfig { penalty: decay });
     let momentum = (config.momentum > 0.0).then_some(MomentumConfig {
         momentum: config.momentum,
         dampening: 0.0,
@@ -35,65 +31,66 @@ pub(crate) fn optimizer<N: Network>(config: &TrainConfig, network: &N, now: &Arc
     let [first, second] = config.betas.map(|b| b as f32);
     match config.optimizer {
         Optimizer::Sgd => {
-            kinds.build(|d| SgdConfig::new().with_weight_decay(coupled(d)).with_momentum(momentum.clone()).build())
+            builder.build(|d| SgdConfig::new().with_weight_decay(penalty(d)).with_momentum(momentum.clone()).build())
         }
-        Optimizer::Adam => kinds.build(|d| {
+        Optimizer::Adam => builder.build(|d| {
             let adam = AdamConfig::new().with_epsilon(1e-8).with_beta_1(first).with_beta_2(second);
-            adam.with_weight_decay(coupled(d)).build()
+            adam.with_weight_decay(penalty(d)).build()
         }),
-        Optimizer::AdamW => kinds.build(|d| {
+        Optimizer::AdamW => builder.build(|d| {
             let adam = AdamWConfig::new().with_epsilon(1e-8).with_beta_1(first).with_beta_2(second);
             adam.with_weight_decay(d).build()
         }),
-        Optimizer::RmsProp => kinds.build(|d| {
+        Optimizer::RmsProp => builder.build(|d| {
             let rule = RmsPropConfig::new().with_epsilon(1e-8).with_momentum(config.momentum as f32);
-            rule.with_weight_decay(coupled(d)).build()
+            rule.with_weight_decay(penalty(d)).build()
         }),
         Optimizer::AdaGrad => {
-            kinds.build(|d| AdaGradConfig::new().with_epsilon(1e-8).with_weight_decay(coupled(d)).build())
+            builder.build(|d| AdaGradConfig::new().with_epsilon(1e-8).with_weight_decay(penalty(d)).build())
         }
-        Optimizer::Adan => kinds.build(|d| AdanConfig::new().with_weight_decay(d).build()),
-        Optimizer::Lion => kinds.build(|d| LionConfig::new().with_weight_decay(d).build()),
-        Optimizer::Lamb => kinds.build(|d| LambConfig::new().with_weight_decay(d).build()),
-        Optimizer::Adafactor => kinds.build(|d| AdafactorConfig::new().with_weight_decay(d).build()),
+        Optimizer::Adan => builder.build(|d| AdanConfig::new().with_weight_decay(d).build()),
+        Optimizer::Lion => builder.build(|d| LionConfig::new().with_weight_decay(d).build()),
+        Optimizer::Lamb => builder.build(|d| LambConfig::new().with_weight_decay(d).build()),
+        Optimizer::Adafactor => builder.build(|d| AdafactorConfig::new().with_weight_decay(d).build()),
         Optimizer::Muon => {
-            // Matrices that mix units by Muon, all others by AdamW.
-            let other = |group: Group| group != Group::Weight;
-            let of = |d: f32| MuonConfig::new().with_weight_decay(coupled(d)).build();
+            // Weights of dense layers by Muon, all other parameters by AdamW.
+            let muon = |d: f32| MuonConfig::new().with_weight_decay(penalty(d)).build();
             let adam = |d: f32| AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(d).build();
-            let optimizer = ModuleOptimizer::from(Tuned::new(of(kinds.decay(Group::Weight)), Group::Weight, &kinds));
-            kinds.kinds.iter().filter(|(group, _)| other(*group)).fold(optimizer, |all, (group, ids)| {
+            let optimizer =
+                ModuleOptimizer::from(Tuned::new(muon(builder.decay(Group::Weight)), Group::Weight, &builder));
+            builder.groups.iter().filter(|(group, _)| *group != Group::Weight).fold(optimizer, |all, (group, ids)| {
                 let ids = ParamGroup::from_ids(ids.clone());
-                all.with_group(ids, Tuned::new(adam(kinds.decay(*group)), *group, &kinds), None)
+                all.with_group(ids, Tuned::new(adam(builder.decay(*group)), *group, &builder), None)
             })
         }
     }
 }
 
-/// The parameters of each group.
-struct Kinds {
+/// Collects the parameters of each group.
+struct ByGroup {
     groups: Groups,
-    kinds: Vec<(Group, Vec<ParamId>)>,
+    ids: Vec<(Group, Vec<ParamId>)>,
 }
 
-impl ModuleVisitor for Kinds {
+impl ModuleVisitor for ByGroup {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let group = self.groups.get(param.id, D);
-        match self.kinds.iter_mut().find(|(known, _)| *known == group) {
+        match self.ids.iter_mut().find(|(known, _)| *known == group) {
             Some((_, ids)) => ids.push(param.id),
-            None => self.kinds.push((group, vec![param.id])),
+            None => self.ids.push((group, vec![param.id])),
         }
     }
 }
 
-struct Rates<'a> {
+/// Builds Burn's optimizer with the learning rate and the decay of each group.
+struct Builder<'a> {
     config: &'a TrainConfig,
-    kinds: Vec<(Group, Vec<ParamId>)>,
-    now: &'a Arc<Now>,
+    groups: Vec<(Group, Vec<ParamId>)>,
+    share: &'a Arc<DecayShare>,
 }
 
-impl Rates<'_> {
-    /// The decay that the rule itself is given.
+impl Builder<'_> {
+    /// The decay that Burn's rule applies; one that changes over the run is applied by [`Tuned`].
     fn decay(&self, group: Group) -> f32 {
         if self.config.decay_schedule == Schedule::Constant { self.whole_decay(group) as f32 } else { 0.0 }
     }
@@ -102,50 +99,49 @@ impl Rates<'_> {
         self.config.weight_decay * self.config.decay_factors.of(group)
     }
 
-    fn build<O: Rule>(&self, rule: impl Fn(f32) -> O) -> ModuleOptimizer {
-        // What is alike for two groups is one optimiser: the first is that of weights.
+    fn build<O: BurnRule>(&self, rule: impl Fn(f32) -> O) -> ModuleOptimizer {
+        // Groups with the rate and the decay of weights share their optimizer.
         let same = |group: Group| {
-            let of = |f: &Factors, g: Group| f.of(g);
-            of(&self.config.lr_factors, group) == of(&self.config.lr_factors, Group::Weight)
+            self.config.lr_factors.of(group) == self.config.lr_factors.of(Group::Weight)
                 && self.whole_decay(group) == self.whole_decay(Group::Weight)
         };
         let tuned = |group: Group| Tuned::new(rule(self.decay(group)), group, self);
         let all = ModuleOptimizer::from(tuned(Group::Weight));
-        self.kinds
+        self.groups
             .iter()
             .filter(|(group, _)| !same(*group))
             .fold(all, |all, (group, ids)| all.with_group(ParamGroup::from_ids(ids.clone()), tuned(*group), None))
     }
 }
 
-/// What changes from step to step and a rule needs to know besides the learning rate: the part of the decay that is used.
+/// The share of the decay that the current step applies, as bits of an `f64`. The optimizers of all groups read it.
 #[derive(Debug, Default)]
-pub(crate) struct Now(AtomicU64);
+pub(crate) struct DecayShare(AtomicU64);
 
-impl Now {
-    pub(crate) fn set(&self, decay: f64) {
-        self.0.store(decay.to_bits(), Ordering::Relaxed);
+impl DecayShare {
+    pub(crate) fn set(&self, share: f64) {
+        self.0.store(share.to_bits(), Ordering::Relaxed);
     }
 }
 
-/// One of Burn's optimisers.
-trait Rule: burn::optim::Optimizer + DynOptimizer {}
-impl<O: burn::optim::Optimizer + DynOptimizer> Rule for O {}
+/// One of Burn's update rules.
+trait BurnRule: burn::optim::Optimizer + DynOptimizer {}
+impl<O: burn::optim::Optimizer + DynOptimizer> BurnRule for O {}
 
-/// A rule with a factor of its learning rate, and a decoupled decay that changes over the run.
+/// An update rule with a factor of its learning rate and with a decoupled decay that changes over the run.
 #[derive(Clone)]
 struct Tuned<O> {
     rule: O,
     rate: f64,
     decay: f64,
-    now: Arc<Now>,
+    share: Arc<DecayShare>,
 }
 
 impl<O> Tuned<O> {
-    fn new(rule: O, group: Group, rates: &Rates<'_>) -> Self {
-        let scheduled = rates.config.decay_schedule != Schedule::Constant;
-        let decay = if scheduled { rates.whole_decay(group) } else { 0.0 };
-        Self { rule, rate: rates.config.lr_factors.of(group), decay, now: rates.now.clone() }
+    fn new(rule: O, group: Group, builder: &Builder<'_>) -> Self {
+        let scheduled = builder.config.decay_schedule != Schedule::Constant;
+        let decay = if scheduled { builder.whole_decay(group) } else { 0.0 };
+        Self { rule, rate: builder.config.lr_factors.of(group), decay, share: builder.share.clone() }
     }
 }
 
@@ -160,7 +156,7 @@ impl<O: burn::optim::Optimizer> burn::optim::Optimizer for Tuned<O> {
         state: Option<O::State<D>>,
     ) -> (Tensor<D>, Option<O::State<D>>) {
         let rate = rate * self.rate;
-        let decay = rate * self.decay * f64::from_bits(self.now.0.load(Ordering::Relaxed));
+        let decay = rate * self.decay * f64::from_bits(self.share.0.load(Ordering::Relaxed));
         let tensor = if decay == 0.0 { tensor } else { tensor * (1.0 - decay) };
         self.rule.step(rate, tensor, grad, state)
     }
@@ -170,108 +166,16 @@ impl<O: burn::optim::Optimizer> burn::optim::Optimizer for Tuned<O> {
     }
 }
 
-/// What a step is made with.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Moment {
-    pub(crate) rate: f64,
-    /// The parts of the decay and of the dropout that are used.
-    pub(crate) decay: f64,
-    pub(crate) dropout: f64,
-}
-
-/// What changes over the run.
-pub(crate) struct Course {
-    base: f64,
-    rate: Option<ModuleLrScheduler>,
-    decay: Option<ModuleLrScheduler>,
-    dropout: Option<ModuleLrScheduler>,
-    /// The factor of `plateau`.
-    pub(crate) plateau: f64,
-}
-
-impl Course {
-    pub(crate) fn new(config: &TrainConfig, steps: usize) -> Self {
-        let of = |kind: Schedule| schedule(kind, steps);
-        let [rate, decay, dropout] = [config.schedule, config.decay_schedule, config.dropout_schedule].map(of);
-        Self { base: config.learning_rate, rate, decay, dropout, plateau: 1.0 }
-    }
-
-    pub(crate) fn next(&mut self) -> Moment {
-        let of = |schedule: &mut Option<ModuleLrScheduler>| schedule.as_mut().map_or(1.0, |s| s.step().base());
-        let rate = self.base * self.plateau * of(&mut self.rate);
-        Moment { rate, decay: of(&mut self.decay), dropout: of(&mut self.dropout) }
-    }
-
-    pub(crate) fn skip(&mut self, steps: usize) {
-        (0..steps).for_each(|_| {
-            self.next();
-        });
-    }
-}
-
-/// The schedule over `steps` training steps, as a factor; none where it is 1.
-fn schedule(kind: Schedule, steps: usize) -> Option<ModuleLrScheduler> {
-    let steps = steps.max(1);
-    // Burn refuses rates outside (0, 1], factors outside (0, 1) and 0 steps: none of these is asked for.
-    match kind {
-        Schedule::Constant | Schedule::Plateau => None,
-        Schedule::Linear => LinearLrSchedulerConfig::new(1.0, 0.01, steps).init().ok(),
-        Schedule::Cosine => CosineAnnealingLrSchedulerConfig::new(1.0, steps).init().ok(),
-        Schedule::Exponential => ExponentialLrSchedulerConfig::new(1.0, 0.01_f64.powf(1.0 / steps as f64)).init().ok(),
-        Schedule::Step => StepLrSchedulerConfig::new(1.0, steps.div_ceil(3)).init().ok(),
-        Schedule::FlatCosine => Some(shaped(steps, |t| if t < 0.5 { 1.0 } else { fall(2.0 * t - 1.0) })),
-        Schedule::OneCycle => Some(shaped(steps, |t| match t {
-            t if t < 0.3 => 1.0 - (1.0 - 1.0 / 25.0) * fall(t / 0.3),
-            t => 1e-4 / 25.0 + (1.0 - 1e-4 / 25.0) * fall((t - 0.3) / 0.7),
-        })),
-        Schedule::Coslog4 => {
-            Some(shaped(steps, |t| 0.5 * (1.0 - (std::f64::consts::TAU * (1.0 + 15.0 * t).log2()).cos())))
-        }
-    }
-}
-
-/// Half a cosine from 1 at 0 down to 0 at 1.
-fn fall(t: f64) -> f64 {
-    0.5 * (1.0 + (std::f64::consts::PI * t).cos())
-}
-
-/// A factor that depends on the part of the run alone.
-#[derive(Clone)]
-struct Shape {
-    at: usize,
-    steps: usize,
-    factor: fn(f64) -> f64,
-}
-
-fn shaped(steps: usize, factor: fn(f64) -> f64) -> ModuleLrScheduler {
-    ModuleLrScheduler::new(Shape { at: 0, steps, factor })
-}
-
-impl LrScheduler for Shape {
-    fn step(&mut self) -> f64 {
-        let t = self.at as f64 / self.steps as f64;
-        self.at += 1;
-        (self.factor)(t.min(1.0))
-    }
-
-    // Runs that go on make the steps again: nothing is recorded.
-    fn to_record(&self) -> LrSchedulerRecord {
-        LrSchedulerRecord::new()
-    }
-
-    fn load_record(&mut self, _: LrSchedulerRecord) {}
-}
-
-/// Adds the penalties' gradients and clips, in that order. Burn's clipping takes each parameter on its own; the norm here
-/// is that of all parameters together, as in PyTorch's `clip_grad_norm_`.
+/// Adds the gradients of the penalties, then clips. Burn's clipping takes each parameter on its own; the norm here is that of all
+/// parameters together, as in PyTorch's `clip_grad_norm_`.
 pub(crate) fn edit_gradients<N: Network>(config: &TrainConfig, module: &N, grads: GradientsParams) -> GradientsParams {
-    let penalised = config.l1 > 0.0 || config.l2 > 0.0;
-    if !penalised && config.clip_value.is_none() && config.clip_norm.is_none() {
+    let penalized = config.l1 > 0.0 || config.l2 > 0.0;
+    if !penalized && config.clip_value.is_none() && config.clip_norm.is_none() {
         return grads;
     }
-    let mut first = Penalise { config, groups: penalised.then(|| Groups::of(module)), grads, squares: None };
+    let mut first = Penalize { config, groups: penalized.then(|| Groups::of(module)), grads, squares: None };
     module.visit(&mut first);
-    let Penalise { grads, squares, .. } = first;
+    let Penalize { grads, squares, .. } = first;
     let (Some(limit), Some(squares)) = (config.clip_norm, squares) else {
         return grads;
     };
@@ -281,15 +185,15 @@ pub(crate) fn edit_gradients<N: Network>(config: &TrainConfig, module: &N, grads
     second.grads
 }
 
-struct Penalise<'a> {
+struct Penalize<'a> {
     config: &'a TrainConfig,
-    /// Where there are penalties.
+    /// Absent without penalties.
     groups: Option<Groups>,
     grads: GradientsParams,
     squares: Option<Tensor<1>>,
 }
 
-impl ModuleVisitor for Penalise<'_> {
+impl ModuleVisitor for Penalize<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(mut grad) = self.grads.remove::<D>(param.id) else { return };
         if self.groups.as_ref().is_some_and(|groups| groups.get(param.id, D) == Group::Weight) {

@@ -3,21 +3,21 @@
 use perceptra_nn::{Activation, Neuron};
 use perceptra_random::{Purpose, Stream};
 
-use crate::TrainError;
+use crate::error::TrainError;
 
-/// How a perceptron learns.
+/// The settings of a perceptron's learning.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PerceptronConfig {
     /// Step, for targets 0 and 1, or sign, for targets −1 and 1.
     pub activation: Activation,
     /// ρ, above 0. It scales the weights and changes nothing else: they start at 0.
     pub learning_rate: f64,
-    /// The most passes over the rows, at least 1.
+    /// Most passes over the rows, at least 1.
     pub max_epochs: usize,
     /// Gallant's pocket algorithm (*IEEE Trans. Neural Networks* 1:179, 1990): rows in random order, and the weights with
     /// the fewest errors are kept. For rows that no line separates.
     pub pocket: bool,
-    /// Of the random order.
+    /// Seed of the random order.
     pub seed: u64,
 }
 
@@ -27,29 +27,29 @@ impl Default for PerceptronConfig {
     }
 }
 
-/// What is known of the rows after learning.
+/// Whether one neuron can separate the rows, as far as learning has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Separability {
     /// The neuron separates them without an error.
     Separable,
-    /// No neuron can: the weights came back to what they had been, so the rule goes round in circles for ever.
+    /// No neuron separates them: the weights returned to earlier ones, so the rule would repeat itself for ever.
     NotSeparable,
-    /// Not separated within the epochs that were allowed.
+    /// Not separated within the epochs allowed.
     Undecided,
 }
 
-/// A perceptron that has learned.
+/// The result of a perceptron's learning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Perceptron {
     /// The neuron.
     pub neuron: Neuron,
-    /// Corrections made.
+    /// The number of corrections.
     pub updates: usize,
-    /// Passes over the rows, the last, without a correction, included.
+    /// The number of passes over the rows, including the last, which made no correction.
     pub epochs: usize,
-    /// Rows that the neuron has wrong.
+    /// The number of rows that the neuron classifies wrongly.
     pub errors: usize,
-    /// What this says of the rows.
+    /// Whether the rows can be separated.
     pub separability: Separability,
 }
 
@@ -64,7 +64,7 @@ impl std::fmt::Display for Separability {
 }
 
 impl PerceptronConfig {
-    /// Learns by Rosenblatt's rule (*Psychological Review* 65:386, 1958): each row that the neuron has wrong moves the weights,
+    /// Learns by Rosenblatt's rule (*Psychological Review* 65:386, 1958): each row that the neuron classifies wrongly moves the weights,
     /// w ← w + ρtx and b ← b + ρt, with t = 1 or −1 by its class. This is ρ(y − f)x for step.
     ///
     /// For rows with a separating neuron of margin γ the corrections are at most (R/γ)², R the length of the longest row with a 1
@@ -88,7 +88,7 @@ impl PerceptronConfig {
         let mut weights = vec![0.0; rows.columns + 1];
         let (mut updates, mut run) = (0, 0);
         let mut pocket = Pocket { weights: weights.clone(), run: 0, errors: rows.errors(&weights, self.activation) };
-        // Brent's way to find a cycle: a state to meet again, renewed at powers of two.
+        // Brent's cycle search: compare with an earlier state, renewed at powers of two.
         let (mut seen, mut since, mut power) = (weights.clone(), 0, 1);
         let mut order: Vec<usize> = (0..rows.count).collect();
         for epoch in 1..=self.max_epochs.max(1) {
@@ -137,15 +137,16 @@ impl PerceptronConfig {
     }
 }
 
-/// The best weights so far.
+/// The weights with the fewest errors so far.
 struct Pocket {
     weights: Vec<f64>,
-    /// How many rows in a row they had right.
+    /// How many rows in succession they classified correctly.
     run: usize,
     errors: usize,
 }
 
 impl Pocket {
+    /// Takes other weights with a longer run, if they have fewer errors.
     fn offer(&mut self, weights: &[f64], run: usize, errors: impl FnOnce() -> usize) {
         self.run = run;
         let errors = errors();
@@ -155,9 +156,9 @@ impl Pocket {
     }
 }
 
-/// (R/γ)²: no perceptron makes more corrections on rows that `neuron` separates with margin γ. Nothing if it does not.
+/// (R/γ)²: no perceptron makes more corrections on rows that `neuron` separates with margin γ. None if it does not separate them.
 ///
-/// R is the length of the longest row, γ the least distance of a row from the neuron's plane, both with a 1 for the bias.
+/// R is the length of the longest row, γ the smallest distance of a row from the neuron's plane, both with a 1 for the bias.
 ///
 /// # Errors
 ///
@@ -211,7 +212,7 @@ impl<'a> Rows<'a> {
         Ok(Self { inputs, classes: targets.iter().map(class).collect::<Result<_, _>>()?, count, columns })
     }
 
-    /// A row, and a 1.
+    /// A row, followed by a 1.
     fn with_bias(&self, row: usize) -> impl Iterator<Item = f64> + '_ {
         let x = &self.inputs[row * self.columns..(row + 1) * self.columns];
         x.iter().map(|x| f64::from(*x)).chain([1.0])

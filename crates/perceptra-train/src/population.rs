@@ -1,4 +1,4 @@
-//! Many networks in one tensor program: for devices on which a launch costs more than the work of a small network.
+//! Training many networks in one tensor program, for devices on which a launch costs more than the work of a small network.
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -7,37 +7,44 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use perceptra_nn::{Activation, DropoutDraw, FeedForward, Loss, Population};
 
+use crate::choices::{Engine, Factors, Reduction, Schedule};
+use crate::config::TrainConfig;
+use crate::dataset::Dataset;
 use crate::engine::{self, Until};
-use crate::fit::Course;
-use crate::many::{Member, Placed};
-use crate::metrics::monitored;
+use crate::error::TrainError;
+use crate::fit::Fitted;
+use crate::history::{Epoch, History, StopReason};
+use crate::job::{FitJob, Indexed, IndexedResult};
+use crate::metrics::{Metric, monitored};
 use crate::network::Network;
-use crate::optimizer::Course as Over;
+use crate::pool::Pool;
+use crate::progress::Progress;
 use crate::rule::{Rule, Scales};
+use crate::schedule::Schedules;
 use crate::weighted::{Weighted, read};
-use crate::{Fitted, History, Metric, Reduction, Schedule, StopReason, TrainConfig, TrainError};
 
-/// Numbers that are gathered at once, of all members together.
+/// Values gathered at once, for all members together.
 const GATHER: usize = 1 << 24;
-/// How many times its own weights a member may have with what it is filled up to.
-const FILLED: usize = 4;
+/// A member is padded to at most this many times its own weights.
+const PADDED: usize = 4;
 
-/// A member that can be in a population.
+/// A job whose network can be a member of a population.
 struct Entry<'a, N> {
-    /// Its place among the members.
-    place: usize,
-    member: Member<'a, N>,
+    /// Its index among the jobs.
+    index: usize,
+    job: FitJob<'a, N>,
     dense: FeedForward,
     train: Weighted,
     validation: Option<Weighted>,
     batch: usize,
 }
 
-/// What the members of a population have in common.
+/// The properties that all members of a population share.
 #[derive(PartialEq)]
 struct Kind {
     activations: Vec<Activation>,
     biases: Vec<bool>,
+    /// (inputs, outputs).
     ends: (usize, usize),
     loss: Loss,
     reduction: Reduction,
@@ -48,7 +55,7 @@ struct Kind {
 
 impl Kind {
     fn of<N>(entry: &Entry<'_, N>) -> Self {
-        let config = &entry.member.config;
+        let config = &entry.job.config;
         let loss = config.loss.unwrap_or_default();
         Self {
             activations: entry.dense.layers.iter().map(|l| l.activation).collect(),
@@ -63,167 +70,152 @@ impl Kind {
     }
 }
 
-/// Whether a member can be trained in a population.
-pub(crate) fn takes<N: Network>(member: &Member<'_, N>) -> bool {
-    let Some(dense) = member.network.as_feed_forward() else { return false };
-    let (config, usual) = (&member.config, TrainConfig::default());
-    let tuned = (config.betas, config.lr_factors, config.decay_factors)
-        != (usual.betas, usual.lr_factors, usual.decay_factors)
-        || config.decay_schedule != Schedule::Constant
-        || config.dropout_schedule != Schedule::Constant
-        || config.schedule == Schedule::Plateau;
-    let parameters: usize = dense.num_params();
-    // Adapters and other parts show as more parameters.
-    dense.is_plain() && !tuned && member.network.num_params() == parameters && Rule::of(&member.config).is_some()
+/// Whether a population can train a job.
+pub(crate) fn takes<N: Network>(job: &FitJob<'_, N>) -> bool {
+    let Some(dense) = job.network.as_feed_forward() else { return false };
+    let TrainConfig {
+        // Settings that a population supports only with these values.
+        lr_factors,
+        betas,
+        decay_factors,
+        schedule,
+        decay_schedule,
+        dropout_schedule,
+        engine,
+        // Honored by `Rule` and `Scales`.
+        optimizer: _,
+        learning_rate: _,
+        momentum: _,
+        nesterov: _,
+        weight_decay: _,
+        l1: _,
+        l2: _,
+        clip_norm: _,
+        clip_value: _,
+        // Common to the members of a population: see `Kind`.
+        loss: _,
+        reduction: _,
+        batch: _,
+        // Honored by `Weighted` and `engine::order`; a plain network has no members that could share batches.
+        class_weights: _,
+        label_smoothing: _,
+        drop_last: _,
+        seed: _,
+        share_batches: _,
+        // Honored by the loop below and by `Progress`.
+        epochs: _,
+        patience: _,
+        min_delta: _,
+        last_best: _,
+        monitor: _,
+        target: _,
+        no_progress: _,
+        time_limit: _,
+        // Settings of the schedule `plateau`, which is not supported.
+        plateau_patience: _,
+        plateau_factor: _,
+    } = &job.config;
+    let supported = (*lr_factors, *betas, *decay_factors) == (Factors::all(1.0), [0.9, 0.999], Factors::weights_only())
+        && *schedule != Schedule::Plateau
+        && [*decay_schedule, *dropout_schedule] == [Schedule::Constant; 2]
+        && *engine != Engine::Fused
+        && Rule::of(&job.config).is_some();
+    // Adapters and the like show as more parameters.
+    supported && dense.is_plain() && job.network.num_params() == dense.num_params()
 }
 
-/// Trains members that a population takes: the results of [`fit`](crate::fit), but for rounding, by their places.
+/// Trains jobs that a population [`takes`]. Results are those of [`Fit`](crate::Fit) but for rounding.
 pub(crate) fn fit_population<N: Network>(
-    members: Vec<(usize, Member<'_, N>)>,
+    jobs: Vec<Indexed<'_, N>>,
     interrupt: Option<&AtomicBool>,
-) -> Vec<Placed<N>> {
+) -> Vec<IndexedResult<N>> {
     let (mut results, mut groups) = (Vec::new(), Vec::<(Kind, Vec<Entry<'_, N>>)>::new());
     let mut entries = Vec::new();
-    for (place, member) in members {
-        match entry(place, member) {
+    for (index, job) in jobs {
+        match entry(index, job) {
             Ok(entry) => entries.push(entry),
-            Err(error) => results.push((place, Err(error))),
+            Err(error) => results.push((index, Err(error))),
         }
     }
-    // The largest first, for those after them to be filled up to.
-    entries.sort_by_key(|e| (std::cmp::Reverse(e.dense.num_params()), e.place));
+    // The largest first: those after them are padded to their widths.
+    entries.sort_by_key(|e| (std::cmp::Reverse(e.dense.num_params()), e.index));
     for entry in entries {
         let kind = Kind::of(&entry);
         let own = entry.dense.num_params();
         let suits =
-            |group: &(Kind, Vec<Entry<'_, N>>)| group.0 == kind && group.1[0].dense.num_params() <= FILLED * own;
+            |group: &(Kind, Vec<Entry<'_, N>>)| group.0 == kind && group.1[0].dense.num_params() <= PADDED * own;
         match groups.iter().position(suits) {
             Some(i) => groups[i].1.push(entry),
             None => groups.push((kind, vec![entry])),
         }
     }
     for (kind, entries) in groups {
-        let places: Vec<usize> = entries.iter().map(|e| e.place).collect();
+        let indices: Vec<usize> = entries.iter().map(|e| e.index).collect();
         match Cohort::new(kind, entries).and_then(|cohort| cohort.train(interrupt)) {
             Ok(fitted) => results.extend(fitted),
-            // The device failed for all.
-            Err(error) => results.extend(places.into_iter().map(|place| (place, Err(error.clone())))),
+            // The device failed for all members.
+            Err(error) => results.extend(indices.into_iter().map(|index| (index, Err(error.clone())))),
         }
     }
     results
 }
 
-fn entry<N: Network>(place: usize, member: Member<'_, N>) -> Result<Entry<'_, N>, TrainError> {
-    let config = &member.config;
+/// Prepares a job: its rows with their weights, its batch.
+fn entry<N: Network>(index: usize, job: FitJob<'_, N>) -> Result<Entry<'_, N>, TrainError> {
+    let config = &job.config;
     config.validate()?;
-    let shape = member.network.shape();
-    let train = Weighted::new(member.train, shape, config, None)?;
+    let shape = job.network.shape();
+    let train = Weighted::new(job.train, shape, config, None)?;
     let classes = train.classes.clone();
-    let validation = member.validation.map(|data| Weighted::new(data, shape, config, classes)).transpose()?;
+    let validation = job.validation.map(|data| Weighted::new(data, shape, config, classes)).transpose()?;
     let train = train.smoothed(config, config.loss.unwrap_or_default());
-    let dense = member.network.valid().as_feed_forward().cloned();
+    let dense = job.network.valid().as_feed_forward().cloned();
     let dense = dense.ok_or_else(|| TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() })?;
     let batch = config.batch.size(train.rows);
-    Ok(Entry { place, dense, train, validation, batch, member })
+    Ok(Entry { index, dense, train, validation, batch, job })
 }
 
-/// Where a data set lies, and how its targets were changed.
-type Identity = (usize, u64);
-
-/// Rows of several data sets, one after another, each data set once.
-struct Pool {
-    inputs: Tensor<2>,
-    targets: Tensor<2>,
-    /// `[rows, 1]`, if one of the sets has them.
-    weights: Option<Tensor<2>>,
-    /// Where the rows of each member begin, and how many they are.
-    places: Vec<(usize, usize)>,
-}
-
-impl Pool {
-    /// `sets` with the identities of their data: equal ones are kept once.
-    fn new(sets: &[(&Weighted, Identity)]) -> Self {
-        let (mut kept, mut starts, mut rows) = (Vec::<&Weighted>::new(), Vec::<(Identity, usize)>::new(), 0);
-        let mut places = Vec::new();
-        for (set, identity) in sets {
-            let known = starts.iter().find(|(known, _)| known == identity).map(|(_, start)| *start);
-            // Weights by class may differ for the same rows.
-            let start = known.filter(|_| set.weights.is_none()).unwrap_or_else(|| {
-                kept.push(set);
-                starts.push((*identity, rows));
-                rows += set.rows;
-                rows - set.rows
-            });
-            places.push((start, set.rows));
-        }
-        let cat = |f: &dyn Fn(&Weighted) -> Tensor<2>| match kept.as_slice() {
-            [one] => f(one),
-            many => Tensor::cat(many.iter().map(|set| f(set)).collect(), 0),
-        };
-        let ones = |set: &Weighted| Tensor::ones([set.rows, 1], &set.inputs.device());
-        let weighted = kept.iter().any(|set| set.weights.is_some());
-        Self {
-            inputs: cat(&|set| set.inputs.clone()),
-            targets: cat(&|set| set.targets.clone()),
-            weights: weighted.then(|| cat(&|set| set.weights.clone().unwrap_or_else(|| ones(set)))),
-            places,
-        }
-    }
-
-    /// Rows by their numbers: inputs, targets and weights `[rows, columns]`; `counts` says which are there (1) and which fill up
-    /// (0), if some do.
-    fn take(&self, rows: Vec<i32>, counts: Option<Vec<f32>>) -> [Option<Tensor<2>>; 3] {
-        let (n, device) = (rows.len(), self.inputs.device());
-        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [n]), &device);
-        let taken = |t: &Tensor<2>| t.clone().select(0, rows.clone());
-        let counts = counts.map(|counts| Tensor::from_data(TensorData::new(counts, [n, 1]), &device));
-        let weights = match (self.weights.as_ref().map(taken), counts) {
-            (Some(a), Some(b)) => Some(a * b),
-            (a, b) => a.or(b),
-        };
-        [Some(taken(&self.inputs)), Some(taken(&self.targets)), weights]
-    }
-}
-
-/// A member at work.
+/// A member that is still in training.
 struct Alive<N> {
-    place: usize,
+    index: usize,
     network: N,
     config: TrainConfig,
-    course: Course,
+    progress: Progress,
     monitor: Metric,
-    over: Over,
+    schedules: Schedules,
     deadline: Option<Instant>,
-    units: Option<Vec<f32>>,
-    /// Targets and weights of its validation rows, where a metric is monitored.
+    target_scales: Option<Vec<f32>>,
+    /// The targets and weights of its validation rows, where a metric other than the loss is monitored.
     judged: Option<(Vec<f32>, Option<Vec<f32>>)>,
-    /// Its places in the pools.
+    /// The ranges of its rows in the pools.
     train: (usize, usize),
     validation: Option<(usize, usize)>,
-    /// Steps that it has made, and its learning rate at the last of them.
+    /// The number of its steps so far, and the learning rate of the last.
     steps: usize,
     rate: f64,
 }
 
-/// Members that are trained together.
+/// The members that are trained together.
 struct Cohort<N> {
     kind: Kind,
     population: Population,
     alive: Vec<Alive<N>>,
     weights: Vec<Tensor<3>>,
     best: Vec<Tensor<3>>,
-    /// What the rule remembers of each tensor.
+    /// The optimizer's state of each tensor.
     memory: Vec<[Option<Tensor<3>>; 2]>,
     scales: Scales,
     train: Pool,
     validation: Option<Pool>,
 }
 
+/// The settings of the members that are still in training.
 fn scales<N>(kind: &Kind, alive: &[Alive<N>]) -> Scales {
     Scales::new(kind.rule, &alive.iter().map(|m| &m.config).collect::<Vec<_>>(), &kind.device)
 }
 
-/// What an epoch's losses add up to, `[members, 1, 1]` each: of training rows and weights, of validation rows and weights.
+/// The sums of an epoch's losses and of the weights of its rows, `[members, 1, 1]` each, and the outputs for the validation rows where a
+/// metric is monitored.
 struct Sums {
     train: [Tensor<3>; 2],
     validation: Option<[Tensor<3>; 2]>,
@@ -234,17 +226,17 @@ impl<N: Network> Cohort<N> {
     fn new(kind: Kind, entries: Vec<Entry<'_, N>>) -> Result<Self, TrainError> {
         let dense: Vec<FeedForward> = entries.iter().map(|e| e.dense.clone()).collect();
         let population = Population::stack(&dense).map_err(|e| TrainError::Engine { obstacle: e.to_string() })?;
-        let identity = |data: &crate::Dataset| (std::ptr::from_ref(data).addr(), 0);
-        let smoothed = |e: &Entry<'_, N>| e.member.config.label_smoothing.to_bits();
-        let sets: Vec<_> = entries.iter().map(|e| (&e.train, (identity(e.member.train).0, smoothed(e)))).collect();
+        let identity = |data: &Dataset| (std::ptr::from_ref(data).addr(), 0);
+        let smoothed = |e: &Entry<'_, N>| e.job.config.label_smoothing.to_bits();
+        let sets: Vec<_> = entries.iter().map(|e| (&e.train, (identity(e.job.train).0, smoothed(e)))).collect();
         let train = Pool::new(&sets);
-        let sets = entries.iter().filter_map(|e| Some((e.validation.as_ref()?, identity(e.member.validation?))));
+        let sets = entries.iter().filter_map(|e| Some((e.validation.as_ref()?, identity(e.job.validation?))));
         let sets: Vec<_> = sets.collect();
         let validation = (!sets.is_empty()).then(|| Pool::new(&sets));
-        let mut places = validation.iter().flat_map(|pool| pool.places.clone()).collect::<Vec<_>>().into_iter();
+        let mut ranges = validation.iter().flat_map(|pool| pool.ranges.clone()).collect::<Vec<_>>().into_iter();
         let mut alive = Vec::new();
-        for (entry, train) in entries.into_iter().zip(&train.places) {
-            let config = entry.member.config;
+        for (entry, train) in entries.into_iter().zip(&train.ranges) {
+            let config = entry.job.config;
             let monitor = if entry.validation.is_some() { config.monitor } else { Metric::Loss };
             let judged = match &entry.validation {
                 Some(v) if monitor != Metric::Loss => {
@@ -254,16 +246,16 @@ impl<N: Network> Cohort<N> {
             };
             let steps = if config.drop_last { train.1 / entry.batch } else { train.1.div_ceil(entry.batch) };
             alive.push(Alive {
-                place: entry.place,
-                network: entry.member.network,
-                course: Course::new(monitor, &config),
+                index: entry.index,
+                network: entry.job.network,
+                progress: Progress::new(monitor, &config),
                 monitor,
-                over: Over::new(&config, steps.saturating_mul(config.epochs)),
+                schedules: Schedules::new(&config, steps.saturating_mul(config.epochs)),
                 deadline: config.time_limit.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9))),
-                units: entry.validation.as_ref().and_then(|v| v.units.clone()),
+                target_scales: entry.validation.as_ref().and_then(|v| v.target_scales.clone()),
                 judged,
                 train: *train,
-                validation: entry.validation.as_ref().and_then(|_| places.next()),
+                validation: entry.validation.as_ref().and_then(|_| ranges.next()),
                 steps: 0,
                 rate: config.learning_rate,
                 config,
@@ -275,7 +267,7 @@ impl<N: Network> Cohort<N> {
         Ok(Self { scales, kind, alive, best: weights.clone(), weights, memory, train, validation, population })
     }
 
-    fn train(mut self, interrupt: Option<&AtomicBool>) -> Result<Vec<Placed<N>>, TrainError> {
+    fn train(mut self, interrupt: Option<&AtomicBool>) -> Result<Vec<IndexedResult<N>>, TrainError> {
         let mut done = Vec::new();
         for epoch in 1.. {
             let until = Until { deadline: None, interrupt };
@@ -283,9 +275,9 @@ impl<N: Network> Cohort<N> {
                 .alive
                 .iter()
                 .map(|member| {
-                    let begun = !member.course.epochs.is_empty();
+                    let begun = !member.progress.epochs.is_empty();
                     let late = member.deadline.is_some_and(|d| Instant::now() >= d);
-                    member.course.stop().or(match (begun, until.interrupted(), late) {
+                    member.progress.stop().or(match (begun, until.interrupted(), late) {
                         (true, true, _) => Some(StopReason::Interrupted),
                         (true, _, true) => Some(StopReason::TimeLimit),
                         _ => None,
@@ -307,7 +299,7 @@ impl<N: Network> Cohort<N> {
         Ok(done)
     }
 
-    /// Trains an epoch: the sums of the losses, and of the weights of the rows.
+    /// Trains an epoch and returns the sums of the losses and of the weights of the rows.
     fn pass(&mut self, epoch: u32, until: &Until<'_>) -> [Tensor<3>; 2] {
         let device = self.kind.device.clone();
         let (k, batch) = (self.alive.len(), self.kind.batch);
@@ -315,7 +307,7 @@ impl<N: Network> Cohort<N> {
             self.alive.iter().map(|m| engine::order(&m.config, m.train.1, batch, 1, epoch)).collect();
         let longest = orders.iter().map(Vec::len).max().unwrap_or(0);
         let steps = longest.div_ceil(batch);
-        // A batch that all members have whole needs no counting.
+        // A batch that is whole for all members needs no counts.
         let whole = |step: usize| orders.iter().all(|order| order.len() >= (step + 1) * batch);
         let width = self.kind.ends.0 + self.kind.ends.1;
         let at_once = (GATHER / width / batch / k).clamp(1, steps.max(1));
@@ -350,7 +342,7 @@ impl<N: Network> Cohort<N> {
                 let network = population.with_tensors(tracked.clone());
                 let x = x.reshape([k, batch, self.kind.ends.0]).autodiff();
                 let outputs = if drops {
-                    // Rows that fill up a short batch drop nothing that is looked at.
+                    // The dropout of rows that pad a short batch does not matter: their weight is 0.
                     let padded: Vec<Vec<u32>> = orders
                         .iter()
                         .map(|order| {
@@ -392,7 +384,7 @@ impl<N: Network> Cohort<N> {
         [losses, total]
     }
 
-    /// The loss of each row, `[members, rows, 1]`, of outputs before their activation.
+    /// The loss of each row, `[members, rows, 1]`, from outputs before their activation.
     fn per_row(&self, outputs: Tensor<3>, targets: Tensor<2>) -> Tensor<3> {
         let [k, rows, columns] = outputs.dims();
         let outputs = self.outputs(outputs.reshape([k * rows, columns]));
@@ -408,12 +400,12 @@ impl<N: Network> Cohort<N> {
         }
     }
 
-    /// Makes the step of the members that have rows in it.
+    /// Makes the step of the members that have rows in it: `works`.
     fn step(&mut self, grads: Vec<Tensor<3>>, works: &[bool]) {
         for (member, works) in self.alive.iter_mut().zip(works) {
             if *works {
                 member.steps += 1;
-                member.rate = member.over.next().rate;
+                member.rate = member.schedules.next().rate;
             }
         }
         let all = works.iter().all(|w| *w);
@@ -430,14 +422,14 @@ impl<N: Network> Cohort<N> {
         }
     }
 
-    /// The sums of the losses and weights of the validation rows, and their outputs where a metric is monitored.
+    /// The sums of the losses and weights of the validation rows, and the outputs for them where a metric is monitored.
     #[allow(clippy::type_complexity)]
     fn judge(&self) -> Result<(Option<[Tensor<3>; 2]>, Option<Vec<f32>>), TrainError> {
         let Some(pool) = &self.validation else { return Ok((None, None)) };
         let (k, device) = (self.alive.len(), &self.kind.device);
         let network = self.population.with_tensors(self.weights.clone());
-        let places: Vec<(usize, usize)> = self.alive.iter().map(|m| m.validation.unwrap_or((0, 0))).collect();
-        let longest = places.iter().map(|(_, rows)| *rows).max().unwrap_or(0);
+        let ranges: Vec<(usize, usize)> = self.alive.iter().map(|m| m.validation.unwrap_or((0, 0))).collect();
+        let longest = ranges.iter().map(|(_, rows)| *rows).max().unwrap_or(0);
         let width = self.kind.ends.0 + self.kind.ends.1;
         let chunk = (GATHER / width / k).clamp(1, longest.max(1));
         let zero = || Tensor::<3>::zeros([k, 1, 1], device);
@@ -449,7 +441,7 @@ impl<N: Network> Cohort<N> {
                 (first..last)
                     .map(move |r| ((start + if r < rows { r } else { 0 }) as i32, f32::from(u8::from(r < rows))))
             };
-            let (rows, counts): (Vec<i32>, Vec<f32>) = places.iter().flat_map(|p| at(*p)).unzip();
+            let (rows, counts): (Vec<i32>, Vec<f32>) = ranges.iter().flat_map(|range| at(*range)).unzip();
             let [Some(x), Some(y), Some(w)] = pool.take(rows, Some(counts)) else { break };
             let (n, w) = (last - first, w.reshape([k, last - first, 1]));
             let out = network.forward_logits(x.reshape([k, n, self.kind.ends.0]));
@@ -464,7 +456,7 @@ impl<N: Network> Cohort<N> {
         Ok((Some([losses, total]), outputs))
     }
 
-    /// Ends an epoch: its losses, the one thing that is read from the device, and the best weights. Gives those that diverged.
+    /// Ends an epoch: reads its losses, the only transfer from the device, and keeps the best weights. Returns the members that diverged.
     fn close(&mut self, epoch: usize, sums: Sums, seconds: f64) -> Result<Vec<Option<StopReason>>, TrainError> {
         let k = self.alive.len();
         let finite = self.weights.iter().map(|w| w.clone().sum_dim(1).sum_dim(2));
@@ -474,35 +466,30 @@ impl<N: Network> Cohort<N> {
         all.push(finite);
         let values = read(Tensor::cat(all, 1).swap_dims(0, 1))?;
         let row = |i: usize, member: usize| f64::from(values[i * k + member]);
-        let mean = |loss: f64, weight: f64| match self.kind.reduction {
-            Reduction::Sum => loss,
-            Reduction::Mean if weight > 0.0 => loss / weight,
-            Reduction::Mean => 0.0,
-        };
         let last = values.len() / k - 1;
         let longest = self.alive.iter().filter_map(|m| m.validation).map(|(_, rows)| rows).max().unwrap_or(0);
         let (mut ends, mut improved) = (Vec::new(), Vec::new());
         for (i, member) in self.alive.iter_mut().enumerate() {
-            let train_loss = mean(row(0, i), row(1, i));
+            let train_loss = self.kind.reduction.reduce(row(0, i), row(1, i));
             if !(train_loss.is_finite() && row(last, i).is_finite()) {
                 ends.push(Some(StopReason::Diverged));
                 improved.push(0.0);
                 continue;
             }
-            let validation_loss = member.validation.map(|_| mean(row(2, i), row(3, i)));
+            let validation_loss = member.validation.map(|_| self.kind.reduction.reduce(row(2, i), row(3, i)));
             let columns = self.kind.ends.1;
             let monitored = match (&member.judged, &sums.outputs) {
                 (Some((targets, weights)), Some(outputs)) => {
                     let start = i * longest * columns;
                     let own = outputs[start..start + targets.len()].to_vec();
-                    let (weights, units) = (weights.as_deref(), member.units.as_deref());
-                    Some(monitored(own, targets, columns, weights, units, self.kind.loss, member.monitor))
+                    let (weights, scales) = (weights.as_deref(), member.target_scales.as_deref());
+                    Some(monitored(own, targets, columns, weights, scales, self.kind.loss, member.monitor))
                 }
                 _ => None,
             };
             let learning_rate = member.rate;
-            let epoch = crate::Epoch { epoch, train_loss, validation_loss, monitored, learning_rate, seconds };
-            improved.push(f32::from(u8::from(member.course.push(epoch))));
+            let epoch = Epoch { epoch, train_loss, validation_loss, monitored, learning_rate, seconds };
+            improved.push(f32::from(u8::from(member.progress.push(epoch))));
             ends.push(None);
         }
         if improved.contains(&1.0) {
@@ -520,8 +507,8 @@ impl<N: Network> Cohort<N> {
         Ok(ends)
     }
 
-    /// Takes out the members that have come to their ends, and moves the others together.
-    fn retire(&mut self, ends: &[Option<StopReason>], done: &mut Vec<Placed<N>>) {
+    /// Removes the members that have ended.
+    fn retire(&mut self, ends: &[Option<StopReason>], done: &mut Vec<IndexedResult<N>>) {
         if ends.iter().all(Option::is_none) {
             return;
         }
@@ -534,14 +521,14 @@ impl<N: Network> Cohort<N> {
                 self.alive.push(member);
                 continue;
             };
-            let Alive { place, network, course, monitor, .. } = member;
-            let (epochs, best_epoch) = (course.epochs, course.best.1);
+            let Alive { index, network, progress, monitor, .. } = member;
+            let (epochs, best_epoch) = (progress.epochs, progress.best.1);
             if best_epoch == 0 {
                 let error = match stop {
                     StopReason::Diverged => TrainError::Diverged { epoch: epochs.len() + 1 },
                     _ => TrainError::Undefined { monitor: monitor.to_string(), epochs: epochs.len() },
                 };
-                done.push((place, Err(error)));
+                done.push((index, Err(error)));
                 continue;
             }
             let mut network = network.valid();
@@ -555,7 +542,7 @@ impl<N: Network> Cohort<N> {
                 }
             }
             let history = History { monitor, epochs, best_epoch, stop: *stop };
-            done.push((place, Ok(Fitted { network, history })));
+            done.push((index, Ok(Fitted { network, history })));
         }
         if kept.is_empty() {
             return;
@@ -569,186 +556,5 @@ impl<N: Network> Cohort<N> {
         for memory in self.memory.iter_mut().flatten() {
             *memory = memory.take().map(|m| m.select(0, numbers.clone()));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use perceptra_nn::{FeedForwardConfig, Initializer, Norm};
-    use perceptra_random::{Purpose, Stream};
-
-    use crate::{Batch, ClassWeights, Dataset, Optimizer, Schedule, fit};
-
-    fn rows(n: usize, seed: u64, classes: usize, weighted: bool, device: &Device) -> Dataset {
-        let stream = Stream::new(seed, Purpose::Data, 0);
-        let (mut x, mut y) = (vec![0.0; n * 3], Vec::new());
-        stream.fill_normal(0, &mut x);
-        for row in x.chunks(3) {
-            let value = row[0] * row[1] - row[2];
-            match classes {
-                0 => y.extend([value, value * value]),
-                1 => y.push(f32::from(u8::from(value > 0.0))),
-                _ => {
-                    let class = if value < -0.5 { 0 } else { 1 + usize::from(value > 0.5) };
-                    y.extend((0..3).map(|c| f32::from(u8::from(c == class))));
-                }
-            }
-        }
-        let columns = y.len() / n;
-        let data = Dataset::from_rows(x, y, (3, columns), device).unwrap();
-        match weighted {
-            true => data.with_weights((0..n).map(|i| (i % 4) as f32).collect()).unwrap(),
-            false => data,
-        }
-    }
-
-    fn close(a: f64, b: f64, what: &str) {
-        // Where steps are of such a length, sums of gradients that nearly cancel show their rounding.
-        let tolerance = if a.abs() > 1e9 { 1e-3 } else { 1e-5 };
-        assert!((a - b).abs() <= tolerance * a.abs().max(1.0), "{what}: {a} {b}");
-    }
-
-    fn same(together: Vec<Placed<FeedForward>>, members: &[Member<'_, FeedForward>]) {
-        assert_eq!(together.len(), members.len());
-        for (place, result) in together {
-            let m = &members[place];
-            let alone = fit(m.network.clone(), m.train, m.validation, &m.config, &mut ());
-            let (one, other) = match (result, alone) {
-                (Ok(one), Ok(other)) => (one, other),
-                (one, other) => {
-                    assert_eq!(one.err(), other.err());
-                    continue;
-                }
-            };
-            let what = format!("member {place}, {:?}", m.config);
-            assert_eq!(
-                (one.history.best_epoch, one.history.stop),
-                (other.history.best_epoch, other.history.stop),
-                "{what}"
-            );
-            assert_eq!(one.history.epochs.len(), other.history.epochs.len());
-            for (a, b) in one.history.epochs.iter().zip(&other.history.epochs) {
-                close(a.train_loss, b.train_loss, &what);
-                close(a.value(), b.value(), &what);
-                close(a.learning_rate, b.learning_rate, &what);
-            }
-            for (a, b) in one.network.layers.iter().zip(&other.network.layers) {
-                let values = |layer: &perceptra_nn::Layer| {
-                    let mut all = read(layer.linear.weight.val()).unwrap();
-                    all.extend(layer.linear.bias.iter().flat_map(|b| read(b.val()).unwrap()));
-                    all
-                };
-                let (a, b) = (values(a), values(b));
-                assert_eq!(a.len(), b.len());
-                a.iter().zip(&b).for_each(|(a, b)| close(f64::from(*a), f64::from(*b), &what));
-            }
-        }
-    }
-
-    #[test]
-    fn members_are_what_they_are_alone() {
-        let device = Device::flex();
-        for (case, optimizer) in
-            [Optimizer::Sgd, Optimizer::Adam, Optimizer::AdamW, Optimizer::RmsProp, Optimizer::AdaGrad, Optimizer::Lion]
-                .into_iter()
-                .enumerate()
-        {
-            let classes = case % 3;
-            // Of different lengths, as folds are.
-            let sets: Vec<Dataset> =
-                (0..3).map(|i| rows(40 + 7 * i, i as u64, classes, i == 1 && case % 2 == 0, &device)).collect();
-            let validation: Vec<Dataset> =
-                (0..2).map(|i| rows(20 + 9 * i, 9 + i as u64, classes, i == 1, &device)).collect();
-            let loss = [Loss::MeanSquared, Loss::BinaryCrossEntropy, Loss::CategoricalCrossEntropy][classes];
-            let g = [Activation::Identity, Activation::Sigmoid, Activation::Softmax][classes];
-            let members: Vec<Member<'_, FeedForward>> = (0..6)
-                .map(|k| Member {
-                    network: FeedForwardConfig::new(3, [2, 1, 3][classes])
-                        .with_widths(&[5 + k % 3, 4 + k % 2], [Activation::Tanh, Activation::Sigmoid][case % 2])
-                        .with_output_activation(g)
-                        .with_initializer(Initializer::Torch)
-                        .with_dropout(0.1 * (k % 3) as f64)
-                        .with_seed(k as u64)
-                        .init(&device)
-                        .unwrap(),
-                    train: &sets[k % 3],
-                    validation: [None, Some(&validation[0]), Some(&validation[1])][k % 3],
-                    config: TrainConfig {
-                        loss: Some(loss),
-                        optimizer,
-                        learning_rate: 0.002 * (1 + k) as f64,
-                        schedule: [Schedule::Constant, Schedule::Cosine][k % 2],
-                        batch: Batch::Rows(16),
-                        drop_last: k == 5,
-                        momentum: if matches!(optimizer, Optimizer::Sgd | Optimizer::RmsProp) {
-                            0.1 * (k % 3) as f64
-                        } else {
-                            0.0
-                        },
-                        weight_decay: 0.01 * (k % 2) as f64,
-                        l1: if k == 1 { 1e-3 } else { 0.0 },
-                        l2: if k == 2 { 1e-2 } else { 0.0 },
-                        clip_norm: (k == 3).then_some(0.5),
-                        clip_value: (k == 4).then_some(0.1),
-                        epochs: 3 + k % 3,
-                        patience: (k == 0).then_some(1),
-                        monitor: if k == 2 && classes == 0 { Metric::Rmse } else { Metric::Loss },
-                        label_smoothing: if classes > 0 { 0.05 * (k % 3) as f64 } else { 0.0 },
-                        class_weights: if classes == 2 && k == 4 {
-                            ClassWeights::Balanced
-                        } else {
-                            ClassWeights::Equal
-                        },
-                        seed: k as u64,
-                        ..TrainConfig::default()
-                    },
-                })
-                .collect();
-            assert!(members.iter().all(takes));
-            same(fit_population(members.iter().cloned().enumerate().collect(), None), &members);
-        }
-    }
-
-    #[test]
-    fn one_that_fails_or_diverges_leaves_the_others_alone() {
-        let device = Device::flex();
-        let data = rows(40, 1, 0, false, &device);
-        let network = |inputs: usize| {
-            FeedForwardConfig::new(inputs, 2).with_widths(&[4], Activation::Relu).init(&device).unwrap()
-        };
-        let config = |rate: f64| TrainConfig {
-            optimizer: Optimizer::Sgd,
-            learning_rate: rate,
-            epochs: 4,
-            batch: Batch::Full,
-            ..TrainConfig::default()
-        };
-        let member = |inputs: usize, rate: f64| Member {
-            network: network(inputs),
-            train: &data,
-            validation: None,
-            config: config(rate),
-        };
-        let members = [member(3, 0.01), member(3, 1e30), member(2, 0.01), member(3, 0.02), member(3, -1.0)];
-        same(fit_population(members.iter().cloned().enumerate().collect(), None), &members);
-        // An interrupt ends all after an epoch.
-        let flag = AtomicBool::new(true);
-        let ended = fit_population(vec![(0, member(3, 0.01)), (1, member(3, 0.02))], Some(&flag));
-        for (_, fitted) in ended {
-            let history = fitted.unwrap().history;
-            assert_eq!((history.stop, history.epochs.len()), (StopReason::Interrupted, 1));
-        }
-        // What a population does not take is known before.
-        let mut other = member(3, 0.01);
-        other.config.optimizer = Optimizer::Muon;
-        assert!(!takes(&other));
-        other = member(3, 0.01);
-        other.network = FeedForwardConfig::new(3, 2)
-            .with_widths(&[4], Activation::Relu)
-            .with_norm(Norm::Batch)
-            .init(&device)
-            .unwrap();
-        assert!(!takes(&other) && takes(&member(3, 0.01)));
     }
 }

@@ -1,10 +1,11 @@
-//! Step rules of many networks at once: the formulas of Burn's optimisers, each member with its own numbers.
+//! Update rules for many networks at once: the formulas of Burn's optimizers, each member with its own settings.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::{Optimizer, Schedule, TrainConfig};
+use crate::choices::{Optimizer, Schedule};
+use crate::config::TrainConfig;
 
-/// How gradients become steps.
+/// The update rule of a population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     Sgd,
@@ -19,13 +20,13 @@ pub(crate) enum Rule {
 const BETA: (f64, f64) = (0.9, 0.999);
 const EPSILON: f64 = 1e-8;
 
-/// What members' steps are scaled by, `[members, 1, 1]` each. Only what changes from step to step is put on the device each time.
+/// The settings of each member's steps, `[members, 1, 1]` each. Only values that change from step to step are uploaded each time.
 #[derive(Clone)]
 pub(crate) struct Scales {
     rule: Rule,
     rate: Tensor<3>,
     momentum: Option<Tensor<3>>,
-    /// λ of coupled decay.
+    /// λ of decay that is added to the gradient.
     decay: Option<Tensor<3>>,
     /// 1 − ρλ of decoupled decay.
     keep: Option<Tensor<3>>,
@@ -35,10 +36,11 @@ pub(crate) struct Scales {
     l2: Option<Tensor<3>>,
     clip_value: Option<Tensor<3>>,
     clip_norm: Option<Tensor<3>>,
-    /// 1 for members that make the step, if some do not.
+    /// 1 for members that make the step and 0 for others, if there are others.
     works: Option<Tensor<3>>,
 }
 
+/// One value for each member, `[members, 1, 1]`.
 fn column(values: impl Iterator<Item = f64>, device: &Device) -> Tensor<3> {
     let values: Vec<f32> = values.map(|x| x as f32).collect();
     let members = values.len();
@@ -46,11 +48,11 @@ fn column(values: impl Iterator<Item = f64>, device: &Device) -> Tensor<3> {
 }
 
 impl Scales {
-    /// Of members with these settings, all of one rule, before their first step.
+    /// The scales of members with these settings, all of one rule, before their first step.
     pub(crate) fn new(rule: Rule, members: &[&TrainConfig], device: &Device) -> Self {
         let tensor = |f: &dyn Fn(&TrainConfig) -> f64| column(members.iter().map(|config| f(config)), device);
         let any = |f: &dyn Fn(&TrainConfig) -> bool| members.iter().any(|config| f(config));
-        let decoupled = matches!(rule, Rule::AdamW | Rule::Lion);
+        let decoupled = members.first().is_some_and(|config| config.optimizer.decay_is_decoupled());
         let decays = any(&|c| c.weight_decay > 0.0);
         Self {
             rule,
@@ -67,7 +69,7 @@ impl Scales {
         }
     }
 
-    /// For the next step of members by their settings, learning rates and numbers of the step, from 1.
+    /// Prepares the next step. `members` are, for each member, its settings, learning rate and number of the step, from 1.
     pub(crate) fn next(&mut self, members: &[(&TrainConfig, f64, usize)], works: Option<&[bool]>) {
         let device = self.rate.device();
         if members.iter().any(|(config, ..)| config.schedule != Schedule::Constant) {
@@ -86,7 +88,7 @@ impl Scales {
         self.works = works.map(|works| column(works.iter().map(|w| f64::from(u8::from(*w))), &device));
     }
 
-    /// Adds penalties to the gradients of weights and clips, as it is done for one network.
+    /// Adds the gradients of the penalties, then clips, as `edit_gradients` does for one network.
     pub(crate) fn edit(&self, mut grads: Vec<Tensor<3>>, weights: &[Tensor<3>], is_weight: &[bool]) -> Vec<Tensor<3>> {
         for ((grad, weight), is_weight) in grads.iter_mut().zip(weights).zip(is_weight) {
             if let (Some(l1), true) = (&self.l1, *is_weight) {
@@ -112,7 +114,7 @@ impl Scales {
 }
 
 impl Rule {
-    /// The rule that a configuration asks for, of those that there are here.
+    /// The rule that a configuration asks for; none for optimizers that populations do not have.
     pub(crate) fn of(config: &TrainConfig) -> Option<Self> {
         Some(match config.optimizer {
             Optimizer::Sgd if config.nesterov => Self::Nesterov,
@@ -126,7 +128,7 @@ impl Rule {
         })
     }
 
-    /// The weights after a step by their gradients; `memory` is what the rule remembers of them.
+    /// The weights after a step; `memory` is the optimizer's state of them.
     pub(crate) fn step(
         self,
         weight: Tensor<3>,
@@ -194,7 +196,7 @@ impl Rule {
             }
         };
         let Some(works) = &scales.works else { return new };
-        // Those that have no rows in this step stay as they are.
+        // Members without rows in this step do not change.
         let stays = |old: Tensor<3>, new: Tensor<3>| old.clone() + (new - old) * works.clone();
         for (memory, old) in memory.iter_mut().zip(before) {
             *memory = memory.take().map(|new| stays(old.unwrap_or_else(|| new.zeros_like()), new));

@@ -1,30 +1,33 @@
-//! A run between two epochs.
+//! The state of a run between two epochs.
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 
-use crate::{Engine, Epoch, TrainError};
+use crate::choices::Engine;
+use crate::error::TrainError;
+use crate::history::Epoch;
 
-/// A training run between two epochs: all that [`resume`](crate::resume) needs to go on as if it had not been interrupted.
+/// The state of a training run between two epochs, from which [`Fit::resume`](crate::Fit::resume) continues as if the run had not been
+/// interrupted.
 ///
-/// The order of the rows and dropout are functions of the seed and the epoch, learning rates of the step, and patience of
-/// the epochs so far: none of these needs to be kept.
+/// The order of the rows and dropout are functions of the seed and the epoch, learning rates of the step, and early stopping of
+/// the epochs so far: none of these has to be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainState {
-    /// What trains. A run goes on with the engine that it began with.
+    /// The engine that trains. A run continues with the engine that it began with.
     pub engine: Engine,
-    /// The epochs so far.
+    /// The epochs so far, in order.
     pub epochs: Vec<Epoch>,
-    /// The weights, as Burn's record.
+    /// The current weights, as Burn's record.
     pub network: Vec<u8>,
-    /// The weights of the best epoch, likewise.
+    /// The weights of the best epoch, as Burn's record.
     pub best: Vec<u8>,
-    /// What the step rule remembers, in the engine's own form.
+    /// The optimizer's state, such as its moments, in the engine's own format.
     pub optimizer: Vec<u8>,
 }
 
-/// Access to the run as it is after an epoch, for an [`Observer`](crate::Observer) that keeps it.
+/// Access to the state of the run after an epoch, for an [`Observer`](crate::Observer) that stores it.
 #[derive(Clone, Copy)]
 pub struct Snapshot<'a> {
     pub(crate) capture: &'a dyn Fn() -> Result<TrainState, TrainError>,
@@ -47,17 +50,18 @@ impl std::fmt::Debug for Snapshot<'_> {
     }
 }
 
-/// The weights of `network` as bytes.
+/// The weights of `network` as Burn's record, in bytes.
 pub(crate) fn record<M: Module>(network: &M) -> Result<Vec<u8>, TrainError> {
     let bytes = network.clone().into_record().into_bytes().map_err(|e| TrainError::Device(e.to_string()))?;
     Ok(bytes.to_vec())
 }
 
-/// `network` with the weights of a [`TrainState`]: those in its `network` or its `best`.
+/// `network` with the weights of a record: [`TrainState::network`] or [`TrainState::best`].
 ///
 /// # Errors
 ///
-/// [`TrainError::Resume`] if they are of another network.
+/// [`TrainError::Resume`] if the record is of another network.
+#[doc(hidden)]
 pub fn with_weights<M: Module>(network: M, record: &[u8]) -> Result<M, TrainError> {
     ModuleRecord::from_bytes(Bytes::from_bytes_vec(record.to_vec()))
         .and_then(|record| network.try_load_record(record))

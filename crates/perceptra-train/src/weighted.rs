@@ -1,19 +1,23 @@
-//! Rows with their weights, and the sums of their losses.
+//! Rows with their weights, and sums of their losses.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_nn::{FeedForward, Loss, class_weights};
 
-use crate::metrics::monitored;
-use crate::{ClassWeights, Dataset, Metric, Network, Pass, Reduction, TrainConfig, TrainError};
+use crate::choices::{ClassWeights, Reduction};
+use crate::config::TrainConfig;
+use crate::dataset::Dataset;
+use crate::error::TrainError;
+use crate::metrics::{Metric, monitored};
+use crate::network::{ForwardMode, Network};
 
 /// Rows of a validation batch.
 pub(crate) const EVALUATE: usize = 1 << 14;
 
-/// Σ wᵢlᵢ and Σ wᵢ, still on the device.
+/// Σ wᵢlᵢ and Σ wᵢ, on the device.
 #[derive(Clone)]
 pub(crate) struct Totals {
     loss: Tensor<1>,
-    /// Of the rows, where they have weights.
+    /// Σ wᵢ; absent where rows have no weights.
     weight: Option<Tensor<1>>,
     rows: usize,
 }
@@ -41,21 +45,15 @@ impl Totals {
         Ok(self.read_with(reduction, Vec::new())?.0)
     }
 
-    /// As [`Totals::read`], with some more numbers read at once.
+    /// As [`Totals::read`], and reads `more` in the same transfer.
     pub(crate) fn read_with(self, reduction: Reduction, more: Vec<Tensor<1>>) -> Result<(f64, Vec<f32>), TrainError> {
         let weighted = self.weight.is_some();
         let mut tensors = vec![self.loss];
         tensors.extend(self.weight);
         tensors.extend(more);
         let values = read(Tensor::cat(tensors, 0))?;
-        let total = f64::from(values[0]);
-        let mean = match (reduction == Reduction::Sum, weighted) {
-            (true, _) => total,
-            (false, true) if values[1] > 0.0 => total / f64::from(values[1]),
-            (false, true) => 0.0,
-            (false, false) => total / self.rows as f64,
-        };
-        Ok((mean, values[1 + usize::from(weighted)..].to_vec()))
+        let weight = if weighted { f64::from(values[1]) } else { self.rows as f64 };
+        Ok((reduction.reduce(f64::from(values[0]), weight), values[1 + usize::from(weighted)..].to_vec()))
     }
 }
 
@@ -63,19 +61,19 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TrainE
     tensor.try_into_vec_as().map_err(|e| TrainError::Device(e.to_string()))
 }
 
-/// A data set whose row weights include its class weights.
+/// Rows whose weights include the class weights.
 pub(crate) struct Weighted {
     pub(crate) rows: usize,
     pub(crate) inputs: Tensor<2>,
     pub(crate) targets: Tensor<2>,
     pub(crate) weights: Option<Tensor<2>>,
     pub(crate) classes: Option<Tensor<1>>,
-    pub(crate) units: Option<Vec<f32>>,
+    pub(crate) target_scales: Option<Vec<f32>>,
 }
 
 impl Weighted {
-    /// Checks `data` against the `shape` of the network and joins row and class weights; `classes` are those of the training
-    /// set.
+    /// Checks `data` against the `shape` of the network and multiplies row weights by class weights. `classes` are the class weights of
+    /// the training rows, for validation rows.
     pub(crate) fn new(
         data: &Dataset,
         shape: Option<(usize, usize)>,
@@ -109,11 +107,11 @@ impl Weighted {
             targets: data.targets.clone(),
             weights,
             classes,
-            units: data.units.clone(),
+            target_scales: data.target_scales.clone(),
         })
     }
 
-    /// With its classes smoothed, for training.
+    /// The rows with smoothed labels, for training.
     pub(crate) fn smoothed(self, config: &TrainConfig, loss: Loss) -> Self {
         let smoothing = config.label_smoothing;
         if smoothing == 0.0 || !loss.takes_logits() {
@@ -124,7 +122,7 @@ impl Weighted {
         Self { targets, ..self }
     }
 
-    /// The loss of a network in evaluation mode, and the metric where it is not the loss.
+    /// The loss of a network in evaluation, and the metric where it is not the loss.
     pub(crate) fn judge<N: Network>(
         &self,
         network: &N,
@@ -137,7 +135,7 @@ impl Weighted {
         for start in (0..self.rows).step_by(size) {
             let range = start..(start + size).min(self.rows);
             let slice = |t: &Tensor<2>| t.clone().slice(range.clone());
-            let out = network.forward(slice(&self.inputs), Pass { logits: loss.takes_logits(), dropout: None });
+            let out = network.forward(slice(&self.inputs), ForwardMode { logits: loss.takes_logits(), dropout: None });
             let per_row = loss.per_row(out.clone(), slice(&self.targets));
             let weights = self.weights.as_ref().map(slice);
             let sum = match &weights {
@@ -155,13 +153,13 @@ impl Weighted {
         let targets = read(self.targets.clone())?;
         let weights = self.weights.clone().map(read).transpose()?;
         let outputs = read(Tensor::cat(outputs, 0))?;
-        let units = self.units.as_deref();
-        let value = monitored(outputs, &targets, self.targets.dims()[1], weights.as_deref(), units, loss, metric);
+        let scales = self.target_scales.as_deref();
+        let value = monitored(outputs, &targets, self.targets.dims()[1], weights.as_deref(), scales, loss, metric);
         Ok((totals, Some(value)))
     }
 }
 
-/// Rows of each class.
+/// The number of rows of each class.
 fn class_rows(data: &Dataset) -> Result<Vec<f32>, TrainError> {
     let mut counts = read(data.targets.clone().sum_dim(0))?;
     if counts.len() == 1 {
@@ -170,7 +168,7 @@ fn class_rows(data: &Dataset) -> Result<Vec<f32>, TrainError> {
     Ok(counts)
 }
 
-/// The weight of each class, of targets of so many columns.
+/// The weight of each class, for targets of `columns` columns; `rows` counts the rows of each class.
 pub(crate) fn class_weight_values(
     weights: &ClassWeights,
     columns: usize,

@@ -111,7 +111,7 @@ impl Picture {
             Some("png") => self.png()?,
             _ => return Err(ViewError::Format { path: path.to_owned() }),
         };
-        perceptra_train::write_atomic(path, |file| file.write_all(&bytes))
+        perceptra_files::write_atomic(path, |file| file.write_all(&bytes))
             .map_err(|source| ViewError::Write { path: path.to_owned(), source })
     }
 

@@ -54,10 +54,10 @@ fn presets(text: &str) -> Result<Presets, String> {
 }
 
 pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
-    let run = args.run.resolve()?;
-    run.validate()?;
-    let choice = choose(&run.output.device)?;
-    let tables = run.tables()?;
+    let mut resolved = args.run.resolve(|_| ())?;
+    let choice = choose(&resolved.run.output.device)?;
+    let tables = resolved.tables()?;
+    let run = resolved.run;
     let presets = args.presets.as_ref().map_or_else(|| vec![Preset::Default], |presets| presets.0.clone());
     let options = CompareOptions {
         folds: args.folds,

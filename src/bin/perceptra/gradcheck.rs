@@ -29,14 +29,15 @@ pub(crate) struct GradcheckArgs {
 }
 
 pub(crate) fn run(args: &GradcheckArgs) -> Result<(), CliError> {
-    let mut run = args.run.resolve()?;
-    run.validate()?;
-    // GPUs have no 64-bit numbers.
-    if run.output.device == "auto" {
-        run.output.device = "cpu".to_owned();
-    }
-    let choice = choose(&run.output.device)?;
-    let (network, check) = check_gradients(&run, &run.tables()?, &choice.device, args.rows, args.numbers)?;
+    let mut resolved = args.run.resolve(|run| {
+        // GPUs have no 64-bit numbers.
+        if run.output.device == "auto" {
+            run.output.device = "cpu".to_owned();
+        }
+    })?;
+    let choice = choose(&resolved.run.output.device)?;
+    let tables = resolved.tables()?;
+    let (network, check) = check_gradients(&resolved.run, &tables, &choice.device, args.rows, args.numbers)?;
     if args.json {
         let tensors: Vec<_> = check
             .tensors

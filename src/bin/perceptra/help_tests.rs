@@ -21,7 +21,7 @@ fn run(flags: &[&str]) -> Result<RunConfig, clap::Error> {
     let command = TrainArgs::augment_args(Command::new("train"));
     let args = [&["train", "t.csv", "--target", "y"], flags].concat();
     let matches = command.try_get_matches_from(args)?;
-    Ok(TrainArgs::from_arg_matches(&matches)?.resolve(None).unwrap())
+    Ok(TrainArgs::from_arg_matches(&matches)?.resolve(None).unwrap().run)
 }
 
 #[test]

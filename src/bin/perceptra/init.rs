@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use perceptra::train::write_atomic;
+use perceptra_files::write_atomic;
 
 use crate::{CliError, print};
 

@@ -53,8 +53,8 @@ fn text(model: &Model) -> String {
     let (shapes, tensors) = (config.shapes(), config.tensors());
     // Of the tensors whose names begin so.
     let parameters = |start: &str| {
-        let own = tensors.iter().filter(|(name, _, trained)| *trained && name.starts_with(start));
-        tables::thousands(own.map(|(_, shape, _)| shape.iter().product::<usize>() as u64).sum())
+        let own = tensors.iter().filter(|(role, _)| role.group().is_some() && role.to_string().starts_with(start));
+        tables::thousands(own.map(|(_, shape)| shape.iter().product::<usize>() as u64).sum())
     };
     let layer = |(i, (inputs, outputs)): (usize, &(usize, usize))| {
         let hidden = config.hidden.get(i);

@@ -7,6 +7,7 @@ mod explain;
 mod gradcheck;
 #[cfg(test)]
 mod help_tests;
+mod hints;
 mod init;
 mod inspect;
 mod live;
@@ -16,6 +17,7 @@ mod predict;
 mod report;
 mod run_args;
 mod search;
+mod set_args;
 mod signals;
 mod tables;
 mod train;
@@ -159,10 +161,11 @@ impl CliError {
     }
 
     fn hint(&self) -> Option<String> {
+        use perceptra::search::SearchError;
         match self {
-            Self::Model(e) => e.hint(),
+            Self::Model(e) | Self::Search(SearchError::Model(e)) => e.hint().as_ref().map(hints::model),
+            Self::Data(e) => e.hint().as_ref().map(hints::data),
             Self::Search(e) => e.hint(),
-            Self::Data(e) => e.hint(),
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Internal(_) => Some("please report this; another --device may work".into()),

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use perceptra::model::Parts;
-use perceptra::train::write_atomic;
 use perceptra::view::{ReportOptions, ViewError, report};
 use perceptra::{Model, RunConfig, Table, Tables};
+use perceptra_files::write_atomic;
 
 use crate::explain::PermutationArgs;
 use crate::{CliError, ReadArgs, load_both, print, same_file};

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use perceptra::data::Schema;
 use perceptra::data::{Scaling, Task};
 use perceptra::model::{EmbeddingKind, OneOrMany, Preset};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedule};
-use perceptra::{Activation, Metric, ModelError, RunConfig};
+use perceptra::{Activation, Metric, ModelError, RunConfig, Tables};
 
+use crate::set_args::SetArgs;
 use crate::values::{OrAuto, OrNone, Widths, auto_or, class_weights, hidden_activation, one_of, or_none, widths};
 use crate::{CliError, ReadArgs};
 
@@ -24,6 +24,8 @@ pub(crate) struct RunArgs {
     /// Recommended settings to start from; the run file and flags override them
     #[arg(long, value_name = "NAME", value_parser = one_of::<Preset>())]
     preset: Option<Preset>,
+    #[command(flatten)]
+    set: SetArgs,
     /// Device: auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]... (see `perceptra devices`) [default: auto]
     #[arg(long)]
     device: Option<String>,
@@ -187,28 +189,34 @@ pub(crate) struct RunArgs {
     time_limit: Option<f64>,
 }
 
-impl RunArgs {
-    /// The run file, or the defaults.
-    fn start(&self) -> Result<RunConfig, CliError> {
-        Ok(match &self.config {
-            Some(path) => RunConfig::read(path)?,
-            None => RunConfig::default(),
-        })
+/// What the flags of a command and its run file ask for.
+pub(crate) struct Resolved {
+    pub(crate) run: RunConfig,
+    /// Name and text of the run file.
+    pub(crate) file: Option<(String, String)>,
+    /// The tables, if they have been read.
+    tables: Option<Tables>,
+}
+
+impl Resolved {
+    /// Puts in the flags of the command, and checks the settings.
+    fn with(mut self, own: impl FnOnce(&mut RunConfig)) -> Result<Self, CliError> {
+        own(&mut self.run);
+        self.run.validate()?;
+        Ok(self)
     }
 
-    /// The run file or the defaults, with the flags put in; what neither says is as a preset has it.
-    pub(crate) fn resolve(&self) -> Result<RunConfig, CliError> {
-        let run = self.apply(self.start()?)?;
-        let Some(preset) = self.preset.or(run.preset) else { return Ok(run) };
-        if run.data.table.as_os_str() == "-" {
-            return Err(CliError::usage(
-                "a preset depends on what is in the table, and standard input can be read only once",
-                "write the table to a file first",
-            ));
-        }
-        let tables = run.tables()?;
-        let task = Schema::infer(&tables.table, &run.data.schema).map_err(ModelError::from)?.task;
-        let rows = tables.stream.as_ref().map_or(tables.table.rows(), |stream| stream.rows());
+    /// The tables of the run.
+    pub(crate) fn tables(&mut self) -> Result<Tables, CliError> {
+        Ok(self.tables.take().map_or_else(|| Tables::read(&self.run), Ok)?)
+    }
+}
+
+impl RunArgs {
+    /// The run file or the defaults, with these flags and those of the command (`own`) put in; what neither says is as a preset has
+    /// it. The run file is read once, and so are the tables: here if a preset depends on them, else by [`Resolved::tables`].
+    pub(crate) fn resolve(&self, own: impl Fn(&mut RunConfig)) -> Result<Resolved, CliError> {
+        self.check_keys(&own)?;
         let (name, text) = match &self.config {
             None => (String::new(), String::new()),
             Some(path) => {
@@ -216,11 +224,51 @@ impl RunArgs {
                 (path.display().to_string(), std::fs::read_to_string(path).map_err(read)?)
             }
         };
-        RunConfig::over(preset, task, rows, &name, &text, |run| self.apply(run))
+        let mut run = self.apply(RunConfig::from_toml(&name, &text)?)?;
+        let mut tables = None;
+        if let Some(preset) = self.preset.or(run.preset) {
+            let read = Tables::read(&run)?;
+            let task = read.task(&run.data.schema)?;
+            run = RunConfig::over(preset, task, read.rows(), &name, &text, |run| self.apply(run))?;
+            tables = Some(read);
+        }
+        let file = self.config.is_some().then_some((name, text));
+        Resolved { run, file, tables }.with(own)
+    }
+
+    /// A run that is known without a run file, with these flags and those of the command put in.
+    pub(crate) fn resolve_from(&self, run: RunConfig, own: impl Fn(&mut RunConfig)) -> Result<Resolved, CliError> {
+        self.check_keys(&own)?;
+        Resolved { run: self.apply(run)?, file: None, tables: None }.with(own)
+    }
+
+    /// Checks that no key is set twice, by `--set`, by these flags or by those of the command.
+    fn check_keys(&self, own: impl Fn(&mut RunConfig)) -> Result<(), CliError> {
+        self.set.check(|run| {
+            run.preset = self.preset.or(run.preset);
+            self.put(run);
+            own(run);
+        })
     }
 
     /// A run with the flags put in.
     pub(crate) fn apply(&self, mut run: RunConfig) -> Result<RunConfig, CliError> {
+        self.set.apply(&mut run)?;
+        self.put(&mut run);
+        if run.data.table.as_os_str().is_empty() {
+            return Err(CliError::usage(
+                "no table is named",
+                "perceptra train TABLE --target COLUMN, or --config FILE with a table in it",
+            ));
+        }
+        if run.data.schema.target.is_empty() {
+            return Err(CliError::usage("no target column is named", "name it with --target COLUMN"));
+        }
+        Ok(run)
+    }
+
+    /// Puts the flags that have keys of their own into a run.
+    fn put(&self, run: &mut RunConfig) {
         fn set<T: Clone>(key: &mut T, flag: &Option<T>) {
             if let Some(value) = flag {
                 *key = value.clone();
@@ -297,15 +345,5 @@ impl RunArgs {
         set(&mut train.engine, &self.engine);
         set(&mut train.seed, &self.seed);
         set(&mut run.output.device, &self.device);
-        if run.data.table.as_os_str().is_empty() {
-            return Err(CliError::usage(
-                "no table is named",
-                "perceptra train TABLE --target COLUMN, or --config FILE with a table in it",
-            ));
-        }
-        if run.data.schema.target.is_empty() {
-            return Err(CliError::usage("no target column is named", "name it with --target COLUMN"));
-        }
-        Ok(run)
     }
 }

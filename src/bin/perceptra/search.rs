@@ -6,11 +6,12 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use perceptra::model::{Ensemble, Sampler, Trained};
 use perceptra::search::{Leaderboard, Search, SearchError, SearchEvent, SearchPlace, merge};
-use perceptra::train::{Metric, write_atomic};
+use perceptra::train::Metric;
 use perceptra::{ModelError, RunConfig, choose};
+use perceptra_files::write_atomic;
 use serde_json::json;
 
-use crate::run_args::RunArgs;
+use crate::run_args::{Resolved, RunArgs};
 use crate::train::stem;
 use crate::values::one_of;
 use crate::{CliError, note, plots, print, print_json, signals, tables};
@@ -127,35 +128,36 @@ fn shard(text: &str) -> Result<(usize, usize), String> {
 }
 
 impl SearchArgs {
-    fn resolve(&self) -> Result<RunConfig, CliError> {
-        let mut run = match &self.resume {
+    fn resolve(&self) -> Result<Resolved, CliError> {
+        let own = |run: &mut RunConfig| {
+            let search = &mut run.search;
+            search.space.extend(self.grid.iter().chain(&self.space).cloned());
+            for (sampler, trials) in [
+                (Sampler::Random, self.random),
+                (Sampler::LatinHypercube, self.latin_hypercube),
+                (Sampler::Sobol, self.sobol),
+            ] {
+                if let Some(trials) = trials {
+                    (search.sampler, search.trials) = (sampler, trials);
+                }
+            }
+            search.folds = self.folds.or(search.folds);
+            search.halving = self.halving.or(search.halving);
+            search.places = self.places.or(search.places);
+            search.repeats = self.repeats.unwrap_or(search.repeats);
+            search.ensemble = self.ensemble.or(search.ensemble);
+            search.metric = self.metric.or(search.metric);
+        };
+        match &self.resume {
             Some(folder) => {
                 let file = folder.join("search.toml");
                 match file.exists() {
-                    true => self.run.apply(RunConfig::read(&file)?)?,
-                    false => return Err(SearchError::NoSearch { folder: folder.clone() }.into()),
+                    true => self.run.resolve_from(RunConfig::read(&file)?, own),
+                    false => Err(SearchError::NoSearch { folder: folder.clone() }.into()),
                 }
             }
-            None => self.run.resolve()?,
-        };
-        let search = &mut run.search;
-        search.space.extend(self.grid.iter().chain(&self.space).cloned());
-        for (sampler, trials) in [
-            (Sampler::Random, self.random),
-            (Sampler::LatinHypercube, self.latin_hypercube),
-            (Sampler::Sobol, self.sobol),
-        ] {
-            if let Some(trials) = trials {
-                (search.sampler, search.trials) = (sampler, trials);
-            }
+            None => self.run.resolve(own),
         }
-        search.folds = self.folds.or(search.folds);
-        search.halving = self.halving.or(search.halving);
-        search.places = self.places.or(search.places);
-        search.repeats = self.repeats.unwrap_or(search.repeats);
-        search.ensemble = self.ensemble.or(search.ensemble);
-        search.metric = self.metric.or(search.metric);
-        Ok(run)
     }
 }
 
@@ -163,14 +165,15 @@ pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
     if let Some(SearchCommand::Merge(args)) = &args.command {
         return join(args);
     }
-    let run = args.resolve()?;
+    let mut resolved = args.resolve()?;
+    let run = resolved.run.clone();
     let folder = args
         .resume
         .clone()
         .or_else(|| args.output.clone())
         .unwrap_or_else(|| format!("{}-search", stem(&run.data.table)).into());
     let choice = choose(&run.output.device)?;
-    let tables = run.tables()?;
+    let tables = resolved.tables()?;
     let search = Search::new(&run, &tables, &choice.device)?;
     let place = SearchPlace {
         resume: args.resume.is_some(),

@@ -8,12 +8,13 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use perceptra::model::{Checkpoint, Member, Trained, resume, train};
-use perceptra::train::{Batch, Engine, Lock, StopReason, TrainError, clean, write_atomic};
+use perceptra::train::{Batch, Engine, StopReason, TrainError};
 use perceptra::{Control, Event, ModelError, Observer, RunConfig, choose};
+use perceptra_files::{Lock, remove_stale, write_atomic};
 use serde_json::json;
 
 use crate::live::Live;
-use crate::run_args::RunArgs;
+use crate::run_args::{Resolved, RunArgs};
 use crate::{CliError, note, print, print_json, report, same_file, signals, tables};
 
 /// Trains a network on a table and saves the model. Flags override the keys of the run file.
@@ -65,21 +66,22 @@ pub(crate) struct TrainArgs {
 
 impl TrainArgs {
     /// The run of the checkpoint, the run file or the defaults, with the flags put in.
-    pub(crate) fn resolve(&self, from: Option<&Checkpoint>) -> Result<RunConfig, CliError> {
-        let mut run = match from {
-            Some(checkpoint) => self.run.apply(checkpoint.run().clone())?,
-            None => self.run.resolve()?,
+    pub(crate) fn resolve(&self, from: Option<&Checkpoint>) -> Result<Resolved, CliError> {
+        let own = |run: &mut RunConfig| {
+            if let Some(output) = &self.output {
+                run.output.model = Some(output.clone());
+            }
+            if let Some(folder) = self.resume.as_ref().or(self.checkpoint.as_ref()) {
+                run.checkpoint.folder = Some(folder.clone());
+            }
+            run.network.ensemble = self.ensemble.unwrap_or(run.network.ensemble);
+            run.checkpoint.every = self.every.unwrap_or(run.checkpoint.every);
+            run.checkpoint.keep = self.keep.unwrap_or(run.checkpoint.keep);
         };
-        if let Some(output) = &self.output {
-            run.output.model = Some(output.clone());
+        match from {
+            Some(checkpoint) => self.run.resolve_from(checkpoint.run().clone(), own),
+            None => self.run.resolve(own),
         }
-        if let Some(folder) = self.resume.as_ref().or(self.checkpoint.as_ref()) {
-            run.checkpoint.folder = Some(folder.clone());
-        }
-        run.network.ensemble = self.ensemble.unwrap_or(run.network.ensemble);
-        run.checkpoint.every = self.every.unwrap_or(run.checkpoint.every);
-        run.checkpoint.keep = self.keep.unwrap_or(run.checkpoint.keep);
-        Ok(run)
     }
 }
 
@@ -98,12 +100,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         Some(folder) => return Err(ModelError::NoCheckpoint { folder: folder.clone() }.into()),
         None => None,
     };
-    let mut run = args.resolve(from.as_ref())?;
-    run.validate()?;
-    if let (Some(path), false) = (&args.run.config, args.quiet || args.json) {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
-        for [key, there, here] in run.overridden(&name, &text)? {
+    let mut resolved = args.resolve(from.as_ref())?;
+    let mut run = resolved.run.clone();
+    if let (Some((name, text)), false) = (&resolved.file, args.quiet || args.json) {
+        for [key, there, here] in run.overridden(name, text)? {
             note(&format!("note: {key} is {here}, by a flag, not {there}, as in {name}"));
         }
     }
@@ -134,9 +134,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     if let Some(pid) = lock.stale() {
         note(&format!("note: process {pid}, which was writing {}, has ended without doing so", model_path.display()));
     }
-    clean(folder_of(&model_path));
+    remove_stale(folder_of(&model_path));
     let choice = choose(&run.output.device)?;
-    let tables = run.tables()?;
+    let tables = resolved.tables()?;
 
     signals::watch();
     let live = args.live && run.network.ensemble == 1;

@@ -10,7 +10,7 @@ use perceptra::data::{Scaling, Task};
 use perceptra::model::{EmbeddingKind, Preset, Sampler};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{ClassWeights, Engine, Optimizer, Reduction, Schedule};
-use perceptra::{Activation, Metric};
+use perceptra::{Activation, Metric, ModelError, RunConfig};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -114,12 +114,18 @@ pub(crate) struct Widths(pub(crate) Vec<usize>);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OrNone(pub(crate) Option<usize>);
 
+/// A value of a key, written as in `--set`.
+fn value_of<T>(key: &str, text: &str, get: impl Fn(RunConfig) -> T) -> Result<T, String> {
+    let mut run = RunConfig::default();
+    run.set(key, text).map_err(|e| match e {
+        ModelError::Value { reason, .. } => reason,
+        other => other.to_string(),
+    })?;
+    Ok(get(run))
+}
+
 pub(crate) fn widths(text: &str) -> Result<Widths, String> {
-    if text == "none" {
-        return Ok(Widths(Vec::new()));
-    }
-    let parse = |width: &str| width.trim().parse().map_err(|_| format!("`{width}` is not a width"));
-    text.split([',', 'x']).map(parse).collect::<Result<_, _>>().map(Widths)
+    value_of("network.hidden", text, |run| Widths(run.network.hidden))
 }
 
 pub(crate) fn or_none(text: &str) -> Result<OrNone, String> {
@@ -130,13 +136,5 @@ pub(crate) fn or_none(text: &str) -> Result<OrNone, String> {
 }
 
 pub(crate) fn class_weights(text: &str) -> Result<ClassWeights, String> {
-    match text {
-        "equal" => Ok(ClassWeights::Equal),
-        "balanced" => Ok(ClassWeights::Balanced),
-        _ => text
-            .split(',')
-            .map(|w| w.trim().parse().map_err(|_| format!("`{w}` is not a weight")))
-            .collect::<Result<_, _>>()
-            .map(ClassWeights::Given),
-    }
+    value_of("train.class_weights", text, |run| run.train.class_weights)
 }

@@ -6,10 +6,21 @@
 
 #![allow(unsafe_code)]
 
+mod backward;
+mod batch;
 mod buffer;
+mod exchange;
+mod forward;
+mod gemm;
+mod gradient;
+mod joint;
 mod net;
+mod scratch;
+mod sink;
 mod step;
 mod team;
-mod tile;
+mod trainer;
+mod update;
+mod work;
 
-pub use step::{DenseTrainer, Part};
+pub use trainer::{DenseTrainer, Part};

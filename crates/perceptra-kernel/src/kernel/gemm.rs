@@ -11,6 +11,12 @@ use super::buffer::{Buffer, PANEL, Panels};
 /// Rows of a block.
 pub(super) const ROWS: usize = 6;
 
+/// Panels of a sum over k that stay in cache.
+pub(super) const DEPTH: usize = 16;
+
+/// Terms of a sum that are too few for blocks of rows to be worth their while.
+pub(super) const FEW: usize = 8;
+
 /// Numbers of a block of C.
 pub(super) const BLOCK: usize = ROWS * PANEL;
 
@@ -184,6 +190,15 @@ unsafe fn inner<S: Simd, const M: usize, const N: usize>(
         }
     }
     sums
+}
+
+/// The sum and x·W of a vector of columns, the first ones of W, whose rows are `width` apart.
+#[inline(always)]
+pub(super) fn few<S: Simd>(simd: S, x: &[f32], w: &[f32], width: usize, mut sum: S::f32s) -> S::f32s {
+    for (k, x) in x.iter().enumerate() {
+        sum = simd.mul_add_e_f32s(simd.splat_f32s(*x), load::<S>(w, k * width), sum);
+    }
+    sum
 }
 
 /// A block of a result.

@@ -1,9 +1,9 @@
-//! Parts of RealMLP and TabM against what their own packages compute: `reference/make.py` made `reference/reference.json`.
+//! RealMLP and TabM against the results of their own packages, which `reference/make.py` wrote to `reference/reference.json`.
 
-use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_nn::{
-    Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Initializer, Loss, NumberEmbedding, Parts,
+    Activation, Column, EmbeddingConfig, EmbeddingTensor, FeedForward, FeedForwardConfig, Group, Initializer, Loss,
+    NumberEmbedding, Parts, Role,
 };
 use serde_json::Value;
 
@@ -16,11 +16,6 @@ fn reference() -> Value {
 
 fn numbers(value: &Value) -> Vec<f32> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
-}
-
-fn set<const D: usize>(param: &mut Param<Tensor<D>>, values: Vec<f32>) {
-    let shape = param.val().dims();
-    *param = Param::from_data(TensorData::new(values, shape), &Device::flex());
 }
 
 fn close(got: &[f32], want: &[f32], tolerance: f32) {
@@ -50,7 +45,7 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
     };
     let device = Device::flex();
     let config = FeedForwardConfig::new(2, 1).with_widths(&[6], Activation::Mish).with_parts(Some(parts));
-    // There the numbers themselves follow on the embeddings of all, here each on its own.
+    // There the numbers follow after all embeddings, here each number after its own embedding.
     const PLACES: [usize; 8] = [0, 1, 2, 6, 3, 4, 5, 7];
     let load = |when: &str| {
         let mut network = config.init(&device).unwrap();
@@ -62,12 +57,19 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
             let width = values.len() / PLACES.len();
             PLACES.iter().flat_map(|i| values[i * width..(i + 1) * width].to_vec()).collect()
         };
-        for (param, name) in network.parts_mut().into_iter().zip(["weight", "phase", "output", "bias", "scale", "a1"]) {
-            set(param.1, of(name));
-        }
-        for (layer, [w, b]) in network.layers.iter_mut().zip([["w1", "b1"], ["w2", "b2"]]) {
-            set(&mut layer.linear.weight, of(w));
-            set(layer.linear.bias.as_mut().unwrap(), of(b));
+        for (role, name) in [
+            (Role::Embedding(EmbeddingTensor::PeriodicWeight), "weight"),
+            (Role::Embedding(EmbeddingTensor::PeriodicPhase), "phase"),
+            (Role::Embedding(EmbeddingTensor::PeriodicOutput), "output"),
+            (Role::Embedding(EmbeddingTensor::PeriodicBias), "bias"),
+            (Role::InputScale, "scale"),
+            (Role::Alpha(0), "a1"),
+            (Role::Weight(0), "w1"),
+            (Role::Bias(0), "b1"),
+            (Role::Weight(1), "w2"),
+            (Role::Bias(1), "b2"),
+        ] {
+            network.set_values(role, of(name));
         }
         network
     };
@@ -82,7 +84,7 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
             learning_rate: 0.02,
             lr_factors,
             weight_decay: 0.3,
-            // The factor of the learning rate counts twice there.
+            // There the factor of the learning rate counts twice.
             decay_factors: Factors { bias: 0.0, ..lr_factors },
             batch: Batch::Full,
             epochs: 4,
@@ -92,12 +94,9 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
         };
         let trained = last(&start, &data, &config);
         close(&outputs(&trained, &x, Loss::MeanSquared).unwrap(), &numbers_of("outputs_after"), 1e-4);
-        let (mut a, mut b) = (trained, load("end"));
-        for ((_, a), (_, b)) in a.parts_mut().into_iter().zip(b.parts_mut()) {
-            close(&read(a.val()).unwrap(), &read(b.val()).unwrap(), 2e-4);
-        }
-        for (a, b) in a.layers.iter().zip(&b.layers) {
-            close(&read(a.linear.weight.val()).unwrap(), &read(b.linear.weight.val()).unwrap(), 2e-4);
+        for end in load("end").parameters().iter().filter(|p| p.role.group() != Some(Group::Bias)) {
+            let values = trained.parameter(end.role).unwrap().values();
+            close(&read(values).unwrap(), &read(end.values()).unwrap(), 2e-4);
         }
     }
 }
@@ -116,7 +115,7 @@ fn last(network: &FeedForward, data: &Dataset, config: &TrainConfig) -> FeedForw
         }
     }
     let mut keep = Last(config.epochs, None);
-    fit(network.clone(), data, None, config, &mut keep).unwrap();
+    Fit::new(network.clone(), data).observe(&mut keep).run(config).unwrap();
     with_weights(burn::module::Module::valid(network), &keep.1.unwrap()).unwrap()
 }
 
@@ -143,23 +142,26 @@ fn tabm_computes_and_learns_as_the_package_tabm_does() {
     let load = |when: &str| {
         let mut network = config.init(&device).unwrap();
         let of = |name: &str| numbers(&tabm[when][name]["values"]);
-        let names = [
-            "num_module.linear0.weight",
-            "num_module.linear0.bias",
-            "num_module.linear.weight",
-            "backbone.blocks.0.0.r",
-            "backbone.blocks.0.0.s",
-            "backbone.blocks.1.0.r",
-            "backbone.blocks.1.0.s",
-        ];
-        for ((_, param), name) in network.parts_mut().into_iter().zip(names) {
-            set(param, of(name));
+        for (role, name) in [
+            (Role::Embedding(EmbeddingTensor::PiecewiseWeight), "num_module.linear0.weight"),
+            (Role::Embedding(EmbeddingTensor::PiecewiseBias), "num_module.linear0.bias"),
+            (Role::Embedding(EmbeddingTensor::PiecewiseOutput), "num_module.linear.weight"),
+            (Role::R(0), "backbone.blocks.0.0.r"),
+            (Role::S(0), "backbone.blocks.0.0.s"),
+            (Role::R(1), "backbone.blocks.1.0.r"),
+            (Role::S(1), "backbone.blocks.1.0.s"),
+            (Role::Bias(0), "backbone.blocks.0.0.bias"),
+            (Role::Bias(1), "backbone.blocks.1.0.bias"),
+            (Role::Bias(2), "output.bias"),
+        ] {
+            network.set_values(role, of(name));
         }
-        for (layer, name) in network.layers.iter_mut().zip(["backbone.blocks.0.0", "backbone.blocks.1.0", "output"]) {
+        let widths = network.widths();
+        for (i, name) in ["backbone.blocks.0.0", "backbone.blocks.1.0", "output"].into_iter().enumerate() {
             let mut weight = of(&format!("{name}.weight"));
             if name != "output" {
-                // By output there, by input here.
-                let [inputs, outputs] = layer.linear.weight.dims();
+                // There weights are stored by output, here by input.
+                let (inputs, outputs) = widths[i];
                 let there = weight.clone();
                 for i in 0..inputs {
                     for j in 0..outputs {
@@ -167,8 +169,7 @@ fn tabm_computes_and_learns_as_the_package_tabm_does() {
                     }
                 }
             }
-            set(&mut layer.linear.weight, weight);
-            set(layer.linear.bias.as_mut().unwrap(), of(&format!("{name}.bias")));
+            network.set_values(Role::Weight(i), weight);
         }
         network
     };
@@ -199,32 +200,30 @@ fn tabm_computes_and_learns_as_the_package_tabm_does() {
             engine,
             ..TrainConfig::default()
         };
-        let history = fit(start.clone(), &data, None, &config, &mut ()).unwrap().history;
+        let history = Fit::new(start.clone(), &data).run(&config).unwrap().history;
         let losses: Vec<f32> = history.epochs.iter().map(|e| e.train_loss as f32).collect();
         close(&losses, &numbers(&tabm["losses"]), 1e-5);
         let trained = last(&start, &data, &config);
         close(&probabilities(&trained), &numbers(&tabm["probabilities_after"]), 1e-4);
-        for (a, b) in trained.layers.iter().zip(&load("end").layers) {
-            close(&read(a.linear.weight.val()).unwrap(), &read(b.linear.weight.val()).unwrap(), 2e-4);
-            close(
-                &read(a.linear.bias.as_ref().unwrap().val()).unwrap(),
-                &read(b.linear.bias.as_ref().unwrap().val()).unwrap(),
-                2e-4,
-            );
+        for end in load("end").parameters() {
+            if let Role::Weight(_) | Role::Bias(_) = end.role {
+                let values = trained.parameter(end.role).unwrap().values();
+                close(&read(values).unwrap(), &read(end.values()).unwrap(), 2e-4);
+            }
         }
     }
 }
 
 #[test]
-fn schedules_and_biases_are_those_of_pytabkit() {
+fn schedules_and_initial_biases_are_those_of_pytabkit() {
     let reference = reference();
     for (schedule, name) in [(Schedule::Coslog4, "coslog4"), (Schedule::FlatCosine, "flat_cos")] {
         let config = TrainConfig { schedule, learning_rate: 1.0, ..TrainConfig::default() };
-        let mut course = crate::optimizer::Course::new(&config, 10);
-        let rates: Vec<f32> = (0..=10).map(|_| course.next().rate as f32).collect();
+        let mut schedules = crate::schedule::Schedules::new(&config, 10);
+        let rates: Vec<f32> = (0..=10).map(|_| schedules.next().rate as f32).collect();
         close(&rates, &numbers(&reference[name]), 1e-6);
     }
-    // Of a layer that takes one input by weights of 1: z is that input, divided by its deviation.
+    // A layer whose weights were 1 for its only input z: z is divided by its standard deviation.
     let z = numbers(&reference["he5"]["z"]);
     let mean = z.iter().sum::<f32>() / z.len() as f32;
     let deviation = (z.iter().map(|z| (z - mean).powi(2)).sum::<f32>() / z.len() as f32).sqrt();
@@ -235,7 +234,7 @@ fn schedules_and_biases_are_those_of_pytabkit() {
     let network = network.fit_to(rows, 1);
     let weights = read(network.layers[0].linear.weight.val()).unwrap();
     assert!(weights.iter().all(|w| (w.abs() * deviation - 1.0).abs() < 1e-4));
-    // By the sign of its weight.
+    // Compared by the sign of the weight.
     let biases = read(network.layers[0].linear.bias.as_ref().unwrap().val()).unwrap();
     let biases: Vec<f32> = biases.iter().zip(&weights).map(|(b, w)| b / w).collect();
     let average = biases.iter().sum::<f32>() / 4000.0;

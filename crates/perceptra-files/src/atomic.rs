@@ -4,18 +4,18 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Names of temporary files begin and end so.
+/// How the names of temporary files begin and end.
 const TEMPORARY: (&str, &str) = (".perceptra-", ".tmp");
 
 /// Writes the file `path` through a temporary file in the same folder: `write` fills it, then it is synced, renamed over
 /// `path`, and the folder is synced. Until the rename an existing file is untouched; after an error nothing is left. A
 /// symbolic link at `path` is replaced, not followed. The file's mode follows the umask.
 ///
-/// A process that is killed meanwhile leaves its temporary file, which [`clean`] removes.
+/// A process that is killed meanwhile leaves its temporary file, which [`remove_stale`] removes.
 ///
 /// # Errors
 ///
-/// What `write` or the system says.
+/// The error of `write`, or of the system.
 pub fn write_atomic<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
@@ -36,9 +36,9 @@ pub fn write_atomic<E: From<io::Error>>(
     }
     let file = loop {
         let file = builder.tempfile_in(folder)?;
-        // Says that somebody is at work on it, where the file system has locks.
+        // Marks the file as being written, where the file system has locks.
         let _ = file.as_file().try_lock();
-        // `clean` may have come first.
+        // `remove_stale` may have removed it before it was locked.
         if file.path().exists() {
             break file;
         }
@@ -55,14 +55,14 @@ pub fn write_atomic<E: From<io::Error>>(
     Ok(())
 }
 
-/// Removes the temporary files in `folder` whose writers have been killed: those that nobody has locked.
-pub fn clean(folder: &Path) {
+/// Removes the temporary files of [`write_atomic`] in `folder` whose writers were killed: those that nobody has locked.
+pub fn remove_stale(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let ours = name.to_str().is_some_and(|n| n.starts_with(TEMPORARY.0) && n.ends_with(TEMPORARY.1));
         if ours && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
-            // What cannot be removed does no harm.
+            // A file that cannot be removed does no harm.
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_dead_writers_are_removed_and_no_others() {
+    fn only_temporary_files_of_dead_writers_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let names = |folder: &Path| {
             let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -107,8 +107,8 @@ mod tests {
         File::create_new(folder.path().join("other.tmp")).unwrap();
         let path = folder.path().join("a.txt");
         write_atomic::<io::Error>(&path, |f| {
-            clean(folder.path());
-            assert_eq!(names(folder.path()).len(), 2, "the file in work and the stranger's stay");
+            remove_stale(folder.path());
+            assert_eq!(names(folder.path()).len(), 2, "the file being written and the foreign one stay");
             f.write_all(b"whole")
         })
         .unwrap();

@@ -1,10 +1,10 @@
-//! Further parts of networks: the fused engine against autodiff, and the settings that concern some parameters.
+//! The extras of networks: the fused engine against autodiff, and the settings of single groups of parameters.
 
 use burn::module::Module;
 use burn::tensor::Device;
 use perceptra_nn::{
-    Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Group, Initializer, Loss, NumberEmbedding,
-    Parts,
+    Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Initializer, Loss, NumberEmbedding, Parts,
+    Role,
 };
 use perceptra_random::{Purpose, Stream};
 
@@ -42,15 +42,9 @@ fn bent(width: usize) -> NumberEmbedding {
     NumberEmbedding::PiecewiseLinear { edges, width }
 }
 
-/// Every tensor, in order.
-fn all(network: &FeedForward) -> Vec<(Group, Vec<f32>)> {
-    let mut parts = network.clone();
-    let parts = parts.parts_mut().into_iter().map(|(group, p)| (group, read(p.val()).unwrap())).collect::<Vec<_>>();
-    let layers = network.layers.iter().flat_map(|l| {
-        let weight = (Group::Weight, read(l.linear.weight.val()).unwrap());
-        std::iter::once(weight).chain(l.linear.bias.as_ref().map(|b| (Group::Bias, read(b.val()).unwrap())))
-    });
-    parts.into_iter().chain(layers).collect()
+/// The role and the values of every tensor, in order.
+fn all(network: &FeedForward) -> Vec<(Role, Vec<f32>)> {
+    network.parameters().iter().map(|p| (p.role, read(p.values()).unwrap())).collect()
 }
 
 fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
@@ -68,7 +62,7 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
         ("parametric", of(3, &[9, 70], Activation::Mish, Parts { parametric: true, ..none() }).with_dropout(0.3)),
         ("periodic", of(1, &[12], Activation::Selu, Parts { embedding: Some(embedding(periodic())), ..none() })),
         ("bent", of(1, &[12], Activation::Relu, Parts { embedding: Some(embedding(bent(5))), ..none() })),
-        // Of 16 numbers each, of which the kernels make the gradients by bins.
+        // 16 values for each number, whose gradients the kernel sums by bins.
         (
             "bent, scaled",
             of(3, &[70], Activation::Tanh, Parts { embedding: Some(embedding(bent(16))), input_scale: true, ..none() }),
@@ -112,7 +106,7 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
     ]
 }
 
-/// A network of classes with the loss that suits it, and its outputs.
+/// A network that predicts classes, with the loss that suits it and the number of its outputs.
 fn classifying(config: FeedForwardConfig) -> (FeedForwardConfig, Loss, usize) {
     let outputs = config.outputs;
     let (g, loss) = match outputs {
@@ -123,7 +117,7 @@ fn classifying(config: FeedForwardConfig) -> (FeedForwardConfig, Loss, usize) {
 }
 
 #[test]
-fn the_engines_make_the_same_steps_with_every_part() {
+fn the_engines_make_the_same_steps_with_all_extras() {
     for (name, config) in networks() {
         let (config, loss, outputs) = classifying(config);
         let network = config.init(&Device::flex()).unwrap();
@@ -166,7 +160,10 @@ fn the_engines_make_the_same_steps_with_every_part() {
             };
             let [a, b] = [Engine::Autodiff, Engine::Fused].map(|engine| {
                 let config = TrainConfig { engine, ..config.clone() };
-                fit(network.clone(), &train, Some(&judged), &config, &mut ()).unwrap_or_else(|e| panic!("{name}: {e}"))
+                Fit::new(network.clone(), &train)
+                    .validation(&judged)
+                    .run(&config)
+                    .unwrap_or_else(|e| panic!("{name}: {e}"))
             });
             for (a, b) in a.history.epochs.iter().zip(&b.history.epochs) {
                 let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{name}: {a} {b}");
@@ -175,32 +172,32 @@ fn the_engines_make_the_same_steps_with_every_part() {
                 close(a.monitored.unwrap(), b.monitored.unwrap());
             }
             let (mut count, mut apart) = (0, 0);
-            for ((group, a), (_, b)) in all(&a.network).into_iter().zip(all(&b.network)) {
+            for ((role, a), (_, b)) in all(&a.network).into_iter().zip(all(&b.network)) {
                 let size = a.iter().fold(0.0f32, |m, x| m.max(x.abs())).max(1e-2);
                 let far = a.iter().zip(&b).filter(|(a, b)| (*a - *b).abs() > 2e-5 * size).count();
                 if optimizer == Optimizer::Sgd {
-                    assert_eq!(far, 0, "{name}: {group:?}\n{a:?}\n{b:?}");
+                    assert_eq!(far, 0, "{name}: {role}\n{a:?}\n{b:?}");
                 }
                 (count, apart) = (count + a.len(), apart + far);
             }
-            // The others divide gradients by their own size: those that are 0 but for rounding go either way.
+            // The others divide gradients by their own size: those that are 0 but for rounding have either sign.
             assert!(apart * 50 <= count, "{name}, {}: {apart} of {count}", optimizer.name());
-            // All that is trained has moved.
-            for ((group, a), (_, b)) in all(&network.valid()).into_iter().zip(all(&b.network)) {
-                assert!(a != b, "{name}: {group:?}");
+            // Every tensor has changed.
+            for ((role, a), (_, b)) in all(&network.valid()).into_iter().zip(all(&b.network)) {
+                assert!(a != b, "{name}: {role}");
             }
         }
-        // Predictions too.
+        // Predictions are the same too.
         let rows = read(judged.inputs.clone()).unwrap();
         let kernel = crate::outputs(&network, &rows, loss).unwrap();
-        let pass = Pass { logits: true, dropout: None };
-        let burn = read(Network::forward(&network.valid(), judged.inputs.clone(), pass)).unwrap();
+        let mode = ForwardMode { logits: true, dropout: None };
+        let burn = read(Network::forward(&network.valid(), judged.inputs.clone(), mode)).unwrap();
         assert!(kernel.iter().zip(&burn).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0)), "{name}");
     }
 }
 
 #[test]
-fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
+fn bits_do_not_depend_on_the_threads_or_on_being_resumed() {
     for (name, config) in networks() {
         let (config, loss, outputs) = classifying(config);
         let network = config.init(&Device::flex()).unwrap();
@@ -215,8 +212,7 @@ fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
             patience: None,
             ..TrainConfig::default()
         };
-        let run =
-            |threads: usize| with_threads(threads, || fit(network.clone(), &train, None, &config, &mut ()).unwrap());
+        let run = |threads: usize| with_threads(threads, || Fit::new(network.clone(), &train).run(&config).unwrap());
         let (one, two) = (run(1), run(2));
         assert_eq!(all(&one.network), all(&two.network), "{name}");
 
@@ -233,8 +229,8 @@ fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
             }
         }
         let mut keep = Keep(None);
-        fit(network.clone(), &train, None, &config, &mut keep).unwrap();
-        let again = resume(network.clone(), &keep.0.unwrap(), &train, None, &config, &mut ()).unwrap();
+        Fit::new(network.clone(), &train).observe(&mut keep).run(&config).unwrap();
+        let again = Fit::new(network.clone(), &train).resume(&keep.0.unwrap()).run(&config).unwrap();
         assert_eq!(all(&again.network), all(&one.network), "{name}");
     }
 }
@@ -243,7 +239,7 @@ fn the_bits_do_not_depend_on_the_threads_and_runs_go_on() {
 fn members_with_batches_of_their_own_each_see_every_row_once() {
     let config = TrainConfig { seed: 5, ..TrainConfig::default() };
     let order = crate::engine::order(&config, 10, 4, 3, 2);
-    // Of each step, the rows of one member after another: 4, 4 and 2 of each.
+    // Each step has the rows of one member after another: 4, 4 and 2 of each member.
     let (steps, mut seen) = ([&order[..12], &order[12..24], &order[24..]], vec![Vec::new(); 3]);
     for step in steps {
         for (seen, rows) in seen.iter_mut().zip(step.chunks(step.len() / 3)) {
@@ -258,7 +254,7 @@ fn members_with_batches_of_their_own_each_see_every_row_once() {
     let config = TrainConfig { drop_last: true, ..config };
     assert_eq!(crate::engine::order(&config, 10, 4, 3, 2), order[..24]);
 
-    // With all rows in a batch they are the same rows.
+    // Batches of all rows are the same for all members.
     let network = FeedForwardConfig::new(5, 1)
         .with_widths(&[12, 7], Activation::Tanh)
         .with_parts(Some(Parts { members: 3, ..Parts::default() }))
@@ -276,7 +272,7 @@ fn members_with_batches_of_their_own_each_see_every_row_once() {
                 engine,
                 ..TrainConfig::default()
             };
-            fit(network.clone(), &train, None, &config, &mut ()).unwrap()
+            Fit::new(network.clone(), &train).run(&config).unwrap()
         });
         for (own, shared) in own.history.epochs.iter().zip(&shared.history.epochs) {
             assert!((own.train_loss - shared.train_loss).abs() < 1e-6, "{own:?} {shared:?}");
@@ -304,14 +300,14 @@ fn a_plateau_lowers_the_learning_rate_and_ties_keep_the_last() {
             engine,
             ..TrainConfig::default()
         };
-        let fitted = fit(network.clone(), &train, None, &config, &mut ()).unwrap();
+        let fitted = Fit::new(network.clone(), &train).run(&config).unwrap();
         let rates: Vec<f64> = fitted.history.epochs.iter().map(|e| e.learning_rate).collect();
         assert_eq!(rates, [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025, 0.0025]);
-        // A learning rate of next to nothing: every epoch is as good as the others.
+        // With a learning rate of almost 0 every epoch is as good as the others.
         let still = TrainConfig { learning_rate: 1e-30, schedule: Schedule::Constant, epochs: 4, ..config };
         for (last_best, best) in [(false, 1), (true, 4)] {
             let config = TrainConfig { last_best, batch: Batch::Full, ..still.clone() };
-            let fitted = fit(network.clone(), &train, Some(&train), &config, &mut ()).unwrap();
+            let fitted = Fit::new(network.clone(), &train).validation(&train).run(&config).unwrap();
             assert_eq!(fitted.history.best_epoch, best);
         }
     }

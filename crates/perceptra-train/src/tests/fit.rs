@@ -1,4 +1,4 @@
-//! The training loop against closed forms and its own promises.
+//! The training loop against closed forms and its documentation.
 
 use approx::{assert_abs_diff_eq, assert_relative_eq};
 use burn::module::{Module, Param};
@@ -68,7 +68,7 @@ fn sgd(rate: f64, batch: Batch, epochs: usize) -> TrainConfig {
 fn full_batch_descent_reaches_least_squares() {
     let (x, y, solution) = line(200, 0.5);
     let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
-    let fitted = fit(neuron(2), &data, None, &sgd(0.3, Batch::Full, 200), &mut ()).unwrap();
+    let fitted = Fit::new(neuron(2), &data).run(&sgd(0.3, Batch::Full, 200)).unwrap();
     for (got, want) in weights(&fitted.network).into_iter().zip(solution) {
         assert_abs_diff_eq!(got, want, epsilon = 1e-4);
     }
@@ -85,7 +85,7 @@ fn logistic_regression_is_newtons_solution() {
     let data = Dataset::from_rows(x.clone(), y.clone(), (2, 1), &device()).unwrap();
     let network = FeedForwardConfig::new(2, 1).with_output_activation(Activation::Sigmoid).init(&device()).unwrap();
     let config = TrainConfig { loss: Some(Loss::BinaryCrossEntropy), ..sgd(2.0, Batch::Full, 3000) };
-    let fitted = fit(network, &data, None, &config, &mut ()).unwrap().network;
+    let fitted = Fit::new(network, &data).run(&config).unwrap().network;
 
     // Newton (Cox, 1958; McCullagh, Nelder, 1989): w += (Σ p(1-p) x xᵀ)⁻¹ Σ (y - p) x, x with a 1.
     let mut w = [0.0f64; 3];
@@ -116,8 +116,8 @@ fn logistic_regression_is_newtons_solution() {
     for (got, want) in weight.iter().chain(&bias).zip(w) {
         approx::assert_relative_eq!(*got, want, max_relative = 1e-3);
     }
-    let said = fitted.forward(Tensor::<1>::from_floats(x.as_slice(), &device()).reshape([rows, 2]));
-    for (got, x) in said.try_into_vec_as::<f32>().unwrap().into_iter().zip(x.chunks(2)) {
+    let predicted = fitted.forward(Tensor::<1>::from_floats(x.as_slice(), &device()).reshape([rows, 2]));
+    for (got, x) in predicted.try_into_vec_as::<f32>().unwrap().into_iter().zip(x.chunks(2)) {
         assert!((f64::from(got) - p(&w, with_one(x))).abs() < 1e-4);
     }
 }
@@ -133,7 +133,7 @@ fn an_observer_changes_the_learning_rate() {
             Event::Epoch { epoch, .. } if epoch.epoch == 3 => Control::Scale(2.0),
             _ => Control::Continue,
         };
-        let changed = fit(neuron(2), &data, None, &config(0.1), &mut halve).unwrap();
+        let changed = Fit::new(neuron(2), &data).observe(&mut halve).run(&config(0.1)).unwrap();
         let rates: Vec<f64> = changed.history.epochs.iter().map(|e| e.learning_rate).collect();
         assert_eq!(rates, [0.1, 0.1, 0.05, 0.1, 0.1]);
         // The same by hand: two epochs, one at half the rate, two more.
@@ -148,14 +148,14 @@ fn an_observer_changes_the_learning_rate() {
                 _ => Control::Continue,
             };
             match &state {
-                None => fit(neuron(2), &data, None, &config(rate), &mut observer),
-                Some(state) => crate::resume(neuron(2), state, &data, None, &config(rate), &mut observer),
+                None => Fit::new(neuron(2), &data).observe(&mut observer).run(&config(rate)),
+                Some(state) => Fit::new(neuron(2), &data).resume(state).observe(&mut observer).run(&config(rate)),
             }
             .unwrap();
             state = keep;
         }
         let by_hand = state.unwrap();
-        let losses = |epochs: &[crate::Epoch]| epochs.iter().map(|e| e.train_loss).collect::<Vec<_>>();
+        let losses = |epochs: &[Epoch]| epochs.iter().map(|e| e.train_loss).collect::<Vec<_>>();
         assert_eq!(losses(&by_hand.epochs), losses(&changed.history.epochs), "{engine:?}");
     }
 }
@@ -172,7 +172,7 @@ fn reduction_decides_whether_a_step_grows_with_the_batch() {
     ] {
         let step = |reduction, rate: f64| {
             let config = TrainConfig { loss: Some(loss), reduction, engine, ..sgd(rate, Batch::Full, 1) };
-            let fitted = fit(neuron(2), &data, None, &config, &mut ()).unwrap();
+            let fitted = Fit::new(neuron(2), &data).run(&config).unwrap();
             (weights(&fitted.network), fitted.history.epochs[0].train_loss)
         };
         let (sum, total) = step(Some(Reduction::Sum), 0.01);
@@ -200,8 +200,8 @@ fn row_weights_reach_weighted_least_squares() {
     w.push(0.0);
     let weighted = Dataset::from_rows(x, y, (2, 1), &device()).unwrap().with_weights(w).unwrap();
     let config = sgd(0.3, Batch::Full, 300);
-    let a = fit(neuron(2), &twice.unwrap(), None, &config, &mut ()).unwrap();
-    let b = fit(neuron(2), &weighted, None, &config, &mut ()).unwrap();
+    let a = Fit::new(neuron(2), &twice.unwrap()).run(&config).unwrap();
+    let b = Fit::new(neuron(2), &weighted).run(&config).unwrap();
     for (a, b) in weights(&a.network).into_iter().zip(weights(&b.network)) {
         assert_abs_diff_eq!(a, b, epsilon = 1e-4);
     }
@@ -213,7 +213,7 @@ fn row_weights_reach_weighted_least_squares() {
 }
 
 #[test]
-fn one_row_at_a_time_is_the_hand_computed_walk() {
+fn one_row_at_a_time_makes_the_steps_computed_by_hand() {
     // ½(y−f)², one weight without bias: w ← w − ρ(wx − y)x for each row of the epoch's order.
     let (x, y) = ([1.0f32, 2.0, -1.0], [1.0f32, 3.0, 0.5]);
     let data = Dataset::from_rows(x.to_vec(), y.to_vec(), (1, 1), &device()).unwrap();
@@ -231,7 +231,7 @@ fn one_row_at_a_time_is_the_hand_computed_walk() {
         }
         losses.push(f64::from(total));
     }
-    let fitted = fit(network, &data, None, &config, &mut ()).unwrap();
+    let fitted = Fit::new(network, &data).run(&config).unwrap();
     for (epoch, loss) in fitted.history.epochs.iter().zip(losses) {
         assert_relative_eq!(epoch.train_loss, loss, max_relative = 1e-5);
     }
@@ -240,7 +240,7 @@ fn one_row_at_a_time_is_the_hand_computed_walk() {
 }
 
 #[test]
-fn the_short_last_batch_is_trained_unless_dropped() {
+fn a_short_last_batch_is_trained_unless_it_is_dropped() {
     let steps = |drop_last| {
         let (x, y, _) = line(10, 0.1);
         let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
@@ -252,7 +252,7 @@ fn the_short_last_batch_is_trained_unless_dropped() {
             }
             Control::Continue
         };
-        let fitted = fit(neuron(2), &data, None, &config, &mut observer).unwrap();
+        let fitted = Fit::new(neuron(2), &data).observe(&mut observer).run(&config).unwrap();
         (seen, weights(&fitted.network))
     };
     let (all, with_last) = steps(false);
@@ -266,20 +266,22 @@ fn xor() -> Dataset {
 }
 
 #[test]
-fn every_optimiser_learns_xor() {
-    let table = [
-        (Optimizer::Sgd, 0.5, 0.9),
-        (Optimizer::Adam, 0.05, 0.0),
-        (Optimizer::AdamW, 0.05, 0.0),
-        (Optimizer::RmsProp, 0.01, 0.5),
-        (Optimizer::AdaGrad, 0.3, 0.0),
-        (Optimizer::Adan, 0.05, 0.0),
-        (Optimizer::Lion, 0.01, 0.0),
-        (Optimizer::Lamb, 0.05, 0.0),
-        (Optimizer::Adafactor, 0.05, 0.0),
-        (Optimizer::Muon, 0.05, 0.0),
-    ];
-    for (optimizer, rate, momentum) in table {
+fn every_optimizer_learns_xor() {
+    // The learning rate and the momentum of each.
+    let settings = |optimizer: Optimizer| match optimizer {
+        Optimizer::Sgd => (0.5, 0.9),
+        Optimizer::RmsProp => (0.01, 0.5),
+        Optimizer::AdaGrad => (0.3, 0.0),
+        Optimizer::Lion => (0.01, 0.0),
+        Optimizer::Adam
+        | Optimizer::AdamW
+        | Optimizer::Adan
+        | Optimizer::Lamb
+        | Optimizer::Adafactor
+        | Optimizer::Muon => (0.05, 0.0),
+    };
+    for optimizer in Optimizer::ALL.iter().copied() {
+        let (rate, momentum) = settings(optimizer);
         let network = FeedForwardConfig::new(2, 1)
             .with_widths(&[8], Activation::Tanh)
             .with_output_activation(Activation::Sigmoid)
@@ -294,7 +296,7 @@ fn every_optimiser_learns_xor() {
             target: Some(0.05),
             ..sgd(rate, Batch::Full, 2000)
         };
-        let fitted = fit(network, &xor(), None, &config, &mut ()).unwrap();
+        let fitted = Fit::new(network, &xor()).run(&config).unwrap();
         assert_eq!(fitted.history.stop, StopReason::Target, "{optimizer:?}: {:?}", fitted.history.best());
         let out: Vec<f32> = fitted.network.forward(xor().inputs).try_into_vec_as().unwrap();
         assert!(out.iter().zip([0.0, 1.0, 1.0, 0.0]).all(|(p, y)| (p - y).abs() < 0.2), "{optimizer:?}: {out:?}");
@@ -302,12 +304,12 @@ fn every_optimiser_learns_xor() {
 }
 
 #[test]
-fn schedules_end_where_they_say() {
+fn schedules_end_at_their_documented_values() {
     let rates = |schedule| -> Vec<f64> {
         let config = TrainConfig { schedule, ..sgd(2.0, Batch::Full, 10) };
-        // Targets of 0 and weights of 0: any rate will do.
+        // With targets and weights of 0 the rate does not matter.
         let data = Dataset::from_rows(vec![1.0; 4], vec![0.0; 4], (1, 1), &device()).unwrap();
-        let history = fit(neuron(1), &data, None, &config, &mut ()).unwrap().history;
+        let history = Fit::new(neuron(1), &data).run(&config).unwrap().history;
         history.epochs.iter().map(|e| e.learning_rate).collect()
     };
     assert!(rates(Schedule::Constant).iter().all(|r| *r == 2.0));
@@ -353,7 +355,7 @@ fn smoothed_labels_by_hand() {
                 .unwrap();
             let loss = if columns == 1 { Loss::BinaryCrossEntropy } else { Loss::CategoricalCrossEntropy };
             let config = TrainConfig { loss: Some(loss), label_smoothing: 0.2, engine, ..sgd(1.0, Batch::Full, 1) };
-            let fitted = fit(network, &data, None, &config, &mut ()).unwrap();
+            let fitted = Fit::new(network, &data).run(&config).unwrap();
             let bias: Vec<f32> =
                 fitted.network.layers[0].linear.bias.as_ref().unwrap().val().try_into_vec_as().unwrap();
             for (b, slope) in bias.iter().zip(&expected) {
@@ -381,11 +383,11 @@ fn the_best_weights_come_back_whatever_ends_the_run() {
         (TrainConfig { time_limit: Some(1e-9), ..base.clone() }, StopReason::TimeLimit, 1),
     ];
     for (config, stop, epochs) in runs {
-        let fitted = fit(neuron(2), &data, Some(&validation), &config, &mut ()).unwrap();
+        let fitted = Fit::new(neuron(2), &data).validation(&validation).run(&config).unwrap();
         check(&fitted, &validation, stop, epochs);
     }
     let mut asked = asked;
-    let fitted = fit(neuron(2), &data, Some(&validation), &base, &mut asked).unwrap();
+    let fitted = Fit::new(neuron(2), &data).validation(&validation).observe(&mut asked).run(&base).unwrap();
     check(&fitted, &validation, StopReason::Asked, 5);
 
     fn check(fitted: &Fitted<FeedForward>, validation: &Dataset, stop: StopReason, epochs: usize) {
@@ -405,7 +407,7 @@ fn min_delta_decides_what_counts_as_progress() {
     let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
     let epochs = |min_delta| {
         let config = TrainConfig { patience: Some(3), min_delta, ..sgd(0.05, Batch::Full, 100) };
-        fit(neuron(2), &data, None, &config, &mut ()).unwrap().history.epochs.len()
+        Fit::new(neuron(2), &data).run(&config).unwrap().history.epochs.len()
     };
     assert!(epochs(0.1) < epochs(0.0), "{} {}", epochs(0.1), epochs(0.0));
 }
@@ -413,10 +415,12 @@ fn min_delta_decides_what_counts_as_progress() {
 #[test]
 fn the_monitored_metric_is_in_the_targets_units_and_decides() {
     let (x, y, _) = line(100, 0.5);
-    let standardised: Vec<f32> = y.iter().map(|y| y / 4.0).collect();
-    let data = || Dataset::from_rows(x.clone(), standardised.clone(), (2, 1), &device()).unwrap().with_units(vec![4.0]);
+    let standardized: Vec<f32> = y.iter().map(|y| y / 4.0).collect();
+    let data = || {
+        Dataset::from_rows(x.clone(), standardized.clone(), (2, 1), &device()).unwrap().with_target_scales(vec![4.0])
+    };
     let config = TrainConfig { monitor: Metric::Rmse, target: Some(0.7), ..sgd(0.1, Batch::Full, 300) };
-    let fitted = fit(neuron(2), &data(), Some(&data()), &config, &mut ()).unwrap();
+    let fitted = Fit::new(neuron(2), &data()).validation(&data()).run(&config).unwrap();
     let last = fitted.history.epochs.last().unwrap();
     assert_eq!(fitted.history.stop, StopReason::Target);
     assert_relative_eq!(last.monitored.unwrap(), 4.0 * last.validation_loss.unwrap().sqrt(), max_relative = 1e-5);
@@ -436,7 +440,7 @@ fn class_weights_count_in_training_and_validation() {
             .unwrap();
         let loss = Some(Loss::BinaryCrossEntropy);
         let config = TrainConfig { loss, class_weights, ..sgd(1.0, Batch::Full, 200) };
-        let fitted = fit(network, &data, Some(&data), &config, &mut ()).unwrap();
+        let fitted = Fit::new(network, &data).validation(&data).run(&config).unwrap();
         let last = fitted.history.epochs.last().unwrap();
         let p = fitted.network.forward(Tensor::zeros([1, 1], &device())).into_scalar::<f32>();
         (p, last.train_loss, last.validation_loss.unwrap())
@@ -455,7 +459,7 @@ fn class_weights_count_in_training_and_validation() {
 
 fn class_weight_error(data: &Dataset) -> TrainError {
     let config = TrainConfig { class_weights: ClassWeights::Given(vec![1.0; 3]), ..TrainConfig::default() };
-    fit(neuron(1), data, None, &config, &mut ()).unwrap_err()
+    Fit::new(neuron(1), data).run(&config).unwrap_err()
 }
 
 #[test]
@@ -465,39 +469,39 @@ fn a_run_that_diverges_ends_with_its_best_epoch() {
     for engine in [Engine::Autodiff, Engine::Fused] {
         // Too large a rate: each epoch is worse, and none is better than the first.
         let config = TrainConfig { engine, ..sgd(1e10, Batch::Full, 50) };
-        let fitted = fit(neuron(2), &data, None, &config, &mut ()).unwrap();
+        let fitted = Fit::new(neuron(2), &data).run(&config).unwrap();
         let History { epochs, best_epoch, stop, .. } = &fitted.history;
         assert_eq!((*stop, *best_epoch), (StopReason::Diverged, 1), "{engine:?}");
         assert!((1..10).contains(&epochs.len()) && epochs.iter().all(|e| e.train_loss.is_finite()), "{epochs:?}");
         assert!(weights(&fitted.network).iter().all(|w| w.is_finite()));
-        // In the first epoch there is nothing to keep.
+        // In the first epoch there are no best weights yet.
         let config = TrainConfig { engine, ..sgd(1e38, Batch::Rows(8), 50) };
-        let error = fit(neuron(2), &data, None, &config, &mut ()).unwrap_err();
+        let error = Fit::new(neuron(2), &data).run(&config).unwrap_err();
         assert_eq!(error, TrainError::Diverged { epoch: 1 });
         assert!(error.hint().unwrap().contains("learning rate"));
         // The loss of the only step is finite, the weights after it are not.
         let config = TrainConfig { engine, ..sgd(f64::from(f32::MAX), Batch::Full, 1) };
         let data = Dataset::from_rows(vec![1e3, 1.0], vec![1e3], (2, 1), &device()).unwrap();
-        let error = fit(neuron(2), &data, None, &config, &mut ()).unwrap_err();
+        let error = Fit::new(neuron(2), &data).run(&config).unwrap_err();
         assert_eq!(error, TrainError::Diverged { epoch: 1 }, "{engine:?}");
     }
 }
 
 #[test]
-fn what_is_not_finite_is_never_best() {
+fn an_epoch_with_a_value_that_is_not_finite_is_never_the_best() {
     let (x, y, _) = line(32, 0.1);
     let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
     let validation = Dataset::from_rows(vec![f32::NAN, 1.0], vec![0.0], (2, 1), &device()).unwrap();
-    // In no epoch is there a number to go by: patience ends the run, and nothing can be chosen.
+    // No epoch has a finite value: early stopping ends the run, and no epoch can be chosen.
     let config = TrainConfig { patience: Some(4), ..sgd(0.1, Batch::Full, 50) };
-    let error = fit(neuron(2), &data, Some(&validation), &config, &mut ()).unwrap_err();
+    let error = Fit::new(neuron(2), &data).validation(&validation).run(&config).unwrap_err();
     assert_eq!(error, TrainError::Undefined { monitor: "loss".into(), epochs: 4 });
-    // R² of a constant target is no number either, in max mode.
+    // R² of a constant target is not a number either, where more is better.
     let constant = Dataset::from_rows(vec![0.0, 1.0, 1.0, 0.0], vec![1.0, 1.0], (2, 1), &device()).unwrap();
     let config = TrainConfig { monitor: Metric::R2, ..config };
-    let error = fit(neuron(2), &data, Some(&constant), &config, &mut ()).unwrap_err();
+    let error = Fit::new(neuron(2), &data).validation(&constant).run(&config).unwrap_err();
     assert_eq!(error, TrainError::Undefined { monitor: "r2".into(), epochs: 4 });
-    // An input that overflows the loss of the first epochs alone: patience starts with the first number.
+    // An input that overflows the loss of the first epochs only: patience starts with the first finite value.
     let far = Dataset::from_rows(vec![3e19, 0.0], vec![0.0], (2, 1), &device()).unwrap();
     let mut seen = Vec::new();
     let mut note = |event: &Event<'_>| {
@@ -510,14 +514,14 @@ fn what_is_not_finite_is_never_best() {
     let mut network = neuron(2);
     network.layers[0].linear.weight = Param::from_data(TensorData::from([[4.0f32], [0.0]]), &device());
     let config = TrainConfig { patience: None, ..sgd(0.4, Batch::Full, 6) };
-    fit(network, &opposite, Some(&far), &config, &mut note).unwrap();
+    Fit::new(network, &opposite).validation(&far).observe(&mut note).run(&config).unwrap();
     assert_eq!(seen[0], (false, false));
     assert!(seen.contains(&(true, true)), "{seen:?}");
     assert!(seen.iter().all(|(finite, improved)| *finite || !improved));
 }
 
 #[test]
-fn histories_keep_numbers_that_json_does_not_have() {
+fn histories_store_nan_and_infinities() {
     let epoch =
         |v, m| Epoch { epoch: 1, train_loss: 0.1, validation_loss: v, monitored: m, learning_rate: 0.2, seconds: 0.0 };
     for (v, m) in [(None, None), (Some(0.1 + 0.2), Some(f64::INFINITY)), (Some(f64::NEG_INFINITY), Some(1e-300))] {
@@ -539,7 +543,7 @@ fn weight_decay_spares_biases() {
         let mut last = Vec::new();
         let mut network = network;
         network.layers[0].linear.bias = Some(Param::from_data(TensorData::from([0.0f32]), &device()));
-        let fitted = fit(network, &data, None, &TrainConfig { epochs: 1, ..config }, &mut ()).unwrap();
+        let fitted = Fit::new(network, &data).run(&TrainConfig { epochs: 1, ..config }).unwrap();
         last.extend(weights(&fitted.network));
         assert_relative_eq!(last[0], 0.95, max_relative = 1e-6);
         assert_eq!(last[1], 0.0);
@@ -554,7 +558,7 @@ fn penalties_and_clipping_change_the_step_as_computed_by_hand() {
         network.layers[0].linear.weight = Param::from_data(TensorData::from([[2.0f32]]), &device());
         let data = Dataset::from_rows(vec![1.0], vec![0.0], (1, 1), &device()).unwrap();
         let config = TrainConfig { loss: Some(Loss::HalfSumSquared), ..config };
-        weights(&fit(network, &data, None, &config, &mut ()).unwrap().network)
+        weights(&Fit::new(network, &data).run(&config).unwrap().network)
     };
     let base = || sgd(1.0, Batch::Full, 1);
     let table = [
@@ -587,7 +591,7 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
                 .init(&device)
                 .unwrap();
             let config = TrainConfig { batch: Batch::Rows(16), epochs: 5, seed, ..TrainConfig::default() };
-            let fitted = fit(network, &data, None, &config, &mut ()).unwrap();
+            let fitted = Fit::new(network, &data).run(&config).unwrap();
             let w: Vec<f32> = fitted.network.layers[0].linear.weight.val().try_into_vec_as().unwrap();
             (w.into_iter().map(f32::to_bits).collect::<Vec<_>>(), fitted.history.epochs[4].train_loss)
         };
@@ -597,14 +601,14 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
 }
 
 #[test]
-fn normalised_networks_train_and_evaluate_with_running_averages() {
+fn normalized_networks_are_evaluated_with_running_averages() {
     for norm in [Norm::Batch, Norm::Layer] {
         let (x, y, _) = line(256, 0.1);
         let data = Dataset::from_rows(x, y, (2, 1), &device()).unwrap();
         let network =
             FeedForwardConfig::new(2, 1).with_widths(&[16], Activation::Relu).with_norm(norm).init(&device()).unwrap();
         let config = TrainConfig { epochs: 60, learning_rate: 0.02, ..TrainConfig::default() };
-        let fitted = fit(network, &data, Some(&data), &config, &mut ()).unwrap();
+        let fitted = Fit::new(network, &data).validation(&data).run(&config).unwrap();
         let best = fitted.history.best().unwrap().validation_loss.unwrap();
         assert!(best < 0.6, "{norm:?}: {best}");
         // The state of the best epoch, not of the last.
@@ -623,9 +627,9 @@ fn data_and_networks_that_do_not_fit_are_errors() {
     let data = Dataset::new(tensor(3, 2), tensor(3, 1)).unwrap();
     let error = data.clone().with_weights(vec![1.0]).unwrap_err();
     assert_eq!(error, TrainError::Rows { what: "weights", found: 1, expected: 3 });
-    let error = fit(neuron(5), &data, None, &TrainConfig::default(), &mut ()).unwrap_err();
+    let error = Fit::new(neuron(5), &data).run(&TrainConfig::default()).unwrap_err();
     assert_eq!(error, TrainError::Width { what: "inputs", network: 5, data: 2 });
     let two = FeedForwardConfig::new(2, 2).init(&device()).unwrap();
-    let error = fit(two, &data, None, &TrainConfig::default(), &mut ()).unwrap_err();
+    let error = Fit::new(two, &data).run(&TrainConfig::default()).unwrap_err();
     assert_eq!(error, TrainError::Width { what: "outputs", network: 2, data: 1 });
 }

@@ -1,13 +1,13 @@
-//! One run at a time.
+//! A lock on a name in the file system.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// A lock on a name in the file system, held until it is dropped: a file with the number of the process that holds it.
+/// A lock on a name in the file system, held until it is dropped. The lock file contains the id of the process that holds it.
 ///
-/// The lock is the operating system's, on the open file: it ends with its process, however that ends. Where the file
-/// system has no locks, everybody gets one.
+/// The lock is the operating system's, on the open file: it ends with its process, however that ends. On a file system
+/// without locks every process gets one.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -15,10 +15,10 @@ pub struct Lock {
     stale: Option<u32>,
 }
 
-/// How often a lock file that is removed under our hands is made anew.
+/// How often to try again when another process removes the lock file between our opening and locking it.
 const ATTEMPTS: usize = 1000;
 
-/// A lock that cannot be had.
+/// Why a lock could not be acquired.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
@@ -27,31 +27,31 @@ pub enum LockError {
     Held {
         /// The lock file.
         path: PathBuf,
-        /// The process, if the file says so.
+        /// The id of that process, if the lock file contains it.
         pid: Option<u32>,
     },
-    /// The lock file cannot be made.
+    /// The lock file cannot be created or written.
     #[error("{path}: cannot be written: {source}")]
     Io {
         /// The lock file.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl Lock {
-    /// Takes the lock file `path`, which is removed when the lock is dropped.
+    /// Acquires the lock on `path`, a file that is removed when the lock is dropped.
     ///
     /// # Errors
     ///
-    /// [`LockError::Held`] at once if another process has it.
+    /// [`LockError::Held`], without waiting, if another process holds it; [`LockError::Io`].
     pub fn acquire(path: &Path) -> Result<Self, LockError> {
         let io = |source| LockError::Io { path: path.to_owned(), source };
         for attempt in 0.. {
             let mut file =
                 OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
-            // A number of a process at most: the file may be anything.
+            // No more than a process id takes: the file may be anything.
             let mut text = String::new();
             let holder = |file: &mut File, text: &mut String| {
                 let read = Read::by_ref(file).take(32).read_to_string(text);
@@ -65,8 +65,8 @@ impl Lock {
                 Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
                 Err(TryLockError::Error(e)) => return Err(io(e)),
             }
-            // Its last holder may have removed the file between our opening and locking it. Where files have no lasting
-            // identity, that cannot be told.
+            // The last holder may have removed the file between our opening and locking it. Without inode numbers this
+            // cannot be seen.
             if !is_same(&file, path) && attempt < ATTEMPTS {
                 continue;
             }
@@ -79,7 +79,7 @@ impl Lock {
         Err(LockError::Held { path: path.to_owned(), pid: None })
     }
 
-    /// The process that held the lock before and ended without giving it back.
+    /// The id of the process that held the lock last and ended without releasing it.
     pub fn stale(&self) -> Option<u32> {
         self.stale
     }
@@ -87,14 +87,14 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While it is still locked, so that nobody else's is removed. An error leaves a stale file, which does no harm.
+        // While it is still locked, so that no other process's file is removed. An error leaves a stale file, which does no harm.
         if is_same(&self.file, &self.path) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Whether `file` is what is at `path`.
+/// Whether `path` still names the open `file`.
 fn is_same(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_is_held_once_and_given_back() {
+    fn a_lock_is_held_once_and_released() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.lock");
         let first = Lock::acquire(&path).unwrap();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dead_process_left_is_taken_over() {
+    fn the_lock_file_of_a_dead_process_is_taken_over() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.lock");
         for (text, stale) in [("4711\n", Some(4711)), ("no number", None), ("", None)] {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_at_once_one_holds_it() {
+    fn one_of_many_threads_holds_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.lock");
         let held = std::sync::atomic::AtomicUsize::new(0);

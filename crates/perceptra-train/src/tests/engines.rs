@@ -1,4 +1,4 @@
-//! The fused engine against autodiff, which is the definition of what is right.
+//! The fused engine against autodiff, the reference engine.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -92,21 +92,20 @@ fn networks() -> impl Strategy<Value = FeedForwardConfig> {
     })
 }
 
-/// The step rules of the fused engine: optimiser, momentum, whether that is Nesterov's.
-const RULES: [(Optimizer, f64, bool); 9] = [
-    (Optimizer::Sgd, 0.0, false),
-    (Optimizer::Sgd, 0.9, false),
-    (Optimizer::Sgd, 0.9, true),
-    (Optimizer::Adam, 0.0, false),
-    (Optimizer::AdamW, 0.0, false),
-    (Optimizer::RmsProp, 0.0, false),
-    (Optimizer::RmsProp, 0.5, false),
-    (Optimizer::AdaGrad, 0.0, false),
-    (Optimizer::Lion, 0.0, false),
-];
+/// The update rules of the fused engine: optimizer, momentum, whether that is Nesterov's.
+fn rules() -> Vec<(Optimizer, f64, bool)> {
+    let variants = |optimizer: Optimizer| match optimizer {
+        Optimizer::Sgd => vec![(0.0, false), (0.9, false), (0.9, true)],
+        Optimizer::RmsProp => vec![(0.0, false), (0.5, false)],
+        Optimizer::Adam | Optimizer::AdamW | Optimizer::AdaGrad | Optimizer::Lion => vec![(0.0, false)],
+        Optimizer::Adan | Optimizer::Lamb | Optimizer::Adafactor | Optimizer::Muon => vec![],
+    };
+    let all = Optimizer::ALL.iter().flat_map(|&o| variants(o).into_iter().map(move |(m, nesterov)| (o, m, nesterov)));
+    all.collect()
+}
 
-fn optimisers() -> impl Strategy<Value = TrainConfig> {
-    let rule = prop::sample::select(RULES.to_vec());
+fn optimizers() -> impl Strategy<Value = TrainConfig> {
+    let rule = prop::sample::select(rules());
     let penalty = || prop_oneof![Just(0.0), Just(0.01)];
     let clip = || prop_oneof![Just(None), Just(Some(0.05))];
     let schedule = prop::sample::select(vec![Schedule::Constant, Schedule::Cosine]);
@@ -135,7 +134,7 @@ fn optimisers() -> impl Strategy<Value = TrainConfig> {
                 schedule,
                 drop_last,
                 reduction,
-                // The others make steps of about this size wherever they go: small ones, that the paths stay together.
+                // The steps of the others have about this size whatever the gradient: small, so that the paths stay together.
                 learning_rate: if optimizer == Optimizer::Sgd { 0.1 } else { 1e-4 },
                 patience: None,
                 ..TrainConfig::default()
@@ -152,7 +151,7 @@ fn try_both(
 ) -> [Result<Fitted<FeedForward>, TrainError>; 2] {
     [Engine::Autodiff, Engine::Fused].map(|engine| {
         let config = TrainConfig { engine, ..config.clone() };
-        fit(network.clone(), data, Some(data), &config, &mut ())
+        Fit::new(network.clone(), data).validation(data).run(&config)
     })
 }
 
@@ -161,13 +160,13 @@ fn both(network: &FeedForward, data: &Dataset, config: &TrainConfig) -> [Fitted<
 }
 
 proptest! {
-    // The cases are always the same: two ways to round may part at a kink, which is nobody's fault.
+    // The cases are always the same: at a kink, two ways to round may differ though both engines are correct.
     #![proptest_config(ProptestConfig { cases: 200, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]
     fn the_engines_make_the_same_steps(
         network in networks(),
-        config in optimisers(),
+        config in optimizers(),
         loss in losses(),
         rows in 1usize..90,
         batch in prop_oneof![Just(Batch::Full), Just(Batch::Rows(1)), (2usize..100).prop_map(Batch::Rows)],
@@ -184,7 +183,7 @@ proptest! {
         // A sum over rows is as many times as steep as a mean.
         let steepness = if config.reduction_of(loss) == Reduction::Sum { batch.size(rows) as f64 } else { 1.0 };
         let config = TrainConfig { learning_rate: config.learning_rate / steepness, ..config };
-        // Where the loss is steep enough to throw the weights into the far, there is nothing to compare.
+        // Where a steep loss makes training diverge there is nothing to compare.
         let [autodiff, fused] = match try_both(&start, &data, &config) {
             [Ok(autodiff), Ok(fused)] => [autodiff, fused],
             [Err(TrainError::Diverged { .. }), Err(TrainError::Diverged { .. })] => return Ok(()),
@@ -202,7 +201,7 @@ proptest! {
         }
         prop_assert_eq!(autodiff.history.epochs.len(), fused.history.epochs.len());
         if autodiff.history.best_epoch != fused.history.best_epoch {
-            // Two epochs of the same loss but for rounding.
+            // Two epochs whose losses are the same but for rounding.
             return Ok(());
         }
         let (mut all, mut apart) = (0, 0);
@@ -211,20 +210,20 @@ proptest! {
             all += a.len();
             apart += a.iter().zip(&b).filter(|(a, b)| (*a - *b).abs() > tolerance as f32 * size).count();
         }
-        // The others divide a gradient by its own size: one that is 0 but for rounding goes either way. (Their rules are
-        // compared to the last weight below.)
+        // The others divide a gradient by its own size: one that is 0 but for rounding has either sign. (Their rules are
+        // compared weight by weight below.)
         let allowed = if sgd { 0 } else { all / 20 };
         prop_assert!(apart <= allowed, "{} of {} weights are apart", apart, all);
     }
 }
 
 #[test]
-fn every_rule_moves_every_weight_the_same() {
+fn both_engines_have_the_same_update_rules() {
     // One layer and gradients far from 0.
     let data = data(Loss::MeanSquared, 40, (30, 2), false, 7);
     let network = FeedForwardConfig::new(30, 2).init(&Device::flex()).unwrap();
     let start = weights(&network);
-    for (optimizer, momentum, nesterov) in RULES {
+    for (optimizer, momentum, nesterov) in rules() {
         for weight_decay in [0.0, 0.1] {
             let base = TrainConfig { learning_rate: 0.01, batch: Batch::Rows(20), ..TrainConfig::default() };
             let config = TrainConfig { optimizer, momentum, nesterov, weight_decay, epochs: 3, ..base };
@@ -241,7 +240,7 @@ fn every_rule_moves_every_weight_the_same() {
 }
 
 #[test]
-fn the_engines_end_at_the_same_place() {
+fn the_engines_reach_the_same_metrics() {
     // y = sin of a sum, with noise: a few hundred steps with dropout, early stopping and a monitored metric.
     let rows = 400;
     let x = normal(rows * 6, 1, 0);
@@ -271,30 +270,30 @@ fn the_engines_end_at_the_same_place() {
 }
 
 #[test]
-fn a_trained_network_can_be_trained_on() {
+fn a_trained_network_can_be_trained_further() {
     let data = data(Loss::MeanSquared, 50, (3, 1), false, 1);
     let network = FeedForwardConfig::new(3, 1).with_widths(&[8], Activation::Tanh).init(&Device::flex()).unwrap();
     let config = TrainConfig { epochs: 5, ..TrainConfig::default() };
-    let once = fit(network, &data, None, &config, &mut ()).unwrap();
+    let once = Fit::new(network, &data).run(&config).unwrap();
     assert!(!once.network.devices().iter().any(Device::is_autodiff));
     for again in both(&once.network, &data, &config) {
         assert_ne!(weights(&once.network), weights(&again.network));
     }
 }
 
-/// A network that holds a `FeedForward` and does more.
+/// A network that contains a `FeedForward` and computes something else.
 #[derive(Module, Debug)]
 struct Doubled {
     dense: FeedForward,
 }
 
 impl Network for Doubled {
-    fn forward(&self, inputs: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
-        Network::forward(&self.dense, inputs, pass) * 2.0
+    fn forward(&self, inputs: Tensor<2>, mode: ForwardMode<'_>) -> Tensor<2> {
+        Network::forward(&self.dense, inputs, mode) * 2.0
     }
 }
 
-/// What trained, and what stood in the way of the fused engine.
+/// The engine that trained, and why it was not the fused one.
 fn engine_of<N: Network>(network: N, config: TrainConfig) -> (Engine, String) {
     let data = data(Loss::MeanSquared, 8, (2, 2), false, 1);
     let mut seen = (Engine::Auto, String::new());
@@ -304,12 +303,12 @@ fn engine_of<N: Network>(network: N, config: TrainConfig) -> (Engine, String) {
         }
         Control::Continue
     };
-    fit(network, &data, None, &TrainConfig { epochs: 1, ..config }, &mut observer).unwrap();
+    Fit::new(network, &data).observe(&mut observer).run(&TrainConfig { epochs: 1, ..config }).unwrap();
     seen
 }
 
 #[test]
-fn the_fused_engine_is_taken_where_it_can_and_says_why_not() {
+fn the_fused_engine_is_used_where_possible_and_the_reason_why_not_is_given() {
     let plain = || FeedForwardConfig::new(2, 2).with_widths(&[3], Activation::Relu);
     let net = |config: FeedForwardConfig| config.init(&Device::flex()).unwrap();
     let default = TrainConfig::default;
@@ -320,7 +319,7 @@ fn the_fused_engine_is_taken_where_it_can_and_says_why_not() {
     frozen.layers[0].linear = frozen.layers[0].linear.clone().no_grad();
     let lamb = TrainConfig { optimizer: Optimizer::Lamb, ..default() };
     let table = [
-        (engine_of(net(plain().with_norm(Norm::Layer)), default()), "normalisation"),
+        (engine_of(net(plain().with_norm(Norm::Layer)), default()), "normalization"),
         (engine_of(net(plain()), lamb.clone()), "lamb"),
         (engine_of(net(plain().with_output_activation(Activation::Softmax)), default()), "softmax"),
         (engine_of(frozen, default()), "all weights"),
@@ -331,7 +330,7 @@ fn the_fused_engine_is_taken_where_it_can_and_says_why_not() {
         assert!(obstacle.contains(part), "{obstacle}");
     }
     let data = data(Loss::MeanSquared, 8, (2, 2), false, 1);
-    let error = fit(net(plain()), &data, None, &TrainConfig { engine: Engine::Fused, ..lamb }, &mut ()).unwrap_err();
+    let error = Fit::new(net(plain()), &data).run(&TrainConfig { engine: Engine::Fused, ..lamb }).unwrap_err();
     assert!(matches!(&error, TrainError::Engine { obstacle } if obstacle.contains("lamb")), "{error}");
     assert!(error.hint().unwrap().contains("autodiff"));
 }

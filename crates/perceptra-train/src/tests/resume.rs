@@ -1,4 +1,4 @@
-//! Runs that are interrupted and go on, and rows that come in blocks.
+//! Runs that are interrupted and resumed, and rows that come in blocks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,7 +29,7 @@ fn network(norm: Norm, device: &Device) -> FeedForward {
 }
 
 fn bits(network: &FeedForward) -> Vec<u8> {
-    // Records hold the numbers of parameters, which are drawn anew for every network: compare the tensors.
+    // Records contain the ids of parameters, which are new for every network: compare the tensors.
     let mut all = Vec::new();
     for layer in &network.layers {
         all.extend(layer.linear.weight.val().into_data().as_bytes().to_vec());
@@ -42,7 +42,7 @@ fn bits(network: &FeedForward) -> Vec<u8> {
     all
 }
 
-/// Keeps the state after one epoch.
+/// Stores the state after one epoch.
 struct Keep {
     after: usize,
     state: Option<TrainState>,
@@ -60,31 +60,18 @@ impl Observer for Keep {
 }
 
 #[test]
-fn a_run_that_goes_on_has_the_bits_of_one_without_interruption() {
+fn a_resumed_run_has_the_bits_of_one_without_interruption() {
     #[allow(deprecated)] // ndarray is kept because it was asked for.
     let devices = [Device::flex(), Device::ndarray()];
-    let optimizers = [
-        Optimizer::Sgd,
-        Optimizer::Adam,
-        Optimizer::AdamW,
-        Optimizer::RmsProp,
-        Optimizer::AdaGrad,
-        Optimizer::Adan,
-        Optimizer::Lion,
-        Optimizer::Lamb,
-        Optimizer::Adafactor,
-        Optimizer::Muon,
-    ];
     for device in devices {
         let (train, validation) = (data(200, &device), data(60, &device));
-        for (i, optimizer) in optimizers.into_iter().enumerate() {
+        for (i, optimizer) in Optimizer::ALL.iter().copied().enumerate() {
             for engine in [Engine::Autodiff, Engine::Auto] {
-                let has_momentum = matches!(optimizer, Optimizer::Sgd | Optimizer::RmsProp);
                 let config = TrainConfig {
                     optimizer,
                     engine,
                     learning_rate: 0.01,
-                    momentum: if has_momentum { 0.9 } else { 0.0 },
+                    momentum: if optimizer.has_momentum() { 0.9 } else { 0.0 },
                     weight_decay: 0.01,
                     schedule: [Schedule::Constant, Schedule::Cosine, Schedule::Linear][i % 3],
                     batch: Batch::Rows(32),
@@ -95,13 +82,20 @@ fn a_run_that_goes_on_has_the_bits_of_one_without_interruption() {
                 };
                 let norm = if engine == Engine::Autodiff { Norm::Batch } else { Norm::None };
                 let mut keep = Keep { after: 4, state: None };
-                let whole = fit(network(norm, &device), &train, Some(&validation), &config, &mut keep).unwrap();
+                let whole = Fit::new(network(norm, &device), &train)
+                    .validation(&validation)
+                    .observe(&mut keep)
+                    .run(&config)
+                    .unwrap();
                 let Some(state) = keep.state else {
                     panic!("{optimizer:?} ended after {} epochs", whole.history.epochs.len())
                 };
                 assert_eq!(state.epochs.len(), 4);
-                let again =
-                    resume(network(norm, &device), &state, &train, Some(&validation), &config, &mut ()).unwrap();
+                let again = Fit::new(network(norm, &device), &train)
+                    .validation(&validation)
+                    .resume(&state)
+                    .run(&config)
+                    .unwrap();
                 let name = format!("{optimizer:?} {engine:?} {device:?}");
                 assert!(bits(&again.network) == bits(&whole.network), "{name}");
                 let plain = |history: &History| {
@@ -115,7 +109,7 @@ fn a_run_that_goes_on_has_the_bits_of_one_without_interruption() {
 }
 
 #[test]
-fn four_epochs_and_four_more_are_eight() {
+fn four_epochs_and_four_resumed_ones_are_eight() {
     let device = Device::flex();
     let train = data(200, &device);
     let config = |epochs| TrainConfig { epochs, batch: Batch::Rows(32), ..TrainConfig::default() };
@@ -126,13 +120,13 @@ fn four_epochs_and_four_more_are_eight() {
         }
         Control::Continue
     };
-    fit(network(Norm::None, &device), &train, None, &config(4), &mut keep).unwrap();
+    Fit::new(network(Norm::None, &device), &train).observe(&mut keep).run(&config(4)).unwrap();
     let state = last.unwrap();
-    let eight = fit(network(Norm::None, &device), &train, None, &config(8), &mut ()).unwrap();
-    let more = resume(network(Norm::None, &device), &state, &train, None, &config(8), &mut ()).unwrap();
+    let eight = Fit::new(network(Norm::None, &device), &train).run(&config(8)).unwrap();
+    let more = Fit::new(network(Norm::None, &device), &train).resume(&state).run(&config(8)).unwrap();
     assert!(bits(&more.network) == bits(&eight.network));
-    // A run that had come to its end trains no more, and ends for the same reason.
-    let ended = resume(network(Norm::None, &device), &state, &train, None, &config(4), &mut ()).unwrap();
+    // A run that had ended is not trained further, and ends for the same reason.
+    let ended = Fit::new(network(Norm::None, &device), &train).resume(&state).run(&config(4)).unwrap();
     assert_eq!((ended.history.epochs.len(), ended.history.stop), (4, StopReason::Epochs));
     let best = with_weights(network(Norm::None, &device), &state.best).unwrap();
     assert!(bits(&ended.network) == bits(&best.valid()));
@@ -145,11 +139,11 @@ fn a_state_of_another_network_is_refused() {
     for engine in [Engine::Autodiff, Engine::Fused] {
         let config = TrainConfig { epochs: 2, engine, ..TrainConfig::default() };
         let mut keep = Keep { after: 1, state: None };
-        fit(network(Norm::None, &device), &train, None, &config, &mut keep).unwrap();
+        Fit::new(network(Norm::None, &device), &train).observe(&mut keep).run(&config).unwrap();
         let state = keep.state.unwrap();
         assert_eq!(state.engine, engine);
         let try_with = |state: &TrainState, network: FeedForward| {
-            resume(network, state, &train, None, &config, &mut ()).map(|_| ()).unwrap_err()
+            Fit::new(network, &train).resume(state).run(&config).map(|_| ()).unwrap_err()
         };
         let other = FeedForwardConfig::new(4, 1).with_widths(&[7], Activation::Relu).init(&device).unwrap();
         assert!(matches!(try_with(&state, other), TrainError::Resume(_)));
@@ -163,7 +157,7 @@ fn a_state_of_another_network_is_refused() {
     }
 }
 
-/// Sets its flag when it has seen some epochs.
+/// Sets its flag after some epochs.
 struct Interrupt {
     flag: AtomicBool,
     after: usize,
@@ -191,27 +185,39 @@ impl Observer for Interrupt {
 }
 
 #[test]
-fn an_interrupt_ends_the_run_after_the_batch_in_work() {
+fn an_interrupt_ends_the_run_after_the_current_batch() {
     let device = Device::flex();
     let train = data(200, &device);
     for engine in [Engine::Autodiff, Engine::Fused] {
         let config = TrainConfig { engine, batch: Batch::Rows(8), epochs: 50, ..TrainConfig::default() };
         let run = |flag, after| {
             let mut observer = Interrupt { flag: AtomicBool::new(flag), after, whole: Vec::new() };
-            let fitted = fit(network(Norm::None, &device), &train, None, &config, &mut observer).unwrap();
+            let fitted = Fit::new(network(Norm::None, &device), &train).observe(&mut observer).run(&config).unwrap();
             (fitted.history, observer.whole)
         };
         let (history, whole) = run(false, 3);
         assert_eq!((history.stop, history.epochs.len()), (StopReason::Interrupted, 3));
         assert_eq!(whole, [true; 4]);
-        // Set from the beginning: one batch, which is no whole epoch, and cannot be gone on from.
+        // Set from the beginning: one batch, which is not a whole epoch, so that there is no state to resume from.
         let (history, whole) = run(true, 0);
         assert_eq!((history.stop, history.epochs.len(), history.best_epoch), (StopReason::Interrupted, 1, 1));
         assert_eq!(whole, [false; 2]);
     }
 }
 
-/// Rows in blocks of so many.
+/// The error of blocks that end too early.
+#[derive(Debug)]
+struct Gone(usize);
+
+impl std::fmt::Display for Gone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the table is gone after row {}", self.0)
+    }
+}
+
+impl std::error::Error for Gone {}
+
+/// Rows in blocks of `size` rows.
 struct InBlocks {
     rows: usize,
     size: usize,
@@ -239,7 +245,7 @@ impl Blocks for InBlocks {
             return Ok(None);
         }
         if self.fail && self.next > 0 {
-            return Err(TrainError::Blocks("the table is gone".into()));
+            return Err(TrainError::blocks(Gone(self.next)));
         }
         let range = self.next..(self.next + self.size).min(self.rows);
         self.next = range.end;
@@ -251,7 +257,7 @@ impl Blocks for InBlocks {
 }
 
 #[test]
-fn blocks_train_as_whole_tables_do() {
+fn blocks_are_trained_as_whole_tables_are() {
     let device = Device::flex();
     let (x, y) = rows(300);
     let whole = Dataset::from_rows(x, y, (4, 1), &device).unwrap();
@@ -265,15 +271,18 @@ fn blocks_train_as_whole_tables_do() {
         };
         let blocks = |size| InBlocks { rows: 300, size, next: 0, device: device.clone(), fail: false };
         let fitted = |size, observer: &mut Keep| {
-            fit_blocks(network(Norm::None, &device), &mut blocks(size), Some(&whole), &config, &device, observer)
+            Fit::blocks(network(Norm::None, &device), &mut blocks(size), &device)
+                .validation(&whole)
+                .observe(observer)
+                .run(&config)
                 .unwrap()
         };
         let mut none = Keep { after: 0, state: None };
         // One block of all rows is the table, to the last bit.
         let one = fitted(300, &mut none);
-        let plain = fit(network(Norm::None, &device), &whole, Some(&whole), &config, &mut ()).unwrap();
+        let plain = Fit::new(network(Norm::None, &device), &whole).validation(&whole).run(&config).unwrap();
         assert!(bits(&one.network) == bits(&plain.network), "{engine:?}");
-        // Several are as many steps in another order.
+        // Several blocks make as many steps, in another order.
         let mut keep = Keep { after: 5, state: None };
         let several = fitted(96, &mut keep);
         assert_eq!(several.history.epochs.len(), 10);
@@ -281,15 +290,17 @@ fn blocks_train_as_whole_tables_do() {
         assert_eq!(a.learning_rate, b.learning_rate);
         assert!((a.value() - b.value()).abs() < 0.2 * b.value(), "{a:?} {b:?}");
         assert!(bits(&several.network) != bits(&plain.network));
-        // They can be interrupted like others.
+        // A run with blocks can be resumed too.
         let state = keep.state.unwrap();
         let (net, mut rest) = (network(Norm::None, &device), blocks(96));
-        let again = resume_blocks(net, &state, &mut rest, Some(&whole), &config, &device, &mut ()).unwrap();
+        let again = Fit::blocks(net, &mut rest, &device).validation(&whole).resume(&state).run(&config).unwrap();
         assert!(bits(&again.network) == bits(&several.network), "{engine:?}");
 
         let mut failing = InBlocks { fail: true, ..blocks(96) };
-        let error =
-            fit_blocks(network(Norm::None, &device), &mut failing, None, &config, &device, &mut ()).unwrap_err();
-        assert_eq!(error, TrainError::Blocks("the table is gone".into()));
+        let error = Fit::blocks(network(Norm::None, &device), &mut failing, &device).run(&config).unwrap_err();
+        // The error of the blocks comes back as it is; a copy has its message.
+        assert_eq!(error.clone(), TrainError::blocks("the table is gone after row 96"));
+        let TrainError::Blocks(error) = error else { panic!("{error}") };
+        assert_eq!(error.into_inner().downcast::<Gone>().unwrap().0, 96);
     }
 }

@@ -1,0 +1,214 @@
+//! Tables to matrices, by what was learned from the training rows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::encode_report::EncodeReport;
+use crate::encoder_options::EncoderOptions;
+use crate::error::DataError;
+use crate::feature::{Feature, InputKind};
+use crate::kind::ColumnKind;
+use crate::matrix::Matrix;
+use crate::scaling::{Scale, Scaling};
+use crate::schema::{Schema, classes};
+use crate::table::{Table, nearest};
+use crate::target::{Target, class_numbers};
+use crate::task::Task;
+
+/// A fitted encoder: feature columns to inputs, target columns to outputs and back.
+///
+/// | column | becomes |
+/// |---|---|
+/// | numeric, date | one scaled number, missing ones the mean (the median for robust and quantile scaling), and a 0/1 column "was missing" if enough training rows lacked a value |
+/// | boolean | −1 or 1, missing 0 |
+/// | categorical | a 0/1 column per frequent category, one for rare and unseen ones if there are rare ones, one for "missing" if enough training rows lacked a value |
+/// | categorical, many | one column with the index of the category, see [`EncoderOptions::embed_above`] |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Encoder {
+    features: Vec<Feature>,
+    target: Target,
+    /// Columns of inputs that are scaled once more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    squashed: Vec<Squashed>,
+}
+
+/// A column of inputs to which [`Scale::Squash`] is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Squashed {
+    column: usize,
+    offset: f64,
+    factor: f64,
+}
+
+/// The most numbers that an encoded table may have: 16 GiB of them.
+const MAX_NUMBERS: usize = 1 << 32;
+
+impl Encoder {
+    /// Learns the encoding of `schema`'s columns from `table`, which holds the training rows and no others.
+    ///
+    /// `labels` are the classes of the target, from [`Encoder::labels_of`] of all rows.
+    ///
+    /// # Errors
+    ///
+    /// Values that do not fit their column's kind, with their place.
+    pub fn fit(
+        table: &Table,
+        schema: &Schema,
+        labels: Option<Vec<String>>,
+        options: &EncoderOptions,
+    ) -> Result<Self, DataError> {
+        let features =
+            schema.features.iter().map(|spec| Feature::fit(table, spec, options)).collect::<Result<_, _>>()?;
+        let target = Target::fit(table, schema, labels, options)?;
+        let mut encoder = Self { features, target, squashed: Vec::new() };
+        if options.scale_categories {
+            let (inputs, _) = encoder.inputs(table)?;
+            for (column, _) in encoder.kinds().into_iter().enumerate().filter(|(_, k)| *k == InputKind::Code) {
+                let values = inputs.values.iter().skip(column).step_by(inputs.columns).map(|x| f64::from(*x)).collect();
+                if let Some((Scale::Squash { offset, factor }, _)) = Scale::fit(values, Scaling::Robust) {
+                    encoder.squashed.push(Squashed { column, offset, factor });
+                }
+            }
+        }
+        Ok(encoder)
+    }
+
+    /// The classes of the target in `table`, in order; none for a regression.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NoColumn`].
+    pub fn labels_of(table: &Table, schema: &Schema) -> Result<Option<Vec<String>>, DataError> {
+        match (schema.task, schema.targets.first()) {
+            (Task::Regression, _) | (_, None) => Ok(None),
+            (_, Some(target)) => classes(table, target).map(Some),
+        }
+    }
+
+    /// Columns of the encoded inputs.
+    pub fn width(&self) -> usize {
+        self.features.iter().map(Feature::width).sum()
+    }
+
+    /// What each column of the encoded inputs holds.
+    pub fn kinds(&self) -> Vec<InputKind> {
+        self.features.iter().flat_map(Feature::kinds).collect()
+    }
+
+    /// Names of the encoded inputs, such as `age`, `age (missing)`, `color=red`.
+    pub fn input_names(&self) -> Vec<String> {
+        self.features.iter().flat_map(Feature::input_names).collect()
+    }
+
+    /// Feature columns: name, kind, and how many inputs each becomes.
+    pub fn features(&self) -> impl Iterator<Item = (&str, ColumnKind, usize)> {
+        self.features.iter().map(|f| (f.name.as_str(), f.kind, f.width()))
+    }
+
+    /// The classes, in order of their numbers; none for a regression.
+    pub fn labels(&self) -> Option<&[String]> {
+        self.target.labels()
+    }
+
+    /// Names of the target columns.
+    pub fn targets(&self) -> Vec<&str> {
+        self.target.names()
+    }
+
+    /// Columns of the encoded targets, which is the network's number of outputs: one per numeric target, one for two
+    /// classes, one per class for more.
+    pub fn outputs(&self) -> usize {
+        self.target.width()
+    }
+
+    /// The inputs of `table`'s rows: `[rows, width]`. Columns are found by name, others are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::MissingColumns`] with all that are missing; values that do not fit their column's kind.
+    pub fn inputs(&self, table: &Table) -> Result<(Matrix, EncodeReport), DataError> {
+        self.check_columns(table.name(), &table.columns())?;
+        let (rows, width) = (table.rows(), self.width());
+        if rows.checked_mul(width).is_none_or(|n| n > MAX_NUMBERS) {
+            return Err(DataError::TooWide { rows, width, limit: MAX_NUMBERS });
+        }
+        let mut values = vec![0.0; rows * width];
+        let mut report = EncodeReport::default();
+        let mut first = 0;
+        for feature in &self.features {
+            feature.encode(table, &mut values, (first, width), &mut report)?;
+            first += feature.width();
+        }
+        for row in values.chunks_exact_mut(width.max(1)) {
+            for Squashed { column, offset, factor } in &self.squashed {
+                let scale = Scale::Squash { offset: *offset, factor: *factor };
+                row[*column] = scale.apply(f64::from(row[*column])) as f32;
+            }
+        }
+        Ok((Matrix { rows, columns: width, values }, report))
+    }
+
+    /// Checks that the columns of a table include every feature.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::MissingColumns`] with all that are missing.
+    pub fn check_columns(&self, table: &str, columns: &[String]) -> Result<(), DataError> {
+        let missing: Vec<String> =
+            self.features.iter().filter(|f| !columns.contains(&f.name)).map(|f| f.name.clone()).collect();
+        match missing.first() {
+            None => Ok(()),
+            Some(first) => {
+                let others: Vec<String> =
+                    columns.iter().filter(|c| self.features.iter().all(|f| f.name != **c)).cloned().collect();
+                let nearest = nearest(first, &others);
+                Err(DataError::MissingColumns { name: table.to_owned(), nearest, columns: missing })
+            }
+        }
+    }
+
+    /// The targets of `table`'s rows: `[rows, outputs]`. Numbers are standardized, two classes are 0 and 1, several one-hot.
+    ///
+    /// # Errors
+    ///
+    /// Missing targets, [`DataError::UnknownClass`], values that are not numbers.
+    pub fn outputs_of(&self, table: &Table) -> Result<Matrix, DataError> {
+        self.target.encode(table)
+    }
+
+    /// The class number of each row's target, an index into [`Encoder::labels`]; empty for a regression.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::MissingValue`] and [`DataError::UnknownClass`].
+    pub fn class_numbers(&self, table: &Table) -> Result<Vec<u32>, DataError> {
+        match &self.target {
+            Target::Numbers { .. } => Ok(Vec::new()),
+            Target::Classes { name, labels } => class_numbers(table, name, labels),
+        }
+    }
+
+    /// Turns outputs into the targets' own units: undoes the standardization of [`Encoder::outputs_of`].
+    pub fn decode(&self, outputs: &mut Matrix) {
+        self.target.decode(outputs);
+    }
+
+    /// Keeps decoded outputs in the range of the training rows, if [`EncoderOptions::clamp_target`] says so.
+    pub fn clamp(&self, outputs: &mut Matrix) {
+        self.target.clamp(outputs);
+    }
+
+    /// The number by which each numeric target is divided: its standard deviation in the training rows if targets are standardized,
+    /// else 1. Empty for classes.
+    pub fn target_scales(&self) -> Vec<f64> {
+        self.target.scales().to_vec()
+    }
+
+    /// Whether widths, categories and scales fit together, as they do after [`Encoder::fit`]: for encoders read from files.
+    pub fn is_sound(&self) -> bool {
+        let (width, squashed) = (self.width(), &self.squashed);
+        self.target.is_sound()
+            && !self.features.is_empty()
+            && self.features.iter().all(Feature::is_sound)
+            && squashed.iter().all(|s| s.column < width && s.offset.is_finite() && s.factor.is_finite())
+    }
+}

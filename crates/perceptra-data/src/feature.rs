@@ -1,0 +1,237 @@
+//! Features: one column of a table to one or more columns of inputs.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::encode_report::EncodeReport;
+use crate::encoder_options::EncoderOptions;
+use crate::error::DataError;
+use crate::kind::ColumnKind;
+use crate::scaling::Scale;
+use crate::schema::ColumnSpec;
+use crate::table::Table;
+
+/// What a column of the encoded inputs holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    /// A number.
+    Number,
+    /// One of two values: 0 or 1, or −1 or 1.
+    Code,
+    /// The index of one of so many categories, from 0.
+    Category(usize),
+}
+
+/// How a column of a table is encoded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Feature {
+    pub(crate) name: String,
+    pub(crate) kind: ColumnKind,
+    code: Code,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Code {
+    Number {
+        scale: Scale,
+        /// The scaled value that stands for a missing one.
+        fill: f64,
+        /// Whether a further column says that the value was missing.
+        indicator: bool,
+    },
+    Sign,
+    OneHot {
+        categories: Vec<String>,
+        /// Whether a column stands for rare and unseen categories.
+        other: bool,
+        /// Whether a column stands for missing values.
+        missing: bool,
+    },
+    /// The index of the category; next comes one for rare and unseen categories, then one for missing values, if any were missing.
+    Index {
+        categories: Vec<String>,
+        missing: bool,
+    },
+}
+
+/// The largest magnitude of a scaled number.
+const LARGEST: f64 = f32::MAX as f64;
+
+/// What a cell of a categorical column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// The index of a known category.
+    Category(usize),
+    /// A category that was rare in training, or did not occur.
+    Unseen,
+    Missing,
+}
+
+impl Feature {
+    /// Learns the encoding of a column from the training rows.
+    pub(crate) fn fit(table: &Table, spec: &ColumnSpec, options: &EncoderOptions) -> Result<Self, DataError> {
+        let code = match spec.kind {
+            ColumnKind::Categorical => categories(table, &spec.name, options)?,
+            ColumnKind::Boolean => Code::Sign,
+            ColumnKind::Numeric | ColumnKind::Date => {
+                let values = table.column(&spec.name)?.numbers(spec.kind)?;
+                let present: Vec<f64> = values.iter().flatten().copied().collect();
+                let indicator = options.tells_missing(values.len() - present.len());
+                // A column without a value in the training rows says nothing.
+                let (scale, fill) =
+                    Scale::fit(present, options.scaling).unwrap_or((Scale::Linear { offset: 0.0, factor: 0.0 }, 0.0));
+                Code::Number { scale, fill, indicator }
+            }
+        };
+        Ok(Self { name: spec.name.clone(), kind: spec.kind, code })
+    }
+
+    /// How many columns of inputs the feature becomes.
+    pub(crate) fn width(&self) -> usize {
+        match &self.code {
+            Code::Number { indicator, .. } => 1 + usize::from(*indicator),
+            Code::Sign | Code::Index { .. } => 1,
+            Code::OneHot { categories, other, missing } => {
+                categories.len() + usize::from(*other) + usize::from(*missing)
+            }
+        }
+    }
+
+    /// What each of them holds.
+    pub(crate) fn kinds(&self) -> Vec<InputKind> {
+        match &self.code {
+            Code::Number { indicator: true, .. } => vec![InputKind::Number, InputKind::Code],
+            Code::Number { indicator: false, .. } => vec![InputKind::Number],
+            Code::Sign => vec![InputKind::Code],
+            Code::OneHot { .. } => vec![InputKind::Code; self.width()],
+            Code::Index { categories, missing } => {
+                vec![InputKind::Category(categories.len() + 1 + usize::from(*missing))]
+            }
+        }
+    }
+
+    /// The name of each of them.
+    pub(crate) fn input_names(&self) -> Vec<String> {
+        let name = &self.name;
+        match &self.code {
+            Code::Number { indicator: false, .. } | Code::Sign | Code::Index { .. } => vec![name.clone()],
+            Code::Number { indicator: true, .. } => vec![name.clone(), format!("{name} (missing)")],
+            Code::OneHot { categories, other, missing } => (categories.iter().map(|c| format!("{name}={c}")))
+                .chain(other.then(|| format!("{name} (other)")))
+                .chain(missing.then(|| format!("{name} (missing)")))
+                .collect(),
+        }
+    }
+
+    /// Whether the scale is sound: for features read from files.
+    pub(crate) fn is_sound(&self) -> bool {
+        match &self.code {
+            Code::Number { scale, fill, .. } => fill.is_finite() && scale.is_sound(),
+            Code::Sign | Code::OneHot { .. } | Code::Index { .. } => true,
+        }
+    }
+
+    /// Writes the feature's columns, of which `first` is the first, into rows that are `width` wide.
+    pub(crate) fn encode(
+        &self,
+        table: &Table,
+        out: &mut [f32],
+        (first, width): (usize, usize),
+        report: &mut EncodeReport,
+    ) -> Result<(), DataError> {
+        let (mut missing_count, mut unseen_count) = (0, 0);
+        let rows = out.chunks_exact_mut(width.max(1));
+        match &self.code {
+            Code::Number { scale, fill, indicator } => {
+                for (row, value) in rows.zip(table.column(&self.name)?.numbers(self.kind)?) {
+                    row[first] = match value {
+                        Some(x) => scale.apply(x).clamp(-LARGEST, LARGEST) as f32,
+                        None => {
+                            missing_count += 1;
+                            if *indicator {
+                                row[first + 1] = 1.0;
+                            }
+                            *fill as f32
+                        }
+                    };
+                }
+            }
+            Code::Sign => {
+                for (row, value) in rows.zip(table.column(&self.name)?.numbers(self.kind)?) {
+                    missing_count += usize::from(value.is_none());
+                    row[first] = value.map_or(0.0, |x| if x == 0.0 { -1.0 } else { 1.0 });
+                }
+            }
+            Code::OneHot { categories, other, missing } => {
+                for (row, found) in rows.zip(self.find(table, categories)?) {
+                    let place = match found {
+                        Found::Category(index) => Some(index),
+                        Found::Unseen => other.then_some(categories.len()),
+                        Found::Missing => missing.then(|| categories.len() + usize::from(*other)),
+                    };
+                    if let Some(place) = place {
+                        row[first + place] = 1.0;
+                    }
+                    unseen_count += usize::from(found == Found::Unseen);
+                    missing_count += usize::from(found == Found::Missing);
+                }
+            }
+            Code::Index { categories, missing } => {
+                for (row, found) in rows.zip(self.find(table, categories)?) {
+                    let index = match found {
+                        Found::Category(index) => index,
+                        Found::Unseen => categories.len(),
+                        Found::Missing => categories.len() + usize::from(*missing),
+                    };
+                    row[first] = index as f32;
+                    unseen_count += usize::from(found == Found::Unseen);
+                    missing_count += usize::from(found == Found::Missing);
+                }
+            }
+        }
+        if missing_count > 0 {
+            report.missing.push((self.name.clone(), missing_count));
+        }
+        if unseen_count > 0 {
+            report.unseen.push((self.name.clone(), unseen_count));
+        }
+        Ok(())
+    }
+
+    /// What each row holds, `known` being the categories with an index.
+    fn find(&self, table: &Table, known: &[String]) -> Result<Vec<Found>, DataError> {
+        let index: HashMap<&str, usize> = known.iter().zip(0..).map(|(c, i)| (c.as_str(), i)).collect();
+        let found = |text: Option<Cow<'_, str>>| match text {
+            None => Found::Missing,
+            Some(text) => index.get(text.as_ref()).map_or(Found::Unseen, |index| Found::Category(*index)),
+        };
+        Ok(table.column(&self.name)?.texts().map(found).collect())
+    }
+}
+
+/// The code of a categorical column.
+fn categories(table: &Table, name: &str, options: &EncoderOptions) -> Result<Code, DataError> {
+    let mut counts: HashMap<Cow<'_, str>, usize> = HashMap::new();
+    let mut missing = 0;
+    for text in table.column(name)?.texts() {
+        match text {
+            None => missing += 1,
+            Some(text) => *counts.entry(text).or_insert(0) += 1,
+        }
+    }
+    let all = counts.len();
+    let mut frequent: Vec<(Cow<'_, str>, usize)> =
+        counts.into_iter().filter(|(_, n)| *n >= options.min_category_rows).collect();
+    frequent.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    frequent.truncate(options.max_categories);
+    let mut categories: Vec<String> = frequent.into_iter().map(|(c, _)| c.into_owned()).collect();
+    categories.sort();
+    let missing = options.tells_missing(missing);
+    if options.embed_above.is_some_and(|most| categories.len() + 1 > most) {
+        return Ok(Code::Index { categories, missing });
+    }
+    Ok(Code::OneHot { other: categories.len() < all, categories, missing })
+}

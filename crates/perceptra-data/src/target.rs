@@ -1,0 +1,211 @@
+//! Targets: columns to what a network learns, and its outputs back to values.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::encoder_options::EncoderOptions;
+use crate::error::DataError;
+use crate::kind::ColumnKind;
+use crate::matrix::Matrix;
+use crate::scaling::mean_and_deviation;
+use crate::schema::Schema;
+use crate::table::Table;
+
+/// How targets are encoded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Target {
+    Numbers {
+        names: Vec<String>,
+        means: Vec<f64>,
+        scales: Vec<f64>,
+        /// The smallest and the largest training value of each target, if predictions stay between them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ranges: Vec<[f64; 2]>,
+    },
+    Classes {
+        name: String,
+        labels: Vec<String>,
+    },
+}
+
+impl Target {
+    /// Learns the encoding of the targets from the training rows; `labels` are the classes, if the task is a classification.
+    pub(crate) fn fit(
+        table: &Table,
+        schema: &Schema,
+        labels: Option<Vec<String>>,
+        options: &EncoderOptions,
+    ) -> Result<Self, DataError> {
+        if let (Some(labels), Some(name)) = (labels, schema.targets.first()) {
+            return Ok(Self::Classes { name: name.clone(), labels });
+        }
+        let (mut means, mut scales, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
+        for name in &schema.targets {
+            let values = target_numbers(table, name)?;
+            let (mean, deviation) = mean_and_deviation(&values);
+            let scaled = options.standardise_target && deviation > 0.0;
+            means.push(if options.standardise_target { mean } else { 0.0 });
+            scales.push(if scaled { deviation } else { 1.0 });
+            if options.clamp_target && !values.is_empty() {
+                let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
+                ranges.push([smallest, values.iter().copied().fold(f64::NEG_INFINITY, f64::max)]);
+            }
+        }
+        Ok(Self::Numbers { names: schema.targets.clone(), means, scales, ranges })
+    }
+
+    pub(crate) fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Classes { name, .. } => vec![name],
+            Self::Numbers { names, .. } => names.iter().map(String::as_str).collect(),
+        }
+    }
+
+    pub(crate) fn labels(&self) -> Option<&[String]> {
+        match self {
+            Self::Classes { labels, .. } => Some(labels),
+            Self::Numbers { .. } => None,
+        }
+    }
+
+    pub(crate) fn scales(&self) -> &[f64] {
+        match self {
+            Self::Numbers { scales, .. } => scales,
+            Self::Classes { .. } => &[],
+        }
+    }
+
+    /// Columns of the encoded targets.
+    pub(crate) fn width(&self) -> usize {
+        match self {
+            Self::Numbers { names, .. } => names.len(),
+            Self::Classes { labels, .. } if labels.len() == 2 => 1,
+            Self::Classes { labels, .. } => labels.len(),
+        }
+    }
+
+    pub(crate) fn encode(&self, table: &Table) -> Result<Matrix, DataError> {
+        let (rows, columns) = (table.rows(), self.width());
+        let mut values = vec![0.0; rows * columns];
+        match self {
+            Self::Numbers { names, means, scales, .. } => {
+                for (j, name) in names.iter().enumerate() {
+                    for (i, y) in target_numbers(table, name)?.into_iter().enumerate() {
+                        let scaled = ((y - means[j]) / scales[j]) as f32;
+                        if !scaled.is_finite() {
+                            return Err(DataError::FarTarget {
+                                name: table.name().to_owned(),
+                                line: table.place(i),
+                                column: name.clone(),
+                                value: y,
+                            });
+                        }
+                        values[i * columns + j] = scaled;
+                    }
+                }
+            }
+            Self::Classes { name, labels } => {
+                for (i, class) in class_numbers(table, name, labels)?.into_iter().enumerate() {
+                    if columns == 1 {
+                        values[i] = class as f32;
+                    } else {
+                        values[i * columns + class as usize] = 1.0;
+                    }
+                }
+            }
+        }
+        Ok(Matrix { rows, columns, values })
+    }
+
+    /// Undoes the standardization of numbers.
+    pub(crate) fn decode(&self, outputs: &mut Matrix) {
+        if let Self::Numbers { means, scales, .. } = self {
+            for row in outputs.values.chunks_exact_mut(outputs.columns) {
+                for ((y, mean), scale) in row.iter_mut().zip(means).zip(scales) {
+                    *y = (f64::from(*y) * scale + mean) as f32;
+                }
+            }
+        }
+    }
+
+    /// Keeps decoded numbers in the range of the training rows, where there is one.
+    pub(crate) fn clamp(&self, outputs: &mut Matrix) {
+        if let Self::Numbers { ranges, .. } = self {
+            for row in outputs.values.chunks_exact_mut(outputs.columns) {
+                for (y, [smallest, largest]) in row.iter_mut().zip(ranges) {
+                    *y = y.clamp(*smallest as f32, *largest as f32);
+                }
+            }
+        }
+    }
+
+    /// Whether the parts fit together: for targets read from files.
+    pub(crate) fn is_sound(&self) -> bool {
+        match self {
+            Self::Numbers { names, means, scales, ranges } => {
+                !names.is_empty()
+                    && (ranges.is_empty() || ranges.len() == names.len())
+                    && ranges.iter().all(|[a, b]| a <= b && a.is_finite() && b.is_finite())
+                    && names.len() == means.len()
+                    && names.len() == scales.len()
+                    && means.iter().chain(scales).all(|x| x.is_finite())
+            }
+            Self::Classes { labels, .. } => labels.len() >= 2,
+        }
+    }
+}
+
+/// The class number of each row of `target`, an index into `labels`.
+///
+/// # Errors
+///
+/// [`DataError::MissingValue`] and [`DataError::UnknownClass`].
+pub fn class_numbers(table: &Table, target: &str, labels: &[String]) -> Result<Vec<u32>, DataError> {
+    let numbers: HashMap<&str, u32> = labels.iter().zip(0..).map(|(l, i)| (l.as_str(), i)).collect();
+    let column = table.column(target)?;
+    column.check_present("target")?;
+    (column.texts().enumerate())
+        .map(|(row, label)| {
+            let label = label.unwrap_or_default();
+            numbers.get(label.as_ref()).copied().ok_or_else(|| DataError::UnknownClass {
+                name: table.name().to_owned(),
+                line: table.place(row),
+                column: target.to_owned(),
+                value: label.into_owned(),
+            })
+        })
+        .collect()
+}
+
+/// The row weights in column `weights`.
+///
+/// # Errors
+///
+/// Missing, negative or non-numeric weights, with their place.
+pub fn row_weights(table: &Table, weights: &str) -> Result<Vec<f32>, DataError> {
+    let column = table.column(weights)?;
+    column.check_present("weight")?;
+    let numbers = column.numbers(ColumnKind::Numeric)?;
+    if let Some((row, value)) = numbers.iter().enumerate().find_map(|(r, w)| w.filter(|w| *w < 0.0).map(|w| (r, w))) {
+        return Err(DataError::NegativeWeight {
+            name: table.name().to_owned(),
+            line: table.place(row),
+            column: weights.to_owned(),
+            value,
+        });
+    }
+    Ok(numbers.into_iter().flatten().map(|w| w as f32).collect())
+}
+
+/// The numbers in the target column `name`.
+///
+/// # Errors
+///
+/// Missing values and values that are not numbers, with their place.
+pub fn target_numbers(table: &Table, name: &str) -> Result<Vec<f64>, DataError> {
+    let column = table.column(name)?;
+    column.check_present("target")?;
+    Ok(column.numbers(ColumnKind::Numeric)?.into_iter().flatten().collect())
+}

@@ -1,0 +1,153 @@
+//! Activation functions and their derivatives.
+//!
+//! Everything here is inlined into code that is compiled for the instruction set found at run time.
+
+#![allow(clippy::inline_always)]
+
+use crate::math::{erf, exp, log1p, sigmoid, tanh};
+
+/// An activation function of one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as in perceptra_nn::Activation, which has the formulas")]
+pub enum Activation {
+    Identity,
+    Step,
+    Sign,
+    Sigmoid,
+    Tanh,
+    Relu,
+    LeakyRelu,
+    Elu,
+    Selu,
+    Gelu,
+    Silu,
+    Mish,
+    Softplus,
+    Dendritic,
+}
+
+const SELU: (f32, f32) = (1.050_701, 1.673_263_2);
+
+/// Calls a function for each number. A macro, as a function that is handed on would not always be inlined, and only inlined ones have
+/// the wide instructions.
+macro_rules! each {
+    ($z:ident, $a:ident, $d:ident, $f:ident) => {
+        for ((z, a), d) in $z.iter().zip($a).zip($d) {
+            (*a, *d) = $f(*z);
+        }
+    };
+}
+
+impl Activation {
+    /// a = f(z) and d = f′(z).
+    #[inline(always)]
+    pub(crate) fn apply(self, z: &[f32], a: &mut [f32], d: &mut [f32]) {
+        match self {
+            Self::Identity => {
+                a.copy_from_slice(z);
+                d.fill(1.0);
+            }
+            Self::Step => each!(z, a, d, step),
+            Self::Sign => each!(z, a, d, sign),
+            Self::Sigmoid => each!(z, a, d, sigmoid_and_slope),
+            Self::Tanh => each!(z, a, d, tanh_and_slope),
+            Self::Relu => each!(z, a, d, relu),
+            Self::LeakyRelu => each!(z, a, d, leaky_relu),
+            Self::Elu => each!(z, a, d, elu),
+            Self::Selu => each!(z, a, d, selu),
+            Self::Gelu => each!(z, a, d, gelu),
+            Self::Silu => each!(z, a, d, silu),
+            Self::Mish => each!(z, a, d, mish),
+            Self::Softplus => each!(z, a, d, softplus),
+            Self::Dendritic => each!(z, a, d, dendritic),
+        }
+    }
+
+    /// Whether f(0) ≠ 0.
+    pub(crate) fn moves_zero(self) -> bool {
+        matches!(self, Self::Step | Self::Sigmoid | Self::Softplus | Self::Dendritic)
+    }
+}
+
+// f(z) and f′(z).
+
+#[inline(always)]
+fn step(z: f32) -> (f32, f32) {
+    (if z >= 0.0 { 1.0 } else { 0.0 }, 0.0)
+}
+
+#[inline(always)]
+fn sign(z: f32) -> (f32, f32) {
+    (if z > 0.0 { 1.0 } else { 0.0 } - if z < 0.0 { 1.0 } else { 0.0 }, 0.0)
+}
+
+#[inline(always)]
+fn sigmoid_and_slope(z: f32) -> (f32, f32) {
+    let s = sigmoid(z);
+    (s, s * (1.0 - s))
+}
+
+#[inline(always)]
+fn tanh_and_slope(z: f32) -> (f32, f32) {
+    let t = tanh(z);
+    (t, 1.0 - t * t)
+}
+
+/// The comparisons are so written that NaN stays NaN.
+#[inline(always)]
+fn relu(z: f32) -> (f32, f32) {
+    (if z <= 0.0 { 0.0 } else { z }, if z > 0.0 { 1.0 } else { 0.0 })
+}
+
+#[inline(always)]
+fn leaky_relu(z: f32) -> (f32, f32) {
+    if z < 0.0 { (0.01 * z, 0.01) } else { (z, 1.0) }
+}
+
+#[inline(always)]
+fn elu(z: f32) -> (f32, f32) {
+    let e = exp(z.min(0.0));
+    if z <= 0.0 { (e - 1.0, e) } else { (z, 1.0) }
+}
+
+#[inline(always)]
+fn selu(z: f32) -> (f32, f32) {
+    let e = exp(z.min(0.0)) * SELU.1;
+    if z <= 0.0 { (SELU.0 * (e - SELU.1), SELU.0 * e) } else { (SELU.0 * z, SELU.0) }
+}
+
+#[inline(always)]
+fn gelu(z: f32) -> (f32, f32) {
+    let phi = 0.5 * (1.0 + erf(z * std::f32::consts::FRAC_1_SQRT_2));
+    let density = exp(-0.5 * z * z) * 0.398_942_3;
+    (z * phi, phi + z * density)
+}
+
+#[inline(always)]
+fn silu(z: f32) -> (f32, f32) {
+    let s = sigmoid(z);
+    (z * s, s * (1.0 + z * (1.0 - s)))
+}
+
+#[inline(always)]
+fn softplus(z: f32) -> (f32, f32) {
+    (z.max(0.0) + log1p(exp(-z.abs())), sigmoid(z))
+}
+
+#[inline(always)]
+fn dendritic(z: f32) -> (f32, f32) {
+    let e = if z < 0.0 { 0.0 } else { exp(z * (-1.0 / 0.3)) };
+    (e, if z > 0.0 { e * (-1.0 / 0.3) } else { 0.0 })
+}
+
+/// tanh(ln(1 + e)) = n/(n + 2) with n = e(e + 2): one exponential.
+#[inline(always)]
+fn mish(z: f32) -> (f32, f32) {
+    // Beyond 15 it is z.
+    let e = exp(z.min(15.0));
+    let n = e * (e + 2.0);
+    let t = n / (n + 2.0);
+    // 1 − t² = 4(n + 1)/(n + 2)²
+    let fall = 4.0 * (n + 1.0) / ((n + 2.0) * (n + 2.0));
+    (z * t, t + z * (e / (1.0 + e)) * fall)
+}

@@ -1,0 +1,194 @@
+//! What is done to gradients, and the step rule.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::net::{Net, Param, Term};
+use super::work::Unit;
+use crate::rule::Step;
+use crate::stem::JOINT;
+
+/// Kept gradients that are used at once: they, their weights and what the rule remembers fit the nearest cache.
+const SETTLED: usize = 1024;
+
+impl Net {
+    /// The length of a gradient.
+    pub(super) fn norm(&self) -> f64 {
+        let mut total = 0.0;
+        // SAFETY: gradients are only read in this phase.
+        for block in unsafe { self.grads[0].read(0..self.grads[0].len()) }.chunks(4096) {
+            let mut sums = [0.0f32; 16];
+            for line in block.chunks_exact(16) {
+                sums.iter_mut().zip(line).for_each(|(s, g)| *s += g * g);
+            }
+            total += sums.iter().map(|&s| f64::from(s)).sum::<f64>();
+        }
+        total.sqrt()
+    }
+
+    /// Adds penalties and clips by value.
+    #[inline(always)]
+    pub(super) fn edit(&self, param: &Param, place: Range<usize>, g: &mut [f32]) {
+        let (l1, l2) = (self.settings.l1 as f32, self.settings.l2 as f32);
+        if param.is_weight && (l1 > 0.0 || l2 > 0.0) {
+            // SAFETY: nobody writes these weights now.
+            let w = unsafe { param.values.read(place) };
+            for (g, w) in g.iter_mut().zip(w) {
+                let sign = if *w > 0.0 { 1.0 } else { 0.0 } - if *w < 0.0 { 1.0 } else { 0.0 };
+                *g = *g + sign * l1 + w * l2;
+            }
+        }
+        if let Some(limit) = self.settings.clip_value {
+            let limit = limit as f32;
+            g.iter_mut().for_each(|g| *g = g.clamp(-limit, limit));
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn update(&self, param: &Param, place: Range<usize>, g: &[f32], now: Step) {
+        let state = |i: usize| {
+            let place = if param.states[i].is_empty() { 0..0 } else { place.clone() };
+            // SAFETY: these weights, and what belongs to them, are this thread's in this phase.
+            unsafe { param.states[i].write(place) }
+        };
+        // SAFETY: as above.
+        let w = unsafe { param.values.write(place.clone()) };
+        self.settings.rule.apply(now, param.tuning, w, g, state(0), state(1));
+    }
+}
+
+/// What is done to kept gradients.
+#[derive(Clone, Copy)]
+pub(super) enum Settle {
+    /// They are made whole: those of both halves of the batch are added, with penalties, and clipped by value.
+    Whole,
+    /// They are used, times a factor.
+    Use(f32, Step),
+    /// Both at once.
+    WholeUse(Step),
+}
+
+/// Kept gradients of some weights.
+pub(super) struct Kept<'a> {
+    pub(super) net: &'a Net,
+    pub(super) unit: &'a Unit,
+    pub(super) settle: Settle,
+}
+
+impl WithSimd for Kept<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { net, unit, settle } = self;
+        match unit {
+            Unit::Sum(l, term) => {
+                let size = net.layers[*l].layer.outputs.next_multiple_of(16);
+                net.settle_terms(settle, *l, *term, net.summed(*l, *term)..size);
+            }
+            Unit::Stem(fields) => net.settle_fields(settle, fields.clone()),
+            Unit::Joint(fields) => {
+                let inputs = fields.start * JOINT..fields.end * JOINT;
+                net.settle_fields(settle, fields.clone());
+                net.settle_terms(settle, 0, Term::Factor, inputs.clone());
+                net.settle_weights::<S>(settle, 1, inputs);
+            }
+            Unit::Member(l, member) => {
+                let dense = &net.layers[*l];
+                net.settle(settle, &dense.weight, member * dense.shape.len()..(member + 1) * dense.shape.len());
+                if !matches!(settle, Settle::Whole) {
+                    // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
+                    unsafe { dense.flip::<S>(0..dense.layer.inputs, *member) };
+                }
+            }
+            Unit::Weights(l, range) => {
+                let dense = &net.layers[*l];
+                if dense.narrow {
+                    for p in range.clone() {
+                        net.settle(settle, &dense.weight, dense.shape.range(p, 0..dense.layer.outputs));
+                    }
+                    return;
+                }
+                net.settle_weights::<S>(settle, *l, range.clone());
+            }
+        }
+    }
+}
+
+impl Net {
+    /// Rows of the weights of a layer.
+    #[inline(always)]
+    fn settle_weights<S: Simd>(&self, settle: Settle, l: usize, rows: Range<usize>) {
+        let dense = &self.layers[l];
+        for p in 0..dense.shape.count() {
+            self.settle(settle, &dense.weight, dense.shape.range(p, rows.clone()));
+        }
+        if !matches!(settle, Settle::Whole) {
+            // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
+            unsafe { dense.flip::<S>(rows, 0) };
+        }
+    }
+
+    /// Some columns of a parameter of every member.
+    #[inline(always)]
+    fn settle_terms(&self, settle: Settle, l: usize, term: Term, columns: Range<usize>) {
+        let (param, size) = (self.layers[l].term(term), self.layers[l].layer.outputs.next_multiple_of(16));
+        for row in (0..param.values.len()).step_by(size) {
+            self.settle(settle, param, row + columns.start..row + columns.end);
+        }
+    }
+
+    /// The parameters of some fields.
+    #[inline(always)]
+    fn settle_fields(&self, settle: Settle, fields: Range<usize>) {
+        let dense = &self.layers[0];
+        let Some(plan) = &dense.stem else { return };
+        let place = plan.place(fields.clone());
+        self.settle(settle, &dense.weight, place.clone());
+        if !matches!(settle, Settle::Whole) {
+            // SAFETY: these parameters and their sums are this thread's in this phase.
+            unsafe {
+                let (values, sums) = (dense.weight.values.read(place.clone()), dense.flipped.write(place));
+                plan.sum(fields, values, sums);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn settle(&self, settle: Settle, param: &Param, range: Range<usize>) {
+        let [first, second] = &self.grads;
+        if let Settle::WholeUse(now) = settle
+            && !second.is_empty()
+            && self.plain
+        {
+            let kept = param.at + range.start..param.at + range.end;
+            // SAFETY: these weights and their gradients are this thread's in this phase.
+            let (w, g, h) = unsafe { (param.values.write(range), first.read(kept.clone()), second.read(kept)) };
+            now.descend(w, g, h);
+            return;
+        }
+        for start in range.clone().step_by(SETTLED) {
+            let place = start..(start + SETTLED).min(range.end);
+            let kept = param.at + place.start..param.at + place.end;
+            // SAFETY: the gradients of these weights are this thread's in this phase.
+            let g = unsafe { first.write(kept.clone()) };
+            if !matches!(settle, Settle::Use(..)) {
+                if !second.is_empty() {
+                    // SAFETY: as above.
+                    let h = unsafe { second.read(kept) };
+                    g.iter_mut().zip(h).for_each(|(g, h)| *g += h);
+                }
+                self.edit(param, place.clone(), g);
+            }
+            match settle {
+                Settle::Whole => {}
+                Settle::WholeUse(now) => self.update(param, place, g, now),
+                Settle::Use(factor, now) => {
+                    g.iter_mut().for_each(|g| *g *= factor);
+                    self.update(param, place, g, now);
+                }
+            }
+        }
+    }
+}

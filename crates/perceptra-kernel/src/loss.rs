@@ -1,0 +1,83 @@
+//! Losses and their derivatives.
+//!
+//! Everything here is inlined into code that is compiled for the instruction set found at run time.
+
+#![allow(clippy::inline_always)]
+
+use crate::math::{exp, log1p, sigmoid};
+
+/// What is minimised; a number per output, averaged (or summed) over the outputs of a row. [`Settings`](crate::Settings) say
+/// what happens over the rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Loss {
+    /// (f − y)², the mean over outputs.
+    MeanSquared,
+    /// ½(f − y)², summed over outputs.
+    HalfSumSquared,
+    /// |f − y|, the mean over outputs.
+    MeanAbsolute,
+    /// Huber's loss with this δ, the mean over outputs.
+    Huber(f32),
+    /// Of logits; the mean over outputs.
+    BinaryCrossEntropy,
+    /// Of logits; one distribution a row.
+    CategoricalCrossEntropy,
+}
+
+impl Loss {
+    /// The loss of each row, and its derivative by each output. `f`, `y` and `slope` are `[rows, outputs]`, `f` is
+    /// overwritten; `loss` is `[rows]`.
+    #[inline(always)]
+    pub(crate) fn apply(self, outputs: usize, f: &mut [f32], y: &[f32], slope: &mut [f32], loss: &mut [f32]) {
+        let mean = 1.0 / outputs as f32;
+        match self {
+            Self::MeanSquared => each_loss(f, y, slope, |f, y| (mean * (f - y) * (f - y), 2.0 * mean * (f - y))),
+            Self::HalfSumSquared => each_loss(f, y, slope, |f, y| (0.5 * (f - y) * (f - y), f - y)),
+            Self::MeanAbsolute => each_loss(f, y, slope, |f, y| {
+                let e = f - y;
+                (mean * e.abs(), mean * (if e > 0.0 { 1.0 } else { 0.0 } - if e < 0.0 { 1.0 } else { 0.0 }))
+            }),
+            Self::Huber(delta) => each_loss(f, y, slope, |f, y| {
+                let e = f - y;
+                let near = if e.abs() > delta { delta } else { e.abs() };
+                (mean * near * (e.abs() - 0.5 * near), mean * near.copysign(e))
+            }),
+            Self::BinaryCrossEntropy => each_loss(f, y, slope, |z, y| {
+                let positive = if z <= 0.0 { 0.0 } else { z };
+                (mean * (positive - z * y + log1p(exp(-z.abs()))), mean * (sigmoid(z) - y))
+            }),
+            Self::CategoricalCrossEntropy => {
+                let rows =
+                    f.chunks_exact_mut(outputs).zip(y.chunks_exact(outputs)).zip(slope.chunks_exact_mut(outputs));
+                for (((z, y), slope), loss) in rows.zip(loss) {
+                    let max = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    for (e, z) in slope.iter_mut().zip(&*z) {
+                        *e = exp(z - max);
+                    }
+                    let sum: f32 = slope.iter().sum();
+                    let log_sum = max + sum.ln();
+                    let total: f32 = y.iter().sum();
+                    let factor = total / sum;
+                    *loss = z.iter().zip(y).map(|(z, y)| y * (log_sum - z)).sum();
+                    slope.iter_mut().zip(y).for_each(|(e, y)| *e = *e * factor - y);
+                }
+                return;
+            }
+        }
+        // `f` now holds the losses of single outputs.
+        if outputs == 1 {
+            loss.copy_from_slice(f);
+        } else {
+            for (loss, row) in loss.iter_mut().zip(f.chunks_exact(outputs)) {
+                *loss = row.iter().sum();
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn each_loss(f: &mut [f32], y: &[f32], slope: &mut [f32], rule: impl Fn(f32, f32) -> (f32, f32)) {
+    for ((f, y), slope) in f.iter_mut().zip(y).zip(slope) {
+        (*f, *slope) = rule(*f, *y);
+    }
+}

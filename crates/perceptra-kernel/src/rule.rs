@@ -1,0 +1,202 @@
+//! Step rules: how gradients become steps.
+//!
+//! Everything here is inlined into code that is compiled for the instruction set found at run time.
+
+#![allow(clippy::inline_always)]
+
+/// What changes from step to step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment {
+    /// The learning rate.
+    pub rate: f64,
+    /// The part of the decay that is used; 1 for rules whose decay joins the gradient.
+    pub decay: f64,
+    /// The part of the dropout that is used.
+    pub dropout: f64,
+}
+
+impl From<f64> for Moment {
+    /// This learning rate, with all decay and dropout.
+    fn from(rate: f64) -> Self {
+        Self { rate, decay: 1.0, dropout: 1.0 }
+    }
+}
+
+/// How gradients become steps. The formulas, and the order of their operations, are those of Burn's optimisers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    /// Gradient descent.
+    Sgd {
+        /// Share of the last step's velocity that is kept.
+        momentum: f32,
+        /// Whether the momentum is Nesterov's.
+        nesterov: bool,
+    },
+    /// Adam; ε = 1e-8.
+    Adam,
+    /// Adam with decoupled decay.
+    AdamW,
+    /// RMSProp; α = 0.99, ε = 1e-8.
+    RmsProp {
+        /// Share of the last step that is kept.
+        momentum: f32,
+    },
+    /// AdaGrad; ε = 1e-8.
+    AdaGrad,
+    /// Lion; β₁ = 0.9, β₂ = 0.99, decoupled decay.
+    Lion,
+}
+
+/// One step of a rule.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    rate: f64,
+    /// The part of the decay that is used.
+    decay: f64,
+    /// The part of the dropout that is used.
+    pub(crate) dropout: f64,
+    first: bool,
+    betas: (f32, f32),
+    /// 1 − β₁ᵗ and 1 − β₂ᵗ of Adam.
+    corrections: (f32, f32),
+}
+
+const EPSILON: f32 = 1e-8;
+
+impl Step {
+    #[inline(always)]
+    pub(crate) fn rate(self) -> f32 {
+        self.rate as f32
+    }
+
+    /// Plain descent by the sum of two gradients.
+    #[inline(always)]
+    pub(crate) fn descend(self, w: &mut [f32], g: &[f32], h: &[f32]) {
+        let rate = self.rate as f32;
+        for ((w, g), h) in w.iter_mut().zip(g).zip(h) {
+            *w -= (g + h) * rate;
+        }
+    }
+}
+
+impl Rule {
+    /// Step `step`, from 1.
+    pub(crate) fn at(self, step: i32, moment: Moment, betas: [f32; 2]) -> Step {
+        // Not computed where it is not needed, as a compiler would that sees no harm in it.
+        #[cold]
+        #[inline(never)]
+        fn corrections(step: i32, betas: [f32; 2]) -> (f32, f32) {
+            (1.0 - betas[0].powi(step), 1.0 - betas[1].powi(step))
+        }
+        let corrections = match self {
+            Self::Adam | Self::AdamW => corrections(step, betas),
+            _ => (1.0, 1.0),
+        };
+        let Moment { rate, decay, dropout } = moment;
+        Step { rate, decay, dropout, first: step == 1, betas: (betas[0], betas[1]), corrections }
+    }
+
+    /// How many numbers are remembered for each weight.
+    pub(crate) fn states(self) -> usize {
+        match self {
+            Self::Sgd { momentum, .. } => usize::from(momentum > 0.0),
+            Self::AdaGrad | Self::Lion => 1,
+            Self::RmsProp { momentum } => 1 + usize::from(momentum > 0.0),
+            Self::Adam | Self::AdamW => 2,
+        }
+    }
+
+    /// Whether decay shrinks weights rather than joining the gradient.
+    pub(crate) fn decay_is_decoupled(self) -> bool {
+        matches!(self, Self::AdamW | Self::Lion)
+    }
+
+    /// Moves the weights `w` by their gradients `g`, with factors of the learning rate and of ε, and a decay; `s` and `t` are what
+    /// the rule remembers.
+    #[inline(always)]
+    pub(crate) fn apply(
+        self,
+        now: Step,
+        (factor, decay, small): (f64, f64, f32),
+        w: &mut [f32],
+        g: &[f32],
+        s: &mut [f32],
+        t: &mut [f32],
+    ) {
+        let rate = (now.rate * factor) as f32;
+        let (beta, small) = (now.betas, EPSILON * small);
+        let decay_coupled = if self.decay_is_decoupled() { 0.0 } else { decay as f32 };
+        let keep = (1.0 - now.rate * factor * f64::from((decay * now.decay) as f32)) as f32;
+        let gradient = |w: f32, g: f32| w * decay_coupled + g;
+        match self {
+            Self::Sgd { momentum: 0.0, .. } if decay_coupled == 0.0 => {
+                for (w, g) in w.iter_mut().zip(g) {
+                    *w -= g * rate;
+                }
+            }
+            Self::Sgd { momentum: 0.0, .. } => {
+                for (w, g) in w.iter_mut().zip(g) {
+                    *w -= gradient(*w, *g) * rate;
+                }
+            }
+            Self::Sgd { momentum, nesterov } => {
+                for ((w, g), v) in w.iter_mut().zip(g).zip(s) {
+                    let g = gradient(*w, *g);
+                    *v = g + *v * momentum;
+                    *w -= if nesterov { *v * momentum + g } else { *v } * rate;
+                }
+            }
+            Self::Adam => {
+                let correct = now.corrections.1.sqrt();
+                let factor = correct / now.corrections.0;
+                let epsilon = small * correct;
+                for (((w, g), m), v) in w.iter_mut().zip(g).zip(s).zip(t) {
+                    let g = gradient(*w, *g);
+                    *m = *m * beta.0 + g * (1.0 - beta.0);
+                    *v = *v * beta.1 + g * g * (1.0 - beta.1);
+                    *w -= *m * factor / (v.sqrt() + epsilon) * rate;
+                }
+            }
+            Self::AdamW => {
+                let corrections = now.corrections;
+                for (((w, g), m), v) in w.iter_mut().zip(g).zip(s).zip(t) {
+                    *m = *m * beta.0 + g * (1.0 - beta.0);
+                    *v = *v * beta.1 + g * g * (1.0 - beta.1);
+                    let step = *m / corrections.0 / ((*v / corrections.1).sqrt() + small);
+                    *w = *w * keep - step * rate;
+                }
+            }
+            Self::RmsProp { momentum: 0.0 } => {
+                for ((w, g), v) in w.iter_mut().zip(g).zip(s) {
+                    let g = gradient(*w, *g);
+                    *v = *v * 0.99 + g * g * (1.0 - 0.99);
+                    *w -= g / (v.sqrt() + small) * rate;
+                }
+            }
+            Self::RmsProp { momentum } => {
+                for (((w, g), v), b) in w.iter_mut().zip(g).zip(s).zip(t) {
+                    let g = gradient(*w, *g);
+                    *v = *v * 0.99 + g * g * (1.0 - 0.99);
+                    let step = g / (v.sqrt() + small);
+                    *b = if now.first { step } else { *b * momentum + step };
+                    *w -= *b * rate;
+                }
+            }
+            Self::AdaGrad => {
+                for ((w, g), v) in w.iter_mut().zip(g).zip(s) {
+                    let g = gradient(*w, *g);
+                    *v += g * g;
+                    *w -= g / (v.sqrt() + small) * rate;
+                }
+            }
+            Self::Lion => {
+                for ((w, g), m) in w.iter_mut().zip(g).zip(s) {
+                    let u = *m * 0.9 + g * (1.0 - 0.9);
+                    *m = *m * 0.99 + g * (1.0 - 0.99);
+                    let sign = if u > 0.0 { 1.0 } else { 0.0 } - if u < 0.0 { 1.0 } else { 0.0 };
+                    *w = *w * keep - sign * rate;
+                }
+            }
+        }
+    }
+}

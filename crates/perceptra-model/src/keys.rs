@@ -1,0 +1,524 @@
+//! The keys of a run, each settable by its name and a text.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use perceptra_data::{EncoderOptions, ReadOptions, Scaling, SchemaOptions, SplitOptions, Task, nearest};
+use perceptra_nn::{Activation, Initializer, Loss, Norm};
+use perceptra_train::{Batch, ClassWeights, Engine, Factors, Metric, Optimizer, Reduction, Schedule, TrainConfig};
+use toml::Value;
+
+use crate::error::ModelError;
+use crate::run::{
+    CheckpointConfig, DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, Preset, RunConfig,
+    Sampler, SearchOptions,
+};
+
+/// Every key with the value it has in [`RunConfig::with_every_key`], which shows the kind of value it takes.
+static KEYS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
+    let mut keys = BTreeMap::new();
+    if let Ok(run) = Value::try_from(RunConfig::with_every_key()) {
+        leaves("", run, &mut keys);
+    }
+    keys
+});
+
+/// Keys whose values are tables in TOML.
+const TABLES: [&str; 2] = ["search.space", "train.class_weights"];
+
+/// Other names of keys: short ones and earlier ones.
+const ALIASES: [(&str, &str); 3] =
+    [("lr", "learning_rate"), ("places", "max_parallel"), ("standardise_target", "standardize_target")];
+
+impl RunConfig {
+    /// Every key of a run file by its path, such as `train.learning_rate`, in alphabetical order. The `version` that wrote the file
+    /// is not among them.
+    ///
+    /// ```
+    /// use perceptra_model::RunConfig;
+    ///
+    /// let mut run = RunConfig::default();
+    /// assert!(RunConfig::keys().any(|key| key == "network.hidden"));
+    /// run.set("hidden", "64,32")?;
+    /// run.set("lr", "0.01")?;
+    /// assert_eq!(run.network.hidden, [64, 32]);
+    /// assert_eq!(run.get("train.learning_rate").as_deref(), Some("0.01"));
+    /// # Ok::<(), perceptra_model::ModelError>(())
+    /// ```
+    pub fn keys() -> impl Iterator<Item = &'static str> {
+        KEYS.keys().map(String::as_str)
+    }
+
+    /// The path of a key that may be written without its section, with dashes, or by a short name: `train.learning_rate` is also
+    /// `learning-rate` and `lr`.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Key`] for a name that belongs to no key or to several.
+    pub fn key(name: &str) -> Result<&'static str, ModelError> {
+        let written = name.trim().replace('-', "_");
+        let mut found = named(&written);
+        if found.is_empty() {
+            let (section, last) = written.rsplit_once('.').map_or(("", written.as_str()), |(s, l)| (s, l));
+            if let Some((_, key)) = ALIASES.iter().find(|(alias, _)| *alias == last) {
+                found = named(&if section.is_empty() { (*key).to_owned() } else { format!("{section}.{key}") });
+            }
+        }
+        let error = |reason: String, nearest| Err(ModelError::Key { name: name.to_owned(), reason, nearest });
+        match found.as_slice() {
+            [key] => Ok(key),
+            [] => {
+                let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+                let names: Vec<String> = Self::keys().map(last).chain(Self::keys().map(str::to_owned)).collect();
+                error("there is no such key in a run file".to_owned(), nearest(&written, &names))
+            }
+            several => error(format!("write one of {}", several.join(", ")), None),
+        }
+    }
+
+    /// Sets a key from text. `key` may be short, as [`RunConfig::key`] says. A list is written `128,64`, `[128, 64]` or, of numbers,
+    /// `128x64`; `none` is the empty list, and takes away a value that is optional. A text in quotes is taken as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Key`], and [`ModelError::Value`] for a text that the key does not take. Whether the value is sensible is left to
+    /// [`RunConfig::validate`].
+    pub fn set(&mut self, key: &str, text: &str) -> Result<(), ModelError> {
+        let key = Self::key(key)?;
+        let fail = |reason: String| ModelError::Value { key: key.to_owned(), text: text.trim().to_owned(), reason };
+        let base = Value::try_from(&*self).map_err(|e| fail(e.to_string()))?;
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(fail("a value is missing".to_owned()));
+        }
+        if text == "none" && is_optional(key) {
+            *self = without(base, key).map_err(|e| fail(expected(&e)))?;
+            return Ok(());
+        }
+        let mut reason = String::new();
+        for value in KEYS.get(key).map_or_else(Vec::new, |like| readings(text, like)) {
+            let mut run = base.clone();
+            put(&mut run, key, value);
+            match run.try_into() {
+                Ok(run) => {
+                    *self = run;
+                    return Ok(());
+                }
+                Err(e) => reason = expected(&e),
+            }
+        }
+        Err(fail(reason))
+    }
+
+    /// The value of a key, given by its whole path, as a run file writes it; `None` where a run file leaves it out.
+    pub fn get(&self, key: &str) -> Option<String> {
+        let run = Value::try_from(self).ok()?;
+        key.split('.').try_fold(&run, |value, part| value.get(part)).map(Value::to_string)
+    }
+
+    /// A run with a value for every key, none of them the default. It shows what can be written; it is not meant to be trained.
+    #[doc(hidden)]
+    pub fn with_every_key() -> Self {
+        let factors = |first: f64| Factors {
+            weight: first,
+            bias: first + 1.0,
+            norm: first + 2.0,
+            embedding: first + 3.0,
+            input_scale: first + 4.0,
+            activation: first + 5.0,
+            member: first + 6.0,
+        };
+        Self {
+            version: None,
+            preset: Some(Preset::Tabm),
+            data: DataConfig {
+                table: "table.csv".into(),
+                stream: true,
+                buffer: 1000,
+                schema: SchemaOptions {
+                    target: vec!["y".into()],
+                    task: Some(Task::Regression),
+                    numeric: vec!["a".into()],
+                    categorical: vec!["b".into()],
+                    ignore: vec!["c".into()],
+                    weights: Some("weight".into()),
+                    split: Some("part".into()),
+                },
+                read: ReadOptions { delimiter: Some(';'), comment: Some('#'), missing: vec!["-".into()] },
+            },
+            split: SplitOptions {
+                test: 0.1,
+                validation: 0.25,
+                test_file: Some("test.csv".into()),
+                validation_file: Some("validation.csv".into()),
+                stratify: false,
+            },
+            encoder: EncoderOptions {
+                scaling: Scaling::Robust,
+                min_category_rows: 2,
+                max_categories: 50,
+                scale_categories: true,
+                embed_above: Some(9),
+                standardise_target: false,
+                clamp_target: true,
+            },
+            network: NetworkConfig {
+                hidden: vec![32, 16],
+                activation: OneOrMany::Many(vec![Activation::Tanh, Activation::Softplus]),
+                output_activation: Some(Activation::Softplus),
+                initializer: Initializer::XavierUniform,
+                bias: false,
+                dropout: 0.2,
+                norm: Norm::Layer,
+                embedding: EmbeddingKind::Periodic,
+                embedding_width: Some(5),
+                frequencies: 8,
+                frequency_scale: 0.2,
+                bins: 16,
+                category_width: 4,
+                input_scale: true,
+                parametric: true,
+                ntk: true,
+                members: 2,
+                ensemble: 3,
+            },
+            train: TrainConfig {
+                loss: Some(Loss::Huber { delta: 1.5 }),
+                reduction: Some(Reduction::Sum),
+                optimizer: Optimizer::RmsProp,
+                learning_rate: 0.01,
+                schedule: Schedule::Plateau,
+                plateau_patience: 5,
+                plateau_factor: 0.5,
+                lr_factors: factors(2.0),
+                betas: [0.8, 0.95],
+                batch: Batch::Rows(16),
+                drop_last: true,
+                share_batches: false,
+                momentum: 0.5,
+                nesterov: true,
+                weight_decay: 0.01,
+                decay_factors: factors(3.0),
+                decay_schedule: Schedule::Cosine,
+                dropout_schedule: Schedule::Linear,
+                l1: 0.001,
+                l2: 0.002,
+                clip_norm: Some(1.0),
+                clip_value: Some(2.0),
+                epochs: 100,
+                patience: Some(20),
+                min_delta: 0.001,
+                last_best: true,
+                monitor: Metric::Rmse,
+                target: Some(0.1),
+                no_progress: Some(10),
+                time_limit: Some(60.0),
+                class_weights: ClassWeights::Given(vec![1.0, 2.0]),
+                label_smoothing: 0.1,
+                seed: 1,
+                engine: Engine::Autodiff,
+            },
+            output: OutputConfig { device: "cpu".into(), model: Some("model.perceptra".into()), calibrate: false },
+            checkpoint: CheckpointConfig { folder: Some("run".into()), every: 2, keep: 3 },
+            search: SearchOptions {
+                space: BTreeMap::from([("seed".to_owned(), "1,2".to_owned())]),
+                sampler: Sampler::Sobol,
+                trials: 20,
+                folds: Some(5),
+                halving: Some(3),
+                places: Some(8),
+                repeats: 2,
+                metric: Some(Metric::Mae),
+                ensemble: Some(Ensemble::Best(4)),
+            },
+        }
+    }
+}
+
+/// Puts what is no table, or is in [`TABLES`], into a map by its path.
+fn leaves(path: &str, value: Value, all: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Table(table) if !TABLES.contains(&path) => {
+            let separator = if path.is_empty() { "" } else { "." };
+            table.into_iter().for_each(|(key, value)| leaves(&format!("{path}{separator}{key}"), value, all));
+        }
+        value => {
+            all.insert(path.to_owned(), value);
+        }
+    }
+}
+
+/// The keys of this name: the one of this path, else those nearest to the root whose paths end with it.
+fn named(name: &str) -> Vec<&'static str> {
+    if let Some((key, _)) = KEYS.get_key_value(name) {
+        return vec![key];
+    }
+    let end = format!(".{name}");
+    let depth = |key: &str| key.split('.').count();
+    let keys: Vec<&str> = RunConfig::keys().filter(|key| key.ends_with(&end)).collect();
+    let least = keys.iter().map(|key| depth(key)).min();
+    keys.into_iter().filter(|key| Some(depth(key)) == least).collect()
+}
+
+/// Puts a value into a run, and the sections around it that are left out at their defaults.
+fn put(run: &mut Value, key: &str, value: Value) {
+    match (key.split_once('.'), run.as_table_mut()) {
+        (None, Some(table)) => drop(table.insert(key.to_owned(), value)),
+        (Some((section, rest)), Some(table)) => {
+            let section = table.entry(section).or_insert_with(|| Value::Table(toml::Table::new()));
+            put(section, rest, value);
+        }
+        (_, None) => {}
+    }
+}
+
+/// The run without a key, which then has its default.
+fn without(mut run: Value, key: &str) -> Result<RunConfig, toml::de::Error> {
+    let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
+    let sections = path.split('.').filter(|section| !section.is_empty());
+    if let Some(section) = sections.fold(Some(&mut run), |table, section| table?.get_mut(section)) {
+        section.as_table_mut().and_then(|table| table.remove(last));
+    }
+    run.try_into()
+}
+
+/// Whether a key can be without a value: a run file that leaves it out is a run that has none.
+fn is_optional(key: &str) -> bool {
+    let every = Value::try_from(RunConfig::with_every_key());
+    every.is_ok_and(|run| without(run, key).is_ok_and(|run| run.get(key).is_none()))
+}
+
+/// What a text may mean for a key that takes values like `like`, in the order in which it is tried.
+fn readings(text: &str, like: &Value) -> Vec<Value> {
+    let brackets = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    match like {
+        Value::Array(items) => {
+            let item = items.first().unwrap_or(&Value::Boolean(false));
+            let parts = match brackets {
+                Some(inside) if inside.trim().is_empty() => Vec::new(),
+                Some(inside) => split_list(inside),
+                None if text == "none" => Vec::new(),
+                None if item.is_str() => split_list(text),
+                None => text.split([',', 'x']).collect(),
+            };
+            let list = Value::Array(parts.iter().map(|part| scalar(part, item)).collect());
+            // A list that may also be one value for all.
+            let one = (brackets.is_none() && parts.len() == 1).then(|| scalar(text, item));
+            one.into_iter().chain([list]).collect()
+        }
+        Value::Table(_) if text.starts_with('{') => text.parse().into_iter().collect(),
+        Value::Table(table) => {
+            // A name, or a list under the one name that takes it, such as `{ given = [1, 2] }`.
+            let list = table.iter().find(|(_, value)| value.is_array());
+            let lists = list.into_iter().flat_map(|(name, like)| {
+                readings(text, like)
+                    .into_iter()
+                    .map(move |list| Value::Table([(name.clone(), list)].into_iter().collect()))
+            });
+            let name = scalar(text, &Value::String(String::new()));
+            [name].into_iter().chain(lists).collect()
+        }
+        like => vec![scalar(text, like)],
+    }
+}
+
+/// A text as a value like `like`; as text where it is none.
+fn scalar(text: &str, like: &Value) -> Value {
+    let text = text.trim();
+    let quoted = || text.starts_with(['"', '\'']).then(|| text.parse().ok().filter(Value::is_str)).flatten();
+    let string = || quoted().unwrap_or_else(|| Value::String(text.to_owned()));
+    match like {
+        Value::Float(_) => text.parse().map_or_else(|_| string(), Value::Float),
+        Value::Integer(_) => match (text.parse(), text.parse()) {
+            (Ok(n), _) => Value::Integer(n),
+            (_, Ok(x)) => Value::Float(x),
+            _ => string(),
+        },
+        Value::Boolean(_) => text.parse().map_or_else(|_| string(), Value::Boolean),
+        _ => string(),
+    }
+}
+
+/// The parts of a text between commas that are not in brackets, braces or quotes.
+#[doc(hidden)]
+pub fn split_list(text: &str) -> Vec<&str> {
+    let (mut depth, mut quote, mut start, mut parts) = (0_usize, None, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            (_, Some(_)) => {}
+            ('"' | '\'', None) if text[start..at].trim().is_empty() || depth > 0 => quote = Some(c),
+            ('[' | '{', None) => depth += 1,
+            (']' | '}', None) => depth = depth.saturating_sub(1),
+            (',', None) if depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+/// What serde expected, in words of the run file.
+fn expected(error: &toml::de::Error) -> String {
+    // serde: "invalid type: string "a", expected f64", then "in `train.l1`" on a line of its own.
+    let message = error.message().lines().next().unwrap_or_default();
+    let Some((_, expected)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let expected = match expected {
+        "f32" | "f64" => "a number",
+        "u32" | "u64" | "usize" => "a whole number of 0 or more",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "a table in braces",
+        other => other,
+    };
+    format!("expected {expected}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_set_saved_and_read_back() {
+        let (every, mut run) = (RunConfig::with_every_key(), RunConfig::default());
+        for key in RunConfig::keys() {
+            let text = every.get(key).unwrap();
+            assert_ne!(run.get(key), Some(text.clone()), "{key} has its default");
+            run.set(key, &text).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(run.get(key), Some(text), "{key}");
+            let saved = RunConfig::from_toml("t", &run.to_toml()).unwrap();
+            assert_eq!(RunConfig { version: None, ..saved }, run, "{key}");
+        }
+        assert_eq!(run, every);
+        for key in RunConfig::keys().filter(|key| is_optional(key)) {
+            run.set(key, "none").unwrap();
+            assert_eq!(run.get(key), None, "{key}");
+        }
+        let some = ["network.embedding_width", "encoder.embed_above", "train.loss", "data.weights", "preset"];
+        assert!(
+            some.into_iter().all(is_optional)
+                && !["train.patience", "train.lr_factors.bias"].into_iter().any(is_optional)
+        );
+    }
+
+    #[test]
+    fn no_key_is_left_out() {
+        let every = format!("{:?}", RunConfig { version: Some(String::new()), ..RunConfig::with_every_key() });
+        assert!(!every.contains("None"), "a key without a value has no kind: {every}");
+        assert!(RunConfig::keys().any(|key| key == "network.embedding_width"));
+        assert!(RunConfig::keys().any(|key| key == "train.lr_factors.input_scale"));
+    }
+
+    #[test]
+    fn keys_have_short_names() {
+        for (name, key) in [
+            ("train.learning_rate", "train.learning_rate"),
+            ("learning-rate", "train.learning_rate"),
+            ("lr", "train.learning_rate"),
+            ("train.lr", "train.learning_rate"),
+            ("bias", "network.bias"),
+            ("lr_factors.bias", "train.lr_factors.bias"),
+            ("preset", "preset"),
+            ("data.split", "data.split"),
+        ] {
+            assert_eq!(RunConfig::key(name).unwrap(), key);
+        }
+        let message = |name: &str| {
+            let error = RunConfig::key(name).unwrap_err();
+            format!("{error} | {}", error.hint().map(|hint| hint.to_string()).unwrap_or_default())
+        };
+        assert_eq!(
+            message("learningrate"),
+            "`learningrate`: there is no such key in a run file | did you mean `learning_rate`?"
+        );
+        assert_eq!(message("target"), "`target`: write one of data.target, train.target | ");
+        assert_eq!(message("version"), "`version`: there is no such key in a run file | ");
+        assert!(message("").contains("there is no such key"));
+    }
+
+    #[test]
+    fn lists_are_written_in_every_way() {
+        let mut run = RunConfig::default();
+        for text in ["128,64", "128x64", "[128, 64]", "[128,64]", " 128 , 64 "] {
+            run.network.hidden.clear();
+            run.set("hidden", text).unwrap();
+            assert_eq!(run.network.hidden, [128, 64], "{text}");
+        }
+        for text in ["none", "[]", "[ ]"] {
+            run.network.hidden = vec![1];
+            run.set("hidden", text).unwrap();
+            assert!(run.network.hidden.is_empty(), "{text}");
+        }
+        run.set("hidden", "8").unwrap();
+        assert_eq!(run.network.hidden, [8]);
+        run.set("activation", "softmax").unwrap();
+        assert_eq!(run.network.activation, OneOrMany::One(Activation::Softmax));
+        for text in ["relu,softmax", "[relu, softmax]", "[\"relu\", \"softmax\"]"] {
+            run.set("activation", text).unwrap();
+            assert_eq!(run.network.activation, OneOrMany::Many(vec![Activation::Relu, Activation::Softmax]), "{text}");
+        }
+        for text in ["tax,'a, b',\"x\\\"y\"", "[tax, 'a, b', \"x\\\"y\"]"] {
+            run.set("data.target", text).unwrap();
+            assert_eq!(run.data.schema.target, ["tax", "a, b", "x\"y"], "{text}");
+        }
+        for text in ["1,5", "1x5", "[1, 5]", "{ given = [1.0, 5.0] }"] {
+            run.set("class_weights", text).unwrap();
+            assert_eq!(run.train.class_weights, ClassWeights::Given(vec![1.0, 5.0]), "{text}");
+        }
+        run.set("class_weights", "balanced").unwrap();
+        assert_eq!(run.train.class_weights, ClassWeights::Balanced);
+        run.set("betas", "0.8x0.9").unwrap();
+        assert_eq!(run.train.betas, [0.8, 0.9]);
+    }
+
+    #[test]
+    fn values_are_of_the_kind_that_the_key_takes() {
+        let mut run = RunConfig::default();
+        for (key, text, got) in [
+            ("lr", "1", Some("1.0")),
+            ("lr", "1e-3", Some("0.001")),
+            ("epochs", "12", Some("12")),
+            ("patience", "none", Some("\"none\"")),
+            ("patience", "5", Some("5")),
+            ("batch", "full", Some("\"full\"")),
+            ("batch", "64", Some("64")),
+            ("loss", "huber:2", Some("\"huber:2\"")),
+            ("loss", "none", None),
+            ("embedding-width", "4", Some("4")),
+            ("embedding_width", "none", None),
+            ("norm", "none", Some("\"none\"")),
+            ("data.weights", "1", Some("\"1\"")),
+            ("data.weights", "\"none\"", Some("\"none\"")),
+            ("delimiter", ",", Some("\",\"")),
+            ("delimiter", "\"\\t\"", Some("\"\\t\"")),
+            ("nesterov", "true", Some("true")),
+            ("table", "[a,b].csv", Some("\"[a,b].csv\"")),
+            ("lr_factors.bias", "0.5", Some("0.5")),
+            ("search.ensemble", "auto", Some("\"auto\"")),
+            ("search.ensemble", "3", Some("3")),
+        ] {
+            run.set(key, text).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(run.get(RunConfig::key(key).unwrap()).as_deref(), got, "{key}={text}");
+        }
+        assert_eq!(run.train.lr_factors, Factors { bias: 0.5, ..Factors::all(1.0) });
+        for (key, text, message) in [
+            ("lr", "fast", "`train.learning_rate=fast`: expected a number"),
+            ("lr", "", "`train.learning_rate=`: a value is missing"),
+            ("epochs", "-1", "`train.epochs=-1`: expected a whole number of 0 or more"),
+            ("epochs", "1.5", "`train.epochs=1.5`: expected a whole number of 0 or more"),
+            ("nesterov", "yes", "`train.nesterov=yes`: expected true or false"),
+            ("hidden", "8,axb", "`network.hidden=8,axb`: expected a whole number of 0 or more"),
+            ("norm", "all", "`network.norm=all`: expected one of `none`, `batch`, `layer`"),
+            ("activation", "tan", "expected the name of an activation"),
+            ("betas", "0.9", "expected a"),
+            ("space", "0.1", "expected a table in braces"),
+            ("patience", "never", "`never` is neither a number of epochs nor \"none\""),
+        ] {
+            let error = run.clone().set(key, text).unwrap_err().to_string();
+            assert!(error.contains(message), "{key}={text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Scores of a model.
+
+use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
+use serde::{Deserialize, Serialize};
+
+/// Scores of a model on the rows of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Number of rows.
+    pub rows: usize,
+    /// The scores.
+    #[serde(flatten)]
+    pub values: MetricValues,
+}
+
+/// Scores by kind of task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MetricValues {
+    /// Scores of regression, in the units of the targets.
+    Regression(RegressionMetrics),
+    /// Scores of classification.
+    Classification {
+        /// The scores.
+        #[serde(flatten)]
+        metrics: ClassificationMetrics,
+        /// The classes, in the order of the confusion matrix.
+        labels: Vec<String>,
+    },
+}
+
+impl Metrics {
+    /// One score, if the task has it.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
+        match &self.values {
+            MetricValues::Regression(values) => values.get(metric),
+            MetricValues::Classification { metrics, .. } => metrics.get(metric),
+        }
+    }
+}

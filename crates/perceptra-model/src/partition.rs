@@ -1,0 +1,124 @@
+//! The division of a table into training, validation and test rows.
+
+use perceptra_data::{DataError, Encoder, Schema, Split, Table, Task, class_numbers, strata, target_numbers};
+
+use crate::error::ModelError;
+use crate::run::{RunConfig, ValidRun};
+use crate::tables::{Tables, fewest_rows};
+
+/// The training, validation and test rows of a run.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Training rows.
+    pub train: Table,
+    /// Validation rows.
+    pub validation: Option<Table>,
+    /// Test rows.
+    pub test: Option<Table>,
+}
+
+impl Parts {
+    /// Divides tables, which are not streamed, as training does.
+    ///
+    /// # Errors
+    ///
+    /// Settings out of range, and the errors of the schema and the split.
+    pub fn of(run: &RunConfig, tables: &Tables) -> Result<Self, ModelError> {
+        let run = ValidRun::new(run)?;
+        let schema = Schema::infer(&tables.table, &run.data.schema)?;
+        let [train, validation, test] = parts(&run, tables, &schema)?;
+        Ok(Self { train: train.unwrap_or_else(|| tables.table.clone()), validation, test })
+    }
+
+    /// Divides a table for cross-validation: each of the `folds` partitions tests on its own rows and trains on all others, except
+    /// for the validation share of the run. Other splits that the run asks for are ignored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Parts::of`], and a number of folds that does not suit the rows.
+    pub fn folds(run: &RunConfig, table: &Table, folds: usize) -> Result<Vec<Self>, ModelError> {
+        let run = ValidRun::new(run)?;
+        let schema = Schema::infer(table, &run.data.schema)?;
+        let classes = strata_of(&run, table, &schema, true)?;
+        let splits = Split::folds(table.rows(), folds, classes.as_deref(), run.train.seed)?;
+        let partition = |split: &Split| {
+            let test = Some(table.take(&split.test));
+            let rest = Tables { validation: None, test, ..Tables::from(table.take(&split.train)) };
+            let mut run = RunConfig::clone(&run);
+            run.data.schema.split = None;
+            Self::of(&run, &rest)
+        };
+        splits.iter().map(partition).collect()
+    }
+
+    /// `run` for [`Parts::tables`]: it does not divide them again, ignores the split column and writes no checkpoints.
+    pub fn settle(&self, run: &RunConfig) -> RunConfig {
+        let mut run = run.clone();
+        run.checkpoint.folder = None;
+        if let Some(column) = run.data.schema.split.take() {
+            run.data.schema.ignore.push(column);
+        }
+        let share = |part: &Option<Table>, share: f64| if part.is_some() { share } else { 0.0 };
+        run.split.validation = share(&self.validation, run.split.validation);
+        run.split.test = share(&self.test, run.split.test);
+        run
+    }
+
+    /// The rows as tables of a run that does not divide them again.
+    pub fn tables(&self) -> Tables {
+        let (validation, test) = (self.validation.clone(), self.test.clone());
+        Tables { validation, test, ..Tables::from(self.train.clone()) }
+    }
+}
+
+/// The stratum of each row, whose shares a stratified split keeps: its class, or its group of neighboring target values.
+fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, ModelError> {
+    Ok(match (run.split.stratify, schema.task, schema.targets.first()) {
+        (false, ..) | (.., None) => None,
+        (true, Task::Regression, Some(target)) => Some(strata(&target_numbers(table, target)?)),
+        (true, _, Some(target)) => Some(stratified_classes(table, schema, target, divided)?),
+    })
+}
+
+/// The training, validation and test rows; no training rows where these are the whole table.
+pub(crate) fn parts(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<[Option<Table>; 3], ModelError> {
+    let table = &tables.table;
+    let options = &run.split;
+    if let Some(column) = &run.data.schema.split {
+        let split = Split::from_column(table, column)?;
+        let part = |rows: &[u32]| (!rows.is_empty()).then(|| table.take(rows));
+        return Ok([
+            part(&split.train),
+            part(&split.validation).or_else(|| tables.validation.clone()),
+            part(&split.test).or_else(|| tables.test.clone()),
+        ]);
+    }
+    // A table of its own takes the place of a share.
+    let test = if tables.test.is_some() { 0.0 } else { options.test };
+    let validation = if tables.validation.is_some() { 0.0 } else { options.validation };
+    let classes = strata_of(run, table, schema, test + validation > 0.0)?;
+    let split = Split::holdout(table.rows(), test, validation, classes.as_deref(), run.train.seed)?;
+    let got = tables.validation.as_ref().map_or(split.validation.len(), Table::rows);
+    if options.validation > 0.0 && got < fewest_rows("validation") {
+        let (rows, needed) = (table.rows(), fewest_rows("validation"));
+        return Err(DataError::TooFewRows { rows, part: "validation", got, needed }.into());
+    }
+    let part = |rows: &[u32]| (!rows.is_empty()).then(|| table.take(rows));
+    Ok([
+        part(&split.train),
+        tables.validation.clone().or_else(|| part(&split.validation)),
+        tables.test.clone().or_else(|| part(&split.test)),
+    ])
+}
+
+/// The class of each row. A class of one row cannot be in two parts.
+fn stratified_classes(table: &Table, schema: &Schema, target: &str, divided: bool) -> Result<Vec<u32>, ModelError> {
+    let labels = Encoder::labels_of(table, schema)?.unwrap_or_default();
+    let classes = class_numbers(table, target, &labels)?;
+    let mut counts = vec![0; labels.len()];
+    classes.iter().for_each(|&c| counts[c as usize] += 1);
+    match counts.iter().position(|&n| n == 1) {
+        Some(class) if divided => Err(DataError::ClassTooSmall { class: labels[class].clone() }.into()),
+        _ => Ok(classes),
+    }
+}

@@ -1,0 +1,228 @@
+//! A run whose tables are encoded and whose network is built.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use perceptra_data::{EncodeReport, Encoder, InputKind, Matrix, Schema, Table, Task};
+use perceptra_nn::{Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Initializer, Loss};
+use perceptra_train::{ClassWeights, Dataset, Fitted, History, Metric, StopReason, TrainConfig};
+
+use crate::calibration::Confidence;
+use crate::encoded::{Encoded, bins};
+use crate::error::ModelError;
+use crate::model::{About, Model};
+use crate::partition::parts;
+use crate::run::{EmbeddingKind, RunConfig, ValidRun};
+use crate::tables::Tables;
+use crate::trained::Trained;
+
+/// A run whose tables are encoded, and whose network is built.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    calibrate: bool,
+    pub(crate) about: About,
+    pub(crate) network: FeedForward,
+    pub(crate) units: Vec<f32>,
+    pub(crate) train_table: Table,
+    pub(crate) validation: Option<Table>,
+    test: Option<Table>,
+    pub(crate) train_rows: Encoded,
+    pub(crate) validation_rows: Option<Encoded>,
+    pub(crate) rows: [usize; 3],
+    report: EncodeReport,
+}
+
+impl Prepared {
+    pub(crate) fn new(run: ValidRun<'_>, tables: &Tables, device: &Device) -> Result<Self, ModelError> {
+        let table = &tables.table;
+        let (schema, labels) = match &tables.stream {
+            Some(stream) => stream.schema(table, &run.data.schema)?,
+            None => {
+                let schema = Schema::infer(table, &run.data.schema)?;
+                let labels = Encoder::labels_of(table, &schema)?;
+                (schema, labels)
+            }
+        };
+        let loss = fitting_loss(run.train.loss, schema.task)?;
+        check_monitor(run.train.monitor, schema.task)?;
+        let [train_table, validation, test] = match &tables.stream {
+            // The rows of a stream are divided already.
+            Some(_) => [None, tables.validation.clone(), tables.test.clone()],
+            None => parts(&run, tables, &schema)?,
+        };
+        check_clashes(&run, schema.task, validation.is_some())?;
+        // The table of a stream is a sample of its training rows.
+        let train_table = train_table.unwrap_or_else(|| table.clone());
+
+        let encoder = Encoder::fit(&train_table, &schema, labels, &run.encoder)?;
+        let (train_rows, report) = Encoded::of(&train_table, &encoder, &schema)?;
+        let validation_rows =
+            validation.as_ref().map(|t| Encoded::of(t, &encoder, &schema)).transpose()?.map(|(rows, _)| rows);
+        let (network_config, network) = build_network(&run, &schema, &encoder, &train_rows.inputs, device)?;
+        let units: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
+        let training = TrainConfig { loss: Some(loss), ..run.train.clone() };
+        let rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
+        let history =
+            History { monitor: training.monitor, epochs: Vec::new(), best_epoch: 0, stop: StopReason::Unfinished };
+        let missing = run.data.read.missing.clone();
+        let about = About {
+            schema,
+            missing,
+            encoder,
+            network: network_config,
+            training,
+            loss,
+            history,
+            metrics: None,
+            confidence: Confidence::default(),
+        };
+        let calibrate = run.output.calibrate;
+        Ok(Self {
+            calibrate,
+            about,
+            network,
+            units,
+            train_table,
+            validation,
+            test,
+            train_rows,
+            validation_rows,
+            rows,
+            report,
+        })
+    }
+
+    /// Moves the training rows to the device.
+    pub(crate) fn train_data(&mut self, device: &Device) -> Result<Dataset, ModelError> {
+        std::mem::take(&mut self.train_rows).dataset(&self.units, device)
+    }
+
+    /// Moves the validation rows to the device.
+    pub(crate) fn validation_data(&mut self, device: &Device) -> Result<Option<Dataset>, ModelError> {
+        self.validation_rows.take().map(|rows| rows.dataset(&self.units, device)).transpose()
+    }
+
+    /// The model of the trained network, with its scores.
+    pub(crate) fn finish(self, fitted: Fitted<FeedForward>) -> Result<Trained, ModelError> {
+        let Self { calibrate, about, train_table, validation, test, rows, report, .. } = self;
+        let mut model = Model { about, network: fitted.network, share: 1.0, others: Vec::new() };
+        model.about.history = fitted.history;
+        let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
+        let judged = validation.map(|table| model.learn_confidence(&table, calibrate)).transpose()?;
+        let (validation, calibration) = judged.map_or((None, None), |(metrics, done)| (Some(metrics), done));
+        model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
+        Ok(Trained { model, rows, validation, calibration, report, dead })
+    }
+}
+
+/// Whether the first rows of `table` have different inputs and yet the same outputs.
+fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
+    let rows: Vec<u32> = (0..table.rows().min(1000) as u32).collect();
+    let (inputs, _) = model.encoder().inputs(&table.take(&rows))?;
+    let outputs = model.network_outputs(&inputs.values)?;
+    let same = |values: &[f32], columns: usize| values.chunks(columns).all(|row| row == &values[..columns]);
+    Ok(same(&outputs, model.encoder().outputs()) && !same(&inputs.values, inputs.columns))
+}
+
+/// The most rows that a data-driven initializer is fitted on.
+const INITIALIZER_ROWS: usize = 10_000;
+
+/// The network between the columns of `encoder`, with its initial weights; `rows` are training rows.
+pub(crate) fn build_network(
+    run: &RunConfig,
+    schema: &Schema,
+    encoder: &Encoder,
+    rows: &Matrix,
+    device: &Device,
+) -> Result<(FeedForwardConfig, FeedForward), ModelError> {
+    let output = match schema.task {
+        Task::Regression => Activation::Identity,
+        Task::Binary if encoder.outputs() == 1 => Activation::Sigmoid,
+        _ => Activation::Softmax,
+    };
+    let config = describe(run, &encoder.kinds(), rows, encoder.outputs(), output);
+    let config = config.map_err(|problem| ModelError::Settings(vec![problem]))?;
+    let mut network = config.init(device)?;
+    if config.initializer == Initializer::DataDriven && rows.rows > 0 {
+        let n = rows.rows.min(INITIALIZER_ROWS);
+        let seen = TensorData::new(rows.values[..n * rows.columns].to_vec(), [n, rows.columns]);
+        network = network.fit_to(Tensor::from_data(seen, device), run.train.seed);
+    }
+    Ok((config, network))
+}
+
+/// The description of the network, with the embedding for columns of these kinds. Edges of bins are quantiles of `rows`.
+fn describe(
+    run: &RunConfig,
+    kinds: &[InputKind],
+    rows: &Matrix,
+    outputs: usize,
+    output: Activation,
+) -> Result<FeedForwardConfig, String> {
+    let network = &run.network;
+    let config = network.feed_forward(kinds.len(), outputs, output, run.train.seed)?;
+    let is_embedded = |kind: &InputKind| match kind {
+        InputKind::Number => network.embedding != EmbeddingKind::None,
+        InputKind::Category(_) => true,
+        InputKind::Code => false,
+    };
+    if !kinds.iter().any(is_embedded) {
+        return Ok(config);
+    }
+    let binned = network.embedding == EmbeddingKind::PiecewiseLinear;
+    let mut all_edges = Vec::new();
+    let column = |(i, kind): (usize, &InputKind)| match kind {
+        InputKind::Number if binned => match bins(rows, i, network.bins) {
+            // A column that never changes has no bins.
+            edges if edges.len() < 2 => Column::Plain,
+            edges => {
+                all_edges.push(edges);
+                Column::Number
+            }
+        },
+        InputKind::Number => Column::Number,
+        InputKind::Code => Column::Plain,
+        InputKind::Category(n) => Column::Category(*n),
+    };
+    let columns = kinds.iter().enumerate().map(column).collect();
+    let numbers = network.number_embedding(all_edges)?;
+    let embedding = EmbeddingConfig { columns, numbers, category_width: network.category_width };
+    Ok(config.with_parts(network.extras(Some(embedding))))
+}
+
+/// The loss of the run if it suits the task; by default the usual loss of the task.
+pub(crate) fn fitting_loss(loss: Option<Loss>, task: Task) -> Result<Loss, ModelError> {
+    let usual = match task {
+        Task::Regression => Loss::MeanSquared,
+        Task::Binary => Loss::BinaryCrossEntropy,
+        Task::Multiclass => Loss::CategoricalCrossEntropy,
+    };
+    let loss = loss.unwrap_or(usual);
+    if loss.takes_logits() && loss != usual {
+        return Err(ModelError::LossMismatch { loss: loss.to_string(), task: task.to_string() });
+    }
+    Ok(loss)
+}
+
+/// Checks the settings against the task and against each other.
+fn check_clashes(run: &RunConfig, task: Task, validated: bool) -> Result<(), ModelError> {
+    let mut problems = Vec::new();
+    if task == Task::Regression && run.train.class_weights != ClassWeights::Equal {
+        problems.push("class_weights are set, and the task is regression, which has no classes".to_owned());
+    }
+    if task != Task::Multiclass && run.network.output_activation == Some(Activation::Softmax) {
+        problems.push(format!("output_activation is softmax, which is for several classes, and the task is {task}"));
+    }
+    let monitor = run.train.monitor;
+    if monitor != Metric::Loss && !validated {
+        problems.push(format!(
+            "monitor is {monitor}, which is judged on validation rows, and there are none: put some aside, or monitor the loss"
+        ));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ModelError::Settings(problems)) }
+}
+
+fn check_monitor(monitor: Metric, task: Task) -> Result<(), ModelError> {
+    if monitor == Metric::Loss || monitor.is_of_classes() == task.is_classification() {
+        return Ok(());
+    }
+    Err(ModelError::MetricMismatch { metric: monitor.to_string(), task: task.to_string() })
+}

@@ -1,0 +1,54 @@
+//! A trained model with the results of its training.
+
+use perceptra_data::{EncodeReport, Table};
+
+use crate::calibration::Calibration;
+use crate::error::ModelError;
+use crate::metrics::Metrics;
+use crate::model::Model;
+use crate::partition::Parts;
+
+/// A trained model with the results of its training.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The model.
+    pub model: Model,
+    /// Numbers of training, validation and test rows.
+    pub rows: [usize; 3],
+    /// Scores on the validation rows, which chose the best epoch.
+    pub validation: Option<Metrics>,
+    /// Effect of temperature scaling on the validation rows.
+    pub calibration: Option<Calibration>,
+    /// Missing values of the training rows that were imputed.
+    pub report: EncodeReport,
+    /// Whether the network gives the same output for every row: it learned nothing, or all units of a hidden layer are dead.
+    pub dead: bool,
+}
+
+impl Trained {
+    /// Joins weighted members into an ensemble, as [`Model::ensemble`] does. They were trained on the training rows of `parts`; the
+    /// validation and test rows score the ensemble, and with `calibrate` the validation rows fit a temperature.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::ensemble`] and [`Model::evaluate`].
+    pub fn join(
+        members: impl IntoIterator<Item = (f64, Self)>,
+        parts: &Parts,
+        calibrate: bool,
+    ) -> Result<Self, ModelError> {
+        let (mut models, mut report, mut dead) = (Vec::new(), None, false);
+        for (weight, member) in members {
+            report.get_or_insert(member.report);
+            dead |= member.dead;
+            models.push((weight, member.model));
+        }
+        let mut model = Model::ensemble(models)?;
+        let judged = parts.validation.as_ref().map(|table| model.learn_confidence(table, calibrate)).transpose()?;
+        let (validation, calibration) = judged.map_or((None, None), |(metrics, done)| (Some(metrics), done));
+        model.about.metrics = parts.test.as_ref().map(|table| model.evaluate(table)).transpose()?;
+        let rows = [Some(&parts.train), parts.validation.as_ref(), parts.test.as_ref()];
+        let rows = rows.map(|table| table.map_or(0, Table::rows));
+        Ok(Self { model, rows, validation, calibration, report: report.unwrap_or_default(), dead })
+    }
+}

@@ -1,0 +1,159 @@
+//! Which tensors a network can have, and their names.
+
+use crate::all_variants;
+
+/// The kind of a parameter, for optimizers that treat some kinds differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Weights of a dense layer.
+    Weight,
+    /// Biases of a dense layer.
+    Bias,
+    /// Scale and shift of a normalization.
+    Norm,
+    /// Parameters of an embedding.
+    Embedding,
+    /// Factors of the inputs of the first dense layer.
+    InputScale,
+    /// The α of parametric activations.
+    Activation,
+    /// The factors r and s of the members of a batch ensemble.
+    Member,
+}
+
+all_variants! { Group: Weight, Bias, Norm, Embedding, InputScale, Activation, Member }
+
+/// A tensor of a [`FeedForward`](crate::FeedForward): what it is, and of which layer, counted from 0.
+///
+/// It prints as the tensor's name in model files, such as `layers.0.weight`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A tensor of the embedding, `[numbers, ...]` or `[categories, width]`.
+    Embedding(EmbeddingTensor),
+    /// Factors of the inputs of the first dense layer, `[1, inputs]`.
+    InputScale,
+    /// Weights, `[inputs, outputs]`; `[members·inputs, outputs]` of the output layer of a batch ensemble.
+    Weight(usize),
+    /// Biases, `[outputs]`; `[members·outputs]` in a batch ensemble.
+    Bias(usize),
+    /// Scale of a normalization, `[outputs]`.
+    Gamma(usize),
+    /// Shift of a normalization, `[outputs]`.
+    Beta(usize),
+    /// Running mean of a batch normalization, `[outputs]`, which is not trained.
+    RunningMean(usize),
+    /// Running variance of a batch normalization, `[outputs]`, which is not trained.
+    RunningVariance(usize),
+    /// α of a parametric activation, `[1, outputs]`.
+    Alpha(usize),
+    /// Factors of the layer's inputs in a batch ensemble, `[members, inputs]`.
+    R(usize),
+    /// Factors of the layer's outputs in a batch ensemble, `[members, outputs]`.
+    S(usize),
+}
+
+/// A tensor of an [`Embedding`](crate::Embedding).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EmbeddingTensor {
+    /// Frequencies w of a periodic embedding, `[numbers, frequencies]`.
+    PeriodicWeight,
+    /// Phases b of a periodic embedding, `[numbers, frequencies]`.
+    PeriodicPhase,
+    /// Weights V behind the cosines of a periodic embedding, `[numbers·frequencies, width − 1]`.
+    PeriodicOutput,
+    /// Biases c of a periodic embedding, `[numbers, width − 1]`.
+    PeriodicBias,
+    /// Weights of the linear part of a piecewise-linear embedding, `[numbers, width]`.
+    PiecewiseWeight,
+    /// Biases of the linear part of a piecewise-linear embedding, `[numbers, width]`.
+    PiecewiseBias,
+    /// Weights behind the piecewise-linear code, `[numbers·bins, width]`.
+    PiecewiseOutput,
+    /// One vector for each category of a column, `[categories, width]`; columns of categories are counted from 0.
+    Category(usize),
+}
+
+impl EmbeddingTensor {
+    /// Every tensor that an embedding with so many columns of categories can have, in the order of random numbers and files.
+    pub(crate) fn all(categories: usize) -> impl Iterator<Item = Self> {
+        [
+            Self::PeriodicWeight,
+            Self::PeriodicPhase,
+            Self::PeriodicOutput,
+            Self::PeriodicBias,
+            Self::PiecewiseWeight,
+            Self::PiecewiseBias,
+            Self::PiecewiseOutput,
+        ]
+        .into_iter()
+        .chain((0..categories).map(Self::Category))
+    }
+}
+
+impl Role {
+    /// The kind of parameter; none for running statistics, which are not trained.
+    pub fn group(self) -> Option<Group> {
+        Some(match self {
+            Self::Embedding(_) => Group::Embedding,
+            Self::InputScale => Group::InputScale,
+            Self::Weight(_) => Group::Weight,
+            Self::Bias(_) => Group::Bias,
+            Self::Gamma(_) | Self::Beta(_) => Group::Norm,
+            Self::RunningMean(_) | Self::RunningVariance(_) => return None,
+            Self::Alpha(_) => Group::Activation,
+            Self::R(_) | Self::S(_) => Group::Member,
+        })
+    }
+
+    /// Every tensor that a network with so many layers, and with so many columns of categories before them, can have.
+    pub(crate) fn all(layers: usize, categories: usize) -> impl Iterator<Item = Self> {
+        let of_layer = |i: usize| {
+            [
+                Self::Weight(i),
+                Self::Bias(i),
+                Self::Gamma(i),
+                Self::Beta(i),
+                Self::RunningMean(i),
+                Self::RunningVariance(i),
+                Self::Alpha(i),
+                Self::R(i),
+                Self::S(i),
+            ]
+        };
+        let first = EmbeddingTensor::all(categories).map(Self::Embedding).chain([Self::InputScale]);
+        first.chain((0..layers).flat_map(of_layer))
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Embedding(tensor) => write!(f, "embedding.{tensor}"),
+            Self::InputScale => f.write_str("input_scale"),
+            Self::Weight(i) => write!(f, "layers.{i}.weight"),
+            Self::Bias(i) => write!(f, "layers.{i}.bias"),
+            Self::Gamma(i) => write!(f, "layers.{i}.norm.gamma"),
+            Self::Beta(i) => write!(f, "layers.{i}.norm.beta"),
+            Self::RunningMean(i) => write!(f, "layers.{i}.norm.mean"),
+            Self::RunningVariance(i) => write!(f, "layers.{i}.norm.variance"),
+            Self::Alpha(i) => write!(f, "layers.{i}.mix"),
+            Self::R(i) => write!(f, "layers.{i}.factors.in"),
+            Self::S(i) => write!(f, "layers.{i}.factors.out"),
+        }
+    }
+}
+
+impl std::fmt::Display for EmbeddingTensor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::PeriodicWeight => "periodic.weight",
+            Self::PeriodicPhase => "periodic.phase",
+            Self::PeriodicOutput => "periodic.output",
+            Self::PeriodicBias => "periodic.bias",
+            Self::PiecewiseWeight => "piecewise.weight",
+            Self::PiecewiseBias => "piecewise.bias",
+            Self::PiecewiseOutput => "piecewise.output",
+            Self::Category(i) => return write!(f, "categories.{i}"),
+        })
+    }
+}

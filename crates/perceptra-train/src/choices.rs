@@ -1,0 +1,372 @@
+//! The values that the settings of a run can have.
+
+use perceptra_nn::{Group, all_variants};
+use serde::{Deserialize, Serialize};
+
+/// Rows of a training step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BatchText", into = "BatchText")]
+pub enum Batch {
+    /// Minibatches of a size that suits the number of rows n: n/256 as a power of two, in 32..=256.
+    Auto,
+    /// Minibatches of this many rows; 1 is one row at a time.
+    Rows(usize),
+    /// The whole training set in one step.
+    Full,
+}
+
+impl Batch {
+    /// Rows of a step, where the training set has `rows` rows.
+    pub(crate) fn size(self, rows: usize) -> usize {
+        match self {
+            Self::Auto => (rows / 256).next_power_of_two().clamp(32, 256).min(rows),
+            Self::Rows(n) => n.min(rows),
+            Self::Full => rows,
+        }
+    }
+}
+
+/// A batch as written in files: a number, `"auto"` or `"full"`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum BatchText {
+    Rows(u64),
+    Name(String),
+}
+
+impl TryFrom<BatchText> for Batch {
+    type Error = String;
+
+    fn try_from(text: BatchText) -> Result<Self, String> {
+        match text {
+            BatchText::Rows(rows) => usize::try_from(rows).map(Self::Rows).map_err(|e| e.to_string()),
+            BatchText::Name(name) => name.parse(),
+        }
+    }
+}
+
+impl From<Batch> for BatchText {
+    fn from(batch: Batch) -> Self {
+        match batch {
+            Batch::Rows(rows) => Self::Rows(rows as u64),
+            Batch::Full => Self::Name("full".into()),
+            Batch::Auto => Self::Name("auto".into()),
+        }
+    }
+}
+
+impl std::str::FromStr for Batch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Self::Auto),
+            ("full", _) => Ok(Self::Full),
+            (_, Ok(rows)) => Ok(Self::Rows(rows)),
+            _ => Err(format!("`{text}` is neither a number of rows nor `auto` or `full`")),
+        }
+    }
+}
+
+/// The update rule that turns gradients into steps. All are Burn's, with the betas and epsilons of their papers as defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Gradient descent, θ ← θ − ρ∇R, with optional momentum.
+    Sgd,
+    /// Adam (Kingma, Ba, 2015).
+    #[default]
+    Adam,
+    /// Adam with decoupled weight decay (Loshchilov, Hutter, 2019).
+    AdamW,
+    /// RMSProp (Hinton, 2012), with optional momentum.
+    RmsProp,
+    /// AdaGrad (Duchi, Hazan, Singer, 2011).
+    AdaGrad,
+    /// Adan (Xie et al., 2022).
+    Adan,
+    /// Lion (Chen et al., 2023).
+    Lion,
+    /// LAMB (You et al., 2020).
+    Lamb,
+    /// Adafactor (Shazeer, Stern, 2018).
+    Adafactor,
+    /// Muon (Jordan et al., 2024) for weights, AdamW for all other parameters.
+    Muon,
+}
+
+all_variants! { Optimizer: Sgd, Adam, AdamW, RmsProp, AdaGrad, Adan, Lion, Lamb, Adafactor, Muon }
+
+impl Optimizer {
+    /// The name used in files and messages, such as `adamw`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Adam => "adam",
+            Self::AdamW => "adamw",
+            Self::RmsProp => "rmsprop",
+            Self::AdaGrad => "adagrad",
+            Self::Adan => "adan",
+            Self::Lion => "lion",
+            Self::Lamb => "lamb",
+            Self::Adafactor => "adafactor",
+            Self::Muon => "muon",
+        }
+    }
+
+    /// Whether `weight_decay` λ shrinks weights apart from their gradients, as w ← (1 − ρλ)w, instead of adding λw to the gradients.
+    pub fn decay_is_decoupled(self) -> bool {
+        match self {
+            Self::AdamW | Self::Adan | Self::Lion | Self::Lamb | Self::Adafactor | Self::Muon => true,
+            Self::Sgd | Self::Adam | Self::RmsProp | Self::AdaGrad => false,
+        }
+    }
+
+    /// Whether the setting `momentum` is one of this rule's.
+    pub(crate) fn has_momentum(self) -> bool {
+        match self {
+            Self::Sgd | Self::RmsProp => true,
+            Self::Adam
+            | Self::AdamW
+            | Self::AdaGrad
+            | Self::Adan
+            | Self::Lion
+            | Self::Lamb
+            | Self::Adafactor
+            | Self::Muon => false,
+        }
+    }
+
+    /// Whether the setting `betas` is one of this rule's.
+    pub(crate) fn has_betas(self) -> bool {
+        match self {
+            Self::Adam | Self::AdamW => true,
+            Self::Sgd
+            | Self::RmsProp
+            | Self::AdaGrad
+            | Self::Adan
+            | Self::Lion
+            | Self::Lamb
+            | Self::Adafactor
+            | Self::Muon => false,
+        }
+    }
+
+    /// Whether `decay_schedule` can change this rule's decay over the run.
+    pub(crate) fn has_decay_schedule(self) -> bool {
+        match self {
+            Self::AdamW | Self::Lion => true,
+            Self::Sgd
+            | Self::Adam
+            | Self::RmsProp
+            | Self::AdaGrad
+            | Self::Adan
+            | Self::Lamb
+            | Self::Adafactor
+            | Self::Muon => false,
+        }
+    }
+}
+
+/// How the losses of a batch's rows become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduction {
+    /// Σ wᵢlᵢ: a step grows with the batch.
+    Sum,
+    /// Σ wᵢlᵢ / Σ wᵢ.
+    Mean,
+}
+
+all_variants! { Reduction: Sum, Mean }
+
+impl Reduction {
+    /// The name used in files and messages, `sum` or `mean`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Mean => "mean",
+        }
+    }
+
+    /// One loss from Σ wᵢlᵢ and Σ wᵢ; the mean of rows without any weight is 0.
+    pub(crate) fn reduce(self, loss: f64, weight: f64) -> f64 {
+        match self {
+            Self::Sum => loss,
+            Self::Mean if weight > 0.0 => loss / weight,
+            Self::Mean => 0.0,
+        }
+    }
+}
+
+/// How a number, such as the learning rate, changes over the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Not at all.
+    #[default]
+    Constant,
+    /// In a straight line to 1% of its value at the last epoch.
+    Linear,
+    /// Along half a cosine to 0 at the last epoch (Loshchilov, Hutter, 2017).
+    Cosine,
+    /// By the same factor each step, to 1% of its value at the last epoch.
+    Exponential,
+    /// To a tenth after each third of the epochs.
+    Step,
+    /// Not at all in the first half, then along half a cosine to 0 at the last epoch.
+    FlatCosine,
+    /// Up from 1/25 of its value in the first three tenths, then down to 10⁻⁴ of that, along half cosines (Smith, Topin, 2019).
+    OneCycle,
+    /// Four waves from 0 up to its value and back, each about twice as long as the one before: ½(1 − cos(2π log₂(1 + 15t))) at the
+    /// fraction t of the run (Holzmüller, Grinsztajn, Steinwart, 2024).
+    Coslog4,
+    /// Times `plateau_factor` whenever `monitor` has made no progress for `plateau_patience` epochs, as PyTorch's
+    /// `ReduceLROnPlateau`.
+    Plateau,
+}
+
+all_variants! {
+    Schedule: Constant, Linear, Cosine, Exponential, Step, FlatCosine, OneCycle, Coslog4, Plateau
+}
+
+impl Schedule {
+    /// The name used in files and messages, such as `flat-cosine`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Linear => "linear",
+            Self::Cosine => "cosine",
+            Self::Exponential => "exponential",
+            Self::Step => "step",
+            Self::FlatCosine => "flat-cosine",
+            Self::OneCycle => "one-cycle",
+            Self::Coslog4 => "coslog4",
+            Self::Plateau => "plateau",
+        }
+    }
+}
+
+/// One factor for each group of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Factors {
+    /// For the weights of dense layers.
+    pub weight: f64,
+    /// For biases.
+    pub bias: f64,
+    /// For the scales and shifts of normalization layers.
+    pub norm: f64,
+    /// For embeddings.
+    pub embedding: f64,
+    /// For the learned scale of each input.
+    pub input_scale: f64,
+    /// For the parameters of parametric activations.
+    pub activation: f64,
+    /// For the factors r and s of batch-ensemble members.
+    pub member: f64,
+}
+
+impl Default for Factors {
+    fn default() -> Self {
+        Self::all(1.0)
+    }
+}
+
+impl Factors {
+    /// The same factor for every group.
+    pub const fn all(factor: f64) -> Self {
+        Self {
+            weight: factor,
+            bias: factor,
+            norm: factor,
+            embedding: factor,
+            input_scale: factor,
+            activation: factor,
+            member: factor,
+        }
+    }
+
+    /// The factor of a group.
+    pub(crate) fn of(&self, group: Group) -> f64 {
+        match group {
+            Group::Weight => self.weight,
+            Group::Bias => self.bias,
+            Group::Norm => self.norm,
+            Group::Embedding => self.embedding,
+            Group::InputScale => self.input_scale,
+            Group::Activation => self.activation,
+            Group::Member => self.member,
+        }
+    }
+
+    /// 1 for weights and 0 for all other groups: the default of decay.
+    pub(crate) const fn weights_only() -> Self {
+        Self { weight: 1.0, ..Self::all(0.0) }
+    }
+}
+
+/// How much each class counts.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// All the same.
+    #[default]
+    Equal,
+    /// In inverse proportion to their rows in the training set: n / (classes · nₖ).
+    Balanced,
+    /// As given, in the order of the classes.
+    Given(Vec<f32>),
+}
+
+/// Which engine trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// `Fused` where it supports the network and the settings, else `Autodiff`.
+    #[default]
+    Auto,
+    /// Burn's autodiff: any network, any device, any optimizer.
+    Autodiff,
+    /// Explicit backpropagation in fused kernels, on the CPU: [`FeedForward`](perceptra_nn::FeedForward) networks without
+    /// normalization, with SGD, Adam, AdamW, RMSProp, AdaGrad or Lion. It makes the same steps, but for rounding.
+    Fused,
+}
+
+all_variants! { Engine: Auto, Autodiff, Fused }
+
+impl Engine {
+    /// The name used in files and messages, such as `fused`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Autodiff => "autodiff",
+            Self::Fused => "fused",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_automatic_batch_grows_with_the_rows() {
+        for (rows, batch) in [(1, 1), (20, 20), (500, 32), (10_000, 64), (30_000, 128), (1_000_000, 256)] {
+            assert_eq!(Batch::Auto.size(rows), batch, "{rows}");
+        }
+        assert_eq!(Batch::Rows(50).size(20), 20);
+        assert_eq!(Batch::Full.size(20), 20);
+    }
+
+    #[test]
+    fn every_name_is_the_one_in_files() {
+        fn in_files(value: impl Serialize) -> String {
+            serde_json::to_string(&value).unwrap().trim_matches('"').to_owned()
+        }
+        Optimizer::ALL.iter().for_each(|x| assert_eq!(in_files(x), x.name()));
+        Schedule::ALL.iter().for_each(|x| assert_eq!(in_files(x), x.name()));
+        Reduction::ALL.iter().for_each(|x| assert_eq!(in_files(x), x.name()));
+        Engine::ALL.iter().for_each(|x| assert_eq!(in_files(x), x.name()));
+    }
+}

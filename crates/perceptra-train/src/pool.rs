@@ -1,0 +1,62 @@
+//! The rows of a population.
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::weighted::Weighted;
+
+/// The address of a data set, and the bits of the label smoothing of its targets.
+pub(crate) type Identity = (usize, u64);
+
+/// The rows of several data sets in one tensor, each data set once.
+pub(crate) struct Pool {
+    inputs: Tensor<2>,
+    targets: Tensor<2>,
+    /// `[rows, 1]`, if one of the sets has them.
+    pub(crate) weights: Option<Tensor<2>>,
+    /// The first row and the number of rows of each member.
+    pub(crate) ranges: Vec<(usize, usize)>,
+}
+
+impl Pool {
+    /// `sets` with the identities of their data: sets with the same identity are kept once.
+    pub(crate) fn new(sets: &[(&Weighted, Identity)]) -> Self {
+        let (mut kept, mut starts, mut rows) = (Vec::<&Weighted>::new(), Vec::<(Identity, usize)>::new(), 0);
+        let mut ranges = Vec::new();
+        for (set, identity) in sets {
+            let known = starts.iter().find(|(known, _)| known == identity).map(|(_, start)| *start);
+            // The same rows may have other class weights.
+            let start = known.filter(|_| set.weights.is_none()).unwrap_or_else(|| {
+                kept.push(set);
+                starts.push((*identity, rows));
+                rows += set.rows;
+                rows - set.rows
+            });
+            ranges.push((start, set.rows));
+        }
+        let cat = |f: &dyn Fn(&Weighted) -> Tensor<2>| match kept.as_slice() {
+            [one] => f(one),
+            many => Tensor::cat(many.iter().map(|set| f(set)).collect(), 0),
+        };
+        let ones = |set: &Weighted| Tensor::ones([set.rows, 1], &set.inputs.device());
+        let weighted = kept.iter().any(|set| set.weights.is_some());
+        Self {
+            inputs: cat(&|set| set.inputs.clone()),
+            targets: cat(&|set| set.targets.clone()),
+            weights: weighted.then(|| cat(&|set| set.weights.clone().unwrap_or_else(|| ones(set)))),
+            ranges,
+        }
+    }
+
+    /// Inputs, targets and weights of some rows, `[rows, columns]` each. `counts` is 1 for rows and 0 for padding, if there is padding.
+    pub(crate) fn take(&self, rows: Vec<i32>, counts: Option<Vec<f32>>) -> [Option<Tensor<2>>; 3] {
+        let (n, device) = (rows.len(), self.inputs.device());
+        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [n]), &device);
+        let taken = |t: &Tensor<2>| t.clone().select(0, rows.clone());
+        let counts = counts.map(|counts| Tensor::from_data(TensorData::new(counts, [n, 1]), &device));
+        let weights = match (self.weights.as_ref().map(taken), counts) {
+            (Some(a), Some(b)) => Some(a * b),
+            (a, b) => a.or(b),
+        };
+        [Some(taken(&self.inputs)), Some(taken(&self.targets)), weights]
+    }
+}

@@ -1,0 +1,61 @@
+//! The hints of the libraries, worded with the program's flags.
+
+use perceptra::data::{self, Task};
+use perceptra::model;
+
+/// How to mend an error in a table.
+pub(crate) fn data(hint: &data::Hint) -> String {
+    use data::Hint;
+    match hint {
+        Hint::Advice(_) | Hint::DidYouMean(_) | Hint::ReadableFiles => hint.to_string(),
+        Hint::QuoteFields => {
+            "each row needs as many fields as the header; a field with the separator in it needs quotes, and \
+                              another separator is set by --delimiter"
+                .into()
+        }
+        Hint::SetDelimiter => "the table has one column only: set the separator with --delimiter".into(),
+        Hint::IgnoreColumn(column) => format!("leave it out with --ignore {column:?}"),
+        Hint::DoNotStream => "write it to a file first, or leave --stream away".into(),
+        Hint::MissingOrCategorical { column, value } => format!(
+            "--missing {value:?} reads it as a missing value, --categorical {column:?} the column as categories, --ignore \
+             {column:?} leaves it out"
+        ),
+        Hint::WriteDates(column) => format!(
+            "write the dates as 2024-12-31, or leave the column out with --ignore {column:?}, or take them as categories with \
+             --categorical {column:?}"
+        ),
+        Hint::DoNotStandardize => {
+            "correct or remove the value, or set standardise_target to false in the run file".into()
+        }
+        Hint::DoNotStratify => {
+            "remove the row, join the class with another, or split with --no-stratify; numbers that are no \
+                                classes are of --task regression"
+                .into()
+        }
+        Hint::FewerCategories => "ignore columns with many categories or lower --max-categories".into(),
+        Hint::ChangeTask => {
+            let tasks: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
+            format!("choose another --task: {}, or auto", tasks.join(", "))
+        }
+    }
+}
+
+/// A remedy for an error of a run or of a model.
+pub(crate) fn model(hint: &model::Hint) -> String {
+    use model::Hint;
+    match hint {
+        Hint::Data(hint) => data(hint),
+        Hint::WriteCheckpoints => "start the run with --checkpoint FOLDER".to_owned(),
+        Hint::ResumeOrChangeFolder(folder) => format!(
+            "--resume {} continues that run; for a new one choose another folder or remove this one",
+            folder.display()
+        ),
+        Hint::ResumeSameRun => {
+            "resume with the same table and settings, or start a new run with --checkpoint FOLDER".to_owned()
+        }
+        Hint::TrainEnsemble => {
+            "train several as one model: perceptra train --ensemble 5, or perceptra search --ensemble auto".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
