@@ -27,6 +27,4 @@ pub use device::{DeviceError, choose};
 pub use perceptra_data::Table;
 pub use perceptra_model::{Metrics, Model, ModelError, Predictions, RunConfig, Tables};
 pub use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Loss};
-pub use perceptra_train::{
-    Control, Dataset, Event, Fit, Fitted, ForwardMode, Metric, Network, Observer, TrainConfig,
-};
+pub use perceptra_train::{Control, Dataset, Event, Fit, Fitted, ForwardMode, Metric, Network, Observer, TrainConfig};

@@ -1,10 +1,10 @@
 //! Tables as text.
 
 use comfy_table::{CellAlignment, Table, presets};
+use perceptra::Metrics;
 use perceptra::model::MetricValues;
 use perceptra::view::scores;
 pub(crate) use perceptra::view::{number, thousands};
-use perceptra::Metrics;
 
 /// A table without borders; the first column is aligned to the left, the others to the right.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
