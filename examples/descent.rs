@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use perceptra::nn::Neuron;
 use perceptra::train::{Batch, Optimizer};
-use perceptra::view::{Chart, Colours, Field, picture};
+use perceptra::view::{Chart, Colors, Field, picture};
 use perceptra::{Activation, Control, Dataset, Event, FeedForward, Fit, Loss, TrainConfig, choose};
 
 type Any<T> = Result<T, Box<dyn std::error::Error>>;
@@ -63,7 +63,7 @@ fn main() -> Any<()> {
         let history = Fit::new(start.clone(), &data).observe(&mut watch).run(&config)?.history;
         Any::Ok((path, history.epochs.last().map_or(f64::NAN, |e| e.train_loss)))
     };
-    let mut paths = Chart::new("R over two weights, dark is low", "w1", "w2").field(&field, Colours::Heat);
+    let mut paths = Chart::new("R over two weights, dark is low", "w1", "w2").field(&field, Colors::Heat);
     paths = paths.heights(&field, &[-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0]);
     for (from, name) in
         [([3.0, 0.5], "from (3, 0.5)"), ([-0.5, -3.0], "from (−0.5, −3)"), ([0.3, -1.5], "from (0.3, −1.5)")]

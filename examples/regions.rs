@@ -6,7 +6,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use perceptra::data::Points;
-use perceptra::view::{Chart, Colours, Field, picture};
+use perceptra::view::{Chart, Colors, Field, picture};
 use perceptra::{Activation, Dataset, FeedForward, FeedForwardConfig, Fit, Loss, TrainConfig, choose};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let values = outputs(&network, &Field::points(range, range, 61))?.into_iter().map(f64::from).collect();
             let field = Field::new(range, range, 61, values)?;
             let units = if width == 1 { "1 unit".into() } else { format!("{width} units") };
-            let chart = Chart::new(&format!("{name}, {units}"), "x1", "x2").field(&field, Colours::Probability);
+            let chart = Chart::new(&format!("{name}, {units}"), "x1", "x2").field(&field, Colors::Probability);
             charts.push(chart.contour("", &field, &[0.5]).classes(&points.inputs.values, &points.classes));
         }
     }

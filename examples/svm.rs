@@ -6,7 +6,7 @@
 
 use perceptra::baselines::{Kernel, SvmConfig};
 use perceptra::data::Points;
-use perceptra::view::{Chart, Colours, Field, picture};
+use perceptra::view::{Chart, Colors, Field, picture};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let line = SvmConfig { tolerance: 1e-6, ..SvmConfig::default() };
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let rings = supports.iter().map(|&r| (inputs[2 * r as usize], inputs[2 * r as usize + 1]));
         charts.push(
             Chart::new(title, "x1", "x2")
-                .field(&sides, Colours::Classes)
+                .field(&sides, Colors::Classes)
                 .contour("", &field, &[0.0])
                 .dashed_contour("", &field, &[-1.0, 1.0])
                 .classes(inputs, &points.classes)

@@ -7,7 +7,7 @@
 use burn::tensor::{Tensor, TensorData};
 use perceptra::nn::Neuron;
 use perceptra::train::Batch;
-use perceptra::view::{Chart, Colours, Field, picture};
+use perceptra::view::{Chart, Colors, Field, picture};
 use perceptra::{Activation, Dataset, FeedForward, FeedForwardConfig, Fit, Loss, TrainConfig, choose};
 
 const CORNERS: [f32; 8] = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let range = (-0.5, 1.5);
         let values = outputs(network, &Field::points(range, range, 81))?.into_iter().map(f64::from).collect();
         let field = Field::new(range, range, 81, values)?;
-        let chart = Chart::new(title, "x1", "x2").field(&field, Colours::Probability).contour("", &field, &[0.5]);
+        let chart = Chart::new(title, "x1", "x2").field(&field, Colors::Probability).contour("", &field, &[0.5]);
         Ok::<_, Box<dyn std::error::Error>>(chart.classes(&CORNERS, &XOR.map(|y| y as u32)))
     };
 

@@ -1,90 +1,90 @@
-//! Which device to compute on: the only place that knows backends by name.
+//! Choice of the device to compute on. This is the only module that names backends.
 
 use burn::tensor::Device;
 
-/// A device this program can compute on.
+/// A device that this program can use.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// What to write after `--device`, such as `wgpu:0`.
+    /// Name by which [`choose`] finds it, such as `wgpu:0`.
     pub flag: String,
-    /// The device's own name.
+    /// Name that the device reports.
     pub name: String,
-    /// Whether it is a real GPU, not a CPU nor a GPU played by a CPU.
+    /// Whether it is a real GPU: neither a CPU nor a software GPU.
     pub is_gpu: bool,
-    /// The device.
+    /// The Burn device.
     pub device: Device,
 }
 
-/// The device that [`choose`] took, and why.
+/// The device chosen by [`choose`].
 #[derive(Debug, Clone)]
 pub struct Choice {
-    /// The device.
+    /// The Burn device.
     pub device: Device,
-    /// What it is, such as `flex (CPU)`.
+    /// Backend and name, such as `flex (CPU)`.
     pub name: String,
-    /// Why it was taken.
+    /// Reason for the choice.
     pub why: String,
 }
 
-/// A device that cannot be had.
+/// The requested device is not available.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
-    /// No backend of this name exists.
+    /// There is no backend with this name.
     #[error("there is no device {flag:?}")]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         flag: String,
     },
-    /// The backend exists and is not part of this program.
+    /// The backend is not compiled into this program.
     #[error("the backend {backend} is not compiled into this program, which has {}", compiled())]
     NotCompiled {
-        /// The backend.
+        /// Name of the backend.
         backend: &'static str,
     },
-    /// The backend is there and finds no device.
+    /// The backend finds no device.
     #[error("{backend} finds no device")]
     NoAdapter {
-        /// The backend.
+        /// Name of the backend.
         backend: &'static str,
     },
-    /// A number beyond the devices there are.
+    /// There is no device with this index.
     #[error("there is no device {flag}: {backend} has {count}, numbered from 0")]
     NoSuchIndex {
-        /// What was asked for.
+        /// The requested name.
         flag: String,
-        /// The backend.
+        /// Name of the backend.
         backend: &'static str,
-        /// Its devices.
+        /// Number of its devices.
         count: usize,
     },
-    /// A program without any backend.
+    /// No backend is compiled into this program.
     #[error("no backend is compiled into this program")]
     NoBackend,
 }
 
 impl DeviceError {
-    /// How to mend it.
+    /// Suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Unknown { .. } => format!("there are auto, cpu and {}", BACKENDS.join(", ")),
-            Self::NotCompiled { backend } => format!("build with --features {backend}, or use --device cpu"),
-            Self::NoAdapter { backend: "cuda" } => "install NVIDIA's driver, or use --device cpu".into(),
+            Self::Unknown { .. } => format!("choose auto, cpu or one of {}", BACKENDS.join(", ")),
+            Self::NotCompiled { backend } => format!("build with the feature {backend}, or use the device cpu"),
+            Self::NoAdapter { backend: "cuda" } => "install NVIDIA's driver, or use the device cpu".into(),
             Self::NoAdapter { .. } => {
                 "install the GPU's Vulkan driver (on Debian and Ubuntu the package mesa-vulkan-drivers, which also has a \
-                 software one; for NVIDIA its own driver), or use --device cpu"
+                 software GPU; for NVIDIA its own driver), or use the device cpu"
                     .into()
             }
-            Self::NoSuchIndex { .. } => "perceptra devices lists them".into(),
-            Self::NoBackend => "build with the default features, or with --features flex".into(),
+            Self::NoSuchIndex { .. } => "`perceptra devices` lists them".into(),
+            Self::NoBackend => "build with the default features, or with the feature flex".into(),
         })
     }
 }
 
-/// Every backend by name, fast CPU first.
+/// Names of all backends, the fastest CPU backend first.
 const BACKENDS: [&str; 7] = ["flex", "ndarray", "cuda", "metal", "vulkan", "webgpu", "wgpu"];
 
-/// The backends in this program, for messages.
+/// Names of the backends in this program, for messages.
 fn compiled() -> String {
     let names: Vec<&str> = BACKENDS.into_iter().filter(|b| is_compiled(b)).collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
@@ -102,12 +102,12 @@ fn is_compiled(backend: &str) -> bool {
     }
 }
 
-/// Every device of every backend in this program.
+/// Lists the devices of all backends in this program.
 pub fn list() -> Vec<Found> {
     BACKENDS.into_iter().flat_map(found).collect()
 }
 
-/// What keeps backends in this program from having a device, a line each.
+/// Lists the backends in this program that find no device, with the reason.
 pub fn problems() -> Vec<String> {
     BACKENDS
         .into_iter()
@@ -119,15 +119,15 @@ pub fn problems() -> Vec<String> {
         .collect()
 }
 
-/// Takes the device that `flag` asks for: `auto`, `cpu`, or a backend (`flex`, `ndarray`, `wgpu`, `cuda`, `vulkan`, `metal`,
-/// `webgpu`), the latter five also with the number of a device (`wgpu:1`).
+/// Chooses a device by name: `auto`, `cpu`, or a backend (`flex`, `ndarray`, `wgpu`, `cuda`, `vulkan`, `metal`, `webgpu`), the last
+/// five also with the index of a device (`wgpu:1`).
 ///
-/// `auto` is a real GPU if one is there, else flex, else ndarray; `cpu` is flex, else ndarray. A GPU backend without a
-/// number takes its first real GPU, else its first device.
+/// `auto` is a real GPU if there is one, else flex, else ndarray; `cpu` is flex, else ndarray. A GPU backend without an index is its
+/// first real GPU, else its first device.
 ///
 /// # Errors
 ///
-/// A [`DeviceError`] that says what is missing.
+/// A [`DeviceError`] that names what is missing.
 pub fn choose(flag: &str) -> Result<Choice, DeviceError> {
     let take = |found: Found, why: String| Choice {
         name: format!("{} ({})", found.flag, found.name),
@@ -149,7 +149,7 @@ pub fn choose(flag: &str) -> Result<Choice, DeviceError> {
                 return Ok(take(cpu, why.into()));
             }
             let any = list().into_iter().next().ok_or(DeviceError::NoBackend)?;
-            Ok(take(any, "there is no other".into()))
+            Ok(take(any, "there is no other device".into()))
         }
         "cpu" => cpu().map(|d| take(d, "it is the CPU".into())).ok_or(DeviceError::NotCompiled { backend: "flex" }),
         _ => {
@@ -171,12 +171,12 @@ pub fn choose(flag: &str) -> Result<Choice, DeviceError> {
             if index >= count {
                 return Err(DeviceError::NoSuchIndex { flag: flag.to_owned(), backend, count });
             }
-            Ok(take(devices.swap_remove(index), "it was asked for".into()))
+            Ok(take(devices.swap_remove(index), "it was requested".into()))
         }
     }
 }
 
-/// The devices of one backend; none if it is not compiled in.
+/// The devices of a backend; none if it is not compiled in.
 fn found(backend: &str) -> Vec<Found> {
     match backend {
         #[cfg(feature = "flex")]
@@ -206,7 +206,7 @@ fn cpu(flag: &str, device: Device) -> Found {
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn gpus(flag: &str, kind: burn::tensor::DeviceType) -> Vec<Found> {
-    // Drivers that are half there panic when they are asked.
+    // Incomplete drivers panic when they are queried.
     let devices = std::panic::catch_unwind(|| {
         let devices = Device::enumerate(kind).into_vec();
         let identities: Vec<_> = devices.iter().map(Device::identity).collect();
@@ -218,7 +218,7 @@ fn gpus(flag: &str, kind: burn::tensor::DeviceType) -> Vec<Found> {
         .enumerate()
         .map(|(i, (device, identity))| Found {
             flag: format!("{flag}:{i}"),
-            // A software rasteriser has no card behind it.
+            // A software GPU has no physical device.
             is_gpu: identity.as_ref().is_some_and(|id| id.physical.is_some()),
             name: identity.map_or_else(|| format!("{device:?}"), |id| id.name),
             device,
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_choose_or_say_what_is_missing() {
+    fn devices_are_chosen_by_name_or_are_errors() {
         assert!(matches!(choose("gpu"), Err(DeviceError::Unknown { .. })));
         assert!(matches!(choose("flex:x"), Err(DeviceError::Unknown { .. }) | Err(DeviceError::NotCompiled { .. })));
         if cfg!(all(feature = "flex", feature = "ndarray")) {
@@ -243,7 +243,7 @@ mod tests {
         if cfg!(not(feature = "cuda")) {
             let error = choose("cuda:1").unwrap_err();
             assert_eq!(error, DeviceError::NotCompiled { backend: "cuda" });
-            assert!(error.hint().unwrap().contains("--features cuda"));
+            assert!(error.hint().unwrap().contains("feature cuda"));
         }
     }
 }

@@ -147,7 +147,7 @@ fn models_move_between_devices() {
 /// Members on all devices at once; on those with memory of their own they are trained in one tensor program. The reference trains
 /// each alone.
 #[test]
-fn networks_at_once_agree_with_networks_alone() {
+fn a_population_trains_as_its_members_alone() {
     let x: Vec<f32> = (0..150).map(|i| (i as f32 * 0.7).sin()).collect();
     let y: Vec<f32> = x.chunks(3).map(|row| row[0] * row[1] - row[2]).collect();
     let devices = devices();
@@ -194,7 +194,7 @@ fn networks_at_once_agree_with_networks_alone() {
 }
 
 #[test]
-fn networks_with_every_part_agree() {
+fn networks_with_all_extras_agree() {
     let embedding = |numbers| {
         let columns = vec![Column::Number, Column::Number, Column::Plain, Column::Category(3)];
         Some(EmbeddingConfig { columns, numbers, category_width: 2 })

@@ -1,4 +1,4 @@
-//! The playground and the report in a real browser, driven by its DevTools protocol. They need Chromium: `cargo test --test cli -- --ignored
+//! The playground and the report in a browser, driven through the DevTools protocol. These tests need Chromium: `cargo test --test cli -- --ignored
 //! browser` runs them, and `.ci/run` does. Screenshots go to the folder PERCEPTRA_SCREENSHOTS, if that is set.
 
 use std::io::{BufRead, BufReader};
@@ -18,7 +18,7 @@ struct Browser {
     socket: WebSocket<TcpStream>,
     session: String,
     asked: u64,
-    /// What the page complained of.
+    /// Errors that the page logged.
     complaints: Vec<String>,
     requests: Vec<String>,
     folder: Folder,
@@ -95,7 +95,7 @@ impl Browser {
         answer["result"]["value"].take()
     }
 
-    /// Until a condition holds.
+    /// Waits until a condition holds.
     fn wait(&mut self, condition: &str) {
         let end = Instant::now() + Duration::from_secs(60);
         while self.eval(condition) != true {
@@ -105,7 +105,7 @@ impl Browser {
         }
     }
 
-    /// Clicks in the middle of an element, as a hand would.
+    /// Clicks in the middle of an element.
     fn click(&mut self, selector: &str) {
         let place = format!(
             "(() => {{ const e = document.querySelector({selector:?}); e.scrollIntoView({{ block: 'center' }}); \
@@ -139,7 +139,7 @@ impl Browser {
         }
     }
 
-    /// Nothing is wider than the window, no error was logged, and nothing was asked of the network but of `host`.
+    /// Checks that nothing is wider than the window, no error was logged, and only `host` was contacted.
     fn is_well(&mut self, host: &str) {
         let wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert!(self.eval(wide).as_i64().unwrap() <= 0, "no scrolling to the side");
@@ -160,14 +160,14 @@ impl Drop for Browser {
     }
 }
 
-/// The colour of the surface at a point of the axes: blue is above 0.
+/// The color of the surface at a point of the axes: above 0 for blue.
 const BLUE: &str = "(x, y) => { const c = document.getElementById('surface'), [a, b] = scene.axes; \
     const at = [(x - a.low) / (a.high - a.low), 1 - (y - b.low) / (b.high - b.low)].map((p) => Math.round(p * c.width)); \
     const d = c.getContext('2d').getImageData(at[0], at[1], 1, 1).data; return d[2] - d[0]; }";
 
 #[test]
 #[ignore = "needs Chromium; .ci/run runs it"]
-fn browser_xor_is_learned_by_a_network_and_not_by_one_neuron() {
+fn browser_xor_needs_a_hidden_layer() {
     let playground = Playground::start(&[]);
     for (width, height) in [(1280, 800), (800, 600)] {
         let mut browser = Browser::open(width, height);
@@ -209,7 +209,7 @@ fn browser_layers_data_and_links() {
     let mut browser = Browser::open(1280, 800);
     let address = format!("http://{}/", playground.host);
     browser.go(&address);
-    // The table that came with the program is chosen at once.
+    // The table given to the program is selected from the start.
     browser.wait("scene !== null && scene.target === 'year'");
     browser.eval("const t = document.getElementById('target'); t.value = 'species'; t.onchange()");
     browser.wait("scene.classes && scene.classes.length === 3 && picture !== null");
@@ -222,12 +222,12 @@ fn browser_layers_data_and_links() {
     browser.wait("picture && picture.training < 0.1");
     browser.click("#play");
     browser.screenshot("own-table");
-    // Of a unit under the mouse, the output shows the surface.
+    // The output shows the surface of the unit under the mouse.
     assert_eq!(browser.eval("document.querySelectorAll('#net canvas').length"), 4 + 2 + 5 + 3);
     browser.eval("document.querySelector('#net canvas').focus()");
     assert_eq!(browser.eval("look"), 0);
     browser.eval("document.querySelector('#net canvas').blur()");
-    // Another data set; the address says all of it, and a page that is opened there has it.
+    // Another data set; the address holds the whole state, and restores it in another page.
     browser.click("button[data-name=circles]");
     browser.wait("scene.target === 'class' && picture && picture.epoch === 0");
     browser.eval("const a = document.getElementById('activation'); a.value = 'relu'; a.onchange()");
@@ -243,16 +243,16 @@ fn browser_layers_data_and_links() {
     second.go(&link.replace(&playground.host, &other.host));
     second.wait("scene !== null && scene.widths.join() === '4,2,5,1' && /relu/.test(scene.network)");
     second.is_well(&other.host);
-    // A link with nonsense is a page like others.
+    // An invalid link still opens a working page.
     second.go("about:blank");
     second.go(&format!("http://{}/#hidden=x,999&rows=nothing&evil=<b>&data=nothing", other.host));
     second.wait("document.getElementById('message').textContent.includes('there is no data set')");
     second.click("button[data-name=moons]");
     second.wait("scene !== null && scene.target === 'class'");
     second.is_well(&other.host);
-    // A server that goes away is waited for.
+    // The page waits for a server that is gone.
     drop(other);
-    second.wait("document.getElementById('message').textContent.startsWith('The connection has ended')");
+    second.wait("document.getElementById('message').textContent.startsWith('Connection lost')");
 }
 
 #[test]

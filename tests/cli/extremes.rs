@@ -1,4 +1,4 @@
-//! Numbers and shapes at the edge of what there is, on every backend: each trains or is refused with a clear error.
+//! Extreme values and shapes on every backend: each trains or is refused with a clear error.
 
 use perceptra::model::{RunConfig, Tables, train};
 use perceptra::{ModelError, Table};
@@ -100,7 +100,7 @@ fn every_shape_of_table_trains_or_is_refused() {
 }
 
 #[test]
-fn settings_that_clash_are_named() {
+fn conflicting_settings_are_named() {
     let device = perceptra::choose("cpu").unwrap().device;
     let numbers = || table(60, "x,y", |i| format!("{i},{i}.5"));
     let classes = || table(60, "x,y", |i| format!("{i},{}", ["u", "v"][i % 2]));
@@ -137,7 +137,7 @@ fn settings_that_clash_are_named() {
 }
 
 #[test]
-fn a_network_that_says_nothing_is_told() {
+fn a_constant_network_is_reported() {
     let device = perceptra::choose("cpu").unwrap().device;
     let text = table(80, "x,y", |i| format!("{i},{}.5", i % 9));
     let dead = |settings: &str| {

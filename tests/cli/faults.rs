@@ -1,4 +1,4 @@
-//! Faults that come from outside: kills, signals, full disks, two runs at once, damaged checkpoints.
+//! Faults from outside: kills, signals, full disks, two runs at once, damaged checkpoints.
 #![cfg(unix)]
 
 use std::path::Path;
@@ -49,7 +49,7 @@ impl Folder {
         names.map(name).filter_map(|n| n.strip_prefix("epoch-")?.strip_suffix(".perceptra")?.parse().ok())
     }
 
-    /// Every checkpoint in `run` can be gone on from; the latest.
+    /// Checks that every checkpoint in `run` can be resumed, and returns the latest.
     fn check_checkpoints(&self) -> usize {
         let epochs: Vec<usize> = self.checkpoints().collect();
         for epoch in &epochs {
@@ -67,13 +67,13 @@ fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
-/// What a child printed to standard error, and its code.
+/// The exit code of a child, and what it wrote to standard error.
 fn end(child: Child) -> (Option<i32>, String) {
     let output = child.wait_with_output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// A number that is another each time: kills are to come at random.
+/// A random number, different in each run of the test: kills come at random moments.
 fn chance(below: u64) -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish() % below
@@ -81,7 +81,7 @@ fn chance(below: u64) -> u64 {
 
 /// Kills at random moments, `PERCEPTRA_KILLS` of them (a handful by default); `tests/soak.sh` asks for more.
 #[test]
-fn a_run_that_is_killed_goes_on_and_ends_as_if_it_had_not_been() {
+fn a_killed_run_resumes_to_the_same_bits() {
     let kills = std::env::var("PERCEPTRA_KILLS").map_or(6, |n| n.parse().unwrap());
     let concrete = data("concrete.csv");
     let settings = |engine| {
@@ -146,7 +146,7 @@ fn a_run_that_is_killed_goes_on_and_ends_as_if_it_had_not_been() {
 }
 
 #[test]
-fn a_signal_ends_a_run_in_order() {
+fn a_signal_ends_a_run_and_keeps_its_model() {
     for (name, code) in [("INT", 130), ("TERM", 143)] {
         let folder = Folder::new();
         let child = folder.start_endless(&[]);
@@ -230,7 +230,7 @@ fn two_runs_on_one_output_are_kept_apart() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_passed_over() {
+fn a_damaged_checkpoint_is_skipped() {
     let folder = Folder::new();
     let concrete = data("concrete.csv");
     let train = ["train", &concrete, "--target", "compressive_strength", "--device", "cpu", "--epochs"];
@@ -264,7 +264,7 @@ fn a_damaged_checkpoint_is_passed_over() {
 }
 
 #[test]
-fn a_run_goes_on_with_the_same_settings_and_data_only() {
+fn a_run_resumes_only_with_the_same_settings_and_data() {
     let folder = Folder::new();
     let rows = |n: usize| {
         (0..n)
@@ -311,7 +311,7 @@ fn a_run_goes_on_with_the_same_settings_and_data_only() {
 }
 
 #[test]
-fn checkpoints_are_as_many_as_asked_for_and_models_at_once() {
+fn as_many_checkpoints_as_asked_for_each_a_model() {
     let folder = Folder::new();
     let concrete = data("concrete.csv");
     let train =
@@ -345,7 +345,7 @@ fn under(folder: &Folder, limit: &str, args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn what_cannot_be_written_leaves_what_was_there() {
+fn a_failed_write_keeps_the_old_file() {
     let folder = Folder::new();
     folder.train_penguins();
     let (model, penguins) = (std::fs::read(folder.path("m.perceptra")).unwrap(), data("penguins.csv"));
@@ -413,7 +413,7 @@ fn a_model_whose_folder_is_gone_is_saved_elsewhere() {
 }
 
 #[test]
-fn divergence_keeps_the_best_model_and_says_when() {
+fn divergence_keeps_the_best_model_and_names_the_epoch() {
     let folder = Folder::new();
     // A rate at which the loss grows without bound, but not at once.
     let rows: String = (0..200).map(|i| format!("{},{}\n", i as f64 / 100.0, i * 3 % 17)).collect();

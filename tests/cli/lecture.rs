@@ -26,7 +26,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Each example, lines that it prints, and its pictures.
+/// The examples, some lines that each prints, and its pictures.
 const EXAMPLES: [(&str, &[&str], &[&str]); 11] = [
     ("neuron", &["y = step(1·x1 + 1·x2 - 1.5)", "excitatory, inhibitory", "none, excitatory"], &["neuron"]),
     ("firing_rate", &["silent up to 6 µA/cm², from 6.5 on it fires"], &["firing_rate"]),
@@ -42,7 +42,7 @@ const EXAMPLES: [(&str, &[&str], &[&str]); 11] = [
 ];
 
 #[test]
-fn the_examples_show_what_the_guides_say() {
+fn the_examples_print_the_figures_of_the_guides() {
     std::thread::scope(|scope| {
         for (example, lines, pictures) in EXAMPLES {
             scope.spawn(move || {
@@ -60,7 +60,7 @@ fn the_examples_show_what_the_guides_say() {
     });
 }
 
-/// The number that stands behind a text.
+/// The number that follows a text.
 fn number(out: &str, before: &str) -> f64 {
     let (_, after) = out.split_once(before).unwrap_or_else(|| panic!("{before:?} in\n{out}"));
     let digits = after.trim_start().split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap();
@@ -171,7 +171,7 @@ fn models_are_compared_on_the_same_rows() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_said() {
+fn tables_that_cannot_be_compared_are_errors() {
     let folder = Folder::new();
     let penguins = data("penguins.csv");
     for (flags, code, message) in [

@@ -1,4 +1,4 @@
-//! The crate inside another Burn project.
+//! The crate as a library of another Burn project.
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use perceptra::nn::{Activation, FeedForward, FeedForwardConfig};
 use perceptra::{Dataset, Fit, ForwardMode, Network, TrainConfig, choose};
 
-/// A category by an embedding beside numbers: the dense part is ours, the other is not.
+/// A category through an embedding of Burn, beside numbers; the dense part is a `FeedForward`.
 #[derive(Module, Debug)]
 struct WithEmbedding {
     embedding: Embedding,
@@ -24,7 +24,7 @@ impl Network for WithEmbedding {
 }
 
 #[test]
-fn a_module_with_other_parts_is_trained_by_the_same_loop() {
+fn a_module_of_ones_own_is_trained_by_the_same_loop() {
     let device = choose("cpu").unwrap().device;
     // y = (−1, 0, 2)[category] + x
     let rows = 300;

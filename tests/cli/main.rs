@@ -1,4 +1,4 @@
-//! The program as a user runs it, and what all backends have in common. One binary: each one links Burn anew.
+//! Tests of the program and of all backends, in one binary, since each binary links Burn anew.
 
 mod backends;
 mod bad_input;
@@ -27,7 +27,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A folder of its own for a test, and the program run in it.
+/// A temporary folder for a test, in which the program runs.
 struct Folder(tempfile::TempDir);
 
 struct Outcome {
@@ -115,12 +115,12 @@ impl Folder {
     }
 }
 
-/// A figure for who runs the tests.
+/// Prints a figure for whoever runs the tests.
 fn say(figure: &str) {
     let _ = writeln!(std::io::stderr(), "{figure}");
 }
 
-/// A table of the repository.
+/// Path of a table in the repository.
 fn data(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name).display().to_string()
 }

@@ -7,13 +7,13 @@ fn small_model(norm: &str) -> Model {
     small_model_with(&format!("norm = '{norm}'"))
 }
 
-/// With these settings of the network.
+/// A small model with these settings of the network, in TOML.
 fn small_model_with(network: &str) -> Model {
     let embed_above = if network.contains("embedding") { 2 } else { 9 };
     small_model_of(&format!("embed_above = {embed_above}"), network)
 }
 
-/// With these settings of the encoder and the network.
+/// A small model with these settings of the encoder and of the network, in TOML.
 fn small_model_of(encoder: &str, network: &str) -> Model {
     let rows: String = (0..60).map(|i| format!("{},{},{}\n", i % 7, ["u", "v", "w"][i % 3], i % 7 + i % 3)).collect();
     let table = Table::from_csv("t.csv", format!("n,c,y\n{rows}"), &Default::default()).unwrap();
@@ -28,7 +28,7 @@ fn small_model_of(encoder: &str, network: &str) -> Model {
 const PERIODIC: &str = "embedding = 'periodic'\nfrequencies = 3\ninput_scale = true\nparametric = true\nntk = true";
 const MEMBERS: &str = "embedding = 'piecewise-linear'\nbins = 3\nembedding_width = 2\nmembers = 3\ndropout = 0.0";
 
-/// What the file says of the embedding.
+/// The embedding in the metadata of a file.
 fn embedding(about: &mut serde_json::Value) -> &mut serde_json::Value {
     &mut about["network"]["parts"]["embedding"]
 }
@@ -114,12 +114,12 @@ fn the_files_of_every_format_are_read() {
     assert_eq!(checkpoint.epochs(), 1);
 }
 
-/// A file with this header, and so many bytes of tensors.
+/// A file with this header, followed by this many bytes of tensors.
 fn raw(header: &str, bytes: usize) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; bytes]].concat()
 }
 
-/// The file of a model with its header, or the JSON of its metadata, changed and its checksum set right.
+/// A model file with a changed header or changed metadata, and a checksum that fits.
 fn forged(bytes: &[u8], change: impl Fn(&mut serde_json::Value, &mut serde_json::Value)) -> Vec<u8> {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let mut header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
@@ -149,7 +149,7 @@ fn forged(bytes: &[u8], change: impl Fn(&mut serde_json::Value, &mut serde_json:
 }
 
 #[test]
-fn a_file_that_lies_is_found_out() {
+fn inconsistent_metadata_is_an_error() {
     let bytes = small_model("none").to_bytes().unwrap();
     let error = |bytes: &[u8]| load(bytes).unwrap_err().to_string();
     assert!(load(&forged(&bytes, |_, _| {})).is_ok());
@@ -171,7 +171,7 @@ fn a_file_that_lies_is_found_out() {
     ] {
         assert!(error(&raw(&header, size)).contains("damaged"), "{header}: {}", error(&raw(&header, size)));
     }
-    // Metadata that asks for what is not there; each is refused before anything is allocated for it.
+    // Metadata that does not fit the tensors; it is refused before anything is allocated.
     type Change = Box<dyn Fn(&mut serde_json::Value, &mut serde_json::Value)>;
     let lies: Vec<(&str, Change)> = vec![
         ("the network would have", Box::new(|_, a| a["network"]["hidden"][0]["width"] = 1_000_000_000_000u64.into())),
@@ -215,7 +215,7 @@ fn a_file_that_lies_is_found_out() {
         let error = error(&forged(&bytes, change));
         assert!(error.contains("damaged") && error.contains(message), "{message}: {error}");
     }
-    // Parts that are not what they seem.
+    // Extras that contradict each other.
     let lies: Vec<(&str, &str, Change)> = vec![
         (
             PERIODIC,
@@ -272,7 +272,7 @@ fn a_file_that_lies_is_found_out() {
         let error = error(&forged(&bytes, change));
         assert!(error.contains("damaged") && error.contains(message), "{message}: {error}");
     }
-    // An ensemble whose members are not what they seem.
+    // An ensemble whose members do not fit each other.
     let bytes = small_ensemble().to_bytes().unwrap();
     assert!(load(&forged(&bytes, |_, _| {})).is_ok());
     let lies: Vec<(&str, Change)> = vec![

@@ -1,4 +1,4 @@
-//! The playground's server, by its sockets. What a browser makes of it: `browser.rs`.
+//! The playground's server, through its sockets; `browser.rs` tests the page in a browser.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use tungstenite::{Message, WebSocket};
 
 use crate::{Folder, data};
 
-/// A playground of its own, ended with the test.
+/// A running playground, stopped on drop.
 pub(crate) struct Playground {
     child: Child,
     /// `127.0.0.1:PORT`
@@ -37,9 +37,15 @@ impl Playground {
     }
 
     fn page(&self) -> Page {
+        self.greeted().0
+    }
+
+    /// A page, and the server's first message to it.
+    fn greeted(&self) -> (Page, Value) {
         let mut page = Page { socket: self.connect(&self.host, &format!("http://{}", self.host)).unwrap() };
-        assert_eq!(page.text()["type"], "hello");
-        page
+        let hello = page.text();
+        assert_eq!(hello["type"], "hello");
+        (page, hello)
     }
 
     fn connect(&self, host: &str, origin: &str) -> Result<WebSocket<TcpStream>, String> {
@@ -53,7 +59,7 @@ impl Playground {
         tungstenite::client(request, stream).map(|(socket, _)| socket).map_err(|e| e.to_string())
     }
 
-    /// Bytes of memory that the program has now.
+    /// Bytes of memory that the program uses.
     fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
@@ -126,7 +132,7 @@ impl Page {
         }
     }
 
-    /// Begins a run: its scene.
+    /// Starts a run and returns its scene.
     fn set_up(&mut self, spec: &Value) -> Value {
         self.ask(&json!({ "do": "setup", "spec": spec }));
         let scene = self.text();
@@ -154,7 +160,7 @@ fn spec(change: &Value) -> Value {
     spec
 }
 
-/// Where a surface is nearest to (x, y), by the axes of its scene.
+/// Index of the point of a surface that is nearest to (x, y).
 fn at(scene: &Value, x: f64, y: f64) -> usize {
     let n = scene["grid"].as_u64().unwrap() as usize;
     let place = |axis: usize, v: f64| {
@@ -203,7 +209,7 @@ fn a_network_learns_xor_and_one_neuron_does_not() {
     }
 }
 
-/// In the suite that `.ci/run` has on wgpu too, by its name.
+/// `.ci/run` runs this test on wgpu too, by its name.
 #[test]
 fn backends_all_have_a_playground() {
     let devices = Folder::new().json(&["devices", "--json"])["devices"].clone();
@@ -228,7 +234,7 @@ fn backends_all_have_a_playground() {
 }
 
 #[test]
-fn what_is_downloaded_is_what_train_makes() {
+fn downloaded_files_are_those_of_train() {
     let playground = Playground::start(&[]);
     let mut page = playground.page();
     let folder = Folder::new();
@@ -261,7 +267,7 @@ fn what_is_downloaded_is_what_train_makes() {
 }
 
 #[test]
-fn a_table_of_ones_own_is_seen_along_two_columns() {
+fn an_uploaded_table_is_shown_over_two_columns() {
     let playground = Playground::start(&[&data("penguins.csv")]);
     let mut page = playground.page();
     let columns = page.text();
@@ -299,20 +305,42 @@ fn a_table_of_ones_own_is_seen_along_two_columns() {
 }
 
 #[test]
-fn what_is_too_large_or_wrong_is_refused() {
+fn every_value_of_a_menu_is_understood() {
+    let playground = Playground::start(&[]);
+    let (mut page, hello) = playground.greeted();
+    let menu = |name: &str| hello["menus"][name].as_array().unwrap();
+    assert!(menu("activation").contains(&json!("dendritic")) && !menu("activation").contains(&json!("softmax")));
+    for key in ["activation", "optimizer"] {
+        for value in menu(key) {
+            page.set_up(&spec(&json!({ "rows": 20, key: value })));
+        }
+    }
+    // Losses of classes do not fit a regression, others do not fit classes in every case; each fits one of the two.
+    for loss in menu("loss").iter().filter(|loss| *loss != "categorical-cross-entropy") {
+        let data = if loss == "binary-cross-entropy" { "xor" } else { "plane" };
+        page.set_up(&spec(&json!({ "rows": 20, "data": data, "loss": loss })));
+    }
+    page.set_up(&spec(&json!({ "rows": 30, "data": "blobs", "loss": "categorical-cross-entropy" })));
+}
+
+#[test]
+fn requests_beyond_the_limits_are_refused() {
     let playground = Playground::start(&[]);
     let mut page = playground.page();
     let refused =
         |page: &mut Page, change: Value| page.error(&json!({ "do": "setup", "spec": spec(&change) }).to_string());
     for (change, message) in [
-        (json!({ "hidden": [1, 1, 1, 1, 1, 1, 1] }), "7 hidden layers are too many for the playground, which takes 6"),
+        (
+            json!({ "hidden": [1, 1, 1, 1, 1, 1, 1] }),
+            "7 hidden layers are too many for the playground, the maximum is 6",
+        ),
         (json!({ "hidden": [1_000_000_000_u64] }), "1000000000 units of a layer are too many"),
         (json!({ "rows": 1_000_000_000_000_u64 }), "rows are too many"),
         (json!({ "rows": 0 }), "0 rows are too few"),
-        (json!({ "noise": -1.0 }), "the noise -1 is not between 0 and 2"),
+        (json!({ "noise": -1.0 }), "the noise is -1, it must be between 0 and 2"),
         (json!({ "held_out": 2.0 }), "validation"),
-        (json!({ "data": "nothing" }), "there is no data set \"nothing\", there are xor, and"),
-        (json!({ "data": "table" }), "no table has been chosen yet"),
+        (json!({ "data": "nothing" }), "there is no data set \"nothing\"; choose one of xor, and"),
+        (json!({ "data": "table" }), "no table has been uploaded yet"),
         (json!({ "hidden": [0] }), "0"),
         (json!({ "activation": "nothing" }), "unknown variant"),
         (json!({ "loss": "categorical-cross-entropy" }), "categorical-cross-entropy"),
@@ -327,12 +355,12 @@ fn what_is_too_large_or_wrong_is_refused() {
     let wide = json!({ "do": "table", "name": "wide.csv", "text": format!("{header}\n{row}\n{row}\n") });
     assert!(page.error(&wide.to_string()).contains("65 columns are too many"));
     for (ask, message) in [
-        ("{\"do\":\"step\"}", "there is no run yet"),
-        ("{\"do\":\"model\"}", "there is no run yet"),
-        ("junk", "the message is not understood"),
-        ("{\"do\":\"nothing\"}", "the message is not understood"),
-        ("[]", "the message is not understood"),
-        (&"[".repeat(100_000), "the message is not understood"),
+        ("{\"do\":\"step\"}", "no run has been started yet"),
+        ("{\"do\":\"model\"}", "no run has been started yet"),
+        ("junk", "invalid message"),
+        ("{\"do\":\"nothing\"}", "invalid message"),
+        ("[]", "invalid message"),
+        (&"[".repeat(100_000), "invalid message"),
     ] {
         let error = page.error(ask);
         assert!(error.contains(message), "{}: {error}", &ask[..ask.len().min(50)]);
@@ -375,7 +403,7 @@ fn other_sites_are_kept_out() {
 }
 
 #[test]
-fn pages_that_flood_vanish_or_send_junk_harm_nobody() {
+fn pages_that_flood_vanish_or_send_garbage_do_not_disturb_others() {
     let playground = Playground::start(&[]);
     let mut good = playground.page();
     good.set_up(&spec(&json!({})));
@@ -442,7 +470,7 @@ fn steps_leave_nothing_behind() {
     assert!(after < before + (6 << 20), "{before} bytes, then {after}");
 }
 
-/// 20 pages that play for so long: the memory at the end is about that of the beginning.
+/// Plays on 20 pages for this long and checks that the memory does not grow.
 fn load(seconds: u64) {
     let playground = Playground::start(&[]);
     let host = &playground;

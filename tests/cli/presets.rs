@@ -1,4 +1,4 @@
-//! Presets, and networks with every part, as a user has them.
+//! Presets, and networks with all extras.
 
 use crate::Folder;
 
@@ -69,7 +69,7 @@ fn presets_train_on_all_rows_too() {
 }
 
 #[test]
-fn what_is_given_counts_more_than_the_preset() {
+fn the_run_file_and_flags_override_the_preset() {
     let folder = Folder::new();
     folder.write("t.csv", table());
     folder.write(
@@ -165,7 +165,7 @@ fn another_optimizer_or_loss_does_not_clash_with_the_preset() {
 }
 
 #[test]
-fn gradients_of_every_part_are_right_and_wrong_parts_are_said() {
+fn gradients_of_all_extras_are_right_and_wrong_extras_are_errors() {
     let folder = Folder::new();
     folder.write("t.csv", table());
     let head = "[data]\ntable = 't.csv'\ntarget = ['class']\nignore = ['y']\n[output]\ndevice = 'cpu'\n[encoder]\nembed_above = 5\n";

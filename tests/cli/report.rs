@@ -1,9 +1,9 @@
-//! Reports, and the live view in a terminal of its own.
+//! Reports, and the live view in a pseudo-terminal.
 
 use crate::{Folder, data};
 
 #[test]
-fn a_report_has_everything_and_needs_nothing() {
+fn a_report_is_complete_and_loads_nothing() {
     let folder = Folder::new();
     let (penguins, concrete) = (data("penguins.csv"), data("concrete.csv"));
     folder.ok(&[
@@ -40,7 +40,7 @@ fn a_report_has_everything_and_needs_nothing() {
         "ROC: true positive rate over false positive rate",
         "Precision and recall",
         "Calibration",
-        "true \\ said",
+        "true \\ predicted",
         "Gentoo",
         "bill_length_mm",
         "id=\"dependence\"",
@@ -69,14 +69,14 @@ fn a_report_has_everything_and_needs_nothing() {
     folder.ok(&["report", "c.perceptra", "--data", &concrete, "--device", "cpu", "--repeats", "2"]);
     let page = folder.read("c.html");
     for part in
-        ["age: residuals", "compressive_strength: actual and predicted", "the first of 2 networks", "it was not here"]
+        ["age: residuals", "compressive_strength: actual and predicted", "the first of 2 networks", "it was not found"]
     {
         assert!(page.contains(part), "{part}");
     }
 }
 
 #[test]
-fn names_and_values_are_text_and_nothing_else() {
+fn names_and_values_are_escaped() {
     let folder = Folder::new();
     let rows: String =
         (0..60).map(|i| format!("{},<img src=x onerror=alert(1)>{},{}\n", i % 7, i % 3, i % 2)).collect();
@@ -89,14 +89,14 @@ fn names_and_values_are_text_and_nothing_else() {
 }
 
 #[test]
-fn what_cannot_be_reported_is_an_error() {
+fn reports_that_cannot_be_made_are_errors() {
     let folder = Folder::new();
     folder.train_penguins();
     let penguins = data("penguins.csv");
     let run = |args: &[&str]| folder.run(&[&["report", "m.perceptra", "--device", "cpu"], args].concat());
     for (args, code, message) in [
         (vec!["--data", "nothing.csv"], 1, "nothing.csv"),
-        (vec!["--data", &penguins, "-o", "m.perceptra"], 2, "the report would overwrite what it is made of"),
+        (vec!["--data", &penguins, "-o", "m.perceptra"], 2, "the report would overwrite the model or the table"),
         (vec!["--data", &penguins, "-o", "no/where.html"], 1, "no/where.html"),
         (vec!["--data", &penguins, "--repeats", "0"], 1, "repeats is 0"),
     ] {
@@ -109,7 +109,7 @@ fn what_cannot_be_reported_is_an_error() {
 }
 
 #[test]
-fn without_a_terminal_live_is_a_run_like_others() {
+fn live_without_a_terminal_is_an_ordinary_run() {
     let folder = Folder::new();
     let penguins = data("penguins.csv");
     let args = ["train", &penguins, "--target", "species", "--device", "cpu", "--epochs", "3", "--live"];
@@ -119,7 +119,7 @@ fn without_a_terminal_live_is_a_run_like_others() {
     assert_eq!(folder.run(&[&args[..], &["--quiet"]].concat()).code, Some(2));
 }
 
-/// In a terminal of its own: keys are taken, the screen is put back, the model is kept.
+/// In a pseudo-terminal: keys are read, the screen is restored, the model is saved.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_live_run_is_stopped_by_its_keys() {

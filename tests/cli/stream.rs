@@ -63,7 +63,7 @@ fn a_streamed_table_is_learned_as_well() {
 }
 
 #[test]
-fn classes_columns_and_files_of_their_own_are_streamed_too() {
+fn classification_split_columns_and_separate_files_are_streamed() {
     let folder = Folder::new();
     folder.write("own.csv", std::fs::read(data("penguins.csv")).unwrap());
     let train = |more: &[&str]| {
@@ -89,7 +89,7 @@ fn classes_columns_and_files_of_their_own_are_streamed_too() {
 }
 
 #[test]
-fn what_cannot_be_streamed_is_said() {
+fn settings_that_streaming_does_not_support_are_errors() {
     let folder = Folder::new();
     let good = sorted(3000);
     folder.write("late.csv", format!("{good}0.5,oops,u,1\n"));

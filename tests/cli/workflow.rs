@@ -30,7 +30,7 @@ fn the_main_job_from_the_readme() {
             "FeedForward 11-128-64-3 (relu, softmax), 9987 parameters",
         ]
     );
-    for part in ["validation test", "balanced accuracy ", "log loss ", "true \\ said Adelie Chinstrap Gentoo"] {
+    for part in ["validation test", "balanced accuracy ", "log loss ", "true \\ predicted Adelie Chinstrap Gentoo"] {
         assert!(rest.contains(part), "{part} in {rest}");
     }
     assert!(rest.ends_with("model: penguins.perceptra\nrun file: penguins.toml"), "{rest}");
@@ -53,7 +53,7 @@ fn held_out_accuracy_is_what_it_should_be() {
 }
 
 #[test]
-fn two_classes_asked_for_as_several_are_two_classes() {
+fn multiclass_with_two_classes_is_binary() {
     let folder = Folder::new();
     let rows: String = (0..200).map(|i| format!("{},{}\n", i, if i < 90 { "no" } else { "yes" })).collect();
     folder.write("t.csv", format!("x,y\n{rows}"));
@@ -69,7 +69,7 @@ fn two_classes_asked_for_as_several_are_two_classes() {
 }
 
 #[test]
-fn a_saved_model_predicts_and_is_judged_as_it_was() {
+fn a_saved_model_predicts_and_scores_as_before() {
     let folder = Folder::new();
     let penguins = data("penguins.csv");
     // Every row marked: the test rows are the last 60.
@@ -152,7 +152,7 @@ fn a_saved_model_predicts_and_is_judged_as_it_was() {
 }
 
 #[test]
-fn a_model_says_what_it_goes_by_and_how_sure_it_is() {
+fn importance_intervals_and_calibration() {
     let folder = Folder::new();
     let table = data("concrete.csv");
     let args = [
@@ -323,13 +323,13 @@ fn inspect_devices_and_completions_print() {
     assert_eq!(json["inputs"].as_array().unwrap().len(), 11);
     let devices = folder.json(&["devices", "--json"]);
     assert_eq!(devices["devices"][0]["flag"], "flex");
-    assert!(folder.ok(&["devices"]).contains("auto takes"));
+    assert!(folder.ok(&["devices"]).contains("auto chooses"));
     assert!(folder.ok(&["completions", "bash"]).contains("complete"));
     assert!(folder.ok(&["train", "--help"]).contains("--learning-rate"));
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let folder = Folder::new();
     folder.train_penguins();
     let mut big = String::from("island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n");
@@ -353,7 +353,7 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
-fn weights_files_of_their_own_and_standard_input_are_taken() {
+fn row_weights_separate_files_and_standard_input() {
     let folder = Folder::new();
     // Rows of weight 0 say the opposite of the others, and change nothing.
     let row = |i: usize, y: usize, w: usize| format!("{},{y},{w}\n", i as f64 / 50.0 - 1.0);
@@ -405,7 +405,7 @@ fn weights_files_of_their_own_and_standard_input_are_taken() {
 }
 
 #[test]
-fn both_engines_train_and_the_fused_one_is_taken_where_it_can() {
+fn both_engines_train_and_auto_prefers_the_fused_one() {
     let folder = Folder::new();
     let concrete = data("concrete.csv");
     let train = |more: &[&str]| {
@@ -437,7 +437,7 @@ fn both_engines_train_and_the_fused_one_is_taken_where_it_can() {
 }
 
 #[test]
-fn the_number_of_threads_changes_no_bit() {
+fn the_bits_do_not_depend_on_the_number_of_threads() {
     let model = |threads: &str| {
         let folder = Folder::new();
         let status = std::process::Command::new(env!("CARGO_BIN_EXE_perceptra"))

@@ -1,7 +1,7 @@
-//! A playground in the browser: networks that train while one looks on.
+//! A playground in the browser: watch networks train.
 //!
-//! [`Server`] serves one page, with everything it needs in it, and trains what the page asks for on a device of this machine: each page has
-//! a WebSocket, and behind it a thread with a [`Session`](perceptra_model::Session) of its own.
+//! [`Server`] serves a single page that loads nothing from elsewhere. Each open page has a WebSocket and a thread with its own
+//! [`Session`](perceptra_model::Session), which trains the network that the page describes on a device of this machine.
 //!
 //! ```no_run
 //! use burn::tensor::Device;
@@ -13,13 +13,13 @@
 //! # Ok::<(), perceptra_playground::PlaygroundError>(())
 //! ```
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - It listens on 127.0.0.1 unless told otherwise. A request must name the server in its `Host`, and a WebSocket must come from the page
-//!   itself (`Origin`): other sites that a browser has open cannot use it.
-//! - Sizes are bounded: [`MOST_LAYERS`], [`MOST_UNITS`], [`MOST_ROWS`], [`MOST_EPOCHS`], bytes of a message, messages that wait, pages at once. A
-//!   page that takes no pictures is sent none, and training waits for it; one that has gone is forgotten.
-//! - Whatever a page sends is an answer or an error message, and its thread ends with it.
+//! - The server listens on 127.0.0.1 unless told otherwise. A request must name it in the header `Host`, and a WebSocket must come from
+//!   the page itself (header `Origin`), so that other sites open in a browser cannot use it.
+//! - Everything is bounded: 6 hidden layers of 16 units, 5,000 rows and 50,000 epochs per run; bytes per message, queued messages and
+//!   open pages. A page that does not acknowledge pictures is sent no more, and its training waits; a closed page is dropped.
+//! - Every message of a page is answered, with a result or an error message. The thread of a page ends when the page is closed.
 
 mod error;
 mod problem;
@@ -30,4 +30,3 @@ mod worker;
 
 pub use error::PlaygroundError;
 pub use server::{Options, Server};
-pub use spec::{MOST_EPOCHS, MOST_LAYERS, MOST_ROWS, MOST_UNITS};

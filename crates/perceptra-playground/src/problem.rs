@@ -1,19 +1,19 @@
-//! The data sets of the playground, as tables.
+//! The built-in data sets of the playground, as tables.
 
 use perceptra_data::{Points, Table};
 use perceptra_random::{Purpose, Stream};
 
 use crate::error::Refusal;
 
-/// The names of the problems, those of classes first.
+/// Names of the data sets, classification first.
 pub(crate) const PROBLEMS: [&str; 10] =
     ["xor", "and", "or", "moons", "circles", "spirals", "blobs", "plane", "wave", "peaks"];
-/// The classes of points.
+/// Names of the classes, which are also the colors of their points.
 const CLASSES: [&str; 3] = ["orange", "blue", "green"];
 
-/// The rows of a problem as CSV: `x1`, `x2` and the target, whose name comes with it.
+/// The rows of a data set as CSV, with the columns `x1`, `x2` and the target, and the name of the target.
 ///
-/// Points of classes have noise in their places, surfaces in their heights.
+/// Noise moves the points of a classification and changes the targets of a regression.
 pub(crate) fn csv(problem: &str, rows: usize, noise: f32, seed: u64) -> Result<(String, &'static str), Refusal> {
     let classes = |points: Points, class: &dyn Fn(&[f32], u32) -> u32| {
         let rows = points.inputs.values.chunks(2).zip(&points.classes);
@@ -21,25 +21,25 @@ pub(crate) fn csv(problem: &str, rows: usize, noise: f32, seed: u64) -> Result<(
         (format!("x1,x2,class\n{}", rows.map(row).collect::<String>()), "class")
     };
     let surface = |height: &dyn Fn(f32, f32) -> f32| {
-        let (places, around) = (Stream::new(seed, Purpose::Data, 0), Stream::new(seed, Purpose::Data, 1));
+        let (places, noises) = (Stream::new(seed, Purpose::Data, 0), Stream::new(seed, Purpose::Data, 1));
         let row = |row: u32| {
             let (mut u, mut deviation) = ([0.0; 2], [0.0]);
             places.fill_uniform(row, &mut u);
-            around.fill_normal(row, &mut deviation);
+            noises.fill_normal(row, &mut deviation);
             let [x, y] = u.map(|u| 3.0 * u - 1.5);
             format!("{x},{y},{}\n", height(x, y) + noise * deviation[0])
         };
         (format!("x1,x2,y\n{}", (0..rows as u32).map(row).collect::<String>()), "y")
     };
-    let own = |_: &[f32], class: u32| class;
+    let unchanged = |_: &[f32], class: u32| class;
     Ok(match problem {
-        "xor" => classes(Points::xor(rows, noise, seed), &own),
+        "xor" => classes(Points::xor(rows, noise, seed), &unchanged),
         "and" => classes(Points::xor(rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 && p[1] > 0.0)),
         "or" => classes(Points::xor(rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 || p[1] > 0.0)),
-        "moons" => classes(Points::moons(rows, noise, seed), &own),
-        "circles" => classes(Points::circles(rows, noise, seed), &own),
-        "spirals" => classes(Points::spirals(rows, noise, seed), &own),
-        "blobs" => classes(Points::blobs(rows, 3, noise, seed), &own),
+        "moons" => classes(Points::moons(rows, noise, seed), &unchanged),
+        "circles" => classes(Points::circles(rows, noise, seed), &unchanged),
+        "spirals" => classes(Points::spirals(rows, noise, seed), &unchanged),
+        "blobs" => classes(Points::blobs(rows, 3, noise, seed), &unchanged),
         "plane" => surface(&|x, y| 0.5 * (x + y)),
         "wave" => surface(&|x, y| (std::f32::consts::PI * x).sin() * (std::f32::consts::FRAC_PI_2 * y).cos()),
         "peaks" => surface(&|x, y| {
@@ -47,12 +47,15 @@ pub(crate) fn csv(problem: &str, rows: usize, noise: f32, seed: u64) -> Result<(
             peak(0.7, 0.7) + peak(-0.7, -0.7) - peak(0.7, -0.7) - peak(-0.7, 0.7)
         }),
         other => {
-            return Err(Refusal::Asked(format!("there is no data set {other:?}, there are {}", PROBLEMS.join(", "))));
+            return Err(Refusal::Request(format!(
+                "there is no data set {other:?}; choose one of {}",
+                PROBLEMS.join(", ")
+            )));
         }
     })
 }
 
-/// At most `most` rows of a table, evenly from all of it.
+/// At most `most` rows of a table, evenly spaced over all of it.
 pub(crate) fn evenly(table: Table, most: usize) -> Table {
     match table.rows() {
         n if n <= most => table,

@@ -1,4 +1,4 @@
-//! What a page draws: points and axes once, surfaces and weights again and again.
+//! The content of a page: points and axes once per run, surfaces and weights in every picture.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_data::{ColumnKind, Matrix, Table, Task, Values};
@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 
 use crate::error::Refusal;
 
-/// Points of a surface along each axis.
+/// Grid points of a surface along each axis.
 pub(crate) const GRID: usize = 40;
-/// Points that are drawn, at most.
+/// Maximum number of data points shown.
 const POINTS: usize = 800;
-/// New epochs whose losses come with a picture, at most.
+/// Maximum number of losses sent with a picture.
 const LOSSES: usize = 40;
-/// What there is to see beyond the outermost points, as a part of their distance.
+/// Margin around the data points, as a share of their range.
 const MARGIN: f64 = 0.1;
 
-/// A run's axes, and the rows on them at which its network is asked.
+/// The axes of a run, and the grid of inputs for which its network is evaluated.
 pub(crate) struct Scene {
     axes: [Axis; 2],
-    /// `[GRID·GRID, inputs]`, the first row of points at the bottom.
+    /// Encoded inputs `[GRID·GRID, inputs]`, row by row from the bottom.
     grid: Tensor<2>,
 }
 
@@ -31,8 +31,8 @@ struct Axis {
 }
 
 impl Scene {
-    /// The scene of a run over two numeric columns: those that are asked for, or the first two. The other columns are held at their
-    /// medians, or what is most frequent in them.
+    /// A scene over two numeric features, by default the first two. The other features are held at their median or their most
+    /// frequent value.
     pub(crate) fn new(session: &Session, axes: Option<&[String; 2]>, device: &Device) -> Result<Self, Refusal> {
         let features = &session.schema().features;
         let numeric: Vec<&str> =
@@ -42,14 +42,14 @@ impl Scene {
             (None, [x, y, ..]) => [*x, *y],
             (None, _) => {
                 let found = numeric.len();
-                return Err(Refusal::Asked(format!("two numeric columns are needed as axes, there are {found}")));
+                return Err(Refusal::Request(format!("two numeric features are needed as axes, there are {found}")));
             }
         };
         if let Some(other) = [x, y].iter().find(|axis| !numeric.contains(axis)) {
-            return Err(Refusal::Asked(format!("{other:?} is no numeric feature, which an axis must be")));
+            return Err(Refusal::Request(format!("the axis {other:?} is not a numeric feature")));
         }
         if x == y {
-            return Err(Refusal::Asked(format!("both axes are {x:?}")));
+            return Err(Refusal::Request(format!("both axes are {x:?}")));
         }
         let (train, _) = session.tables();
         let mut rows = train.take(&[0; GRID * GRID]);
@@ -57,7 +57,7 @@ impl Scene {
         for feature in features {
             let summary = train.summary(&feature.name, feature.kind)?;
             rows = match summary.values {
-                // Nothing is known of it: it stays missing.
+                // A feature without any value stays missing.
                 Values::Numbers(None) => rows,
                 Values::Numbers(Some(n)) if [x, y].contains(&feature.name.as_str()) => {
                     let margin = if n.most > n.least { MARGIN * (n.most - n.least) } else { 1.0 };
@@ -86,7 +86,7 @@ impl Scene {
             };
         }
         let [Some(first), Some(second)] = [found.pop(), found.pop()] else {
-            return Err(Refusal::Asked(format!("{x:?} or {y:?} has no value in the rows that train")));
+            return Err(Refusal::Request(format!("{x:?} or {y:?} has no value in the training rows")));
         };
         let axes = if first.name == x { [first, second] } else { [second, first] };
         let (inputs, _) = session.encoder().inputs(&rows)?;
@@ -94,7 +94,7 @@ impl Scene {
         Ok(Self { axes, grid: Tensor::from_data(data, device) })
     }
 
-    /// All that does not change while the network learns.
+    /// Everything that does not change during training, as JSON.
     pub(crate) fn describe(&self, session: &Session) -> Result<Value, Refusal> {
         let (train, validation) = session.tables();
         let mut points = self.points(session, train, 0)?;
@@ -121,7 +121,7 @@ impl Scene {
         }))
     }
 
-    /// The rows of a table as `[x, y, target, part]`; classes are numbers.
+    /// Rows of a table as `[x, y, target, part]`, with numbers for classes; `part` is 0 for training rows, 1 for held-out ones.
     fn points(&self, session: &Session, table: &Table, part: u32) -> Result<Vec<Value>, Refusal> {
         let table = crate::problem::evenly(table.clone(), POINTS / 2);
         let number = |axis: &Axis| table.numbers(&axis.name, ColumnKind::Numeric);
@@ -134,16 +134,16 @@ impl Scene {
         Ok(rows.filter_map(|((x, y), target)| Some(json!([x?, y?, target, part]))).collect())
     }
 
-    /// A picture of the network as it is: a header of JSON, after its length in four bytes (the least first), then the surfaces of the
-    /// hidden units and of the outputs, `GRID`² bytes each, from the `low` (0) to the `high` (255) of each in the header.
+    /// A picture of the network: the length of the header in four bytes (little-endian), the header as JSON, and the surfaces of the
+    /// hidden units and of the outputs, `GRID`² bytes each, where 0 and 255 stand for the ends of the range in the header.
     ///
-    /// `seen` epochs have been in earlier pictures.
+    /// `seen` is the number of epochs whose losses earlier pictures had.
     pub(crate) fn picture(&self, session: &Session, seen: usize, mut header: Value) -> Result<Vec<u8>, Refusal> {
         let network = session.network();
         let mut surfaces = Vec::new();
         let mut ranges = Vec::new();
         let mut x = self.grid.clone();
-        let (last, hidden) = network.layers.split_last().ok_or_else(|| Refusal::Asked("no layers".into()))?;
+        let (last, hidden) = network.layers.split_last().ok_or_else(|| Refusal::Request("no layers".into()))?;
         for layer in hidden {
             x = layer.activation.forward(layer.linear.forward(x));
             add(&mut surfaces, &mut ranges, &read(x.clone().transpose())?, None);
@@ -181,17 +181,17 @@ impl Axis {
     }
 }
 
-/// A message of JSON and bytes.
+/// A binary message: the length of the header in four bytes, the header as JSON, and the bytes.
 pub(crate) fn framed(header: &Value, bytes: &[u8]) -> Vec<u8> {
     let header = header.to_string().into_bytes();
     [&(header.len() as u32).to_le_bytes(), header.as_slice(), bytes].concat()
 }
 
 fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Refusal> {
-    tensor.try_into_vec_as::<f32>().map_err(|e| Refusal::Asked(format!("the device: {e:?}")))
+    tensor.try_into_vec_as::<f32>().map_err(|e| Refusal::Request(format!("the device: {e:?}")))
 }
 
-/// Adds surfaces, one after another in `values`, as bytes.
+/// Appends surfaces as bytes, scaled from their own range or a fixed one. `values` holds one surface after another.
 fn add(surfaces: &mut Vec<u8>, ranges: &mut Vec<[f32; 2]>, values: &[f32], fixed: Option<(f32, f32)>) {
     for values in values.chunks(GRID * GRID) {
         let ends = || values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
@@ -202,7 +202,7 @@ fn add(surfaces: &mut Vec<u8>, ranges: &mut Vec<[f32; 2]>, values: &[f32], fixed
     }
 }
 
-/// The weights of each layer, `[inputs][outputs]`, and then its biases.
+/// Weights `[inputs, outputs]`, row by row, and biases of each layer.
 fn weights(network: &FeedForward) -> Result<Vec<[Vec<f32>; 2]>, Refusal> {
     let layer = |layer: &perceptra_nn::Layer| {
         let bias = layer.linear.bias.as_ref().map_or(Ok(Vec::new()), |b| read(b.val()))?;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_holds_what_the_network_says() {
+    fn a_picture_holds_the_outputs_of_the_network() {
         let session = session(&rows(100).replace(",y\n", ",target\n"), "target");
         let scene = Scene::new(&session, None, &Device::flex()).unwrap();
         let described = scene.describe(&session).unwrap();
@@ -251,11 +251,11 @@ mod tests {
         let row = "a,b,c,d\n8.8,6.6,u,2024-01-05\n";
         let row = Table::from_csv("r.csv", row, &Default::default()).unwrap();
         let (inputs, _) = session.encoder().inputs(&row).unwrap();
-        let said = perceptra_train::predict_raw(session.network(), &inputs.values, session.loss()).unwrap();
-        let said = perceptra_train::probabilities(&said, session.encoder().outputs(), session.loss());
-        for (j, said) in said.iter().enumerate() {
+        let predicted = perceptra_train::predict_raw(session.network(), &inputs.values, session.loss()).unwrap();
+        let predicted = perceptra_train::probabilities(&predicted, session.encoder().outputs(), session.loss());
+        for (j, p) in predicted.iter().enumerate() {
             let byte = surfaces[(5 + j + 1) * GRID * GRID - 1];
-            assert!((f32::from(byte) / 255.0 - said).abs() < 0.003, "class {j}: {byte} {said}");
+            assert!((f32::from(byte) / 255.0 - p).abs() < 0.003, "class {j}: {byte} {p}");
         }
     }
 
@@ -265,7 +265,7 @@ mod tests {
         let error = |axes: [&str; 2]| {
             Scene::new(&session, Some(&axes.map(str::to_owned)), &Device::flex()).err().unwrap().to_string()
         };
-        assert_eq!(error(["a", "c"]), "\"c\" is no numeric feature, which an axis must be");
+        assert_eq!(error(["a", "c"]), "the axis \"c\" is not a numeric feature");
         assert_eq!(error(["a", "a"]), "both axes are \"a\"");
         assert!(error(["a", "nothing"]).contains("nothing"));
         assert!(Scene::new(&session, Some(&["b".into(), "a".into()]), &Device::flex()).is_ok());

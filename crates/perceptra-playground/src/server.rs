@@ -1,4 +1,4 @@
-//! The server: one page, its files, and a WebSocket for each.
+//! The server: the files of the page, and a WebSocket for every open page.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::PlaygroundError;
-use crate::worker::{Answer, work};
+use crate::worker::{Reply, work};
 
-/// Pages at once.
+/// Maximum number of open pages.
 const PAGES: usize = 32;
-/// Bytes of a message from a page: a table.
+/// Maximum bytes of a message from a page: an uploaded table.
 const MESSAGE: usize = 4 << 20;
-/// Messages of a page that wait: nobody clicks so fast.
+/// Maximum number of queued messages of a page, more than anybody can click.
 const WAITING: usize = 64;
-/// How long a page may take no bytes, or say nothing at all (browsers answer pings by themselves).
+/// How long a page may accept no bytes, or send none (browsers answer pings by themselves).
 const PATIENCE: Duration = Duration::from_secs(60);
 const PING: Duration = Duration::from_secs(15);
 
@@ -34,27 +34,27 @@ const FILES: [(&str, &str, &str); 3] = [
     ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
 ];
 
-/// Where and with what the playground is served.
+/// Settings of a [`Server`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where to listen; 127.0.0.1 by default.
+    /// Address to listen on; by default 127.0.0.1.
     pub host: IpAddr,
-    /// The port; 0 for any that is free, by default 7878.
+    /// Port to listen on, 0 for any free one; by default 7878.
     pub port: u16,
-    /// The device that trains.
+    /// Device to train on.
     pub device: Device,
-    /// A table that every page has at hand.
+    /// Table that every page offers besides the built-in data sets.
     pub table: Option<Table>,
 }
 
 impl Options {
-    /// On 127.0.0.1, without a table.
+    /// Defaults: 127.0.0.1, port 7878, no table.
     pub fn new(device: Device) -> Self {
         Self { host: Ipv4Addr::LOCALHOST.into(), port: 7878, device, table: None }
     }
 }
 
-/// A playground that listens.
+/// The server of the playground.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -71,11 +71,11 @@ struct Shared {
 }
 
 impl Server {
-    /// Listens.
+    /// Starts to listen; [`Server::run`] answers.
     ///
     /// # Errors
     ///
-    /// [`PlaygroundError::Bind`].
+    /// [`PlaygroundError::Bind`] if the address is in use or does not belong to this machine.
     pub fn bind(options: Options) -> Result<Self, PlaygroundError> {
         let address = SocketAddr::new(options.host, options.port);
         let listener = TcpListener::bind(address).and_then(|listener| {
@@ -83,20 +83,20 @@ impl Server {
             Ok((listener.local_addr()?, listener))
         });
         let (address, listener) = listener.map_err(|source| PlaygroundError::Bind { address, source })?;
-        let table = options.table.map(|table| Arc::new(crate::problem::evenly(table, crate::MOST_ROWS)));
+        let table = options.table.map(|table| Arc::new(crate::problem::evenly(table, crate::spec::MAX_ROWS)));
         Ok(Self { listener, address, device: options.device, table })
     }
 
-    /// Where it listens.
+    /// Address that the server listens on, with the port that was chosen.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` says so, which is asked ten times a second.
+    /// Serves until `stop` returns true; it is called ten times per second.
     ///
     /// # Errors
     ///
-    /// [`PlaygroundError::Server`].
+    /// [`PlaygroundError::Server`] if the server fails.
     pub fn run(self, stop: impl Fn() -> bool) -> Result<(), PlaygroundError> {
         let Self { listener, address, device, table } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -124,14 +124,14 @@ impl Server {
                 () = stopped => Ok(()),
             }
         });
-        // Pages are told by their connections' ends.
+        // Pages notice the end of their connections.
         runtime.shutdown_background();
         Ok(served?)
     }
 }
 
-/// Whether a request names this server, as a browser that followed our address does, and not one that was led here by another name
-/// (DNS rebinding).
+/// Whether the header `Host` of a request names this server. A browser that was led here by another name (DNS rebinding) sends that
+/// name.
 fn is_ours(shared: &Shared, host: Option<&str>) -> bool {
     let Some(host) = host else { return false };
     let (name, port) = match host.rsplit_once(':') {
@@ -143,7 +143,7 @@ fn is_ours(shared: &Shared, host: Option<&str>) -> bool {
     }
     let ip = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     match shared.address.ip() {
-        // Told to listen on all of its addresses, it goes by any of them.
+        // Listening on all addresses, the server accepts any of them.
         here if here.is_unspecified() => ip.is_ok() || name == "localhost",
         here if here.is_loopback() => name == "localhost" || ip == Ok(here),
         here => ip == Ok(here),
@@ -160,7 +160,7 @@ fn refused(why: &'static str) -> Response {
 
 fn file(shared: &Shared, headers: &HeaderMap, kind: &'static str, text: &'static str) -> Response {
     if !is_ours(shared, host(headers)) {
-        return refused("this host is not the playground's");
+        return refused("this host is not the playground");
     }
     let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; \
                   form-action 'none'; frame-ancestors 'none'";
@@ -195,9 +195,9 @@ async fn socket(State(shared): State<Arc<Shared>>, headers: HeaderMap, upgrade: 
 /// Passes messages between a page and its thread until either ends.
 async fn serve(mut socket: WebSocket, shared: &Shared) {
     let (to_worker, asks) = mpsc::channel::<String>(WAITING);
-    let (answers, mut from_worker) = mpsc::channel::<Answer>(2);
+    let (answers, mut from_worker) = mpsc::channel::<Reply>(2);
     let (device, table) = (shared.device.clone(), shared.table.clone());
-    // A thread that cannot be had closes both channels.
+    // If no thread can be started, both channels are closed.
     let _ = std::thread::Builder::new().name("page".into()).spawn(move || work(device, table, asks, answers));
     let mut pings = interval(PING);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -208,7 +208,7 @@ async fn serve(mut socket: WebSocket, shared: &Shared) {
                 Some(Ok(Message::Text(text))) => {
                     heard = Instant::now();
                     if to_worker.try_send(text.to_string()).is_err() {
-                        break Some((close_code::POLICY, "too many messages wait"));
+                        break Some((close_code::POLICY, "too many queued messages"));
                     }
                 }
                 Some(Ok(Message::Binary(_))) => break Some((close_code::UNSUPPORTED, "messages are text")),
@@ -217,9 +217,9 @@ async fn serve(mut socket: WebSocket, shared: &Shared) {
             },
             answer = from_worker.recv() => {
                 let message = match answer {
-                    Some(Answer::Text(text)) => Message::Text(text.into()),
-                    Some(Answer::Bytes(bytes)) => Message::Binary(bytes.into()),
-                    None => break Some((close_code::ERROR, "the run ended in an error of the program")),
+                    Some(Reply::Text(text)) => Message::Text(text.into()),
+                    Some(Reply::Bytes(bytes)) => Message::Binary(bytes.into()),
+                    None => break Some((close_code::ERROR, "the run ended with an internal error")),
                 };
                 if !matches!(timeout(PATIENCE, socket.send(message)).await, Ok(Ok(()))) {
                     break None;
@@ -235,7 +235,7 @@ async fn serve(mut socket: WebSocket, shared: &Shared) {
     };
     if let Some((code, reason)) = why {
         let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-        // A page that does not take this has gone.
+        // If this cannot be sent, the page is closed already.
         let _ = timeout(Duration::from_secs(1), socket.send(close)).await;
     }
 }
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_must_be_the_servers() {
+    fn other_hosts_are_refused() {
         let loopback = shared("127.0.0.1:7878");
         for (host, ours) in [
             (Some("127.0.0.1:7878"), true),

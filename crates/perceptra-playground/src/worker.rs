@@ -1,4 +1,4 @@
-//! What stands behind a page: its run, and the messages that it answers.
+//! The thread of a page: its run, and the requests that it answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,50 +13,53 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use crate::error::Refusal;
 use crate::problem::{PROBLEMS, csv, evenly};
 use crate::scene::{Scene, framed};
-use crate::spec::{Ask, MOST_CLASSES, MOST_COLUMNS, MOST_EPOCHS, MOST_LAYERS, MOST_ROWS, MOST_UNITS, Spec, Tuning};
+use crate::spec::{
+    MAX_CLASSES, MAX_COLUMNS, MAX_EPOCHS, MAX_LAYERS, MAX_ROWS, MAX_UNITS, Request, Spec, Tuning, menus,
+};
 
-/// What a picture's epochs take, at most; the drawing comes on top.
+/// Maximum training time per picture; drawing comes on top.
 const SLICE: Duration = Duration::from_millis(25);
-/// Pictures that may be under way to a page.
-const UNDER_WAY: usize = 2;
+/// Maximum number of pictures sent and not yet acknowledged.
+const IN_FLIGHT: usize = 2;
 
-/// What goes to a page.
+/// A message to a page.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Reply {
     Text(String),
     Bytes(Vec<u8>),
 }
 
-/// A page's run.
+/// The current run of a page.
 struct Run {
     session: Session,
     scene: Scene,
     config: RunConfig,
-    /// The rows as CSV, of the playground's own problems.
+    /// Rows of a built-in data set as CSV, for the download.
     text: Option<String>,
-    /// Epochs that were in a picture.
+    /// Number of epochs whose losses have been sent.
     seen: usize,
 }
 
 pub(crate) struct Worker {
     device: Device,
-    /// The page's own table.
+    /// The uploaded table.
     table: Option<Table>,
     run: Option<Run>,
-    /// Epochs a picture, while it plays.
+    /// Epochs per picture while training; none while paused.
     playing: Option<usize>,
+    /// Number of pictures that may still be sent before one is acknowledged.
     credit: usize,
-    answers: Sender<Answer>,
+    answers: Sender<Reply>,
 }
 
-/// The page has gone.
-struct Gone;
+/// The page is closed.
+struct Closed;
 
-/// Answers a page until it goes.
-pub(crate) fn work(device: Device, table: Option<Arc<Table>>, mut asks: Receiver<String>, answers: Sender<Answer>) {
+/// Answers the requests of a page until it is closed.
+pub(crate) fn work(device: Device, table: Option<Arc<Table>>, mut asks: Receiver<String>, answers: Sender<Reply>) {
     let table = table.map(|table| Table::clone(&table));
-    let mut worker = Worker { device, table, run: None, playing: None, credit: UNDER_WAY, answers };
-    // Pages are many and their networks small: one thread each.
+    let mut worker = Worker { device, table, run: None, playing: None, credit: IN_FLIGHT, answers };
+    // There can be many pages, with small networks: one thread for each.
     with_threads(1, || {
         if worker.greet().is_err() {
             return;
@@ -82,20 +85,21 @@ pub(crate) fn work(device: Device, table: Option<Arc<Table>>, mut asks: Receiver
 }
 
 impl Worker {
-    fn send(&self, answer: Answer) -> Result<(), Gone> {
-        self.answers.blocking_send(answer).map_err(|_| Gone)
+    fn send(&self, answer: Reply) -> Result<(), Closed> {
+        self.answers.blocking_send(answer).map_err(|_| Closed)
     }
 
-    fn tell(&self, value: &Value) -> Result<(), Gone> {
-        self.send(Answer::Text(value.to_string()))
+    fn tell(&self, value: &Value) -> Result<(), Closed> {
+        self.send(Reply::Text(value.to_string()))
     }
 
-    fn greet(&self) -> Result<(), Gone> {
+    fn greet(&self) -> Result<(), Closed> {
         self.tell(&json!({
             "type": "hello",
             "problems": PROBLEMS,
+            "menus": menus(),
             "version": env!("CARGO_PKG_VERSION"),
-            "most": { "layers": MOST_LAYERS, "units": MOST_UNITS, "rows": MOST_ROWS, "epochs": MOST_EPOCHS },
+            "most": { "layers": MAX_LAYERS, "units": MAX_UNITS, "rows": MAX_ROWS, "epochs": MAX_EPOCHS },
         }))?;
         match self.table.as_ref().map(columns) {
             Some(Ok(columns)) => self.tell(&columns),
@@ -104,37 +108,39 @@ impl Worker {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Result<(), Gone> {
+    fn refuse(&self, refusal: &Refusal) -> Result<(), Closed> {
         self.tell(&json!({ "type": "error", "message": refusal.to_string(), "hint": refusal.hint() }))
     }
 
-    fn answer(&mut self, text: &str) -> Result<(), Gone> {
-        let ask = match serde_json::from_str::<Ask>(text) {
+    fn answer(&mut self, text: &str) -> Result<(), Closed> {
+        let ask = match serde_json::from_str::<Request>(text) {
             Ok(ask) => ask,
-            Err(error) => return self.refuse(&Refusal::Asked(format!("the message is not understood: {error}"))),
+            Err(error) => return self.refuse(&Refusal::Request(format!("invalid message: {error}"))),
         };
         let done = match ask {
-            Ask::Drawn => {
-                self.credit = (self.credit + 1).min(UNDER_WAY);
+            Request::Drawn => {
+                self.credit = (self.credit + 1).min(IN_FLIGHT);
                 return Ok(());
             }
-            Ask::Setup { spec } => self.set_up(&spec),
-            Ask::Play { speed } => {
+            Request::Setup { spec } => self.set_up(&spec),
+            Request::Play { speed } => {
                 self.playing = Some(speed);
                 Ok(Vec::new())
             }
-            Ask::Pause => {
+            Request::Pause => {
                 self.playing = None;
                 self.picture().map(|picture| vec![picture])
             }
-            Ask::Step => {
+            Request::Step => {
                 self.playing = None;
                 self.advance(1, None).and_then(|()| self.picture()).map(|picture| vec![picture])
             }
-            Ask::Tune { tuning } => self.tune(tuning).map(|()| Vec::new()),
-            Ask::Table { name, text } => self.take(&name, text).map(|columns| vec![Answer::Text(columns.to_string())]),
-            Ask::RunFile => self.run_file().map(|file| vec![Answer::Text(file.to_string())]),
-            Ask::Model => self.model().map(|model| vec![model]),
+            Request::Tune { tuning } => self.tune(tuning).map(|()| Vec::new()),
+            Request::Table { name, text } => {
+                self.take(&name, text).map(|columns| vec![Reply::Text(columns.to_string())])
+            }
+            Request::RunFile => self.run_file().map(|file| vec![Reply::Text(file.to_string())]),
+            Request::Model => self.model().map(|model| vec![model]),
         };
         match done {
             Ok(answers) => answers.into_iter().try_for_each(|answer| self.send(answer)),
@@ -145,18 +151,18 @@ impl Worker {
         }
     }
 
-    /// Some epochs and a picture.
-    fn play(&mut self) -> Result<(), Gone> {
+    /// Trains some epochs and sends a picture.
+    fn play(&mut self) -> Result<(), Closed> {
         let speed = self.playing.unwrap_or(1);
         let done = (|| {
-            if self.epochs() >= MOST_EPOCHS {
+            if self.epochs() >= MAX_EPOCHS {
                 self.playing = None;
-                return Err(Refusal::Asked(format!("{MOST_EPOCHS} epochs are as many as the playground makes")));
+                return Err(Refusal::Request(format!("the playground trains for at most {MAX_EPOCHS} epochs")));
             }
             let began = Instant::now();
-            self.advance(if speed == 0 { MOST_EPOCHS } else { speed }, Some(began + SLICE))?;
+            self.advance(if speed == 0 { MAX_EPOCHS } else { speed }, Some(began + SLICE))?;
             let picture = self.picture()?;
-            // No more than some sixty pictures a second.
+            // At most about 60 pictures per second.
             std::thread::sleep(Duration::from_millis(14).saturating_sub(began.elapsed()));
             Ok(picture)
         })();
@@ -177,7 +183,7 @@ impl Worker {
     }
 
     fn running(&mut self) -> Result<&mut Run, Refusal> {
-        self.run.as_mut().ok_or_else(|| Refusal::Asked("there is no run yet".into()))
+        self.run.as_mut().ok_or_else(|| Refusal::Request("no run has been started yet".into()))
     }
 
     fn epochs(&self) -> usize {
@@ -195,51 +201,51 @@ impl Worker {
         Ok(())
     }
 
-    fn picture(&mut self) -> Result<Answer, Refusal> {
+    fn picture(&mut self) -> Result<Reply, Refusal> {
         let playing = self.playing.is_some();
         let run = self.running()?;
         let picture = run.scene.picture(&run.session, run.seen, json!({ "playing": playing }))?;
         run.seen = run.session.epochs().len();
-        Ok(Answer::Bytes(picture))
+        Ok(Reply::Bytes(picture))
     }
 
-    fn set_up(&mut self, spec: &Spec) -> Result<Vec<Answer>, Refusal> {
+    fn set_up(&mut self, spec: &Spec) -> Result<Vec<Reply>, Refusal> {
         spec.check()?;
         (self.run, self.playing) = (None, None);
         let (table, text, target, task) = match spec.data.as_str() {
             "table" => {
                 let table = self.table.clone();
-                let table = table.ok_or_else(|| Refusal::Asked("no table has been chosen yet".into()))?;
+                let table = table.ok_or_else(|| Refusal::Request("no table has been uploaded yet".into()))?;
                 let target = spec.target.clone().or_else(|| table.columns().pop()).unwrap_or_default();
                 (table, None, target, None)
             }
             problem => {
                 let (text, target) = csv(problem, spec.rows, spec.noise, spec.seed)?;
                 let table = Table::from_csv(&format!("{problem}.csv"), text.clone(), &ReadOptions::default())?;
-                // Few rows without noise are few different numbers, which would be taken as classes.
+                // A few rows without noise have few distinct targets, from which classes would be inferred.
                 (table, Some(text), target.to_owned(), (target == "y").then_some(Task::Regression))
             }
         };
         let config = spec.run(table.name(), &target, task);
         let session = Session::new(&config, &Tables::from(table), &self.device)?;
-        if let Some(classes) = session.encoder().labels().map(<[String]>::len).filter(|n| *n > MOST_CLASSES) {
-            return Err(Refusal::Asked(format!(
-                "{classes} classes of {target:?} are too many for the playground, which takes {MOST_CLASSES}"
+        if let Some(classes) = session.encoder().labels().map(<[String]>::len).filter(|n| *n > MAX_CLASSES) {
+            return Err(Refusal::Request(format!(
+                "{classes} classes of {target:?} are too many for the playground, the maximum is {MAX_CLASSES}"
             )));
         }
         let scene = Scene::new(&session, spec.axes.as_ref(), &self.device)?;
-        let described = Answer::Text(scene.describe(&session)?.to_string());
+        let described = Reply::Text(scene.describe(&session)?.to_string());
         self.run = Some(Run { session, scene, config, text, seen: 0 });
         Ok(vec![described, self.picture()?])
     }
 
-    /// Takes a table from the page, and says what is in it.
+    /// Keeps an uploaded table, and describes its columns.
     fn take(&mut self, name: &str, text: String) -> Result<Value, Refusal> {
-        // A name, not a path: it goes into run files.
+        // Only the name, without folders, goes into run files.
         let name = name.rsplit(['/', '\\']).next().filter(|n| !n.is_empty()).unwrap_or("table.csv");
         let table = Table::from_csv(name, text, &ReadOptions::default())?;
         let found = columns(&table)?;
-        self.table = Some(evenly(table, MOST_ROWS));
+        self.table = Some(evenly(table, MAX_ROWS));
         Ok(found)
     }
 
@@ -254,42 +260,42 @@ impl Worker {
         )
     }
 
-    fn model(&mut self) -> Result<Answer, Refusal> {
+    fn model(&mut self) -> Result<Reply, Refusal> {
         let run = self.running()?;
         let bytes = run.session.model()?.to_bytes()?;
         let name = stem(&run.config);
-        Ok(Answer::Bytes(framed(&json!({ "type": "model", "name": format!("{name}.perceptra") }), &bytes)))
+        Ok(Reply::Bytes(framed(&json!({ "type": "model", "name": format!("{name}.perceptra") }), &bytes)))
     }
 }
 
-/// What a run's files are called: the name of its table, without ending.
+/// Name of the files of a run: that of its table, without extension.
 fn stem(config: &RunConfig) -> String {
     let stem = config.data.table.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     stem.unwrap_or_else(|| "table".to_owned())
 }
 
-/// The columns of a table, and what could be made of them: the last as the target, the first two of numbers as axes.
+/// Describes the columns of a table, with the last one as the default target, and those that can be axes.
 pub(crate) fn columns(table: &Table) -> Result<Value, Refusal> {
     let names = table.columns();
-    if names.len() > MOST_COLUMNS {
-        return Err(Refusal::Asked(format!(
-            "{} columns are too many for the playground, which takes {MOST_COLUMNS}",
+    if names.len() > MAX_COLUMNS {
+        return Err(Refusal::Request(format!(
+            "{} columns are too many for the playground, the maximum is {MAX_COLUMNS}",
             names.len()
         )));
     }
     let target = names.last().cloned().unwrap_or_default();
     let options = SchemaOptions { target: vec![target.clone()], ..SchemaOptions::default() };
     let schema = Schema::infer(table, &options)?;
-    // A column of numbers can be an axis, also the one that is the target for now.
-    let is_number = |name: &String| {
+    // Any numeric column can become an axis, also the default target.
+    let is_numeric = |name: &String| {
         let summary = table.summary(name, ColumnKind::Numeric);
         summary.is_ok_and(|summary| matches!(summary.values, Values::Numbers(Some(_))))
     };
-    let numeric: Vec<&String> = names.iter().filter(|name| is_number(name)).collect();
+    let numeric: Vec<&String> = names.iter().filter(|name| is_numeric(name)).collect();
     Ok(json!({
         "type": "columns",
         "name": table.name(),
-        "rows": table.rows().min(MOST_ROWS),
+        "rows": table.rows().min(MAX_ROWS),
         "all_rows": table.rows(),
         "columns": names,
         "numeric": numeric,

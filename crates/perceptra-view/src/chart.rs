@@ -1,12 +1,12 @@
-//! What a chart shows.
+//! Charts: what they show.
 
 use perceptra_train::History;
 
-use crate::Field;
+use crate::field::Field;
 
 /// A chart: axes and layers, drawn in the order in which they are added.
 ///
-/// Lines and points with a name are in the legend; an empty name leaves them out. Numbers that are not finite are not drawn.
+/// Lines and points with a name appear in the legend, those with an empty name do not. Points that are not finite are not drawn.
 #[derive(Debug, Clone)]
 pub struct Chart {
     pub(crate) title: String,
@@ -18,24 +18,24 @@ pub struct Chart {
     pub(crate) layers: Vec<Layer>,
 }
 
-/// How a [`Field`]'s values become colours.
+/// Mapping of the values of a [`Field`] to colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colours {
-    /// From the colour of class 0 at 0 to that of class 1 at 1: probabilities.
+pub enum Colors {
+    /// Probabilities: from the color of class 0 at 0 to that of class 1 at 1.
     Probability,
-    /// The colour of each class's number.
+    /// Classes: the color of the class with this number.
     Classes,
-    /// Dark for the least value, light for the largest.
+    /// A color map: dark for the smallest value, light for the largest.
     Heat,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum Layer {
-    Line { name: String, points: Vec<(f64, f64)>, colour: usize, dashed: bool },
+    Line { name: String, points: Vec<(f64, f64)>, color: usize, dashed: bool },
     Shaded { points: Vec<(f64, f64)>, shade: f64 },
     Points { name: String, points: Vec<(f64, f64)>, shape: usize, ring: bool },
     Vertical { name: String, x: f64 },
-    Field { field: Field, colours: Colours },
+    Field { field: Field, colors: Colors },
     Contour { name: String, field: Field, levels: Vec<f64>, dashed: bool, light: bool },
 }
 
@@ -44,7 +44,7 @@ fn finite(points: impl IntoIterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
 }
 
 impl Chart {
-    /// An empty chart with the names of its axes, units included.
+    /// An empty chart with a title and the labels of its axes.
     pub fn new(title: &str, x: &str, y: &str) -> Self {
         let labels = [x, y].map(str::to_owned);
         Self {
@@ -71,35 +71,35 @@ impl Chart {
         chart
     }
 
-    /// Shows this part of the x axis, rather than what the layers reach.
+    /// Sets the range of the x axis; by default it is that of the layers.
     #[must_use]
     pub fn x_range(mut self, low: f64, high: f64) -> Self {
         self.x = Some((low, high));
         self
     }
 
-    /// Shows this part of the y axis.
+    /// Sets the range of the y axis.
     #[must_use]
     pub fn y_range(mut self, low: f64, high: f64) -> Self {
         self.y = Some((low, high));
         self
     }
 
-    /// Puts names to the whole numbers 0, 1, 2... of the x axis, which shows these: for what is no number.
+    /// Labels the positions 0, 1, 2... of the x axis with names, and sets its range to show them: for categories.
     #[must_use]
     pub fn x_names(mut self, names: &[String]) -> Self {
         self.names[0] = names.to_vec();
         self.x_range(-0.5, names.len() as f64 - 0.5)
     }
 
-    /// Puts names to the whole numbers 0, 1, 2... of the y axis, which shows these.
+    /// Labels the positions 0, 1, 2... of the y axis with names, and sets its range to show them.
     #[must_use]
     pub fn y_names(mut self, names: &[String]) -> Self {
         self.names[1] = names.to_vec();
         self.y_range(-0.5, names.len() as f64 - 0.5)
     }
 
-    /// Makes the x axis logarithmic: only what is above 0 is shown.
+    /// Makes the x axis logarithmic; only values above 0 are shown.
     #[must_use]
     pub fn log_x(mut self) -> Self {
         self.log.0 = true;
@@ -113,47 +113,47 @@ impl Chart {
         self
     }
 
-    /// Adds a line through points, in the next colour.
+    /// Adds a line through points, in the next color.
     #[must_use]
     pub fn line(self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.with_line(name, points, false)
     }
 
-    /// Adds a dashed line, in the next colour.
+    /// Adds a dashed line, in the next color.
     #[must_use]
     pub fn dashed(self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.with_line(name, points, true)
     }
 
     fn with_line(self, name: &str, points: impl IntoIterator<Item = (f64, f64)>, dashed: bool) -> Self {
-        let colour = self.layers.iter().filter(|l| matches!(l, Layer::Line { .. })).count();
-        self.layer(Layer::Line { name: name.to_owned(), points: finite(points), colour, dashed })
+        let color = self.layers.iter().filter(|l| matches!(l, Layer::Line { .. })).count();
+        self.layer(Layer::Line { name: name.to_owned(), points: finite(points), color, dashed })
     }
 
-    /// Adds a thin line, one of many: dark for a `shade` of 0, light for 1.
+    /// Adds one of many thin lines, dark for a `shade` of 0, light for 1.
     #[must_use]
     pub fn shaded(self, points: impl IntoIterator<Item = (f64, f64)>, shade: f64) -> Self {
         self.layer(Layer::Shaded { points: finite(points), shade })
     }
 
-    /// Adds points, in the colour and shape of class `class`.
+    /// Adds points, in the color and shape of a class.
     #[must_use]
     pub fn points(self, name: &str, class: usize, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.layer(Layer::Points { name: name.to_owned(), points: finite(points), shape: class, ring: false })
     }
 
-    /// Adds the points of each class: `inputs` are (x, y) after (x, y).
+    /// Adds the points of every class. `inputs` are pairs (x, y), one after another.
     #[must_use]
     pub fn classes(mut self, inputs: &[f32], classes: &[u32]) -> Self {
         for class in 0..classes.iter().max().map_or(0, |c| c + 1) {
-            let own = inputs.chunks_exact(2).zip(classes).filter(|(_, c)| **c == class);
-            let points: Vec<_> = own.map(|(p, _)| (f64::from(p[0]), f64::from(p[1]))).collect();
+            let members = inputs.chunks_exact(2).zip(classes).filter(|(_, c)| **c == class);
+            let points: Vec<_> = members.map(|(p, _)| (f64::from(p[0]), f64::from(p[1]))).collect();
             self = self.points("", class as usize, points);
         }
         self
     }
 
-    /// Adds rings round points, such as support vectors.
+    /// Adds rings around points, for example around support vectors.
     #[must_use]
     pub fn rings(self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.layer(Layer::Points { name: name.to_owned(), points: finite(points), shape: 0, ring: true })
@@ -165,25 +165,25 @@ impl Chart {
         self.layer(Layer::Vertical { name: name.to_owned(), x })
     }
 
-    /// Adds the colours of a field's values.
+    /// Adds the values of a field as colors.
     #[must_use]
-    pub fn field(self, field: &Field, colours: Colours) -> Self {
-        self.layer(Layer::Field { field: field.clone(), colours })
+    pub fn field(self, field: &Field, colors: Colors) -> Self {
+        self.layer(Layer::Field { field: field.clone(), colors })
     }
 
-    /// Adds dark lines where a field has one of these values: boundaries.
+    /// Adds dark contour lines where a field has one of these values, for example decision boundaries.
     #[must_use]
     pub fn contour(self, name: &str, field: &Field, levels: &[f64]) -> Self {
         self.with_contour(name, field, levels, false, false)
     }
 
-    /// Adds such lines, dashed: margins.
+    /// Adds dashed contour lines, for example margins.
     #[must_use]
     pub fn dashed_contour(self, name: &str, field: &Field, levels: &[f64]) -> Self {
         self.with_contour(name, field, levels, true, false)
     }
 
-    /// Adds such lines, thin and light, for dark ground: heights.
+    /// Adds thin light contour lines, for a dark background.
     #[must_use]
     pub fn heights(self, field: &Field, levels: &[f64]) -> Self {
         self.with_contour("", field, levels, false, true)

@@ -1,20 +1,20 @@
-//! Curves that say how good predicted probabilities are.
+//! Curves of the quality of predicted probabilities.
 
-/// One class against the others: what each threshold of its probability gives.
+/// The rates of one class against the others at every threshold of its probability.
 pub(crate) struct Thresholds {
-    /// (false positive rate, true positive rate), from (0, 0) to (1, 1).
+    /// The ROC curve: (false positive rate, true positive rate), from (0, 0) to (1, 1).
     pub(crate) roc: Vec<(f64, f64)>,
-    /// (recall, precision).
+    /// The precision-recall curve: (recall, precision).
     pub(crate) precision_recall: Vec<(f64, f64)>,
-    /// The area under the first.
+    /// Area under the ROC curve.
     pub(crate) area: f64,
-    /// The share of rows of the class: the precision of guessing.
+    /// Share of the rows that are of the class, which is the precision of guessing.
     pub(crate) share: f64,
 }
 
 impl Thresholds {
-    /// Of the probabilities of a class, row by row, and whether the row is of it; none if all rows are or none is.
-    pub(crate) fn of(probabilities: &[f32], is: &[bool]) -> Option<Self> {
+    /// From the probability of the class for each row, and whether the row is of the class. None if all rows are, or none is.
+    pub(crate) fn new(probabilities: &[f32], is: &[bool]) -> Option<Self> {
         let positives = is.iter().filter(|b| **b).count() as f64;
         let negatives = is.len() as f64 - positives;
         if positives == 0.0 || negatives == 0.0 {
@@ -37,8 +37,8 @@ impl Thresholds {
     }
 }
 
-/// How often rows are right that are said to be so with a probability in each of `bins` equal intervals: the mean probability, the
-/// share that is right, the rows. Intervals without a row are left out.
+/// The points of a reliability diagram with `bins` equal bins of the probability of the predicted class: its mean, the share of
+/// correct rows, and the number of rows. Empty bins are left out.
 pub(crate) fn reliability(sure: &[f32], right: &[bool], bins: usize) -> Vec<(f64, f64, usize)> {
     let mut sums = vec![(0.0, 0.0, 0); bins];
     for (p, right) in sure.iter().zip(right) {
@@ -49,7 +49,7 @@ pub(crate) fn reliability(sure: &[f32], right: &[bool], bins: usize) -> Vec<(f64
     sums.into_iter().filter(|bin| bin.2 > 0).map(mean).collect()
 }
 
-/// At most `most` of some points, the first and the last among them, evenly by their number.
+/// At most `most` of the points, evenly spaced by index, including the first and the last.
 pub(crate) fn thinned<T: Copy>(points: &[T], most: usize) -> Vec<T> {
     if points.len() <= most {
         return points.to_vec();
@@ -62,9 +62,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thresholds_by_hand() {
+    fn rates_by_hand() {
         // In order: right, wrong, right, (right and wrong tied).
-        let t = Thresholds::of(&[0.9, 0.8, 0.7, 0.1, 0.1], &[true, false, true, true, false]).unwrap();
+        let t = Thresholds::new(&[0.9, 0.8, 0.7, 0.1, 0.1], &[true, false, true, true, false]).unwrap();
         let third = 1.0 / 3.0;
         assert_eq!(t.roc, [(0.0, 0.0), (0.0, third), (0.5, third), (0.5, 2.0 * third), (1.0, 1.0)]);
         let expected = [(third, 1.0), (third, 0.5), (2.0 * third, 2.0 / 3.0), (1.0, 0.6)];
@@ -72,11 +72,11 @@ mod tests {
         // Of six pairs, three and a half are in order: 0.9 before both; 0.7 before one; 0.1 tied with one.
         assert!((t.area - 3.5 / 6.0).abs() < 1e-12, "{}", t.area);
         assert_eq!(t.share, 0.6);
-        assert!(Thresholds::of(&[0.5], &[true]).is_none());
+        assert!(Thresholds::new(&[0.5], &[true]).is_none());
     }
 
     #[test]
-    fn bins_hold_what_was_said_and_what_was_so() {
+    fn bins_compare_probability_and_share_of_correct_rows() {
         let bins = reliability(&[0.55, 0.65, 1.0, 0.95], &[true, false, true, true], 2);
         assert_eq!(bins.len(), 1);
         assert!((bins[0].0 - 0.7875).abs() < 1e-6 && bins[0].1 == 0.75 && bins[0].2 == 4);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn points_are_thinned_to_their_ends() {
+    fn thinned_points_include_both_ends() {
         let points: Vec<usize> = (0..101).collect();
         assert_eq!(thinned(&points, 5), [0, 25, 50, 75, 100]);
         assert_eq!(thinned(&points[..3], 5), [0, 1, 2]);

@@ -1,14 +1,14 @@
-//! A network as a picture: units as circles, weights as lines.
+//! Diagrams of networks: units as circles, weights as lines.
 
 use perceptra_nn::FeedForward;
 
-/// Units of a layer that are drawn, at most; the others are counted.
+/// Maximum number of units drawn per layer.
 const UNITS: usize = 12;
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 420.0;
 
-/// Draws a network as SVG, with the names of its inputs and outputs. Lines are weights between the units that are shown, orange below 0
-/// and blue above, wider and darker the larger they are; colours come from the page (`currentColor`).
+/// Draws a network as SVG, with the names of its inputs and outputs. A line is a weight between two units, orange if negative, blue if
+/// positive, and wider and darker the larger it is. Text has the color of the page (`currentColor`).
 pub(crate) fn diagram(network: &FeedForward, inputs: &[String], outputs: &[String]) -> String {
     let mut widths = vec![inputs.len()];
     widths.extend(network.widths().iter().map(|(_, width)| *width));
@@ -24,11 +24,11 @@ pub(crate) fn diagram(network: &FeedForward, inputs: &[String], outputs: &[Strin
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" font-family=\"sans-serif\" font-size=\"13\" \
          fill=\"currentColor\">\n"
     );
-    // Where there is more than dense layers, inputs do not meet the first weights as they are.
+    // With an embedding or other extras, the first weights do not belong to the inputs themselves.
     let plain = network.is_plain();
-    for (layer, of) in network.layers.iter().enumerate() {
+    for (layer, dense) in network.layers.iter().enumerate() {
         let weights: Vec<f32> = match plain {
-            true => of.linear.weight.val().try_into_vec_as::<f32>().unwrap_or_default(),
+            true => dense.linear.weight.val().try_into_vec_as::<f32>().unwrap_or_default(),
             false => Vec::new(),
         };
         let columns = widths[layer + 1];
@@ -38,12 +38,12 @@ pub(crate) fn diagram(network: &FeedForward, inputs: &[String], outputs: &[Strin
             .fold(f32::MIN_POSITIVE, |most, w| most.max(w.abs()));
         for i in 0..shown(layer) {
             for j in 0..shown(layer + 1) {
-                let (colour, strength) = match at(i, j) {
+                let (color, strength) = match at(i, j) {
                     Some(w) => (if w < 0.0 { "#d55e00" } else { "#0072b2" }, f64::from(w.abs() / most)),
                     None => ("#888888", 0.3),
                 };
                 svg += &format!(
-                    "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" stroke-width=\"{:.2}\" \
+                    "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"{color}\" stroke-width=\"{:.2}\" \
                      stroke-opacity=\"{:.2}\"/>\n",
                     x(layer),
                     y(layer, i),
@@ -91,7 +91,7 @@ pub(crate) fn diagram(network: &FeedForward, inputs: &[String], outputs: &[Strin
     svg + "</svg>\n"
 }
 
-/// A name that fits beside its unit.
+/// A name, shortened to fit beside its unit.
 fn short(name: &str) -> String {
     match name.chars().count() {
         0..=20 => name.to_owned(),

@@ -1,4 +1,4 @@
-//! What can go wrong with a picture.
+//! Errors of charts, pictures and reports.
 
 use std::path::PathBuf;
 
@@ -6,39 +6,39 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ViewError {
-    /// A chart without a finite point, and without ranges that say what it shows.
-    #[error("the chart {title:?} has nothing to show: no finite point")]
+    /// A chart without any finite point.
+    #[error("the chart {title:?} has no finite point to show")]
     Empty {
         /// The chart's title.
         title: String,
     },
-    /// A range that is no range on its axis.
-    #[error("the range {low} to {high} of the chart {title:?} cannot be drawn")]
+    /// An axis whose ends are not finite or not in order (above 0, on a logarithmic axis).
+    #[error("the chart {title:?} cannot show the range {low} to {high}")]
     Range {
         /// The chart's title.
         title: String,
-        /// Its lower end.
+        /// Lower end of the range.
         low: f64,
-        /// Its upper end.
+        /// Upper end of the range.
         high: f64,
     },
-    /// A field whose values are not as many as its columns times its rows, or of fewer than two columns or rows.
-    #[error("a field of {columns} by {rows} needs as many values, 2 by 2 or more; it has {values}")]
+    /// A field without `columns`·`rows` values, or with fewer than two columns or rows.
+    #[error("a field needs 2 by 2 values or more in full rows; it has {values} values in {columns} columns")]
     Field {
-        /// Values along x.
+        /// Number of values along x.
         columns: usize,
-        /// Values along y.
+        /// Number of values along y.
         rows: usize,
-        /// Values given.
+        /// Number of values that were given.
         values: usize,
     },
-    /// The model and the table of a report do not go together.
+    /// The table of a report does not fit the model.
     #[error(transparent)]
     Model(#[from] perceptra_model::ModelError),
     /// The drawing library failed.
     #[error("the chart cannot be drawn: {0}")]
     Draw(String),
-    /// A file name that says neither SVG nor PNG.
+    /// A file name whose extension is neither `.svg` nor `.png`.
     #[error("{}: pictures are .svg or .png", path.display())]
     Format {
         /// The file.
@@ -49,7 +49,7 @@ pub enum ViewError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
 }

@@ -1,10 +1,10 @@
-//! Values over a rectangle: lines of equal value.
+//! Values over a rectangle, and their contour lines.
 
 use std::collections::BTreeMap;
 
-use crate::ViewError;
+use crate::error::ViewError;
 
-/// Values at the points of a grid, `[rows, columns]`: the first row at the bottom, the first column on the left.
+/// Values at the points of a grid, `[rows, columns]`, from the bottom left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     pub(crate) x: (f64, f64),
@@ -16,7 +16,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// Values over `x.0..=x.1` and `y.0..=y.1`.
+    /// A field over the rectangle `x.0..=x.1` by `y.0..=y.1`, with its values row by row.
     ///
     /// # Errors
     ///
@@ -29,19 +29,20 @@ impl Field {
         Ok(Self { x, y, columns, rows, values, log: (false, false) })
     }
 
-    /// Says that the points of the grid lie evenly on logarithmic axes, of x, of y.
+    /// Spaces the points of the grid evenly on a logarithmic x axis, y axis, or both.
     #[must_use]
     pub fn log(mut self, x: bool, y: bool) -> Self {
         self.log = (x, y);
         self
     }
 
-    /// The points of a grid of `n` by `n`, (x, y) after (x, y), in the order of a field's values.
+    /// The points of an `n` by `n` grid as pairs (x, y), one after another, in the order of the values of a field.
     pub fn points(x: (f64, f64), y: (f64, f64), n: usize) -> Vec<f32> {
         let at = |(low, high): (f64, f64), i: usize| (low + (high - low) * i as f64 / (n.max(2) - 1) as f64) as f32;
         (0..n).flat_map(|row| (0..n).flat_map(move |column| [at(x, column), at(y, row)])).collect()
     }
 
+    /// The point at a position of the grid, which need not be whole.
     pub(crate) fn place(&self, column: f64, row: f64) -> (f64, f64) {
         let at = |(low, high): (f64, f64), i: f64, n: usize, log: bool| match i / (n - 1) as f64 {
             t if log => low * (high / low).powf(t),
@@ -54,9 +55,9 @@ impl Field {
         self.values[row * self.columns + column]
     }
 
-    /// The lines where the value is `level`, by marching squares (Lorensen, Cline, 1987, in the plane).
+    /// The contour lines at `level`, by marching squares (Lorensen, Cline, 1987).
     pub(crate) fn contour(&self, level: f64) -> Vec<Vec<(f64, f64)>> {
-        // An edge of the grid: a point, and whether it goes up from there rather than to the right.
+        // An edge of the grid: where it starts, and whether it goes up rather than to the right.
         type Edge = (usize, usize, bool);
         let above = |c: usize, r: usize| self.value(c, r) > level;
         let mut next: BTreeMap<Edge, Vec<Edge>> = BTreeMap::new();
@@ -76,7 +77,7 @@ impl Field {
                     (0..4).filter(|&i| corners[i] != corners[(i + 1) % 4]).map(|i| sides[i]).collect();
                 match crossed.as_slice() {
                     [a, b] => join(*a, *b),
-                    // A saddle: the middle says which two corners belong together.
+                    // A saddle: the value in the middle decides which two corners are connected.
                     &[bottom, right, top, left] => {
                         let middle = (0..4).map(|i| self.value(c + i % 2, r + i / 2)).sum::<f64>() / 4.0;
                         if (middle > level) == corners[0] {
@@ -122,7 +123,7 @@ impl Field {
 mod tests {
     use super::*;
 
-    fn of(n: usize, f: impl Fn(f64, f64) -> f64) -> Field {
+    fn field(n: usize, f: impl Fn(f64, f64) -> f64) -> Field {
         let range = (-1.0, 1.0);
         let points = Field::points(range, range, n);
         let values = points.chunks(2).map(|p| f(f64::from(p[0]), f64::from(p[1]))).collect();
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_contour_of_a_cone_is_a_ring() {
-        let lines = of(41, |x, y| x.hypot(y)).contour(0.5);
+        let lines = field(41, |x, y| x.hypot(y)).contour(0.5);
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].first(), lines[0].last());
         assert!(lines[0].iter().all(|(x, y)| (x.hypot(*y) - 0.5).abs() < 1e-3));
@@ -140,15 +141,15 @@ mod tests {
 
     #[test]
     fn the_contour_of_a_plane_is_one_line() {
-        let lines = of(11, |x, y| x + 0.5 * y).contour(0.05);
+        let lines = field(11, |x, y| x + 0.5 * y).contour(0.05);
         assert_eq!(lines.len(), 1);
         assert!(lines[0].iter().all(|(x, y)| (x + 0.5 * y - 0.05).abs() < 1e-6));
-        assert!(of(11, |x, _| x).contour(2.0).is_empty());
+        assert!(field(11, |x, _| x).contour(2.0).is_empty());
     }
 
     #[test]
     fn a_saddle_makes_two_lines_that_do_not_cross() {
-        let lines = of(2, |x, y| x * y + 0.1).contour(0.0);
+        let lines = field(2, |x, y| x * y + 0.1).contour(0.0);
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| line.len() == 2 && line.iter().all(|(x, y)| x.abs() == 1.0 || y.abs() == 1.0)));
     }

@@ -1,4 +1,4 @@
-//! Charts of what networks do: curves, points, decision regions and loss surfaces, as SVG and PNG; reports on models, as HTML.
+//! Charts of networks (curves, points, decision regions, loss surfaces) as SVG and PNG, and reports on models as HTML.
 //!
 //! ```
 //! use perceptra_view::{Chart, picture};
@@ -13,22 +13,30 @@
 //! # Ok::<(), perceptra_view::ViewError>(())
 //! ```
 //!
-//! A [`report`] has them all for one model and one table. A [`Chart`] is a list of layers, drawn in order; [`picture`] sets one or several side by side. The same charts give the
-//! same bytes. Colours are told apart by colour-blind eyes (Okabe and Ito, 2008; cividis: Nuñez, Anderton, Renslow, 2018), and
-//! lines and points differ in dashes and shapes as well. The text of a PNG is set in DejaVu Sans, which is part of the crate.
+//! A [`Chart`] is a list of layers, drawn in order; [`picture`] draws one or several charts side by side. A [`report`] is an HTML page on
+//! a model and a table. The same input gives the same bytes. Colors can be told apart by color-blind readers (Okabe and Ito, 2008;
+//! cividis: Nuñez, Anderton, Renslow, 2018), and points also differ in shape. The text of a PNG is set in DejaVu Sans, which is part of
+//! the crate.
 
+mod axis;
 mod chart;
+mod colors;
 mod diagnostics;
 mod diagram;
 mod draw;
 mod error;
 mod field;
+mod lines;
+mod picture;
 mod report;
+mod scores;
+mod style;
 mod text;
 
-pub use chart::{Chart, Colours};
-pub use draw::{Picture, picture};
+pub use chart::{Chart, Colors};
 pub use error::ViewError;
 pub use field::Field;
+pub use picture::{Picture, picture};
 pub use report::{ReportOptions, report};
+pub use scores::scores;
 pub use text::{number, thousands};

@@ -1,10 +1,7 @@
-//! Numbers as text.
+//! Numbers as short text.
 
-/// A number in few digits: whole ones as they are, others with four decimals, very large and small ones with exponents.
-///
-/// ```
-/// assert_eq!(perceptra_view::number(0.97123), "0.9712");
-/// ```
+/// A number as short text: integers as they are, others with four decimals, very large and very small ones with an exponent.
+#[doc(hidden)]
 pub fn number(x: f64) -> String {
     if x.is_nan() {
         "-".into()
@@ -19,7 +16,8 @@ pub fn number(x: f64) -> String {
     }
 }
 
-/// `1234567` as `1 234 567`.
+/// A count with its digits in groups of three, such as `1 234 567`.
+#[doc(hidden)]
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();

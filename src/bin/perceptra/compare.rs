@@ -7,11 +7,12 @@ use perceptra::choose;
 use perceptra::model::Preset;
 use serde_json::json;
 
-use crate::run_args::{RunArgs, named};
+use crate::run_args::RunArgs;
+use crate::values::named;
 use crate::{CliError, note, print, print_json, tables};
 
-/// Trains the network, one linear or logistic neuron, support vector machines and presets on the same rows; judges all by the
-/// same test rows, beside the mean or the most frequent class.
+/// Trains the network, a single linear or logistic neuron, support vector machines and presets on the same rows, and evaluates them on
+/// the same test rows, beside a constant prediction (the mean or the most frequent class).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   perceptra compare data/penguins.csv --target species
@@ -20,22 +21,22 @@ pub(crate) struct CompareArgs {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// No progress and no notes
+    /// Do not show progress or notes
     #[arg(short, long)]
     quiet: bool,
-    /// Cross-validate with so many folds instead of one split
+    /// Cross-validate with N folds instead of a single split
     #[arg(long, value_name = "N", help_heading = "Comparison")]
     folds: Option<usize>,
-    /// C of the support vector machines: the price of a row on the wrong side
+    /// Parameter C of the support vector machines: cost of a row on the wrong side of the margin
     #[arg(long, value_name = "C", default_value_t = CompareOptions::default().c, help_heading = "Comparison")]
     svm_c: f64,
-    /// Errors that are free in their regression, in standard deviations of the target
+    /// Epsilon of support vector regression: size of errors without cost, in standard deviations of the target
     #[arg(long, value_name = "SIZE", default_value_t = CompareOptions::default().epsilon, help_heading = "Comparison")]
     svm_epsilon: f64,
-    /// The most rows they are trained on: their time grows with the square of it
+    /// Maximum number of training rows of the support vector machines, whose time grows with its square
     #[arg(long, value_name = "ROWS", default_value_t = CompareOptions::default().svm_rows, help_heading = "Comparison")]
     svm_rows: usize,
-    /// Presets to train beside: fast, default, realmlp, realmlp-s, tabm, tabm-ple; or none [default: default]
+    /// Presets to compare with, separated by commas: fast, default, realmlp, realmlp-s, tabm, tabm-ple; or none [default: default]
     #[arg(long, value_name = "NAMES", value_parser = presets, help_heading = "Comparison")]
     presets: Option<Presets>,
     #[command(flatten)]

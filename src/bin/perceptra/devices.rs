@@ -30,8 +30,8 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<(), CliError> {
         text += &format!("{problem}\n");
     }
     text += &match auto {
-        Ok(choice) => format!("\nauto takes {}: {}\n", choice.name, choice.why),
-        Err(e) => format!("\nauto takes nothing: {e}\n"),
+        Ok(choice) => format!("\nauto chooses {}: {}\n", choice.name, choice.why),
+        Err(e) => format!("\nauto finds no device: {e}\n"),
     };
     print(&text)
 }

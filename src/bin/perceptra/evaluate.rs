@@ -11,11 +11,11 @@ use crate::{CliError, ReadArgs, load_both, print, print_json, tables};
 #[command(after_help = "Example:
   perceptra evaluate penguins.perceptra new-penguins.csv --json")]
 pub(crate) struct EvaluateArgs {
-    /// The model file
+    /// Model file
     model: PathBuf,
-    /// The table, with the features and the targets, or - for standard input
+    /// Table with features and targets, or - for standard input
     table: PathBuf,
-    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
+    /// Device: auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
     #[arg(long, default_value = "auto")]
     device: String,
     /// Print the result as JSON

@@ -7,26 +7,26 @@ use perceptra::model::{Explanation, ImportanceOptions};
 use perceptra::train::Metric;
 use serde_json::json;
 
-use crate::run_args::named;
+use crate::values::one_of;
 use crate::{CliError, ReadArgs, load_both, print, print_json, tables};
 
-/// Permutation importance: how much worse the model is when a column's values are dealt out to the rows anew.
+/// Permutation importance: how much worse the model gets when the values of a column are shuffled among the rows.
 ///
-/// Columns that say the same share their importance: each alone can be done without.
+/// Columns with the same information share their importance, since the model can use the other one.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   perceptra explain penguins.perceptra data/penguins.csv --repeats 20")]
 pub(crate) struct ExplainArgs {
-    /// The model file
+    /// Model file
     model: PathBuf,
-    /// The table, with the features and the targets, or - for standard input; best of rows that did not train the model
+    /// Table with features and targets, best with rows that were not used in training, or - for standard input
     table: PathBuf,
-    /// What is measured [default: rmse or log-loss]
-    #[arg(long, value_name = "METRIC", value_parser = named::<Metric>)]
+    /// Metric to measure [default: rmse or log-loss]
+    #[arg(long, value_name = "METRIC", value_parser = one_of::<Metric>())]
     metric: Option<Metric>,
     #[command(flatten)]
     permutations: PermutationArgs,
-    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
+    /// Device: auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
     #[arg(long, default_value = "auto")]
     device: String,
     /// Print the result as JSON
@@ -36,13 +36,13 @@ pub(crate) struct ExplainArgs {
     read: ReadArgs,
 }
 
-/// Of how importance is judged.
+/// The flags of permutation importance.
 #[derive(Debug, Args)]
 pub(crate) struct PermutationArgs {
-    /// Permutations of each column, for its importance
+    /// Number of permutations of each column
     #[arg(long, value_name = "N", default_value_t = ImportanceOptions::default().repeats)]
     pub(crate) repeats: usize,
-    /// Of the permutations
+    /// Seed of the permutations
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
 }
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), CliError> {
     print(&text(&found, repeats))
 }
 
-/// Blocks of the longest bar.
+/// Characters of the longest bar.
 const BAR: f64 = 24.0;
 
 fn text(found: &Explanation, repeats: usize) -> String {
@@ -73,7 +73,9 @@ fn text(found: &Explanation, repeats: usize) -> String {
     });
     let worse = format!("worse {}", found.metric);
     let score = tables::number(found.score);
-    let head =
-        format!("{} on {} rows: {score}; without what a column says, by so much worse:\n\n", found.metric, found.rows);
+    let head = format!(
+        "{} on {} rows: {score}. With the values of a column shuffled, it gets worse by:\n\n",
+        found.metric, found.rows
+    );
     head + &tables::table(&["column", &worse, ""], rows.collect())
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::run_args::RunArgs;
 use crate::{CliError, note, print, print_json, tables};
 
-/// Checks the gradients of the run's network, with its first weights and on rows of its table: those of Burn's autodiff and
-/// those of the fused engine, against central differences in 64-bit numbers.
+/// Checks the gradients of a network with its initial weights on rows of a table: the gradients of Burn's autodiff and of the fused
+/// engine are compared with central differences in 64-bit floats.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   perceptra gradcheck data/penguins.csv --target species --hidden 16,8 --activation tanh")]
@@ -18,10 +18,10 @@ pub(crate) struct GradcheckArgs {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Rows of the table to check on
+    /// Number of rows to check on
     #[arg(long, value_name = "ROWS", default_value_t = 32, help_heading = "Check")]
     rows: usize,
-    /// The most numbers of a tensor that are checked
+    /// Maximum number of values checked per tensor
     #[arg(long, value_name = "N", default_value_t = 200, help_heading = "Check")]
     numbers: usize,
     #[command(flatten)]

@@ -8,24 +8,24 @@ use perceptra_files::write_atomic;
 
 use crate::{CliError, print};
 
-/// The run file with every key at its default, explained.
-const TEMPLATE: &str = include_str!("run.toml");
+/// A run file with every key at its default value, with comments.
+pub(crate) const TEMPLATE: &str = include_str!("run.toml");
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   perceptra init penguins.toml --table data/penguins.csv --target species
   perceptra train --config penguins.toml")]
 pub(crate) struct InitArgs {
-    /// Where it goes, or - for standard output
+    /// Run file to write, or - for standard output
     #[arg(default_value = "perceptra.toml")]
     path: PathBuf,
-    /// The table to put in
+    /// Table to put into it
     #[arg(long)]
     table: Option<PathBuf>,
-    /// The target columns to put in
+    /// Target columns to put into it
     #[arg(long, value_delimiter = ',')]
     target: Vec<String>,
-    /// Overwrite the file if it exists
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), CliError> {
     }
     write_atomic(&args.path, |file| file.write_all(text.as_bytes()))
         .map_err(|source| CliError::write(&args.path, source))?;
-    print(&format!("{}: edit it, then perceptra train --config {}\n", args.path.display(), args.path.display()))
+    print(&format!("{}: edit it, then run perceptra train --config {}\n", args.path.display(), args.path.display()))
 }
 
 #[cfg(test)]
@@ -60,12 +60,12 @@ mod tests {
     fn the_template_is_the_defaults_and_names_every_key() {
         let run = RunConfig::from_toml("run.toml", super::TEMPLATE).unwrap();
         assert_eq!(run, RunConfig::default());
-        // Also the keys that are commented out because they have no default.
+        // Keys without a default are commented out.
         let uncommented: String =
             super::TEMPLATE.lines().map(|l| format!("{}\n", l.strip_prefix("# > ").unwrap_or(l))).collect();
         let full = RunConfig::from_toml("run.toml", &uncommented).unwrap();
         let text = full.to_toml();
-        // What is searched is the user's to name; kinds of parameters stand in one line.
+        // The keys of these tables stand in one line, or are the user's choice.
         let text = ["search.space", "train.lr_factors", "train.decay_factors"].iter().fold(text, |text, section| {
             let (head, rest) = text.split_once(&format!("[{section}]")).unwrap();
             format!("{head}{}", rest.split_once("\n[").map_or(String::new(), |(_, rest)| format!("[{rest}")))

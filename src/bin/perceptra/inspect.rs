@@ -13,9 +13,9 @@ use crate::{CliError, load_model, print, print_json, tables};
 #[command(after_help = "Example:
   perceptra inspect penguins.perceptra")]
 pub(crate) struct InspectArgs {
-    /// The model file
+    /// Model file
     model: PathBuf,
-    /// Print all of it as JSON
+    /// Print everything as JSON
     #[arg(long)]
     json: bool,
 }
@@ -97,7 +97,7 @@ fn text(model: &Model) -> String {
         .collect();
     text += &tables::table(&["feature", "kind", "inputs"], rows);
     for (name, reason) in &model.schema().dropped {
-        text += &format!("{name} is left out: {reason}\n");
+        text += &format!("{name} is ignored: {reason}\n");
     }
     let history = model.history();
     text += &format!(

@@ -1,4 +1,4 @@
-//! A training run, looked at in the terminal while it goes on: curves, numbers, keys.
+//! The live view of a training run in the terminal: curves, numbers and keys.
 
 use std::io::{IsTerminal, Stderr, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,14 +22,14 @@ use ratatui::{Frame, Terminal};
 use crate::signals;
 use crate::tables::{number, thousands};
 
-/// Time from one picture to the next.
+/// Time between two frames.
 const TICK: Duration = Duration::from_millis(100);
-/// Points of a curve; of more, every second one is left out.
+/// Maximum number of points of a curve; beyond it, every second one is dropped.
 const POINTS: usize = 4000;
-/// What + and − multiply and divide learning rates by.
+/// Factor by which + and − change the learning rate.
 const STEP: f64 = 1.25;
 
-/// What there is to see, and what was asked for.
+/// State of the run to show, and requests of the keys.
 struct State {
     title: String,
     device: String,
@@ -45,20 +45,20 @@ struct State {
     best: (usize, f64),
     rate: f64,
     speed: f64,
-    /// By which learning rates are to be multiplied after this epoch.
+    /// Factor for the learning rate after this epoch.
     scale: f64,
-    /// All of that so far.
+    /// Product of all such factors so far.
     scaled: f64,
     stop: bool,
     message: String,
 }
 
-/// Losses by epoch.
+/// Losses of every epoch.
 #[derive(Default)]
 struct Curves {
     training: Vec<(f64, f64)>,
     validation: Vec<(f64, f64)>,
-    /// Epochs from one point to the next.
+    /// Number of epochs between two points.
     every: usize,
 }
 
@@ -80,31 +80,31 @@ impl Curves {
     }
 }
 
-/// Draws in a thread of its own, so that long epochs do not keep keys waiting.
+/// The live view. It draws in a separate thread, so that keys are answered during long epochs.
 pub(crate) struct Live {
     state: Arc<Mutex<State>>,
-    /// Ends the run after the batch in work.
-    now: Arc<AtomicBool>,
+    /// Set to end the run after the current batch.
+    stop: Arc<AtomicBool>,
     done: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Live {
-    /// A dashboard, if keys can be read and standard error is a terminal.
+    /// Opens the view, if standard input and standard error are a terminal.
     pub(crate) fn open(title: &str, device: &str) -> Option<Self> {
         if !(std::io::stdin().is_terminal() && stderr().is_terminal()) {
             return None;
         }
         let mut terminal = Screen::open()?;
         let state = Arc::new(Mutex::new(State::new(title, device)));
-        let (now, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let (shared, stop, end) = (Arc::clone(&state), Arc::clone(&now), Arc::clone(&done));
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (shared, stopping, end) = (Arc::clone(&state), Arc::clone(&stop), Arc::clone(&done));
         let thread = std::thread::spawn(move || {
             while !end.load(Ordering::Relaxed) {
                 if signals::came().is_some_and(|came| came.load(Ordering::Relaxed)) {
-                    stop.store(true, Ordering::Relaxed);
+                    stopping.store(true, Ordering::Relaxed);
                 }
-                // A terminal that is gone shows nothing and asks for nothing; the training goes on.
+                // If the terminal is closed, the training goes on without the view.
                 let drawn = terminal.0.draw(|frame| draw(frame, &lock(&shared)));
                 match event::poll(TICK).and_then(|there| if there { event::read().map(Some) } else { Ok(None) }) {
                     Ok(Some(Input::Key(key))) if key.kind != KeyEventKind::Release => {
@@ -113,7 +113,7 @@ impl Live {
                             if control {
                                 signals::interrupt();
                             }
-                            stop.store(true, Ordering::Relaxed);
+                            stopping.store(true, Ordering::Relaxed);
                         }
                     }
                     Ok(_) if drawn.is_ok() => {}
@@ -121,19 +121,19 @@ impl Live {
                 }
             }
         });
-        Some(Self { state, now, done, thread: Some(thread) })
+        Some(Self { state, stop, done, thread: Some(thread) })
     }
 
-    /// Whether the run was ended by a key, which is no failure.
+    /// Whether the user ended the run by a key, which is not a failure.
     pub(crate) fn asked(&self) -> bool {
         let interrupted = signals::came().is_some_and(|came| came.load(Ordering::Relaxed));
-        self.now.load(Ordering::Relaxed) && !interrupted
+        self.stop.load(Ordering::Relaxed) && !interrupted
     }
 
     pub(crate) fn close(&mut self) {
         self.done.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // If it panicked the screen was put back all the same.
+            // The screen has been restored even if the thread panicked.
             let _ = thread.join();
         }
     }
@@ -149,7 +149,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The terminal, which is put back however the drawing ends.
+/// The terminal, restored on drop.
 struct Screen(Terminal<CrosstermBackend<Stderr>>);
 
 impl Screen {
@@ -170,28 +170,28 @@ impl Drop for Screen {
     }
 }
 
-/// If the terminal is gone there is nothing to put back.
+/// Restores the terminal; if it is closed, errors do not matter.
 fn restore() {
     let _ = execute!(stderr(), LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();
 }
 
-/// Does what a key asks for: whether the run is to end at once.
+/// Handles a key and returns whether the run is to end at once.
 fn press(state: &mut State, key: KeyCode, control: bool) -> bool {
     let mut scale = |factor: f64| {
         state.scale *= factor;
         state.scaled *= factor;
-        state.message = format!("learning rate × {} from the next epoch on", number(state.scaled));
+        state.message = format!("learning rate × {} from the next epoch", number(state.scaled));
     };
     match key {
         KeyCode::Char('c') if control => true,
         KeyCode::Char('q') => {
-            state.message = "ends after the batch in work, the best weights are kept".into();
+            state.message = "stopping after this batch; the best weights are kept".into();
             true
         }
         KeyCode::Char('s') => {
             state.stop = true;
-            state.message = "ends after this epoch, the best weights are kept".into();
+            state.message = "stopping after this epoch; the best weights are kept".into();
             false
         }
         KeyCode::Char('+' | '=') | KeyCode::Up => {
@@ -212,7 +212,7 @@ impl Observer for Live {
     }
 
     fn interrupt(&self) -> Option<&AtomicBool> {
-        Some(&self.now)
+        Some(&self.stop)
     }
 }
 
@@ -264,14 +264,14 @@ impl State {
                 }
             }
             Event::Checkpoint { path, error: Some(error) } => {
-                self.message = format!("no checkpoint {}: {error}", path.display());
+                self.message = format!("checkpoint {} failed: {error}", path.display());
             }
             _ => {}
         }
         Control::Continue
     }
 
-    /// Seconds until all epochs are done, at most.
+    /// Time in seconds until the last epoch, if the run does not stop earlier.
     fn left(&self) -> Option<f64> {
         let done = self.epoch as f64;
         (self.epoch > 0).then(|| self.start.elapsed().as_secs_f64() / done * (self.epochs as f64 - done))
@@ -299,7 +299,7 @@ fn draw(frame: &mut Frame<'_>, state: &State) {
         true => Layout::horizontal([Constraint::Min(30), Constraint::Length(38)]).areas(middle),
         false => [middle, Rect::default()],
     };
-    // A small terminal has the numbers alone.
+    // A small terminal shows the numbers only.
     if area.width >= 70 && area.height >= 12 {
         draw_curves(frame, state, curves);
         frame.render_widget(Paragraph::new(facts).block(Block::bordered()), side);
@@ -341,8 +341,8 @@ fn draw_curves(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let scale = |v: f64| if log { v.log10() } else { v };
     let scaled = curves.map(|c| c.iter().map(|(e, v)| (*e, scale(*v))).collect::<Vec<_>>());
     let [training, validation] = &scaled;
-    let set = |name, points, colour| {
-        Dataset::default().name(name).marker(Marker::Braille).graph_type(GraphType::Line).style(colour).data(points)
+    let set = |name, points, color| {
+        Dataset::default().name(name).marker(Marker::Braille).graph_type(GraphType::Line).style(color).data(points)
     };
     let mut sets = vec![set("training", training, Color::Blue)];
     if !validation.is_empty() {
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_do_what_they_say() {
+    fn keys_scale_the_rate_and_stop_the_run() {
         let mut state = run(1);
         assert!(!press(&mut state, KeyCode::Char('+'), false));
         assert!(!press(&mut state, KeyCode::Up, false));
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_clocks() {
+    fn times_are_shown_as_a_clock() {
         assert_eq!([clock(5.2), clock(65.0), clock(3661.0)], ["0:05", "1:05", "1:01:01"]);
     }
 }

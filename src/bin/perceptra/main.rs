@@ -1,10 +1,12 @@
-//! The command-line program: arguments, messages, exit codes. What it does is done by the library crates.
+//! The command-line program: arguments, messages and exit codes. The library crates do the work.
 
 mod compare;
 mod devices;
 mod evaluate;
 mod explain;
 mod gradcheck;
+#[cfg(test)]
+mod help_tests;
 mod hints;
 mod init;
 mod inspect;
@@ -19,6 +21,7 @@ mod set_args;
 mod signals;
 mod tables;
 mod train;
+mod values;
 
 use std::io::Write;
 use std::path::Path;
@@ -28,7 +31,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use perceptra::data::{DataError, ReadOptions};
 use perceptra::{DeviceError, Model, ModelError};
 
-/// Dense neural networks for tables of data: train, evaluate, predict.
+/// Dense neural networks for tables: train, evaluate, predict.
 #[derive(Debug, Parser)]
 #[command(
     name = "perceptra",
@@ -50,25 +53,25 @@ struct Cli {
 enum Command {
     /// Train a network on a table and save the model
     Train(Box<train::TrainArgs>),
-    /// Judge a model by a table that has the targets
+    /// Evaluate a model on a table with targets
     Evaluate(evaluate::EvaluateArgs),
-    /// Which columns a model goes by, on a table with targets
+    /// Show which columns matter to a model, on a table with targets
     Explain(explain::ExplainArgs),
-    /// Write an HTML report on a model, by a table with targets
+    /// Write an HTML report on a model, evaluated on a table with targets
     Report(report::ReportArgs),
     /// Predict the rows of a table
     Predict(predict::PredictArgs),
-    /// Train the network and simpler models on the same rows, and show how good each is
+    /// Compare the network with simpler models and presets on the same rows
     Compare(Box<compare::CompareArgs>),
-    /// Search for the best settings, and train the model of the best
+    /// Search for the best settings, and train a model with them
     Search(Box<search::SearchArgs>),
     /// Watch networks train, in the browser
     Playground(playground::PlaygroundArgs),
     /// Check the gradients of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
-    /// Show the network, the schema and the history of a model
+    /// Show the network, the schema and the training history of a model
     Inspect(inspect::InspectArgs),
-    /// List the devices this program can compute on
+    /// List the devices that this program can use
     Devices(devices::DevicesArgs),
     /// Write a commented run file to start from
     Init(init::InitArgs),
@@ -83,19 +86,19 @@ enum Command {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Reading tables")]
 struct ReadArgs {
-    /// Field separator of CSV files [default: found from the header]
+    /// Field separator of CSV files [default: detected from the header]
     #[arg(long, value_name = "CHAR", value_parser = one_character)]
     delimiter: Option<char>,
     /// Skip lines that begin with this character
     #[arg(long, value_name = "CHAR", value_parser = one_character)]
     comment: Option<char>,
-    /// One more text that means "no value" (repeatable)
+    /// Additional text that means a missing value (repeatable)
     #[arg(long, value_name = "TEXT")]
     missing: Vec<String>,
 }
 
 impl ReadArgs {
-    /// The options with what the flags say put in.
+    /// Puts the flags into the options.
     fn apply(&self, options: &mut ReadOptions) {
         options.delimiter = self.delimiter.or(options.delimiter);
         options.comment = self.comment.or(options.comment);
@@ -112,11 +115,11 @@ fn one_character(text: &str) -> Result<char, String> {
     match (text, characters.next(), characters.next()) {
         ("\\t" | "tab", ..) => Ok('\t'),
         (_, Some(c), None) if c.is_ascii() => Ok(c),
-        _ => Err("one ASCII character is needed, or `tab`".into()),
+        _ => Err("expected one ASCII character, or `tab`".into()),
     }
 }
 
-/// Everything that ends the program with an error.
+/// An error that ends the program.
 #[derive(Debug, thiserror::Error)]
 enum CliError {
     #[error(transparent)]
@@ -127,13 +130,13 @@ enum CliError {
     Data(#[from] DataError),
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// Of standard output: files have errors with their names.
+    /// An error of standard output; errors of files carry the name of the file.
     #[error("standard output: {0}")]
     Io(#[from] std::io::Error),
-    /// Ended by a signal, in order.
+    /// The program was ended by a signal, with its work saved.
     #[error("{message}")]
     Interrupted { signal: u8, message: String },
-    /// Another error, such as one that comes after something worth keeping was done.
+    /// Another error, for example after a model has been saved all the same.
     #[error("{message}")]
     Other { message: String, hint: Option<String> },
     #[error("internal error: {0}")]
@@ -147,7 +150,7 @@ impl CliError {
         Self::Usage { message: message.into(), hint: Some(hint.to_owned()) }
     }
 
-    /// If a signal came, the error that ends the program for it.
+    /// The error for a signal, if one has arrived.
     fn interrupted(message: impl Into<String>) -> Option<Self> {
         let (signal, name) = signals::which()?;
         Some(Self::Interrupted { signal, message: format!("{name}: {}", message.into()) })
@@ -165,13 +168,13 @@ impl CliError {
             Self::Search(e) => e.hint(),
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Internal(_) => Some("another --device may work; please report this".into()),
+            Self::Internal(_) => Some("please report this; another --device may work".into()),
             Self::Other { hint, .. } => hint.clone(),
             Self::Io(_) | Self::Interrupted { .. } => None,
         }
     }
 
-    /// The reader of our output has gone: nothing to complain of.
+    /// Whether the reader of standard output has closed it, as `head` does; this is not reported.
     fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Io(e) if e.kind() == std::io::ErrorKind::BrokenPipe)
     }
@@ -187,7 +190,7 @@ impl CliError {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // A driver that panics is an error like others; its message is printed below, without a backtrace.
+    // A panic, for example of a GPU driver, is reported below as an error, without a backtrace.
     std::panic::set_hook(Box::new(|_| {}));
     signals::files_too_large_are_errors();
     let outcome = std::panic::catch_unwind(|| run(cli.command)).unwrap_or_else(|panic| {
@@ -207,7 +210,7 @@ fn main() -> ExitCode {
             if let Some(hint) = error.hint() {
                 text += &format!("hint: {hint}\n");
             }
-            // If standard error is closed there is nobody left to tell.
+            // If standard error is closed, there is nowhere to report to.
             let _ = std::io::stderr().write_all(text.as_bytes());
             ExitCode::from(error.exit_code())
         }
@@ -236,13 +239,13 @@ fn run(command: Command) -> Result<(), CliError> {
     }
 }
 
-/// Reads a model onto the device that `device` asks for.
+/// Reads a model onto the device with this name.
 fn load_model(path: &Path, device: &str) -> Result<Model, CliError> {
     let choice = perceptra::choose(device)?;
     Ok(Model::load(path, &choice.device)?)
 }
 
-/// Reads a model, and a table as it takes it.
+/// Reads a model, and a table with the read options of the model.
 fn load_both(model: &Path, table: &Path, device: &str, read: &ReadArgs) -> Result<(Model, perceptra::Table), CliError> {
     let model = load_model(model, device)?;
     let mut options = model.read_options();
@@ -251,7 +254,7 @@ fn load_both(model: &Path, table: &Path, device: &str, read: &ReadArgs) -> Resul
     Ok((model, table))
 }
 
-/// Whether two paths are one file.
+/// Whether two paths name the same file.
 fn same_file(a: &Path, b: &Path) -> bool {
     a == b || (a.exists() && a.canonicalize().ok() == b.canonicalize().ok())
 }

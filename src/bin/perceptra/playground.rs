@@ -7,28 +7,28 @@ use std::sync::atomic::Ordering;
 use clap::Args;
 use perceptra::Table;
 use perceptra::data::ReadOptions;
-use perceptra::playground::{Options, Server};
+use perceptra::playground::{Options, PlaygroundError, Server};
 
 use crate::{CliError, ReadArgs, note, print, signals};
 
-/// Serves a page on which networks train while one looks on: data sets or a table of one's own, layers added and removed by clicking,
+/// Serves a page on which networks train before your eyes: built-in data sets or your own table, layers added and removed by clicking,
 /// decision surfaces and weights as they change.
 ///
-/// It is served to this machine alone, unless --host says otherwise. Ctrl-C ends it.
+/// Only this machine can open the page, unless --host says otherwise. Ctrl-C ends the server.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   perceptra playground
   perceptra playground data/penguins.csv --port 8080")]
 pub(crate) struct PlaygroundArgs {
-    /// A table to play with
+    /// Table to offer besides the built-in data sets
     table: Option<PathBuf>,
-    /// The address to listen on; others than loopback addresses let other machines in
+    /// Address to listen on; any but a loopback address lets other machines in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     host: IpAddr,
-    /// The port, 0 for any that is free
+    /// Port to listen on, 0 for any free one
     #[arg(long, default_value_t = 7878)]
     port: u16,
-    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
+    /// Device: auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
     #[arg(long, default_value = "auto")]
     device: String,
     #[command(flatten)]
@@ -41,15 +41,22 @@ pub(crate) fn run(args: &PlaygroundArgs) -> Result<(), CliError> {
     args.read.apply(&mut read);
     let table = args.table.as_ref().map(|path| Table::read(path, &read)).transpose()?;
     let options = Options { host: args.host, port: args.port, table, ..Options::new(choice.device) };
-    let server =
-        Server::bind(options).map_err(|error| CliError::Other { message: error.to_string(), hint: error.hint() })?;
+    let server = Server::bind(options).map_err(failed)?;
     if !args.host.is_loopback() {
-        note("warning: everyone who reaches this address can use the playground, and the device behind it");
+        note("warning: everyone who can reach this address can use the playground and its device");
     }
     signals::watch();
     print(&format!("http://{} (trains on {}; Ctrl-C ends it)\n", server.address(), choice.name))?;
-    server
-        .run(|| signals::came().is_some_and(|came| came.load(Ordering::Relaxed)))
-        .map_err(|error| CliError::Other { message: error.to_string(), hint: error.hint() })?;
+    server.run(|| signals::came().is_some_and(|came| came.load(Ordering::Relaxed))).map_err(failed)?;
     Err(CliError::interrupted("the playground has ended").unwrap_or(CliError::Internal("the server ended".into())))
+}
+
+fn failed(error: PlaygroundError) -> CliError {
+    let hint = match &error {
+        PlaygroundError::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            Some("another program uses this port: choose another --port, or --port 0 for any free one".to_owned())
+        }
+        _ => None,
+    };
+    CliError::Other { message: error.to_string(), hint }
 }

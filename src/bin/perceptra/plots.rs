@@ -1,21 +1,21 @@
-//! The pictures of a search.
+//! Charts of a search.
 
 use std::path::Path;
 
 use perceptra::search::{Domain, Leaderboard, Space, Trial};
-use perceptra::view::{Chart, Colours, Field, ViewError, picture};
+use perceptra::view::{Chart, Colors, Field, ViewError, picture};
 
 use crate::CliError;
 
-/// Settings that heat maps are drawn of, two by two.
+/// Number of settings of which heat maps are drawn, for each pair.
 const PAIRED: usize = 4;
-/// Cells along a side of a heat map, about.
+/// Approximate number of cells along a side of a heat map.
 const CELLS: usize = 60;
-/// How far a trial colours the heat map, as a part of its side.
+/// Width of the kernel by which trials color a heat map, as a share of its side.
 const REACH: f64 = 0.08;
 
-/// Draws a search into its folder, each as SVG and PNG: `search` (the metric against each setting and over the trials, learning
-/// curves), `parallel` (all settings of all trials), and for two settings or more `heat` (the metric over each two).
+/// Draws a search into its folder, as SVG and PNG: `search` (the metric against each setting and in order of the trials, learning
+/// curves), `parallel` (all settings of all trials), and, for two settings or more, `heat` (the metric over pairs of settings).
 pub(crate) fn draw(space: &Space, board: &Leaderboard, folder: &Path) -> Result<(), CliError> {
     let scored: Vec<(&Trial, f64)> = board.trials.iter().filter_map(|t| Some((t, t.score()?))).collect();
     let axes: Vec<Axis> = board.keys().into_iter().map(|key| Axis::new(space, key, &scored)).collect();
@@ -39,11 +39,11 @@ pub(crate) fn draw(space: &Space, board: &Leaderboard, folder: &Path) -> Result<
     }
 }
 
-/// A setting: where each scored trial lies on its axis.
+/// A setting as an axis, with the position of every scored trial.
 struct Axis {
     short: String,
-    places: Vec<f64>,
-    /// What is no number, by its place.
+    positions: Vec<f64>,
+    /// Names of the values at 0, 1, 2..., if they are not numbers.
     names: Vec<String>,
     log: bool,
 }
@@ -53,27 +53,27 @@ impl Axis {
         let short = key.rsplit('.').next().unwrap_or(key).to_owned();
         let texts: Vec<&str> = scored.iter().map(|(t, _)| t.settings[key].trim_matches('"')).collect();
         let numbers: Option<Vec<f64>> = texts.iter().map(|text| text.parse().ok()).collect();
-        if let Some(places) = numbers {
+        if let Some(positions) = numbers {
             let domain = space.parameters().iter().find(|p| p.key == key).map(|p| &p.domain);
             let log = match domain {
                 Some(Domain::Log(..) | Domain::LogInteger(..)) => true,
-                Some(Domain::Choice(_)) => spread(&places) >= 50.0,
+                Some(Domain::Choice(_)) => spread(&positions) >= 50.0,
                 _ => false,
             };
-            return Self { short, places, names: Vec::new(), log };
+            return Self { short, positions, names: Vec::new(), log };
         }
         let mut names: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
         names.sort();
         names.dedup();
         let place = |text: &&str| names.iter().position(|n| n == text).unwrap_or(0) as f64;
-        Self { short, places: texts.iter().map(place).collect(), names, log: false }
+        Self { short, positions: texts.iter().map(place).collect(), names, log: false }
     }
 
     fn ends(&self) -> (f64, f64) {
         if !self.names.is_empty() {
             return (-0.5, self.names.len() as f64 - 0.5);
         }
-        let (low, high) = ends(&self.places);
+        let (low, high) = ends(&self.positions);
         match (low < high, self.log) {
             (true, _) => (low, high),
             (false, true) => (low / 2.0, low * 2.0),
@@ -81,7 +81,7 @@ impl Axis {
         }
     }
 
-    /// Where a value lies between the ends, from 0 to 1.
+    /// The position of a value between the ends, from 0 to 1.
     fn part(&self, value: f64) -> f64 {
         let (low, high) = self.ends();
         match self.log {
@@ -90,19 +90,19 @@ impl Axis {
         }
     }
 
-    /// The value there.
+    /// The value at a position from 0 to 1.
     fn value(&self, part: f64) -> f64 {
         let (low, high) = self.ends();
         if self.log { low * (high / low).powf(part) } else { low + (high - low) * part }
     }
 
-    /// Its name with what it goes from and to.
+    /// The name of the setting with its range.
     fn title(&self) -> String {
         let (first, last) = match self.names.as_slice() {
             [first, .., last] => (first.clone(), last.clone()),
             [only] => (only.clone(), only.clone()),
             [] => {
-                let (low, high) = ends(&self.places);
+                let (low, high) = ends(&self.positions);
                 (number(low), number(high))
             }
         };
@@ -119,7 +119,7 @@ fn ends(values: &[f64]) -> (f64, f64) {
     values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)))
 }
 
-/// How many times the least value the largest is, of values above 0.
+/// Ratio of the largest value to the smallest; 0 unless all are above 0.
 fn spread(values: &[f64]) -> f64 {
     let (low, high) = ends(values);
     if low > 0.0 { high / low } else { 0.0 }
@@ -138,7 +138,7 @@ impl Plots<'_> {
         self.scored.iter().map(|(_, score)| *score).collect()
     }
 
-    /// The scores at these places.
+    /// The scores at these positions.
     fn scatter(&self, chart: Chart, x: &[f64]) -> Chart {
         let points = |dropped: bool| {
             let chosen = self.scored.iter().zip(x).filter(move |((t, _), _)| t.budget.is_some() == dropped);
@@ -146,14 +146,14 @@ impl Plots<'_> {
         };
         let mut chart = chart.points("trials", 0, points(false));
         if self.scored.iter().any(|(t, _)| t.budget.is_some()) {
-            chart = chart.points("dropped early", 1, points(true));
+            chart = chart.points("stopped early", 1, points(true));
         }
         chart = chart.rings("best", x.first().map(|x| (*x, self.scored[0].1)));
         if spread(&self.scores()) >= 20.0 { chart.log_y() } else { chart }
     }
 
     fn against(&self, axis: &Axis) -> Chart {
-        let chart = self.scatter(Chart::new(&axis.short, &axis.short, &self.metric), &axis.places);
+        let chart = self.scatter(Chart::new(&axis.short, &axis.short, &self.metric), &axis.positions);
         match axis.names.is_empty() {
             true if axis.log => chart.log_x(),
             true => chart,
@@ -166,24 +166,24 @@ impl Plots<'_> {
         self.scatter(Chart::new("In order of the trials", "trial", &self.metric), &numbers)
     }
 
-    /// From 0 for the best trial to 1 for the worst, by rank.
+    /// The shade of a trial: 0 for the best, 1 for the worst, by rank.
     fn shade(&self, rank: usize) -> f64 {
         rank as f64 / (self.scored.len().max(2) - 1) as f64
     }
 
-    /// What was monitored, epoch by epoch, of all trials: nothing if no trial has more than an epoch.
+    /// The monitored metric of all trials by epoch; none if no trial has more than one epoch.
     fn curves(&self) -> Option<Chart> {
         let curve = |trial: &Trial| trial.curve.iter().map(|(epoch, v)| (*epoch as f64, *v)).collect::<Vec<_>>();
         let curves: Vec<_> = self.scored.iter().map(|(t, _)| curve(t)).collect();
         if curves.iter().all(|c| c.len() < 2) {
             return None;
         }
-        let mut chart = Chart::new("Learning curves, the best dark", "epoch", "monitored");
+        let mut chart = Chart::new("Learning curves, the best ones dark", "epoch", "monitored");
         for (rank, curve) in curves.iter().enumerate().rev() {
             chart = chart.shaded(curve.clone(), self.shade(rank));
         }
         chart = chart.line("best", curves[0].clone());
-        // Those that go astray would leave the others flat.
+        // Diverging trials would flatten the other curves.
         let mut all: Vec<f64> = curves.iter().flatten().map(|(_, v)| *v).collect();
         all.sort_by(f64::total_cmp);
         let (low, high) = (all[0], all[all.len() * 95 / 100]);
@@ -194,14 +194,14 @@ impl Plots<'_> {
         })
     }
 
-    /// A line for each trial, through its place on the axis of each setting and, at the end, its rank.
+    /// Parallel coordinates: a line for each trial through its settings and its rank.
     fn parallel(&self) -> Chart {
         let line = |rank: usize| {
-            let parts = self.axes.iter().map(|axis| axis.part(axis.places[rank])).chain([1.0 - self.shade(rank)]);
+            let parts = self.axes.iter().map(|axis| axis.part(axis.positions[rank])).chain([1.0 - self.shade(rank)]);
             parts.enumerate().map(|(i, part)| (i as f64, part)).collect::<Vec<_>>()
         };
         let titles = self.axes.iter().map(Axis::title).chain([format!("{}, by rank", self.metric)]);
-        let mut chart = Chart::new("All trials, the best dark", "", "");
+        let mut chart = Chart::new("All trials, the best ones dark", "", "");
         for rank in (0..self.scored.len()).rev() {
             chart = chart.shaded(line(rank), self.shade(rank));
         }
@@ -211,7 +211,7 @@ impl Plots<'_> {
         chart.x_range(-0.4, last + 0.4).y_range(-0.03, 1.03)
     }
 
-    /// The metric over each two of the first settings: around trials, their averages weighted by nearness.
+    /// The metric over pairs of the first settings, averaged over nearby trials.
     fn heat_maps(&self) -> Result<Vec<Chart>, ViewError> {
         let n = self.axes.len().min(PAIRED);
         let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
@@ -219,7 +219,7 @@ impl Plots<'_> {
     }
 
     fn heat_map(&self, x: &Axis, y: &Axis) -> Result<Chart, ViewError> {
-        // The worst ones would take all of the scale.
+        // Without this, the worst trials would determine the scale.
         let mut scores = self.scores();
         scores.sort_by(f64::total_cmp);
         let (low, high) = match self.less_is_better {
@@ -227,11 +227,11 @@ impl Plots<'_> {
             false => (scores[scores.len() / 10], scores[scores.len() - 1]),
         };
         let trials: Vec<([f64; 2], f64)> = (self.scored.iter().enumerate())
-            .map(|(i, (_, score))| ([x.part(x.places[i]), y.part(y.places[i])], score.clamp(low, high)))
+            .map(|(i, (_, score))| ([x.part(x.positions[i]), y.part(y.positions[i])], score.clamp(low, high)))
             .collect();
         let size = |axis: &Axis| axis.names.len().max(1) * CELLS.div_ceil(axis.names.len().max(1));
         let (columns, rows) = (size(x), size(y));
-        // Names are near to nothing but themselves.
+        // A name is near to itself only.
         let near = |axis: &Axis, a: f64, b: f64| match axis.names.is_empty() {
             true => (-0.5 * ((a - b) / REACH).powi(2)).exp(),
             false => f64::from(u8::from(axis.value(a).round() == axis.value(b).round())),
@@ -252,9 +252,9 @@ impl Plots<'_> {
         let (dark, light) = ends(&finite);
         let title = format!("{}: dark {}, light {}", self.metric, number(dark), number(light));
         let field = Field::new(x.ends(), y.ends(), columns, values)?.log(x.log, y.log);
-        let places = || x.places.iter().copied().zip(y.places.iter().copied());
-        let mut chart = Chart::new(&title, &x.short, &y.short).field(&field, Colours::Heat).points("", 6, places());
-        chart = chart.rings("best", places().next());
+        let positions = || x.positions.iter().copied().zip(y.positions.iter().copied());
+        let mut chart = Chart::new(&title, &x.short, &y.short).field(&field, Colors::Heat).points("", 6, positions());
+        chart = chart.rings("best", positions().next());
         if !x.names.is_empty() {
             chart = chart.x_names(&x.names);
         }

@@ -21,29 +21,29 @@ const CHUNK: usize = 1 << 14;
   perceptra predict ensemble.perceptra new.csv --uncertainty
   cat new.csv | perceptra predict penguins.perceptra - | head")]
 pub(crate) struct PredictArgs {
-    /// The model file
+    /// Model file
     model: PathBuf,
-    /// The table, or - for standard input; columns are found by name, others ignored
+    /// Table, or - for standard input; columns are matched by name, unknown ones are ignored
     table: PathBuf,
-    /// Where predictions go; the name's ending says the format: .csv, .tsv, .parquet, .jsonl [default: CSV to standard output]
+    /// File to write, in the format of its extension: .csv, .tsv, .parquet, .jsonl [default: CSV to standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Add the probability of each class as proba_CLASS
+    /// Add the probability of each class as a column proba_CLASS
     #[arg(long)]
     proba: bool,
-    /// Of an ensemble, add how far its networks differ: the standard deviation of the prediction, or of the class's probability
+    /// For an ensemble, add the standard deviation of the prediction, or of the class's probability, over its networks
     #[arg(long)]
     uncertainty: bool,
-    /// Of numbers, add bounds between which the truth lies with this probability, by the residuals of the validation rows
+    /// For numbers, add the bounds of a prediction interval with this coverage, from the residuals of the validation rows
     #[arg(long, value_name = "COVERAGE")]
     interval: Option<f64>,
-    /// Refuse columns that the model does not know, but for its target
+    /// Fail on columns that the model does not know, except its targets
     #[arg(long)]
     strict: bool,
-    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
+    /// Device: auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
     #[arg(long, default_value = "auto")]
     device: String,
-    /// No notes
+    /// Do not show notes
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]

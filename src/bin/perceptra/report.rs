@@ -12,23 +12,23 @@ use perceptra_files::write_atomic;
 use crate::explain::PermutationArgs;
 use crate::{CliError, ReadArgs, load_both, print, same_file};
 
-/// One HTML file that shows a model and how good it is on a table: data, network, learning curves, predictions beside the truth,
-/// importance, partial dependence, the worst rows.
+/// Writes one HTML file on a model and its quality on a table: data, network, learning curves, predicted and actual values, feature
+/// importance, partial dependence, worst predictions.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   perceptra report penguins.perceptra --data new-penguins.csv -o penguins.html")]
 pub(crate) struct ReportArgs {
-    /// The model file
+    /// Model file
     model: PathBuf,
-    /// The table, with the features and the targets, or - for standard input; best of rows that did not train the model
+    /// Table with features and targets, best with rows that were not used in training, or - for standard input
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Where the report goes [default: the model's name with .html]
+    /// Report to write [default: the model's name with .html]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
     permutations: PermutationArgs,
-    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
+    /// Device: auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]...
     #[arg(long, default_value = "auto")]
     device: String,
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub(crate) struct ReportArgs {
 pub(crate) fn run(args: &ReportArgs) -> Result<(), CliError> {
     let output = args.output.clone().unwrap_or_else(|| args.model.with_extension("html"));
     if same_file(&output, &args.model) || same_file(&output, &args.data) {
-        return Err(CliError::usage("the report would overwrite what it is made of", "choose another --output"));
+        return Err(CliError::usage("the report would overwrite the model or the table", "choose another --output"));
     }
     let (model, table) = load_both(&args.model, &args.data, &args.device, &args.read)?;
     let name = args.model.display().to_string();

@@ -1,244 +1,192 @@
-//! The flags that describe a run: of `train`, `compare` and `gradcheck`.
+//! The flags that describe a run: of `train`, `compare`, `search` and `gradcheck`.
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use perceptra::data::{Scaling, Task};
 use perceptra::model::{EmbeddingKind, OneOrMany, Preset};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedule};
 use perceptra::{Activation, Metric, ModelError, RunConfig, Tables};
-use serde_json::json;
 
 use crate::set_args::SetArgs;
+use crate::values::{OrAuto, OrNone, Widths, auto_or, class_weights, hidden_activation, one_of, or_none, widths};
 use crate::{CliError, ReadArgs};
 
-/// What a run file says, by flags: each overrides one of its keys.
+/// The settings of a run file as flags: each overrides one key.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The table: CSV, TSV (also gzipped), Parquet, Arrow IPC, or - for CSV from standard input
+    /// Table: CSV or TSV (also gzipped), Parquet, Arrow IPC, or - for CSV from standard input
     pub(crate) table: Option<PathBuf>,
-    /// A run file (see `perceptra init`); flags override it
+    /// Run file (see `perceptra init`); flags override its keys
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Settings that go together, where neither flags nor the run file say otherwise: fast,
-    /// default, realmlp, realmlp-s, tabm, tabm-ple
-    #[arg(long, value_name = "NAME", value_parser = named::<Preset>)]
+    /// Recommended settings to start from; the run file and flags override them
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Preset>())]
     preset: Option<Preset>,
     #[command(flatten)]
     set: SetArgs,
-    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]... (see `perceptra devices`) [default: auto]
+    /// Device: auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]... (see `perceptra devices`) [default: auto]
     #[arg(long)]
     device: Option<String>,
-    /// Of the split, the initial weights, the order of rows and dropout [default: 0]
+    /// Seed of the split, the initial weights, the order of rows and dropout [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Target column; several, of numbers, with commas or repeated
+    /// Target column; several numeric targets with commas, or by repeating the flag
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
     target: Vec<String>,
-    /// What to learn [default: found from the target]
-    #[arg(long, value_name = "TASK", help_heading = "Columns")]
-    task: Option<TaskArg>,
-    /// Columns to take as numbers
+    /// Task [default: auto, inferred from the target]
+    #[arg(long, value_name = "TASK", value_parser = auto_or::<Task>(), help_heading = "Columns")]
+    task: Option<OrAuto<Task>>,
+    /// Columns to treat as numbers
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
     numeric: Vec<String>,
-    /// Columns to take as categories
+    /// Columns to treat as categories
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
     categorical: Vec<String>,
-    /// Columns to leave out
+    /// Columns to ignore
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
     ignore: Vec<String>,
-    /// Column of row weights
+    /// Column with the weight of each row
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
     weights: Option<String>,
-    /// Column that says train, validation or test
+    /// Column that assigns each row to train, validation or test
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
     split: Option<String>,
     /// Share of the rows held out for testing [default: 0.2]
-    #[arg(long, value_name = "SHARE", help_heading = "Parts of the data")]
+    #[arg(long, value_name = "SHARE", help_heading = "Data split")]
     test: Option<f64>,
-    /// Share of the other rows held out to stop by [default: 0.15]
-    #[arg(long, value_name = "SHARE", help_heading = "Parts of the data")]
+    /// Share of the remaining rows held out for validation [default: 0.15]
+    #[arg(long, value_name = "SHARE", help_heading = "Data split")]
     validation: Option<f64>,
-    /// A table of its own for testing
-    #[arg(long, value_name = "FILE", conflicts_with = "test", help_heading = "Parts of the data")]
+    /// Separate table for testing
+    #[arg(long, value_name = "FILE", conflicts_with = "test", help_heading = "Data split")]
     test_file: Option<PathBuf>,
-    /// A table of its own to stop by
-    #[arg(long, value_name = "FILE", conflicts_with = "validation", help_heading = "Parts of the data")]
+    /// Separate table for validation
+    #[arg(long, value_name = "FILE", conflicts_with = "validation", help_heading = "Data split")]
     validation_file: Option<PathBuf>,
-    /// Do not keep the shares of the classes, or the distribution of a numeric target, in the parts
-    #[arg(long, help_heading = "Parts of the data")]
+    /// Split purely at random, without keeping the distribution of the target in every part
+    #[arg(long, help_heading = "Data split")]
     no_stratify: bool,
     #[command(flatten)]
     read: ReadArgs,
-    /// Read the table anew every epoch instead of holding it in memory: for tables larger than that
+    /// Read the table anew in every epoch instead of holding it in memory, for tables larger than memory
     #[arg(long, help_heading = "Reading tables")]
     stream: bool,
-    /// Rows of a streamed table in memory at once [default: 65536]
+    /// Rows of a streamed table held in memory at once [default: 65536]
     #[arg(long, value_name = "ROWS", help_heading = "Reading tables")]
     buffer: Option<usize>,
-    /// Scale of numeric columns: standard, min-max, robust, quantile, none [default: standard]
-    #[arg(long, value_parser = named::<Scaling>, help_heading = "Encoding")]
+    /// Scaling of numeric columns [default: standard]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Scaling>(), help_heading = "Encoding")]
     scaling: Option<Scaling>,
-    /// Categories with fewer rows share one input [default: 3]
+    /// Categories with fewer rows than this share one input [default: 3]
     #[arg(long, value_name = "ROWS", help_heading = "Encoding")]
     min_category_rows: Option<usize>,
-    /// The most categories of a column with an input of their own [default: 100]
+    /// Maximum number of categories of a column that have an input each [default: 100]
     #[arg(long, value_name = "N", help_heading = "Encoding")]
     max_categories: Option<usize>,
     /// Widths of the hidden layers, such as 128,64; `none` for a single neuron per output [default: 128,64]
     #[arg(long, value_name = "WIDTHS", value_parser = widths, help_heading = "Network")]
     hidden: Option<Widths>,
-    /// Activation of the hidden layers, or a list with one for each: identity, step, sign, sigmoid, tanh, relu, leaky-relu,
-    /// elu, selu, gelu, silu, mish, softplus, dendritic
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = named::<Activation>, help_heading = "Network")]
+    /// Activation of the hidden layers, or one for each layer, separated by commas [default: relu]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = hidden_activation(), help_heading = "Network")]
     activation: Vec<Activation>,
-    /// Activation of the output [default: none for numbers, sigmoid or softmax for classes]
-    #[arg(long, value_name = "NAME", value_parser = named::<Activation>, help_heading = "Network")]
+    /// Activation of the output layer [default: identity for numbers, sigmoid or softmax for classes]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Activation>(), help_heading = "Network")]
     output_activation: Option<Activation>,
-    /// auto, kaiming-uniform, kaiming-normal, xavier-uniform, xavier-normal, lecun-uniform, lecun-normal, torch,
-    /// data-driven, zeros [default: torch]
-    #[arg(long, value_name = "NAME", value_parser = named::<Initializer>, help_heading = "Network")]
+    /// Initializer of the weights [default: torch]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Initializer>(), help_heading = "Network")]
     initializer: Option<Initializer>,
-    /// Share of hidden units dropped in training [default: 0.1]
+    /// Share of the hidden units dropped in training [default: 0.1]
     #[arg(long, value_name = "SHARE", help_heading = "Network")]
     dropout: Option<f64>,
-    /// Normalisation of hidden layers: none, batch, layer
-    #[arg(long, value_name = "NAME", value_parser = named::<Norm>, help_heading = "Network")]
+    /// Normalization of the hidden layers [default: none]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Norm>(), help_heading = "Network")]
     norm: Option<Norm>,
-    /// What becomes of numbers before the first layer: none, periodic, piecewise-linear [default: none]
-    #[arg(long, value_name = "NAME", value_parser = named::<EmbeddingKind>, help_heading = "Network")]
+    /// Embedding of numeric columns [default: none]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<EmbeddingKind>(), help_heading = "Network")]
     embedding: Option<EmbeddingKind>,
-    /// Networks in one that share most of their weights (TabM) [default: 1]
+    /// Members of a batch ensemble: networks that share most of their weights (TabM) [default: 1]
     #[arg(long, value_name = "N", help_heading = "Network")]
     members: Option<usize>,
     /// Layers without biases
     #[arg(long, help_heading = "Network")]
     no_bias: bool,
-    /// Probabilities as the network has them, without a temperature chosen by the validation rows
-    #[arg(long, help_heading = "Parts of the data")]
+    /// Do not calibrate class probabilities on the validation rows (temperature scaling)
+    #[arg(long, help_heading = "Training")]
     no_calibrate: bool,
-    /// The part of each class's target that goes to all classes alike [default: 0]
-    #[arg(long, value_name = "PART", help_heading = "Training")]
+    /// Share of each class's target that is spread evenly over all classes [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Training")]
     label_smoothing: Option<f64>,
-    /// mse, half-sse, mae, huber[:delta], binary-cross-entropy, categorical-cross-entropy [default: by the task]
-    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    /// Loss; huber takes a delta, such as huber:1.5 [default: chosen by the task]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Loss>(), help_heading = "Training")]
     loss: Option<Loss>,
-    /// Over the rows of a step: sum or mean [default: sum for half-sse, mean for others]
-    #[arg(long, value_name = "NAME", value_parser = named::<Reduction>, help_heading = "Training")]
+    /// Reduction of the loss over the rows of a step [default: sum for half-sse, mean for the others]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Reduction>(), help_heading = "Training")]
     reduction: Option<Reduction>,
-    /// sgd, adam, adamw, rmsprop, adagrad, adan, lion, lamb, adafactor, muon [default: adam]
-    #[arg(long, value_name = "NAME", value_parser = named::<Optimizer>, help_heading = "Training")]
+    /// Optimizer [default: adam]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Optimizer>(), help_heading = "Training")]
     optimizer: Option<Optimizer>,
-    /// Size of steps [default: 0.002]
+    /// Learning rate [default: 0.002]
     #[arg(long, alias = "lr", value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
     learning_rate: Option<f64>,
-    /// constant, linear, cosine, exponential, step, flat-cosine, one-cycle, coslog4, plateau
-    /// [default: constant]
-    #[arg(long, value_name = "NAME", value_parser = named::<Schedule>, help_heading = "Training")]
+    /// Schedule of the learning rate [default: constant]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Schedule>(), help_heading = "Training")]
     schedule: Option<Schedule>,
-    /// Rows of a step, auto (by the number of rows) or full [default: auto]
+    /// Rows per step: a number, auto (by the number of rows) or full [default: auto]
     #[arg(long, value_name = "ROWS", help_heading = "Training")]
     batch: Option<Batch>,
-    /// Leave out a last batch that is short
+    /// Drop the last batch of an epoch if it is short
     #[arg(long, help_heading = "Training")]
     drop_last: bool,
-    /// Of sgd and rmsprop
+    /// Momentum of sgd and rmsprop [default: 0]
     #[arg(long, help_heading = "Training")]
     momentum: Option<f64>,
-    /// Nesterov's form of momentum
+    /// Nesterov momentum, for sgd
     #[arg(long, help_heading = "Training")]
     nesterov: bool,
-    /// Decay of weights (not of biases)
+    /// Weight decay; biases are left alone [default: 0]
     #[arg(long, value_name = "RATE", help_heading = "Training")]
     weight_decay: Option<f64>,
-    /// Penalty on the absolute values of weights
+    /// L1 penalty: factor of the absolute values of the weights [default: 0]
     #[arg(long, value_name = "LAMBDA", help_heading = "Training")]
     l1: Option<f64>,
-    /// Penalty on the squares of weights
+    /// L2 penalty: factor of the squares of the weights [default: 0]
     #[arg(long, value_name = "LAMBDA", help_heading = "Training")]
     l2: Option<f64>,
-    /// The longest the gradient may be
-    #[arg(long, value_name = "LENGTH", help_heading = "Training")]
+    /// Clip the gradient's norm to this
+    #[arg(long, value_name = "NORM", help_heading = "Training")]
     clip_norm: Option<f64>,
-    /// The largest an element of the gradient may be
-    #[arg(long, value_name = "SIZE", help_heading = "Training")]
+    /// Clip the magnitude of each element of the gradient to this
+    #[arg(long, value_name = "VALUE", help_heading = "Training")]
     clip_value: Option<f64>,
-    /// equal, balanced, or a weight for each class, such as 1,5
+    /// Class weights: equal, balanced, or one for each class, such as 1,5 [default: equal]
     #[arg(long, value_name = "WEIGHTS", value_parser = class_weights, help_heading = "Training")]
     class_weights: Option<ClassWeights>,
-    /// fused (kernels for dense networks on the CPU), autodiff (everything else) or auto [default: auto]
-    #[arg(long, value_name = "NAME", value_parser = named::<Engine>, help_heading = "Training")]
+    /// Training engine: fused kernels for dense networks on the CPU, autodiff for everything else [default: auto]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Engine>(), help_heading = "Training")]
     engine: Option<Engine>,
-    /// The most passes over the data [default: 200]
+    /// Maximum number of epochs [default: 200]
     #[arg(long, help_heading = "Stopping")]
     epochs: Option<usize>,
-    /// Epochs without progress before stopping, or none [default: 30]
+    /// Early stopping: epochs without improvement before the run stops, or none to switch it off [default: 30]
     #[arg(long, value_name = "EPOCHS", value_parser = or_none, help_heading = "Stopping")]
     patience: Option<OrNone>,
-    /// What counts as progress [default: 0]
+    /// Smallest change of the monitored metric that counts as an improvement [default: 0]
     #[arg(long, value_name = "AMOUNT", help_heading = "Stopping")]
     min_delta: Option<f64>,
-    /// What is judged: loss, mse, rmse, mae, r2, explained-variance, accuracy, balanced-accuracy, precision, recall, f1,
-    /// roc-auc, log-loss [default: loss]
-    #[arg(long, value_name = "METRIC", value_parser = named::<Metric>, help_heading = "Stopping")]
+    /// Metric to monitor on the validation rows [default: loss]
+    #[arg(long, value_name = "METRIC", value_parser = one_of::<Metric>(), help_heading = "Stopping")]
     monitor: Option<Metric>,
-    /// Stop when the judged number is this good
+    /// Stop once the monitored metric is this good
     #[arg(long, value_name = "VALUE", help_heading = "Stopping")]
     target_value: Option<f64>,
-    /// Epochs without a lower training loss before stopping
+    /// Stop after this many epochs without a lower training loss
     #[arg(long, value_name = "EPOCHS", help_heading = "Stopping")]
     no_progress: Option<usize>,
-    /// Seconds after which the run ends
+    /// Stop after this many seconds
     #[arg(long, value_name = "SECONDS", help_heading = "Stopping")]
     time_limit: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum TaskArg {
-    Auto,
-    Regression,
-    Binary,
-    Multiclass,
-}
-
-#[derive(Debug, Clone)]
-struct Widths(Vec<usize>);
-
-#[derive(Debug, Clone, Copy)]
-struct OrNone(Option<usize>);
-
-/// A value of the key, written as in `--set`.
-fn value_of<T>(key: &str, text: &str, get: impl Fn(RunConfig) -> T) -> Result<T, String> {
-    let mut run = RunConfig::default();
-    run.set(key, text).map_err(|e| match e {
-        ModelError::Value { reason, .. } => reason,
-        other => other.to_string(),
-    })?;
-    Ok(get(run))
-}
-
-fn widths(text: &str) -> Result<Widths, String> {
-    value_of("network.hidden", text, |run| Widths(run.network.hidden))
-}
-
-fn or_none(text: &str) -> Result<OrNone, String> {
-    match text {
-        "none" => Ok(OrNone(None)),
-        _ => text.parse().map(|n| OrNone(Some(n))).map_err(|_| "a number of epochs, or none".into()),
-    }
-}
-
-fn class_weights(text: &str) -> Result<ClassWeights, String> {
-    value_of("train.class_weights", text, |run| run.train.class_weights)
-}
-
-/// A value by the name it has in run files.
-pub(crate) fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, String> {
-    serde_json::from_value(json!(name)).map_err(|e| {
-        let text = e.to_string();
-        text.split_once("expected ").map_or(text.clone(), |(_, expected)| format!("expected {expected}"))
-    })
 }
 
 /// What the flags of a command and its run file ask for.
@@ -344,14 +292,7 @@ impl RunArgs {
         set_list(&mut schema.ignore, &self.ignore);
         set_some(&mut schema.weights, &self.weights);
         set_some(&mut schema.split, &self.split);
-        if let Some(task) = self.task {
-            schema.task = match task {
-                TaskArg::Auto => None,
-                TaskArg::Regression => Some(Task::Regression),
-                TaskArg::Binary => Some(Task::Binary),
-                TaskArg::Multiclass => Some(Task::Multiclass),
-            };
-        }
+        set(&mut schema.task, &self.task.map(|task| task.0));
         self.read.apply(&mut run.data.read);
         run.data.stream |= self.stream;
         set(&mut run.data.buffer, &self.buffer);

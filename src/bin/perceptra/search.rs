@@ -11,13 +11,14 @@ use perceptra::{ModelError, RunConfig, Tables, choose};
 use perceptra_files::write_atomic;
 use serde_json::json;
 
-use crate::run_args::{Resolved, RunArgs, named};
+use crate::run_args::{Resolved, RunArgs};
 use crate::train::stem;
+use crate::values::one_of;
 use crate::{CliError, note, plots, print, print_json, signals, tables};
 
-/// Tries many settings at once, ranks them on rows that did not train them, and trains the best.
+/// Tries many settings at once, ranks them on held-out rows, and trains the best.
 ///
-/// The test rows are looked at once, for the best model. What is finished is kept: after an interruption --resume goes on.
+/// The test rows are used only once, for the best model. Finished trials are kept: --resume continues an interrupted search.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -32,13 +33,13 @@ use crate::{CliError, note, plots, print, print_json, signals, tables};
 pub(crate) struct SearchArgs {
     #[command(subcommand)]
     command: Option<SearchCommand>,
-    /// The folder of the search, which must be new [default: the table's name with -search]
+    /// Folder of the search, which must not exist yet [default: the table's name with -search]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// No progress bar and no notes
+    /// Do not show a progress bar or notes
     #[arg(short, long)]
     quiet: bool,
 
@@ -48,40 +49,40 @@ pub(crate) struct SearchArgs {
     /// A setting and its range, such as lr=log:1e-4..1e-1, dropout=0..0.5, hidden=int:8..256 (repeatable)
     #[arg(long, value_name = "KEY=RANGE", value_parser = pair, help_heading = "Search")]
     space: Vec<(String, String)>,
-    /// Try N points at random, instead of every combination
+    /// Try N random points instead of every combination
     #[arg(long, value_name = "N", group = "sampler", help_heading = "Search")]
     random: Option<usize>,
-    /// Try N points, one in each of N strata of every setting
+    /// Try N points by Latin hypercube sampling: one in each of N strata of every setting
     #[arg(long, value_name = "N", group = "sampler", help_heading = "Search")]
     latin_hypercube: Option<usize>,
-    /// Try N points of a Sobol sequence
+    /// Try N points of a scrambled Sobol sequence
     #[arg(long, value_name = "N", group = "sampler", help_heading = "Search")]
     sobol: Option<usize>,
-    /// Cross-validate each point with N folds instead of judging it on the validation rows
+    /// Rank points by cross-validation with N folds instead of on the validation rows
     #[arg(long, value_name = "N", help_heading = "Search")]
     folds: Option<usize>,
-    /// Successive halving: train all points for a few epochs, let the best 1 in N go on for N times as many, and so on
+    /// Successive halving: train all points for a few epochs, continue the best 1 in N for N times as many, and so on
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", help_heading = "Search")]
     halving: Option<usize>,
-    /// Of --halving, trials in work at once; a place that becomes free is taken by a new point [default: all]
+    /// With --halving, maximum number of trials in progress; a new point starts when one ends [default: all]
     #[arg(long, value_name = "N", help_heading = "Search")]
     places: Option<usize>,
-    /// Divide the rows anew so many times [default: 1]
+    /// Repeat the evaluation of each point with this many different splits [default: 1]
     #[arg(long, value_name = "N", help_heading = "Search")]
     repeats: Option<usize>,
-    /// What points are ranked by [default: --monitor, else rmse or log-loss]
-    #[arg(long, value_name = "METRIC", value_parser = named::<Metric>, help_heading = "Search")]
+    /// Metric to rank points by [default: --monitor, else rmse or log-loss]
+    #[arg(long, value_name = "METRIC", value_parser = one_of::<Metric>(), help_heading = "Search")]
     metric: Option<Metric>,
-    /// Average the networks of the N best points, or of those that serve each other best
+    /// Average the networks of the N best points, or of those that complement each other best (auto)
     #[arg(long, value_name = "N|auto", help_heading = "Search")]
     ensemble: Option<Ensemble>,
-    /// Trials at once [default: one a thread of the CPU]
+    /// Number of trials at once [default: one per thread of the CPU]
     #[arg(long, value_name = "N", help_heading = "Search")]
     workers: Option<usize>,
-    /// Run every N-th trial from the I-th on: the others are for other machines
+    /// Run only every N-th trial, starting with the I-th, to share a search among machines
     #[arg(long, value_name = "I/N", value_parser = shard, help_heading = "Search")]
     shard: Option<(usize, usize)>,
-    /// Go on with the search of this folder
+    /// Resume the search of this folder
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["output", "config", "grid", "space", "sampler"], help_heading = "Search")]
     resume: Option<PathBuf>,
     #[command(flatten)]
@@ -90,19 +91,19 @@ pub(crate) struct SearchArgs {
 
 #[derive(Debug, Subcommand)]
 enum SearchCommand {
-    /// Join the shards of one search, and train the best
+    /// Merge the shards of one search, and train the best
     Merge(MergeArgs),
 }
 
 #[derive(Debug, Args)]
 struct MergeArgs {
-    /// The folders of the shards
+    /// Folders of the shards
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// The folder of the joined search, which must be new
+    /// Folder of the merged search, which must not exist yet
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
-    /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]... [default: as the search had it]
+    /// Device: auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]... [default: that of the search]
     #[arg(long)]
     device: Option<String>,
     /// Print the result as JSON

@@ -1,11 +1,12 @@
-//! Tables of numbers as text.
+//! Tables as text.
 
 use comfy_table::{CellAlignment, Table, presets};
+use perceptra::Metrics;
 use perceptra::model::MetricValues;
+use perceptra::view::scores;
 pub(crate) use perceptra::view::{number, thousands};
-use perceptra::{Metric, Metrics};
 
-/// A table without frames: the first column text, the others numbers.
+/// A table without borders; the first column is aligned to the left, the others to the right.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header).add_rows(rows);
@@ -19,16 +20,16 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// Metrics of one or several sets of rows, side by side, and the confusion matrix of the last.
+/// Metrics on one or several sets of rows, side by side, and the confusion matrix on the last.
 pub(crate) fn metrics_table(parts: &[(&str, &Metrics)]) -> String {
     let Some((_, last)) = parts.last() else { return String::new() };
     let header: Vec<&str> = std::iter::once("").chain(parts.iter().map(|(name, _)| *name)).collect();
-    let names: Vec<&str> = numbers(last).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<&str> = scores(last).into_iter().map(|(name, _)| name).collect();
     let rows = names
         .iter()
         .enumerate()
         .map(|(i, name)| {
-            let values = parts.iter().map(|(_, m)| numbers(m).get(i).map_or_else(String::new, |(_, v)| number(*v)));
+            let values = parts.iter().map(|(_, m)| scores(m).get(i).map_or_else(String::new, |(_, v)| number(*v)));
             std::iter::once((*name).to_owned()).chain(values).collect()
         })
         .collect();
@@ -36,7 +37,7 @@ pub(crate) fn metrics_table(parts: &[(&str, &Metrics)]) -> String {
     if let MetricValues::Classification { metrics, labels } = &last.values
         && labels.len() <= 12
     {
-        let header: Vec<&str> = std::iter::once("true \\ said").chain(labels.iter().map(String::as_str)).collect();
+        let header: Vec<&str> = std::iter::once("true \\ predicted").chain(labels.iter().map(String::as_str)).collect();
         let rows = labels
             .iter()
             .zip(&metrics.confusion)
@@ -46,8 +47,4 @@ pub(crate) fn metrics_table(parts: &[(&str, &Metrics)]) -> String {
         text += &table(&header, rows);
     }
     text
-}
-
-fn numbers(metrics: &Metrics) -> Vec<(&'static str, f64)> {
-    Metric::ALL.iter().filter_map(|metric| Some((metric.title(), metrics.get(*metric)?))).collect()
 }

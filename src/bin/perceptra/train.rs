@@ -17,7 +17,7 @@ use crate::live::Live;
 use crate::run_args::{Resolved, RunArgs};
 use crate::{CliError, note, print, print_json, report, same_file, signals, tables};
 
-/// Every flag overrides one key of the run file (or of the defaults).
+/// Trains a network on a table and saves the model. Flags override the keys of the run file.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   perceptra train data/penguins.csv --target species
@@ -27,37 +27,37 @@ use crate::{CliError, note, print, print_json, report, same_file, signals, table
   perceptra train sales.csv --target revenue --checkpoint sales-run     # then, after an interruption:
   perceptra train --resume sales-run")]
 pub(crate) struct TrainArgs {
-    /// Where the model goes [default: the table's name with .perceptra]
+    /// Model file to write [default: the table's name with .perceptra]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// No progress bar and no notes
+    /// Do not show a progress bar or notes
     #[arg(short, long)]
     quiet: bool,
-    /// Say what trains, and why
+    /// Report which engine trains, and why
     #[arg(long, short)]
     verbose: bool,
-    /// Train N networks that differ in their seeds, as one model that averages their predictions [default: 1]
+    /// Train N networks with different seeds as one model that averages their predictions [default: 1]
     #[arg(long, value_name = "N")]
     ensemble: Option<usize>,
-    /// Show curves, numbers and keys (stop, learning rate) in the terminal while training; a progress bar where there is none
+    /// Show learning curves in the terminal while training, with keys to stop and to change the learning rate
     #[arg(long, conflicts_with_all = ["quiet", "json"])]
     live: bool,
-    /// Write an HTML report beside the model, on the rows that are left to judge by
+    /// Write an HTML report beside the model, on the test rows (else validation rows, else training rows)
     #[arg(long)]
     report: bool,
-    /// Write the state of the run to this folder after every epoch (see --every), to --resume it from
+    /// Write checkpoints to this folder, after every epoch unless --every says otherwise
     #[arg(long, value_name = "FOLDER", help_heading = "Checkpoints")]
     checkpoint: Option<PathBuf>,
-    /// Go on with the run of this folder, as if it had not been interrupted; flags may say when to stop, and where to write
+    /// Resume the run of this folder; other flags may only change when it stops, its device and its output
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["checkpoint", "config"], help_heading = "Checkpoints")]
     resume: Option<PathBuf>,
-    /// Epochs from one checkpoint to the next [default: 1]
+    /// Epochs between checkpoints [default: 1]
     #[arg(long, value_name = "EPOCHS", help_heading = "Checkpoints")]
     every: Option<usize>,
-    /// How many of the latest checkpoints are kept, besides that of the best epoch [default: 2]
+    /// Number of latest checkpoints to keep, besides that of the best epoch [default: 2]
     #[arg(long, value_name = "N", help_heading = "Checkpoints")]
     keep: Option<usize>,
     #[command(flatten)]
@@ -66,7 +66,7 @@ pub(crate) struct TrainArgs {
 
 impl TrainArgs {
     /// The run of the checkpoint, the run file or the defaults, with the flags put in.
-    fn resolve(&self, from: Option<&Checkpoint>) -> Result<Resolved, CliError> {
+    pub(crate) fn resolve(&self, from: Option<&Checkpoint>) -> Result<Resolved, CliError> {
         let own = |run: &mut RunConfig| {
             if let Some(output) = &self.output {
                 run.output.model = Some(output.clone());

@@ -1,16 +1,14 @@
 "use strict";
-// The page of the playground. What it shows comes from the server: the page asks (`send`), the server answers with a scene (once for each
-// run), pictures (again and again), or an error. Nothing is computed here but colours.
+// The page of the playground. It sends requests (`send`); the server answers with a scene (once per run), pictures (many per run), or an
+// error. Nothing but colors is computed here.
 
 const $ = (id) => document.getElementById(id);
-const OPTIONS = {
+// Menus of numbers; those of names come from the server.
+const NUMBERS = {
   rate: [0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3],
   batch: [1, 4, 10, 32, 100, 0],
   l1: [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1],
   l2: [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1],
-  activation: ["tanh", "relu", "sigmoid", "identity", "leaky-relu", "elu", "selu", "gelu", "silu", "mish", "softplus"],
-  loss: ["auto", "mse", "mae", "half-sse"],
-  optimizer: ["adam", "sgd", "adamw", "rmsprop", "adagrad", "lion"],
 };
 const FRESH = {
   data: "xor", rows: 200, noise: 0.3, held: 0.3, seed: 1, hidden: [4, 2], activation: "tanh", loss: "auto", optimizer: "adam",
@@ -24,7 +22,7 @@ let state = { ...FRESH };
 let socket = null, most = { layers: 6, units: 16 }, problems = [], columns = null;
 let scene = null, picture = null, playing = false, losses = [], look = null, waiting = null;
 
-// ---- what the page asks
+// ---- requests
 
 function send(ask) {
   if (socket && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(ask));
@@ -51,7 +49,7 @@ function setUp() {
   show();
 }
 
-/// As setUp, once a slider rests.
+/// Calls setUp once a slider has come to rest.
 function setUpSoon() {
   clearTimeout(waiting);
   waiting = setTimeout(setUp, 150);
@@ -64,7 +62,7 @@ function play(on) {
   show();
 }
 
-// ---- the state in the address
+// ---- the state, kept in the address
 
 function remember() {
   const words = new URLSearchParams();
@@ -85,7 +83,7 @@ function recall() {
   }
 }
 
-// ---- what comes from the server
+// ---- answers
 
 function connect() {
   socket = new WebSocket(`ws://${location.host}/socket`);
@@ -94,7 +92,7 @@ function connect() {
   socket.onclose = (event) => {
     playing = false;
     show();
-    say(`The connection has ended${event.reason ? ": " + event.reason : ""}. Trying again…`, true);
+    say(`Connection lost${event.reason ? ": " + event.reason : ""}. Reconnecting…`, true);
     setTimeout(connect, 2000);
   };
 }
@@ -103,6 +101,9 @@ function hear(answer) {
   if (answer.type === "hello") {
     most = answer.most;
     problems = answer.problems;
+    fill("activation", answer.menus.activation);
+    fill("loss", ["auto", ...answer.menus.loss]);
+    fill("optimizer", answer.menus.optimizer);
     recall();
     buildProblems();
     if (state.data === "table") state.data = "xor";
@@ -116,7 +117,7 @@ function hear(answer) {
     scene = answer;
     picture = null;
     buildNetwork();
-    const left = scene.dropped.map(([name, why]) => `${name} is left out: ${why}`);
+    const left = scene.dropped.map(([name, why]) => `${name} is ignored: ${why}`);
     say(left.join("; "));
   } else if (answer.type === "run-file") {
     download(answer.name, answer.text);
@@ -142,7 +143,7 @@ function receive(buffer) {
   picture.bytes = bytes;
   losses.push(...header.losses);
   if (losses.length > 4000) losses = losses.filter((_, i) => i % 2 === 0);
-  // Every picture of a run that plays is answered, also one that a newer one has overtaken.
+  // Every picture of a playing run is acknowledged, also one that a newer picture replaces before it is drawn.
   if (header.playing) undrawn++;
   if (pending) return;
   pending = true;
@@ -213,9 +214,9 @@ function show() {
     control.value = state[key];
   }
   if (columns) for (const [id, key] of [["target", "target"], ["axis-x", "x"], ["axis-y", "y"]]) $(id).value = state[key];
-  $("rows-said").textContent = state.rows;
-  $("noise-said").textContent = state.noise;
-  $("held-said").textContent = `${Math.round(100 * state.held)} %`;
+  $("rows-value").textContent = state.rows;
+  $("noise-value").textContent = state.noise;
+  $("held-value").textContent = `${Math.round(100 * state.held)} %`;
   for (const id of ["rows", "noise"]) $(id).disabled = state.data === "table";
   for (const button of $("problems").children) button.setAttribute("aria-pressed", button.dataset.name === state.data);
   $("play").textContent = playing ? "Pause" : "Play";
@@ -224,7 +225,7 @@ function show() {
 }
 
 function wire() {
-  for (const [id, values] of Object.entries(OPTIONS)) fill(id, values, (v) => (id === "batch" && v === 0 ? "all" : v));
+  for (const [id, values] of Object.entries(NUMBERS)) fill(id, values, (v) => (id === "batch" && v === 0 ? "all" : v));
   for (const id of ["rate", "batch", "l1", "l2"]) {
     $(id).onchange = () => {
       state[id] = +$(id).value;
@@ -245,7 +246,7 @@ function wire() {
   $("file").onchange = async () => {
     const file = $("file").files[0];
     if (!file) return;
-    if (file.size > 4000000) return say(`${file.name} has more than 4 MB`, true);
+    if (file.size > 4000000) return say(`${file.name} is larger than 4 MB`, true);
     state.target = state.x = state.y = "";
     send({ do: "table", name: file.name, text: await file.text() });
   };
@@ -262,7 +263,7 @@ function wire() {
     remember();
     try {
       await navigator.clipboard.writeText(location.href);
-      say("The link is copied.");
+      say("Link copied.");
     } catch {
       say(location.href);
     }
@@ -338,40 +339,40 @@ function buildNetwork() {
     bar.style.left = `${x(layer + 1)}px`;
     $("layers").append(bar);
   });
-  $("sentence").textContent = `${scene.network}; ${scene.rows[0]} rows train, ${scene.rows[1]} are held out; loss ${scene.loss}`;
+  $("sentence").textContent = `${scene.network}; ${scene.rows[0]} training rows, ${scene.rows[1]} held out; loss ${scene.loss}`;
   const classes = scene.classes || [];
   $("legend").replaceChildren(...classes.map((name, i) => {
     const line = document.createElement("span"), dot = document.createElement("i");
-    dot.style.background = `rgb(${colourOf(i)})`;
+    dot.style.background = `rgb(${colorOf(i)})`;
     line.append(dot, name);
     return line;
   }));
   $("axes").textContent = `→ ${scene.axes[0].name} (${short(scene.axes[0].low)} to ${short(scene.axes[0].high)}), ↑ ${scene.axes[1].name} (${short(scene.axes[1].low)} to ${short(scene.axes[1].high)})`
-    + (scene.classes ? "" : `; colour: ${scene.target}, ${short(scene.range[0])} (orange) to ${short(scene.range[1])} (blue)`);
+    + (scene.classes ? "" : `; color: ${scene.target}, ${short(scene.range[0])} (orange) to ${short(scene.range[1])} (blue)`);
 }
 
 const short = (v) => (Number.isFinite(v) ? String(+v.toPrecision(3)) : "–");
 
 function drawLinks() {
   const lines = [];
-  const say = (v) => v.toFixed(1);
+  const px = (v) => v.toFixed(1);
   picture.weights.forEach(([weights], layer) => {
     const from = places[layer], to = places[layer + 1], columns = scene.widths[layer];
     const most = weights.reduce((m, w) => Math.max(m, Math.abs(w)), 1e-9);
     from.forEach(([x1, y1], i) => to.forEach(([x2, y2], j) => {
       const w = weights[i * columns + j], part = Math.abs(w) / most, middle = (x1 + x2) / 2;
-      lines.push(`<path d="M${say(x1)} ${say(y1)}C${say(middle)} ${say(y1)} ${say(middle)} ${say(y2)} ${say(x2)} ${say(y2)}" fill="none" stroke="${w < 0 ? "#e69f00" : "#0072b2"}" stroke-width="${(0.3 + 4 * part).toFixed(2)}" stroke-opacity="${(0.15 + 0.75 * part).toFixed(2)}"><title>${w.toFixed(4)}</title></path>`);
+      lines.push(`<path d="M${px(x1)} ${px(y1)}C${px(middle)} ${px(y1)} ${px(middle)} ${px(y2)} ${px(x2)} ${px(y2)}" fill="none" stroke="${w < 0 ? "#e69f00" : "#0072b2"}" stroke-width="${(0.3 + 4 * part).toFixed(2)}" stroke-opacity="${(0.15 + 0.75 * part).toFixed(2)}"><title>${w.toFixed(4)}</title></path>`);
     }));
   });
   $("links").innerHTML = lines.join("");
 }
 
-// ---- colours
+// ---- colors
 
-const colourOf = (k) => (scene.classes && NAMED[scene.classes[k]]) || PALETTE[k % PALETTE.length];
+const colorOf = (k) => (scene.classes && NAMED[scene.classes[k]]) || PALETTE[k % PALETTE.length];
 const mix = (a, b, t) => [0, 1, 2].map((i) => Math.round(a[i] + (b[i] - a[i]) * t));
 
-/// From one colour at −1 through white at 0 to another at 1.
+/// A color between `low` at −1, white at 0, and `high` at 1.
 function between(low, high, t) {
   t = Math.max(-1, Math.min(1, t));
   return t < 0 ? mix(WHITE, low, -t) : mix(WHITE, high, t);
@@ -379,12 +380,12 @@ function between(low, high, t) {
 
 const surfaceOf = (unit) => picture.bytes.subarray(unit * scene.grid ** 2, (unit + 1) * scene.grid ** 2);
 
-/// Paints a surface, its first row at the bottom; `colour` takes the number of a point.
-function paint(canvas, colour) {
+/// Paints a surface, its first row at the bottom; `color` maps the index of a point to its color.
+function paint(canvas, color) {
   const n = scene.grid, context = canvas.getContext("2d"), image = context.createImageData(n, n);
   for (let row = 0; row < n; row++) {
     for (let column = 0; column < n; column++) {
-      const [r, g, b] = colour((n - 1 - row) * n + column), at = 4 * (row * n + column);
+      const [r, g, b] = color((n - 1 - row) * n + column), at = 4 * (row * n + column);
       image.data[at] = r;
       image.data[at + 1] = g;
       image.data[at + 2] = b;
@@ -394,8 +395,8 @@ function paint(canvas, colour) {
   context.putImageData(image, 0, 0);
 }
 
-/// The colour of each point of a unit's surface.
-function colours(unit, whole) {
+/// The color of each point of a unit's surface, as a function of its index.
+function colors(unit, whole) {
   const outputs = scene.widths[scene.widths.length - 1], first = units.length - outputs;
   const discrete = $("discrete").checked;
   if (whole && outputs > 1 && scene.classes) {
@@ -403,15 +404,15 @@ function colours(unit, whole) {
     return (i) => {
       let best = 0;
       for (let k = 1; k < outputs; k++) if (all[k][i] > all[best][i]) best = k;
-      return mix(WHITE, colourOf(best), discrete ? 0.7 : 0.75 * (all[best][i] / 255));
+      return mix(WHITE, colorOf(best), discrete ? 0.7 : 0.75 * (all[best][i] / 255));
     };
   }
   const bytes = surfaceOf(unit), [low, high] = picture.ranges[unit];
   if (unit >= first && scene.classes) {
-    const [off, on] = outputs === 1 ? [colourOf(0), colourOf(1)] : [[120, 120, 120], colourOf(unit - first)];
+    const [off, on] = outputs === 1 ? [colorOf(0), colorOf(1)] : [[120, 120, 120], colorOf(unit - first)];
     return (i) => between(off, on, 0.8 * (discrete ? Math.sign(bytes[i] - 127.5) : bytes[i] / 127.5 - 1));
   }
-  // Numbers: of outputs by the range of the target, of others by their largest magnitude.
+  // Numbers are scaled by the range of the target for outputs, by their largest magnitude for hidden units.
   const value = (i) => low + (bytes[i] / 255) * (high - low);
   if (unit >= first) {
     const [from, to] = scene.range, middle = (from + to) / 2, half = (to - from) / 2 || 1;
@@ -426,7 +427,7 @@ function colours(unit, whole) {
 function draw() {
   if (!picture || !scene || picture.bytes.length !== units.length * scene.grid ** 2) return;
   playing = picture.playing;
-  units.forEach((canvas, unit) => paint(canvas, colours(unit, false)));
+  units.forEach((canvas, unit) => paint(canvas, colors(unit, false)));
   drawLinks();
   drawSurface();
   drawCurve();
@@ -443,17 +444,17 @@ function drawSurface() {
   const canvas = $("surface"), context = canvas.getContext("2d"), size = canvas.width;
   buffer.width = buffer.height = scene.grid;
   const outputs = scene.widths[scene.widths.length - 1];
-  paint(buffer, colours(look === null ? units.length - outputs : look, look === null));
+  paint(buffer, colors(look === null ? units.length - outputs : look, look === null));
   context.imageSmoothingEnabled = !$("discrete").checked;
   context.drawImage(buffer, 0, 0, size, size);
   const [ax, ay] = scene.axes, [from, to] = scene.range, middle = (from + to) / 2, half = (to - from) / 2 || 1;
   for (const [x, y, target, part] of scene.points) {
     if (part === 1 && !$("show-held").checked) continue;
-    const colour = scene.classes ? colourOf(target) : between(PALETTE[0], PALETTE[1], (target - middle) / half);
+    const color = scene.classes ? colorOf(target) : between(PALETTE[0], PALETTE[1], (target - middle) / half);
     context.beginPath();
     context.arc((size * (x - ax.low)) / (ax.high - ax.low), size - (size * (y - ay.low)) / (ay.high - ay.low), part ? 3.4 : 3, 0, 7);
-    context.fillStyle = `rgb(${part ? WHITE : colour})`;
-    context.strokeStyle = part ? `rgb(${colour})` : "#fff";
+    context.fillStyle = `rgb(${part ? WHITE : color})`;
+    context.strokeStyle = part ? `rgb(${color})` : "#fff";
     context.lineWidth = part ? 2 : 0.8;
     context.fill();
     context.stroke();
@@ -471,7 +472,7 @@ function drawCurve() {
   context.fillText(short(top), left, 11);
   context.fillText("0", left, height - 3);
   context.fillText(`epoch ${last}`, width - 66, height - 3);
-  [["#0067a3", 1], ["#b34a00", 2]].forEach(([colour, which]) => {
+  [["#0067a3", 1], ["#b34a00", 2]].forEach(([color, which]) => {
     context.beginPath();
     let begun = false;
     for (const point of losses) {
@@ -480,7 +481,7 @@ function drawCurve() {
       begun ? context.lineTo(x, y) : context.moveTo(x, y);
       begun = true;
     }
-    context.strokeStyle = colour;
+    context.strokeStyle = color;
     context.lineWidth = 1.5;
     context.stroke();
   });
