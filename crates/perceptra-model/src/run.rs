@@ -7,7 +7,7 @@ use perceptra_data::{
     EncoderOptions, InputKind, Matrix, ReadOptions, SchemaOptions, SplitOptions, Table, Task, nearest,
 };
 use perceptra_nn::{
-    Activation, Column, EmbeddingConfig, FeedForwardConfig, Hidden, Initializer, Norm, NumberEmbedding, Parts,
+    Activation, Column, EmbeddingConfig, Extras, FeedForwardConfig, Hidden, Initializer, Norm, NumberEmbedding,
 };
 use perceptra_train::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -532,9 +532,9 @@ impl RunConfig {
     }
 
     /// Further parts of the network, none if it has none.
-    fn parts(&self, embedding: Option<EmbeddingConfig>) -> Option<Parts> {
+    fn parts(&self, embedding: Option<EmbeddingConfig>) -> Option<Extras> {
         let NetworkConfig { input_scale, parametric, ntk, members, .. } = self.network;
-        Some(Parts { embedding, input_scale, parametric, ntk, members }).filter(|parts| *parts != Parts::default())
+        Some(Extras { embedding, input_scale, parametric, ntk, members }).filter(|extras| *extras != Extras::default())
     }
 
     /// What becomes of numbers, with the edges of their bins.

@@ -199,7 +199,7 @@ impl Stepper<'_> {
                 rate = moment.rate;
                 self.now.set(moment.decay);
                 let (seed, part) = (self.config.seed, moment.dropout);
-                let drops = DropoutDraw { seed, epoch: draw, rows, own_rows: orders > 1, part };
+                let drops = DropoutDraw { seed, epoch: draw, rows, share_batches: orders == 1, part };
                 let pass = Pass { logits: self.loss.takes_logits(), dropout: Some(drops) };
                 let outputs = network.forward(slice(&inputs), pass);
                 let members = outputs.dims()[0] / rows.len();

@@ -83,14 +83,14 @@ fn activation(f: Activation) -> Option<kernel::Activation> {
 
 /// The activation of each layer as the loss sees it: without a sigmoid or softmax where it takes logits.
 fn activations(network: &FeedForward, loss: Loss) -> Option<Vec<kernel::Activation>> {
-    let last = network.layers.len().checked_sub(1)?;
+    let last = network.layers().len().checked_sub(1)?;
     let of = |(i, f): (usize, Activation)| match f {
         Activation::Sigmoid | Activation::Softmax if i == last && loss.takes_logits() => {
             Some(kernel::Activation::Identity)
         }
         f => activation(f),
     };
-    network.layers.iter().map(|layer| layer.activation).enumerate().map(of).collect()
+    network.layers().iter().map(|layer| layer.activation).enumerate().map(of).collect()
 }
 
 fn rule(config: &TrainConfig) -> Option<kernel::Rule> {
@@ -149,7 +149,7 @@ pub fn threads() -> usize {
 
 /// What a network has besides dense layers, as the kernel has it.
 fn parts(network: &FeedForward) -> kernel::Parts {
-    let stem = network.embedding.as_ref().map(|embedding| embedding.config().clone()).map(|config| kernel::Stem {
+    let stem = network.embedding().cloned().map(|config| kernel::Stem {
         columns: config
             .columns
             .iter()
@@ -169,7 +169,7 @@ fn parts(network: &FeedForward) -> kernel::Parts {
     kernel::Parts {
         stem,
         input_scale: network.parameter(Role::InputScale).is_some(),
-        parametric: (0..network.layers.len()).any(|i| network.parameter(Role::Alpha(i)).is_some()),
+        parametric: (0..network.layers().len()).any(|i| network.parameter(Role::Alpha(i)).is_some()),
         members: network.members(),
         ntk: network.is_ntk(),
     }
@@ -181,7 +181,7 @@ fn trainer(
     activations: Vec<kernel::Activation>,
     settings: kernel::Settings,
 ) -> Result<kernel::DenseTrainer, TrainError> {
-    let layers = network.layers.iter().zip(network.widths()).zip(activations);
+    let layers = network.layers().iter().zip(network.widths()).zip(activations);
     let layers = layers.map(|((layer, (inputs, outputs)), activation)| kernel::Layer {
         inputs,
         outputs,
@@ -202,7 +202,7 @@ fn gain(network: &FeedForward, layer: usize) -> f32 {
 /// Gives the trainer the weights of `network`.
 fn set_weights(trainer: &mut kernel::DenseTrainer, network: &FeedForward) -> Result<(), TrainError> {
     let values = |role: Role| network.parameter(role).map(|p| read(p.values().inner())).transpose();
-    for i in 0..network.layers.len() {
+    for i in 0..network.layers().len() {
         let (mut weight, bias) = (values(Role::Weight(i))?.unwrap_or_default(), values(Role::Bias(i))?);
         let gain = gain(network, i);
         weight.iter_mut().for_each(|w| *w *= gain);
@@ -297,8 +297,8 @@ pub fn outputs(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<
     if inputs.len() != rows * n {
         return Err(TrainError::Width { what: "inputs", network: n, data: inputs.len() - rows * n });
     }
-    let device = network.layers[0].linear.weight.val().device();
-    let on_host = device.memory_pool_usage().is_none() && network.layers[0].linear.weight.dtype() == DType::F32;
+    let device = network.layers()[0].linear.weight.val().device();
+    let on_host = device.memory_pool_usage().is_none() && network.layers()[0].linear.weight.dtype() == DType::F32;
     if let Some(activations) = activations(network, loss).filter(|_| !has_norm(network) && on_host) {
         let settings = kernel::Settings {
             loss: loss_of(loss),
@@ -341,14 +341,14 @@ const GROUPS: [Group; 6] =
     [Group::Weight, Group::Bias, Group::Embedding, Group::InputScale, Group::Activation, Group::Member];
 
 fn has_norm(network: &FeedForward) -> bool {
-    network.layers.iter().any(Layer::has_norm)
+    network.layers().iter().any(Layer::has_norm)
 }
 
 /// Why not all that the network has would be trained by the kernels, if so: frozen or other numbers, adapters.
 fn untrained(dense: &FeedForward) -> Option<String> {
     // What is trained shows on the network in training; adapters show as more parameters than weights.
     let active = dense.clone().train();
-    let device = active.layers.first()?.linear.weight.val().device();
+    let device = active.layers().first()?.linear.weight.val().device();
     let tensors = active.parameters();
     let trained = tensors.iter().all(|p| p.is_trained() && p.dtype() == DType::F32);
     let weights: usize = tensors.iter().map(|p| p.shape().iter().product::<usize>()).sum();
@@ -378,12 +378,12 @@ impl<'a, N: Network> Fused<'a, N> {
             return Some("it has no normalisation layers".to_owned());
         }
         let config = plan.config;
-        if dense.members() > 1 && dense.input_scale.is_some() {
+        if dense.members() > 1 && dense.parameter(Role::InputScale).is_some() {
             return Some("it has no input scale before several members".to_owned());
         }
         let widths = dense.widths();
         let aligned = widths[..widths.len() - 1].iter().all(|(_, m)| m.is_multiple_of(4));
-        if dense.members() > 1 && dense.dropout > 0.0 && !aligned {
+        if dense.members() > 1 && dense.dropout() > 0.0 && !aligned {
             return Some("it drops units of several members by fours".to_owned());
         }
         let edited = config.l1 > 0.0 || config.l2 > 0.0 || config.clip_norm.or(config.clip_value).is_some();
@@ -412,7 +412,7 @@ impl<'a, N: Network> Fused<'a, N> {
             rule: rule(config).ok_or_else(impossible)?,
             batch: plan.batch,
             own_rows: plan.orders > 1,
-            dropout: dense.dropout,
+            dropout: dense.dropout(),
             seed: config.seed,
             betas: config.betas.map(|b| b as f32),
             rates: GROUPS.map(|group| config.lr_factors.of(group)),
@@ -448,7 +448,7 @@ impl<'a, N: Network> Fused<'a, N> {
     fn trained(&mut self) -> N {
         let mut network = self.network.valid();
         if let Some(dense) = network.as_feed_forward_mut() {
-            for i in 0..dense.layers.len() {
+            for i in 0..dense.layers().len() {
                 let gain = gain(dense, i);
                 let (mut weight, bias) = self.trainer.layer(i);
                 weight.iter_mut().for_each(|w| *w /= gain);
