@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let targets = [0.2, -0.4, 0.9];
     // f(x) = Σₖ βₖ g(zₖ) + β₀, zₖ = Σⱼ wₖⱼ xⱼ + wₖ₀, g = tanh; R = ½ Σᵢ (yᵢ − fᵢ)².
     let network = FeedForwardConfig::new(2, 1).with_widths(&[3], Activation::Tanh).init(&device)?.train();
-    let [hidden, output] = [0, 1].map(|i| network.layers[i].linear.clone());
+    let [hidden, output] = [0, 1].map(|i| network.layers()[i].linear.clone());
     let numbers =
         |t: Tensor<1>| t.inner().try_into_vec_as::<f32>().map(|v| v.into_iter().map(f64::from).collect::<Vec<_>>());
     let w = numbers(hidden.weight.val().flatten(0, 1))?; // wₖⱼ at j·3 + k

@@ -15,11 +15,14 @@ type Any<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// y = tanh(w₂ tanh(w₁ x)): two weights, and two valleys that mirror each other.
 fn network(w1: f32, w2: f32, device: &Device) -> Any<FeedForward> {
-    let layer =
-        |w| Ok::<_, Box<dyn std::error::Error>>(Neuron::new(vec![w], 0.0, Activation::Tanh).network(device)?.layers);
+    let layer = |w| {
+        Ok::<_, Box<dyn std::error::Error>>(
+            Neuron::new(vec![w], 0.0, Activation::Tanh).network(device)?.layers().to_vec(),
+        )
+    };
     let layers = [layer(w1)?, layer(w2)?].concat();
     let mut network = FeedForward::new(layers, 0.0);
-    network.layers.iter_mut().for_each(|layer| layer.linear.bias = None);
+    network.layers_mut().iter_mut().for_each(|layer| layer.linear.bias = None);
     Ok(network)
 }
 
@@ -51,7 +54,7 @@ fn main() -> Any<()> {
         };
         let start = network(from[0], from[1], &device)?;
         let weight = |n: &FeedForward, i: usize| {
-            n.layers[i].linear.weight.val().try_into_vec_as::<f32>().map_or(f64::NAN, |w| f64::from(w[0]))
+            n.layers()[i].linear.weight.val().try_into_vec_as::<f32>().map_or(f64::NAN, |w| f64::from(w[0]))
         };
         let mut watch = |event: &Event<'_>| {
             if let Event::Epoch { run: Some(run), .. } = event {

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use perceptra::model::{RunConfig, train};
 use perceptra::nn::{
-    Activation, Column, EmbeddingConfig, FeedForwardConfig, Initializer, Loss, Norm, NumberEmbedding, Parts,
+    Activation, Column, EmbeddingConfig, Extras, FeedForwardConfig, Initializer, Loss, Norm, NumberEmbedding,
 };
 use perceptra::train::{Batch, Engine, Factors, FitJob, Optimizer, Schedule, TrainConfig, fit_many};
 use perceptra::{Dataset, FeedForward, Fit, Model};
@@ -109,7 +109,7 @@ fn training_steps_agree_for_every_loss() {
                     ..TrainConfig::default()
                 };
                 let fitted = Fit::new(network, &data).validation(&data).run(&config).unwrap();
-                let mut numbers = values(fitted.network.layers[0].linear.weight.val());
+                let mut numbers = values(fitted.network.layers()[0].linear.weight.val());
                 numbers.extend(fitted.history.epochs.iter().map(|e| e.train_loss as f32));
                 numbers.extend(fitted.history.epochs.iter().filter_map(|e| e.validation_loss).map(|l| l as f32));
                 numbers
@@ -178,7 +178,7 @@ fn a_population_trains_as_its_members_alone() {
     let places: Vec<(usize, usize)> = (0..3).flat_map(|k| (0..devices.len()).map(move |d| (d, k))).collect();
     let members: Vec<FitJob<'_, FeedForward>> = places.iter().map(|&(d, k)| member(d, k)).collect();
     let weights = |network: &FeedForward| -> Vec<Vec<f32>> {
-        network.layers.iter().map(|l| values(l.linear.weight.val())).collect()
+        network.layers().iter().map(|l| values(l.linear.weight.val())).collect()
     };
     let expected: Vec<_> = (0..3)
         .map(|k| member(0, k))
@@ -186,7 +186,7 @@ fn a_population_trains_as_its_members_alone() {
         .collect();
     for ((d, k), fitted) in places.into_iter().zip(fit_many(members, None)) {
         let fitted = fitted.unwrap();
-        assert_eq!(fitted.network.layers[0].linear.weight.val().device(), devices[d].1);
+        assert_eq!(fitted.network.layers()[0].linear.weight.val().device(), devices[d].1);
         for (a, b) in weights(&fitted.network).iter().zip(&expected[k]) {
             close(&devices[d].0, a, b, 1e-4);
         }
@@ -201,8 +201,8 @@ fn networks_with_all_extras_agree() {
     };
     let periodic = NumberEmbedding::Periodic { frequencies: 4, sigma: 0.3, width: 3 };
     let bent = NumberEmbedding::PiecewiseLinear { edges: vec![vec![-0.5, 0.0, 0.7], vec![-1.0, 1.0]], width: 2 };
-    let one = Parts { embedding: embedding(periodic), input_scale: true, parametric: true, ntk: true, members: 1 };
-    let several = Parts { embedding: embedding(bent), members: 3, ..Parts::default() };
+    let one = Extras { embedding: embedding(periodic), input_scale: true, parametric: true, ntk: true, members: 1 };
+    let several = Extras { embedding: embedding(bent), members: 3, ..Extras::default() };
     let base = || FeedForwardConfig::new(4, 3).with_output_activation(Activation::Softmax).with_dropout(0.1);
     let networks = [
         base().with_widths(&[8, 4], Activation::Mish).with_initializer(Initializer::DataDriven).with_parts(Some(one)),

@@ -433,7 +433,7 @@ fn network(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use perceptra_nn::{Activation, Column, EmbeddingConfig, Norm, NumberEmbedding, Parts};
+    use perceptra_nn::{Activation, Column, EmbeddingConfig, Extras, Norm, NumberEmbedding};
 
     #[test]
     fn tensors_of_equal_shapes_are_not_confused() {
@@ -453,7 +453,7 @@ mod tests {
             let config = FeedForwardConfig::new(4, 8)
                 .with_widths(&[8, 8], Activation::Tanh)
                 .with_norm(norm)
-                .with_parts(Some(Parts { embedding, input_scale: true, parametric: true, ntk: true, members }));
+                .with_parts(Some(Extras { embedding, input_scale: true, parametric: true, ntk: true, members }));
             let mut saved = config.init(&device).unwrap();
             for (i, (role, shape)) in config.tensors().into_iter().enumerate() {
                 saved.set_values(role, (0..shape.iter().product()).map(|k| (1000 * i + k) as f32).collect());

@@ -99,7 +99,7 @@ impl Model {
             .collect();
         let columns: usize = encoded.iter().map(|inputs| inputs.columns).sum();
         let at_once = (AT_ONCE / (rows * columns).max(1)).clamp(1, options.repeats);
-        let device = self.network().layers[0].linear.weight.val().device();
+        let device = self.network().layers()[0].linear.weight.val().device();
         let losses = parallel(&device, names.len(), |feature| -> Result<Vec<f64>, ModelError> {
             let mut losses = Vec::new();
             for orders in orders.chunks(at_once) {

@@ -30,27 +30,28 @@ mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
 
+    use crate::testing::values;
+
     #[test]
     fn shared_weights_compute_as_copies_for_each_member_do() {
         let device = Device::flex();
         // Small whole numbers: every sum is exact.
-        let of = |shape: [usize; 3], step: usize| {
+        let whole = |shape: [usize; 3], step: usize| {
             let values: Vec<f32> = (0..shape.iter().product()).map(|i| (i * step % 11) as f32 - 5.0).collect();
             Tensor::<3>::from_data(TensorData::new(values, shape), &device)
         };
-        let (x, weight, scale, bias) = (of([3, 5, 4], 7), of([1, 4, 2], 3), of([3, 1, 2], 5), of([3, 1, 2], 4));
-        let values = |t: Tensor<3>| t.into_data().try_into_vec::<f32>().unwrap();
-        let shared = values(dense(x.clone(), weight.clone(), Some(scale.clone()), Some(bias.clone())));
-        let own = values(dense(x.clone(), weight.clone().repeat_dim(0, 3), Some(scale.clone()), Some(bias.clone())));
-        let [x, weight, scale, bias] = [x, weight, scale, bias].map(values);
+        let (x, weight, s, bias) = (whole([3, 5, 4], 7), whole([1, 4, 2], 3), whole([3, 1, 2], 5), whole([3, 1, 2], 4));
+        let shared = values(dense(x.clone(), weight.clone(), Some(s.clone()), Some(bias.clone())));
+        let copied = values(dense(x.clone(), weight.clone().repeat_dim(0, 3), Some(s.clone()), Some(bias.clone())));
+        let [x, weight, s, bias] = [x, weight, s, bias].map(values);
         for member in 0..3 {
             for row in 0..5 {
                 for unit in 0..2 {
                     let sum: f32 = (0..4).map(|i| x[(member * 5 + row) * 4 + i] * weight[i * 2 + unit]).sum();
-                    let place = member * 2 + unit;
-                    let by_hand = sum * scale[place] + bias[place];
+                    let unit_of_member = member * 2 + unit;
+                    let by_hand = sum * s[unit_of_member] + bias[unit_of_member];
                     let y = (member * 5 + row) * 2 + unit;
-                    assert_eq!((shared[y], own[y]), (by_hand, by_hand));
+                    assert_eq!((shared[y], copied[y]), (by_hand, by_hand));
                 }
             }
         }

@@ -53,11 +53,8 @@ mod tests {
     use burn::module::Module;
     use burn::tensor::{Device, Distribution, Tensor};
 
+    use crate::testing::values;
     use crate::{FeedForwardConfig, Hidden, Initializer, Norm};
-
-    fn values(t: Tensor<2>) -> Vec<f32> {
-        t.into_data().try_into_vec::<f32>().unwrap()
-    }
 
     #[test]
     fn linear_layers_are_one_neuron() {

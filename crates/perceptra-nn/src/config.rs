@@ -11,6 +11,8 @@ use crate::initializer::Initializer;
 use crate::role::Role;
 use crate::variants::named;
 
+/// The most parameters a network may have: GPU kernels index them by 32-bit integers.
+const MAX_PARAMETERS: u128 = i32::MAX as u128;
 /// The most members a network has.
 const MAX_MEMBERS: usize = 1 << 12;
 
@@ -41,7 +43,7 @@ named!(Norm);
 
 impl Norm {
     /// The name used in files and messages, such as `batch`.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Batch => "batch",
@@ -53,7 +55,7 @@ impl Norm {
 /// Extras of a network beyond dense layers and normalization, as RealMLP and TabM have them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Parts {
+pub struct Extras {
     /// Embedding of the input columns before the first layer.
     pub embedding: Option<EmbeddingConfig>,
     /// Whether each input of the first layer has a learned factor, initially 1.
@@ -70,7 +72,7 @@ pub struct Parts {
     pub members: usize,
 }
 
-impl Default for Parts {
+impl Default for Extras {
     fn default() -> Self {
         Self { embedding: None, input_scale: false, parametric: false, ntk: false, members: 1 }
     }
@@ -104,15 +106,11 @@ pub struct FeedForwardConfig {
     /// Seed of the initial weights.
     #[config(default = 0)]
     pub seed: u64,
-    /// Embedding, input scale, parametric activations, NTK parametrization and batch ensemble, if any.
-    pub parts: Option<Parts>,
+    /// Extras, if any; the field has the name that it has in model files.
+    pub parts: Option<Extras>,
 }
 
 impl FeedForwardConfig {
-    /// The most parameters a network may have: what one file of 32-bit floats below 2⁶³ bytes, and i32 indices of GPU
-    /// kernels, can hold.
-    pub const MAX_PARAMETERS: u128 = i32::MAX as u128;
-
     /// Sets hidden layers of these widths, all with one activation.
     pub fn with_widths(self, widths: &[usize], activation: Activation) -> Self {
         self.with_hidden(widths.iter().map(|&width| Hidden { width, activation }).collect())
@@ -137,8 +135,8 @@ impl FeedForwardConfig {
         if let Some(i) = self.hidden.iter().position(|h| h.activation == Activation::Softmax) {
             return Err(NetworkError::HiddenSoftmax { layer: i + 1 });
         }
-        let parts = self.parts();
-        if let Some(embedding) = &parts.embedding {
+        let extras = self.extras();
+        if let Some(embedding) = &extras.embedding {
             embedding.validate()?;
             if embedding.columns.len() != self.inputs {
                 let what = format!("it has {} columns, the network {} inputs", embedding.columns.len(), self.inputs);
@@ -146,7 +144,7 @@ impl FeedForwardConfig {
             }
         }
         let clash = |what: &str| Err(NetworkError::Clash { what: what.to_owned() });
-        match parts.members {
+        match extras.members {
             0 => return zero("the number of members".into()),
             1 => {}
             n if n > MAX_MEMBERS => return clash(&format!("a network has at most {MAX_MEMBERS} members, not {n}")),
@@ -160,7 +158,7 @@ impl FeedForwardConfig {
             _ => {}
         }
         match self.parameters() {
-            n if n > Self::MAX_PARAMETERS => Err(NetworkError::TooLarge { parameters: n, limit: Self::MAX_PARAMETERS }),
+            n if n > MAX_PARAMETERS => Err(NetworkError::TooLarge { parameters: n, limit: MAX_PARAMETERS }),
             _ => Ok(()),
         }
     }
@@ -176,22 +174,22 @@ impl FeedForwardConfig {
 
     /// Every tensor of the network with its shape, in the order of [`FeedForward::parameters`](crate::FeedForward::parameters).
     pub fn tensors(&self) -> Vec<(Role, Vec<usize>)> {
-        let parts = self.parts();
-        let widths = self.shapes();
-        let embedding = parts.embedding.iter().flat_map(EmbeddingConfig::tensors);
-        let others = Role::all(widths.len(), 0).filter_map(|role| Some((role, self.shape(role, &parts, &widths)?)));
+        let extras = self.extras();
+        let widths = self.widths();
+        let embedding = extras.embedding.iter().flat_map(EmbeddingConfig::tensors);
+        let others = Role::all(widths.len(), 0).filter_map(|role| Some((role, self.shape(role, &extras, &widths)?)));
         embedding.map(|(tensor, shape)| (Role::Embedding(tensor), shape.to_vec())).chain(others).collect()
     }
 
     /// The shape of a tensor behind the embedding, if the network has it.
-    fn shape(&self, role: Role, parts: &Parts, widths: &[(usize, usize)]) -> Option<Vec<usize>> {
-        let members = parts.members;
+    fn shape(&self, role: Role, extras: &Extras, widths: &[(usize, usize)]) -> Option<Vec<usize>> {
+        let members = extras.members;
         // (inputs, outputs) of a hidden layer.
         let hidden = |i: usize| widths.get(i).copied().filter(|_| i < self.hidden.len());
         let (ensemble, batch_norm) = (members > 1, self.norm == Norm::Batch);
         Some(match role {
             Role::Embedding(_) => return None,
-            Role::InputScale => parts.input_scale.then(|| vec![1, widths[0].0])?,
+            Role::InputScale => extras.input_scale.then(|| vec![1, widths[0].0])?,
             Role::Weight(i) => {
                 let (n, m) = *widths.get(i)?;
                 vec![if hidden(i).is_some() { n } else { n.saturating_mul(members) }, m]
@@ -202,20 +200,20 @@ impl FeedForwardConfig {
             }
             Role::Gamma(i) | Role::Beta(i) => vec![hidden(i).filter(|_| self.norm != Norm::None)?.1],
             Role::RunningMean(i) | Role::RunningVariance(i) => vec![hidden(i).filter(|_| batch_norm)?.1],
-            Role::Alpha(i) => vec![1, hidden(i).filter(|_| parts.parametric)?.1],
+            Role::Alpha(i) => vec![1, hidden(i).filter(|_| extras.parametric)?.1],
             Role::R(i) => vec![members, hidden(i).filter(|_| ensemble)?.0],
             Role::S(i) => vec![members, hidden(i).filter(|_| ensemble)?.1],
         })
     }
 
     /// The extras, or the default, which is none of them.
-    pub fn parts(&self) -> Parts {
+    pub fn extras(&self) -> Extras {
         self.parts.clone().unwrap_or_default()
     }
 
     /// (inputs, outputs) of each layer, the output layer last.
-    pub fn shapes(&self) -> Vec<(usize, usize)> {
-        let embedding = self.parts.as_ref().and_then(|parts| parts.embedding.as_ref());
+    pub(crate) fn widths(&self) -> Vec<(usize, usize)> {
+        let embedding = self.parts.as_ref().and_then(|extras| extras.embedding.as_ref());
         let widths: Vec<usize> = std::iter::once(embedding.map_or(self.inputs, EmbeddingConfig::outputs))
             .chain(self.hidden.iter().map(|h| h.width))
             .chain(std::iter::once(self.outputs))

@@ -5,7 +5,7 @@ use perceptra_random::{Purpose, Stream};
 
 use crate::feed_forward::FeedForward;
 
-/// Training rows between which a bias begins.
+/// Training rows whose random mixture decides an initial bias.
 const POINTS: usize = 5;
 
 impl FeedForward {

@@ -20,7 +20,7 @@ impl burn::module::ModuleDisplay for FeedForward {
 
 impl FeedForward {
     fn sentence(&self) -> String {
-        let widths: Vec<String> = std::iter::once(self.columns)
+        let widths: Vec<String> = std::iter::once(self.inputs())
             .chain(self.layers.iter().map(|l| l.linear.weight.lazy_shape()[1]))
             .map(|w| w.to_string())
             .collect();
@@ -34,7 +34,7 @@ impl FeedForward {
         let norms = self.layers.iter().filter_map(|l| l.batch_norm.as_ref());
         let running: usize = norms.map(|n| 2 * n.gamma.lazy_shape()[0]).sum();
         let parameters = self.num_params() - running;
-        let mut parts = activations;
+        let mut properties = activations;
         for (there, name) in [
             (self.embedding.is_some(), "embeddings"),
             (self.input_scale.is_some(), "input scale"),
@@ -42,13 +42,13 @@ impl FeedForward {
             (self.ntk, "NTK parametrization"),
         ] {
             if there {
-                parts = format!("{parts}, {name}");
+                properties = format!("{properties}, {name}");
             }
         }
         if self.members > 1 {
-            parts = format!("{parts}, {} members", self.members);
+            properties = format!("{properties}, {} members", self.members);
         }
-        format!("FeedForward {} ({parts}), {parameters} parameters", widths.join("-"))
+        format!("FeedForward {} ({properties}), {parameters} parameters", widths.join("-"))
     }
 }
 

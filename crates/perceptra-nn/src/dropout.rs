@@ -12,8 +12,8 @@ pub struct DropoutDraw<'a> {
     pub epoch: u32,
     /// Row numbers of the batch in the training set.
     pub rows: &'a [u32],
-    /// Whether each member of a batch ensemble has rows of its own, `rows` then being `[members·batch]`, one member after another.
-    pub own_rows: bool,
+    /// Whether the members of a batch ensemble share the rows; else `rows` is `[members·batch]`, one member after another.
+    pub share_batches: bool,
     /// Factor of the network's dropout rate: 1, or less where a schedule lowers it.
     pub part: f64,
 }
@@ -37,7 +37,7 @@ impl DropoutDraw<'_> {
         width: usize,
         device: &Device,
     ) -> Tensor<3> {
-        if !self.own_rows {
+        if self.share_batches {
             let mask = self.mask(rate, layer, members * width, device);
             return mask.reshape([self.rows.len(), members, width]).swap_dims(0, 1);
         }
@@ -70,11 +70,12 @@ impl DropoutDraw<'_> {
 mod tests {
     use super::*;
 
+    use crate::testing::values;
+
     #[test]
     fn dropout_drops_its_share_and_keeps_the_mean() {
         let device = Device::flex();
-        let values = |t: Tensor<2>| t.into_data().try_into_vec::<f32>().unwrap();
-        let draw = DropoutDraw { seed: 1, epoch: 1, rows: &[3, 9], own_rows: false, part: 1.0 };
+        let draw = DropoutDraw { seed: 1, epoch: 1, rows: &[3, 9], share_batches: true, part: 1.0 };
         let mask = values(draw.mask(0.3, 0, 1000, &device));
         let kept = mask.iter().filter(|&&m| m != 0.0).count() as f32 / 2000.0;
         assert!((kept - 0.7).abs() < 0.04, "{kept}");

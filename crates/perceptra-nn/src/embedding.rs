@@ -16,7 +16,7 @@ pub enum Column {
     Number,
     /// A number that is passed on unchanged, such as an indicator of a one-hot code.
     Plain,
-    /// The number of a category, from 0, out of so many: each becomes a learned vector.
+    /// The number of a category, counted from 0, of as many as the field says: each category becomes a learned vector.
     Category(usize),
 }
 
@@ -46,7 +46,7 @@ pub enum NumberEmbedding {
     },
 }
 
-/// Describes an [`Embedding`].
+/// Describes how input columns become inputs of the first dense layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingConfig {
     /// The kind of each input column.
@@ -62,13 +62,13 @@ const MAX_WIDTH: usize = 1 << 12;
 
 /// Turns input columns into the inputs of the first dense layer: those of numbers first, then plain columns, then categories.
 #[derive(Module, Debug)]
-pub struct Embedding {
+pub(crate) struct Embedding {
     pub(crate) periodic: Option<Periodic>,
     pub(crate) piecewise: Option<PiecewiseLinear>,
     /// The vectors of each column of categories, `[categories, width]`.
     pub(crate) tables: Vec<Param<Tensor<2>>>,
     #[module(skip)]
-    config: EmbeddingConfig,
+    pub(crate) config: EmbeddingConfig,
 }
 
 #[derive(Module, Debug)]
@@ -151,7 +151,7 @@ impl EmbeddingConfig {
     }
 
     /// Inputs of the first dense layer.
-    pub fn outputs(&self) -> usize {
+    pub(crate) fn outputs(&self) -> usize {
         self.sections().iter().sum()
     }
 
@@ -291,24 +291,24 @@ impl Embedding {
     ///
     /// - x: `[batch, columns]`
     /// - result: `[batch, outputs]`, see [`EmbeddingConfig::outputs`]
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let mut parts = Vec::new();
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let mut inputs = Vec::new();
         if let Some(numbers) = self.columns_of(&x, |c| c == Column::Number) {
-            parts.push(match (&self.periodic, &self.piecewise) {
+            inputs.push(match (&self.periodic, &self.piecewise) {
                 (Some(periodic), _) => periodic.forward(numbers),
                 (_, Some(piecewise)) => piecewise.forward(numbers),
                 _ => numbers,
             });
         }
-        parts.extend(self.columns_of(&x, |c| c == Column::Plain));
+        inputs.extend(self.columns_of(&x, |c| c == Column::Plain));
         let categories = self.config.columns.iter().enumerate().filter(|(_, c)| matches!(c, Column::Category(_)));
         for ((i, column), table) in categories.zip(&self.tables) {
             let Column::Category(k) = column else { continue };
             let numbers = x.clone().narrow(1, i, 1).clamp(0.0, (k - 1) as f64).reshape([-1]);
             let numbers: Tensor<1, Int> = numbers.int();
-            parts.push(table.val().select(0, numbers));
+            inputs.push(table.val().select(0, numbers));
         }
-        Tensor::cat(parts, 1)
+        Tensor::cat(inputs, 1)
     }
 
     /// The columns of one kind.
@@ -328,11 +328,6 @@ impl Embedding {
             1 => runs.pop(),
             _ => Some(Tensor::cat(runs, 1)),
         }
-    }
-
-    /// The description of the embedding.
-    pub fn config(&self) -> &EmbeddingConfig {
-        &self.config
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use crate::activation::Activation;
 use crate::batched::by_row;
 use crate::dropout::DropoutDraw;
-use crate::embedding::Embedding;
+use crate::embedding::{Embedding, EmbeddingConfig};
 use crate::layer::Layer;
 
 /// A dense feed-forward network y = g(Σ βₖ f(Σ wₖⱼxⱼ + wₖ₀) + β₀), of any depth.
@@ -26,23 +26,20 @@ use crate::layer::Layer;
 #[module(custom_display)]
 pub struct FeedForward {
     /// Embedding of the input columns before the first layer.
-    pub embedding: Option<Embedding>,
+    pub(crate) embedding: Option<Embedding>,
     /// Factors of the inputs of the first layer, `[1, inputs]`.
-    pub input_scale: Option<Param<Tensor<2>>>,
+    pub(crate) input_scale: Option<Param<Tensor<2>>>,
     /// Hidden layers, then the output layer.
-    pub layers: Vec<Layer>,
+    pub(crate) layers: Vec<Layer>,
     /// Share of hidden units dropped in training, in [0, 1).
     #[module(skip)]
-    pub dropout: f64,
+    pub(crate) dropout: f64,
     /// Members of a batch ensemble, 1 for a single network.
     #[module(skip)]
     pub(crate) members: usize,
     /// Whether weighted sums are divided by √inputs.
     #[module(skip)]
     pub(crate) ntk: bool,
-    /// Columns of the input.
-    #[module(skip)]
-    pub(crate) columns: usize,
 }
 
 impl FeedForward {
@@ -115,6 +112,33 @@ impl FeedForward {
         self.pass(x, Some(draw))
     }
 
+    /// The dense layers: hidden layers, then the output layer.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The dense layers to be changed, such as to freeze one. Shapes must stay as they are.
+    pub fn layers_mut(&mut self) -> &mut [Layer] {
+        &mut self.layers
+    }
+
+    /// The description of the embedding of the input columns, if there is one.
+    pub fn embedding(&self) -> Option<&EmbeddingConfig> {
+        self.embedding.as_ref().map(|embedding| &embedding.config)
+    }
+
+    /// Share of hidden units dropped in training.
+    pub fn dropout(&self) -> f64 {
+        self.dropout
+    }
+
+    /// The same network with another dropout rate, in [0, 1).
+    #[must_use]
+    pub fn with_dropout(mut self, dropout: f64) -> Self {
+        self.dropout = dropout;
+        self
+    }
+
     /// Members of a batch ensemble, 1 for a single network.
     pub fn members(&self) -> usize {
         self.members
@@ -136,7 +160,8 @@ impl FeedForward {
 
     /// Columns of the input.
     pub fn inputs(&self) -> usize {
-        self.columns
+        let first = || self.widths().first().map_or(0, |(inputs, _)| *inputs);
+        self.embedding().map_or_else(first, |embedding| embedding.columns.len())
     }
 
     /// Columns of the output.
@@ -158,8 +183,7 @@ impl FeedForward {
 
     /// A network of these layers, the last of them the output layer, without extras; `dropout` in [0, 1).
     pub fn new(layers: Vec<Layer>, dropout: f64) -> Self {
-        let columns = layers.first().map_or(0, |layer| layer.linear.weight.lazy_shape()[0]);
-        Self { embedding: None, input_scale: None, layers, dropout, members: 1, ntk: false, columns }
+        Self { embedding: None, input_scale: None, layers, dropout, members: 1, ntk: false }
     }
 
     /// Factor of a layer's weighted sums.
@@ -178,12 +202,12 @@ impl FeedForward {
     fn pass(&self, x: Tensor<2>, draw: Option<DropoutDraw<'_>>) -> Tensor<2> {
         let last = self.layers.len() - 1;
         let mut x = self.begin(x);
-        let own_rows = draw.is_some_and(|draw| draw.own_rows);
+        let shared = draw.is_none_or(|draw| draw.share_batches);
         let draw = draw.filter(|draw| self.dropout * draw.part > 0.0);
         if self.members > 1 {
             let (members, [rows, width]) = (self.members, x.dims());
-            let batch = if own_rows { rows / members } else { rows };
-            let x = if own_rows { x.reshape([members, batch, width]) } else { x.unsqueeze() };
+            let batch = if shared { rows } else { rows / members };
+            let x = if shared { x.unsqueeze() } else { x.reshape([members, batch, width]) };
             let mut x = x.expand([members, batch, width]);
             for (i, layer) in self.layers[..last].iter().enumerate() {
                 x = by_row(layer.members(x, self.gain(layer)), |z| layer.activate(z));
@@ -213,11 +237,8 @@ mod tests {
     use burn::tensor::Device;
 
     use crate::role::Role;
+    use crate::testing::values;
     use crate::{FeedForwardConfig, Norm};
-
-    fn values(t: Tensor<2>) -> Vec<f32> {
-        t.into_data().try_into_vec::<f32>().unwrap()
-    }
 
     #[test]
     fn forward_by_hand() {

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_random::{Purpose, Stream};
 use proptest::prelude::*;
 
+use crate::testing::values;
 use crate::{Activation, FeedForwardConfig, Loss};
 
 /// Layers of (weights by input and output, biases), for one row after another.
@@ -144,11 +145,10 @@ proptest! {
         for layer in &mut network.layers {
             layer.linear.weight = layer.linear.weight.clone().map(|w| w.detach().require_grad());
         }
-        let read = |t: Tensor<2>| t.into_data().try_into_vec::<f32>().unwrap();
         let layers = network.layers.iter().map(|l| {
             let [_, m] = l.linear.weight.dims();
-            let weights = read(l.linear.weight.val()).chunks(m).map(|r| r.iter().map(|&w| f64::from(w)).collect()).collect();
-            let biases = l.linear.bias.as_ref().unwrap().val().into_data().try_into_vec::<f32>().unwrap();
+            let weights = values(l.linear.weight.val()).chunks(m).map(|r| r.iter().map(|&w| f64::from(w)).collect()).collect();
+            let biases = values(l.linear.bias.as_ref().unwrap().val());
             (weights, biases.into_iter().map(f64::from).collect())
         }).collect();
         let mut reference = Reference { layers, hidden: activation };
@@ -175,7 +175,7 @@ proptest! {
         let grads = value.backward();
         let step = 1e-6;
         for i in 0..reference.layers.len() {
-            let weight = read(network.layers[i].linear.weight.val().grad(&grads).unwrap());
+            let weight = values(network.layers[i].linear.weight.val().grad(&grads).unwrap());
             let [n, m] = network.layers[i].linear.weight.dims();
             for (a, b) in (0..n).flat_map(|a| (0..m).map(move |b| (a, b))) {
                 let mut at = |d: f64| {

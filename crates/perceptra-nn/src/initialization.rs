@@ -20,8 +20,8 @@ impl FeedForwardConfig {
     /// Whatever [`FeedForwardConfig::validate`] finds.
     pub fn init(&self, device: &Device) -> Result<FeedForward, NetworkError> {
         self.validate()?;
-        let parts = self.parts();
-        let (members, last) = (parts.members, self.hidden.len());
+        let extras = self.extras();
+        let (members, last) = (extras.members, self.hidden.len());
         let param = |values: Vec<f32>, shape: [usize; 2]| Param::from_data(TensorData::new(values, shape), device);
         let ones = |shape: [usize; 2]| param(vec![1.0; shape[0] * shape[1]], shape);
         let layer = |(i, (inputs, outputs)): (usize, (usize, usize))| {
@@ -42,7 +42,7 @@ impl FeedForwardConfig {
                 weights.fill(0.0);
                 biases.fill(0.0);
             }
-            if parts.ntk {
+            if extras.ntk {
                 let gain = (inputs as f64).sqrt();
                 weights.iter_mut().for_each(|w| *w = (f64::from(*w) * gain) as f32);
             }
@@ -57,21 +57,20 @@ impl FeedForwardConfig {
                 },
                 batch_norm: (norm == Norm::Batch).then(|| BatchNormConfig::new(outputs).init(device)),
                 layer_norm: (norm == Norm::Layer).then(|| LayerNormConfig::new(outputs).init(device)),
-                mix: (parts.parametric && hidden.is_some()).then(|| ones([1, outputs])),
+                mix: (extras.parametric && hidden.is_some()).then(|| ones([1, outputs])),
                 factors: (members > 1 && hidden.is_some()).then(factors),
                 activation,
             }
         };
-        let shapes = self.shapes();
-        let input_scale = parts.input_scale.then(|| ones([1, shapes[0].0]));
+        let widths = self.widths();
+        let input_scale = extras.input_scale.then(|| ones([1, widths[0].0]));
         Ok(FeedForward {
-            embedding: parts.embedding.map(|config| config.init(self.seed, device)),
+            embedding: extras.embedding.map(|config| config.init(self.seed, device)),
             input_scale,
-            layers: shapes.into_iter().enumerate().map(layer).collect(),
+            layers: widths.into_iter().enumerate().map(layer).collect(),
             dropout: self.dropout,
             members,
-            ntk: parts.ntk,
-            columns: self.inputs,
+            ntk: extras.ntk,
         })
     }
 
@@ -83,22 +82,22 @@ impl FeedForwardConfig {
         inputs: usize,
         param: impl Fn(Vec<f32>, [usize; 2]) -> Param<Tensor<2>>,
     ) -> Param<Tensor<2>> {
-        let parts = self.parts();
-        let mut values = vec![1.0; parts.members * inputs];
+        let extras = self.extras();
+        let mut values = vec![1.0; extras.members * inputs];
         if layer == 0 {
             let stream = Stream::new(self.seed, Purpose::Members, 0);
-            let sections = parts.embedding.as_ref().map_or(vec![1; inputs], EmbeddingConfig::sections);
+            let sections = extras.embedding.as_ref().map_or(vec![1; inputs], EmbeddingConfig::sections);
             let mut drawn = vec![0.0; sections.len()];
             for (member, values) in values.chunks_exact_mut(inputs).enumerate() {
                 stream.fill_normal(member as u32, &mut drawn);
                 let mut rest = values;
                 for (x, width) in drawn.iter().zip(&sections) {
                     let (own, others) = rest.split_at_mut(*width);
-                    own.fill(if parts.embedding.is_some() { *x } else { x.signum() });
+                    own.fill(if extras.embedding.is_some() { *x } else { x.signum() });
                     rest = others;
                 }
             }
         }
-        param(values, [parts.members, inputs])
+        param(values, [extras.members, inputs])
     }
 }

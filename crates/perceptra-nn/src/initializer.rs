@@ -7,8 +7,8 @@ use crate::activation::Activation;
 use crate::all_variants;
 use crate::variants::named;
 
-/// How the initial weights of a layer are drawn; n are the inputs of the layer and m its outputs. Biases are 0 where nothing
-/// else is said.
+/// How the initial weights of a layer are drawn; n are the inputs of the layer and m its outputs. Biases are 0 unless
+/// noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Initializer {
@@ -26,7 +26,7 @@ pub enum Initializer {
     XavierNormal,
     /// U(−√(3/n), √(3/n)) (LeCun, Bottou, Orr, Müller, 1998)
     LecunUniform,
-    /// U(−√(1/n), √(1/n)), biases too: what PyTorch's `Linear` does
+    /// U(−√(1/n), √(1/n)), biases too, as in PyTorch's `Linear`
     Torch,
     /// N(0, 1/n), biases N(0, 1), the output layer 0: the initial weights of RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart,
     /// 2024)
@@ -35,7 +35,7 @@ pub enum Initializer {
     /// unit's sum 0 at a random point between five training rows ("std" and "he+5": Steinwart, 2019; Holzmüller, Grinsztajn,
     /// Steinwart, 2024). Needs the rows: see [`FeedForward::fit_to`](crate::FeedForward::fit_to).
     DataDriven,
-    /// All 0: only for networks without a hidden layer, since others do not learn from there
+    /// All 0: only for networks without a hidden layer, since others cannot learn from zeros
     Zeros,
 }
 
@@ -47,7 +47,7 @@ named!(Initializer);
 
 impl Initializer {
     /// The name used in files and messages, such as `kaiming-uniform`.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::KaimingUniform => "kaiming-uniform",

@@ -40,14 +40,16 @@ mod role;
 mod variants;
 
 pub use activation::Activation;
-pub use config::{FeedForwardConfig, Hidden, Norm, Parts};
+pub use config::{Extras, FeedForwardConfig, Hidden, Norm};
 pub use dropout::DropoutDraw;
-pub use embedding::{Column, Embedding, EmbeddingConfig, NumberEmbedding};
+pub use embedding::{Column, EmbeddingConfig, NumberEmbedding};
 pub use error::NetworkError;
 pub use feed_forward::FeedForward;
 pub use initializer::Initializer;
 pub use layer::Layer;
-pub use loss::{Loss, class_weights};
+pub use loss::Loss;
+#[doc(hidden)]
+pub use loss::class_weights;
 pub use membrane::HodgkinHuxley;
 pub use neuron::{Neuron, Synapse};
 pub use parameters::Parameter;
@@ -56,3 +58,5 @@ pub use role::{EmbeddingTensor, Group, Role};
 
 #[cfg(test)]
 mod gradient_tests;
+#[cfg(test)]
+mod testing;

@@ -7,8 +7,8 @@ use crate::all_variants;
 
 /// A loss over a batch.
 ///
-/// Every loss is a number per row first ([`Loss::per_row`]), then the weighted mean of the rows, or their weighted
-/// sum for [`Loss::HalfSumSquared`]. The formulas are those of one row, with outputs fⱼ, targets yⱼ and J outputs.
+/// Each row has a loss ([`Loss::per_row`]); that of a batch is the weighted mean of its rows, or their weighted sum for
+/// [`Loss::HalfSumSquared`]. The formulas are those of one row, with outputs fⱼ, targets yⱼ and J outputs.
 ///
 /// In files and on the command line a loss is its [name](Loss::name); `huber` takes its δ behind a colon, as in `huber:1.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -110,7 +110,7 @@ impl Loss {
     ///
     /// - outputs, targets: `[batch, outputs]`
     /// - rows: `[batch, 1]`, weights of 0 or more
-    /// - classes: `[classes]`, weights of 0 or more (see [`class_weights`])
+    /// - classes: `[classes]`, weights of 0 or more; `[2]` for a single yes/no output
     /// - result: `[1]`
     pub fn forward(
         self,
@@ -127,7 +127,7 @@ impl Loss {
     }
 
     /// Averages (or sums) the rows' losses `[batch, 1]`, weighted by `weights` `[batch, 1]`.
-    pub fn reduce(self, per_row: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+    fn reduce(self, per_row: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         match (weights, self.is_sum()) {
             (None, true) => per_row.sum(),
             (None, false) => per_row.mean(),
@@ -273,7 +273,7 @@ mod tests {
         let got = value(Loss::CategoricalCrossEntropy, z(), y(), Some(rows), Some(classes.clone()));
         assert_relative_eq!(got, expected, max_relative = 1e-6);
         // One output: the classes are 0 and 1.
-        let one = class_weights(tensor([[0.0], [1.0]]), classes).into_data().try_into_vec::<f32>().unwrap();
+        let one = crate::testing::values(class_weights(tensor([[0.0], [1.0]]), classes));
         assert_eq!(one, [2.0, 0.5]);
     }
 

@@ -141,9 +141,7 @@ fn ratio(x: Tensor<1>) -> Tensor<1> {
 mod tests {
     use super::*;
 
-    fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
-        t.try_into_vec_as().unwrap()
-    }
+    use crate::testing::values;
 
     fn rates(currents: &[f32], duration: f64) -> Vec<f32> {
         values(HodgkinHuxley::default().firing_rates(Tensor::from_floats(currents, &Device::flex()), duration))

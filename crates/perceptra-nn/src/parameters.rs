@@ -189,7 +189,8 @@ mod tests {
     use burn::tensor::Device;
     use proptest::prelude::*;
 
-    use crate::{Activation, Column, EmbeddingConfig, FeedForwardConfig, Norm, NumberEmbedding, Parts};
+    use crate::testing::values;
+    use crate::{Activation, Column, EmbeddingConfig, Extras, FeedForwardConfig, Norm, NumberEmbedding};
 
     fn embedding() -> impl Strategy<Value = EmbeddingConfig> {
         let column = prop_oneof![Just(Column::Number), Just(Column::Plain), (1usize..4).prop_map(Column::Category)];
@@ -217,7 +218,7 @@ mod tests {
                     .with_widths(&widths, Activation::Tanh)
                     .with_norm(norm)
                     .with_bias(bias)
-                    .with_parts(Some(Parts { embedding, input_scale, parametric, ntk, members }))
+                    .with_parts(Some(Extras { embedding, input_scale, parametric, ntk, members }))
             },
         )
     }
@@ -262,6 +263,7 @@ mod tests {
             let network = config.init(&Device::flex()).unwrap();
             let built: Vec<_> = network.parameters().iter().map(|p| (p.role, p.shape())).collect();
             prop_assert_eq!(built, config.tensors());
+            prop_assert_eq!((network.inputs(), network.outputs()), (config.inputs, config.outputs));
         }
 
         #[test]
@@ -289,12 +291,11 @@ mod tests {
             let mut network = config.init(&Device::flex()).unwrap();
             let mut expected = BTreeMap::new();
             for (i, (role, shape)) in config.tensors().into_iter().enumerate() {
-                let values: Vec<f32> = (0..shape.iter().product()).map(|k| (1000 * i + k) as f32).collect();
-                network.set_values(role, values.clone());
-                expected.insert(role.to_string(), values);
+                let numbered: Vec<f32> = (0..shape.iter().product()).map(|k| (1000 * i + k) as f32).collect();
+                network.set_values(role, numbered.clone());
+                expected.insert(role.to_string(), numbered);
             }
-            let values = |p: &Parameter<'_>| p.values().into_data().try_into_vec::<f32>().unwrap();
-            let got: BTreeMap<_, _> = network.parameters().iter().map(|p| (p.role.to_string(), values(p))).collect();
+            let got: BTreeMap<_, _> = network.parameters().iter().map(|p| (p.role.to_string(), values(p.values()))).collect();
             prop_assert_eq!(got, expected);
         }
     }

@@ -111,7 +111,7 @@ impl Population {
         self.dropout.iter().any(|rate| *rate > 0.0)
     }
 
-    /// One of the networks, from 0.
+    /// One of the networks, counted from 0.
     ///
     /// # Panics
     ///
@@ -129,7 +129,7 @@ impl Population {
         FeedForward::new(layers.collect(), self.dropout[member])
     }
 
-    /// Some of the networks, in this order.
+    /// The population of some of the networks, in this order.
     ///
     /// # Panics
     ///
@@ -252,11 +252,8 @@ mod tests {
     use super::*;
     use burn::tensor::{Device, Distribution};
 
+    use crate::testing::values;
     use crate::{FeedForwardConfig, Norm};
-
-    fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
-        t.into_data().try_into_vec::<f32>().unwrap()
-    }
 
     fn close(a: &[f32], b: &[f32]) {
         assert_eq!(a.len(), b.len());
@@ -285,7 +282,7 @@ mod tests {
             let x = Tensor::<3>::random([3, 6, 4], Distribution::Normal(0.0, 1.0), &device);
             let y = values(together.forward(x.clone()));
             let rows: [u32; 6] = [4, 8, 1, 0, 2, 9];
-            let draw = |k: usize| DropoutDraw { seed: k as u64, epoch: 3, rows: &rows, own_rows: false, part: 1.0 };
+            let draw = |k: usize| DropoutDraw { seed: k as u64, epoch: 3, rows: &rows, share_batches: true, part: 1.0 };
             let dropped = values(together.forward_dropout(x.clone(), &[draw(0), draw(1), draw(2)]));
             let some = together.select(&[2, 0]);
             for (k, network) in alone.iter().enumerate() {

@@ -52,7 +52,7 @@ pub enum Role {
     S(usize),
 }
 
-/// A tensor of an [`Embedding`](crate::Embedding).
+/// A tensor of an embedding, which an [`EmbeddingConfig`](crate::EmbeddingConfig) describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EmbeddingTensor {
     /// Frequencies w of a periodic embedding, `[numbers, frequencies]`.

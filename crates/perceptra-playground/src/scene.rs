@@ -143,7 +143,7 @@ impl Scene {
         let mut surfaces = Vec::new();
         let mut ranges = Vec::new();
         let mut x = self.grid.clone();
-        let (last, hidden) = network.layers.split_last().ok_or_else(|| Refusal::Request("no layers".into()))?;
+        let (last, hidden) = network.layers().split_last().ok_or_else(|| Refusal::Request("no layers".into()))?;
         for layer in hidden {
             x = layer.activation.forward(layer.linear.forward(x));
             add(&mut surfaces, &mut ranges, &read(x.clone().transpose())?, None);
@@ -208,7 +208,7 @@ fn weights(network: &FeedForward) -> Result<Vec<[Vec<f32>; 2]>, Refusal> {
         let bias = layer.linear.bias.as_ref().map_or(Ok(Vec::new()), |b| read(b.val()))?;
         Ok([read(layer.linear.weight.val())?, bias])
     };
-    network.layers.iter().map(layer).collect()
+    network.layers().iter().map(layer).collect()
 }
 
 #[cfg(test)]

@@ -230,7 +230,7 @@ impl Stepper<'_> {
                 rate = rates.rate;
                 self.decay.set(rates.decay);
                 let (seed, part) = (self.seed, rates.dropout);
-                let drops = DropoutDraw { seed, epoch: draw, rows, own_rows: orders > 1, part };
+                let drops = DropoutDraw { seed, epoch: draw, rows, share_batches: orders == 1, part };
                 let mode = ForwardMode { logits: self.loss.takes_logits(), dropout: Some(drops) };
                 let outputs = network.forward(slice(&inputs), mode);
                 let members = outputs.dims()[0] / rows.len();

@@ -84,14 +84,14 @@ fn activation(f: Activation) -> Option<kernel::Activation> {
 
 /// The activation of each layer as the loss sees it: without a sigmoid or softmax where it takes logits.
 fn activations(network: &FeedForward, loss: Loss) -> Option<Vec<kernel::Activation>> {
-    let last = network.layers.len().checked_sub(1)?;
+    let last = network.layers().len().checked_sub(1)?;
     let of = |(i, f): (usize, Activation)| match f {
         Activation::Sigmoid | Activation::Softmax if i == last && loss.takes_logits() => {
             Some(kernel::Activation::Identity)
         }
         f => activation(f),
     };
-    network.layers.iter().map(|layer| layer.activation).enumerate().map(of).collect()
+    network.layers().iter().map(|layer| layer.activation).enumerate().map(of).collect()
 }
 
 /// The kernel's update rule; none for optimizers that it does not have.
@@ -144,11 +144,11 @@ fn layers(network: &FeedForward, activations: Vec<kernel::Activation>) -> (Vec<k
     let extras = kernel::Extras {
         embedding,
         input_scale: network.parameter(Role::InputScale).is_some(),
-        parametric: (0..network.layers.len()).any(|i| network.parameter(Role::Alpha(i)).is_some()),
+        parametric: (0..network.layers().len()).any(|i| network.parameter(Role::Alpha(i)).is_some()),
         members: network.members(),
         ntk: network.is_ntk(),
     };
-    let layers = network.layers.iter().zip(network.widths()).zip(activations);
+    let layers = network.layers().iter().zip(network.widths()).zip(activations);
     let layers = layers.map(|((layer, (inputs, outputs)), activation)| kernel::Layer {
         inputs,
         outputs,
@@ -166,7 +166,7 @@ fn gain(network: &FeedForward, layer: usize) -> f32 {
 /// Gives the kernel's network the weights of `network`.
 fn set_weights(to: &mut kernel::Network, network: &FeedForward) -> Result<(), TrainError> {
     let values = |role: Role| network.parameter(role).map(|p| read(p.values().inner())).transpose();
-    for i in 0..network.layers.len() {
+    for i in 0..network.layers().len() {
         let (mut weight, bias) = (values(Role::Weight(i))?.unwrap_or_default(), values(Role::Bias(i))?);
         let gain = gain(network, i);
         weight.iter_mut().for_each(|w| *w *= gain);
@@ -261,8 +261,8 @@ pub fn predict_raw(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<
     if inputs.len() != rows * n {
         return Err(TrainError::Width { what: "inputs", network: n, data: inputs.len() - rows * n });
     }
-    let device = network.layers[0].linear.weight.val().device();
-    let on_host = !has_own_memory(&device) && network.layers[0].linear.weight.dtype() == DType::F32;
+    let device = network.layers()[0].linear.weight.val().device();
+    let on_host = !has_own_memory(&device) && network.layers()[0].linear.weight.dtype() == DType::F32;
     let kernel = || {
         let (layers, extras) = layers(network, activations(network, loss).filter(|_| !has_norm(network) && on_host)?);
         kernel::Network::new(&layers, &extras, threads()).ok()
@@ -299,14 +299,14 @@ fn group_of(group: kernel::Group) -> Group {
 }
 
 fn has_norm(network: &FeedForward) -> bool {
-    network.layers.iter().any(Layer::has_norm)
+    network.layers().iter().any(Layer::has_norm)
 }
 
 /// Why not all that the network has would be trained by the kernels, if so: frozen or other numbers, adapters.
 fn untrained(dense: &FeedForward) -> Option<String> {
     // What is trained shows on the network in training; adapters show as more parameters than weights.
     let active = dense.clone().train();
-    let device = active.layers.first()?.linear.weight.val().device();
+    let device = active.layers().first()?.linear.weight.val().device();
     let tensors = active.parameters();
     let trained = tensors.iter().all(|p| p.is_trained() && p.dtype() == DType::F32);
     let weights: usize = tensors.iter().map(|p| p.shape().iter().product::<usize>()).sum();
@@ -420,7 +420,7 @@ impl<'a, N: Network> Fused<'a, N> {
     fn trained(&mut self) -> N {
         let mut network = self.network.valid();
         if let Some(dense) = network.as_feed_forward_mut() {
-            for i in 0..dense.layers.len() {
+            for i in 0..dense.layers().len() {
                 let gain = gain(dense, i);
                 let (mut weight, bias) = self.trainer.network().layer(i);
                 weight.iter_mut().for_each(|w| *w /= gain);

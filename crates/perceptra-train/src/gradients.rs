@@ -190,7 +190,7 @@ fn fused_gradients<N: Network>(
     };
     let mut network = network.clone();
     if let Some(dense) = network.as_feed_forward_mut() {
-        dense.dropout = 0.0;
+        *dense = dense.clone().with_dropout(0.0);
     }
     let fitted = match Fit::new(network.clone(), data).run(&config) {
         Err(TrainError::Engine { obstacle }) => return Err(obstacle),
@@ -217,7 +217,7 @@ impl Rows<'_> {
     fn objective<N: Network>(&self, network: &N) -> Tensor<1> {
         let members = network.as_feed_forward().map_or(1, FeedForward::members);
         // In training mode each member has its own loss. Nothing is dropped.
-        let draw = DropoutDraw { seed: 0, epoch: 0, rows: &[], own_rows: false, part: 0.0 };
+        let draw = DropoutDraw { seed: 0, epoch: 0, rows: &[], share_batches: true, part: 0.0 };
         let mode = ForwardMode { logits: self.loss.takes_logits(), dropout: (members > 1).then_some(draw) };
         let outputs = network.forward(self.data.inputs.clone(), mode);
         let per_row = each_member(self.loss, outputs, self.data.targets.clone(), members);

@@ -87,7 +87,7 @@ mod tests {
 
     fn weights(network: &FeedForward) -> Vec<f32> {
         let of = |t: Tensor<2>| t.try_into_vec_as::<f32>().unwrap();
-        network.layers.iter().flat_map(|l| of(l.linear.weight.val())).collect()
+        network.layers().iter().flat_map(|l| of(l.linear.weight.val())).collect()
     }
 
     #[test]

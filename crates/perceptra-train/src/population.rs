@@ -58,8 +58,8 @@ impl Kind {
         let config = &entry.job.config;
         let loss = config.loss.unwrap_or_default();
         Self {
-            activations: entry.dense.layers.iter().map(|l| l.activation).collect(),
-            biases: entry.dense.layers.iter().map(|l| l.linear.bias.is_some()).collect(),
+            activations: entry.dense.layers().iter().map(|l| l.activation).collect(),
+            biases: entry.dense.layers().iter().map(|l| l.linear.bias.is_some()).collect(),
             ends: (entry.train.inputs.dims()[1], entry.train.targets.dims()[1]),
             loss,
             reduction: config.reduction_of(loss),
@@ -352,7 +352,13 @@ impl<N: Network> Cohort<N> {
                         .collect();
                     let draws = self.alive.iter().zip(&padded);
                     let draws: Vec<DropoutDraw<'_>> = draws
-                        .map(|(m, rows)| DropoutDraw { seed: m.config.seed, epoch, rows, own_rows: false, part: 1.0 })
+                        .map(|(m, rows)| DropoutDraw {
+                            seed: m.config.seed,
+                            epoch,
+                            rows,
+                            share_batches: true,
+                            part: 1.0,
+                        })
                         .collect();
                     network.forward_dropout(x, &draws)
                 } else {
@@ -533,9 +539,9 @@ impl<N: Network> Cohort<N> {
             }
             let mut network = network.valid();
             if let Some(dense) = network.as_feed_forward_mut() {
-                for (to, from) in dense.layers.iter_mut().zip(best.member(i).layers) {
+                for (to, from) in dense.layers_mut().iter_mut().zip(best.member(i).layers()) {
                     to.linear.weight = to.linear.weight.clone().map(|_| from.linear.weight.val());
-                    to.linear.bias = match (to.linear.bias.take(), from.linear.bias) {
+                    to.linear.bias = match (to.linear.bias.take(), &from.linear.bias) {
                         (Some(to), Some(from)) => Some(to.map(|_| from.val())),
                         (to, _) => to,
                     };

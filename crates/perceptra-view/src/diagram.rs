@@ -26,7 +26,7 @@ pub(crate) fn diagram(network: &FeedForward, inputs: &[String], outputs: &[Strin
     );
     // With an embedding or other extras, the first weights do not belong to the inputs themselves.
     let plain = network.is_plain();
-    for (layer, dense) in network.layers.iter().enumerate() {
+    for (layer, dense) in network.layers().iter().enumerate() {
         let weights: Vec<f32> = match plain {
             true => dense.linear.weight.val().try_into_vec_as::<f32>().unwrap_or_default(),
             false => Vec::new(),
@@ -78,7 +78,7 @@ pub(crate) fn diagram(network: &FeedForward, inputs: &[String], outputs: &[Strin
         let more = if width > UNITS { format!("{UNITS} of {width}") } else { width.to_string() };
         let what = match layer {
             0 => "inputs".to_owned(),
-            _ => network.layers[layer - 1].activation.to_string(),
+            _ => network.layers()[layer - 1].activation.to_string(),
         };
         svg += &format!(
             "<text x=\"{0:.1}\" y=\"{1:.1}\" text-anchor=\"middle\">{more}</text>\n<text x=\"{0:.1}\" y=\"{2:.1}\" \

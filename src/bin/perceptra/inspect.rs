@@ -50,7 +50,7 @@ fn members(model: &Model) -> Vec<serde_json::Value> {
 
 fn text(model: &Model) -> String {
     let config = model.network_config();
-    let (shapes, tensors) = (config.shapes(), config.tensors());
+    let (shapes, tensors) = (model.network().widths(), config.tensors());
     // Of the tensors whose names begin so.
     let parameters = |start: &str| {
         let own = tensors.iter().filter(|(role, _)| role.group().is_some() && role.to_string().starts_with(start));
@@ -67,12 +67,12 @@ fn text(model: &Model) -> String {
             parameters(&format!("layers.{i}.")),
         ]
     };
-    let parts = config.parts();
+    let extras = config.extras();
     let part = |name: &str, inputs: usize, start: &str| {
         vec![name.to_owned(), inputs.to_string(), shapes[0].0.to_string(), String::new(), parameters(start)]
     };
-    let embedding = parts.embedding.as_ref().map(|e| part("embedding", e.columns.len(), "embedding."));
-    let scale = parts.input_scale.then(|| part("input scale", shapes[0].0, "input_scale"));
+    let embedding = extras.embedding.as_ref().map(|e| part("embedding", e.columns.len(), "embedding."));
+    let scale = extras.input_scale.then(|| part("input scale", shapes[0].0, "input_scale"));
     let rows = embedding.into_iter().chain(scale).chain(shapes.iter().enumerate().map(layer)).collect();
     let mut text = format!("{}\n\n", model.network());
     let members: Vec<_> = model.members().collect();

@@ -1,6 +1,6 @@
 //! The shape of a run's network.
 
-use perceptra_nn::{Activation, EmbeddingConfig, FeedForwardConfig, Hidden, Initializer, Norm, NumberEmbedding, Parts};
+use perceptra_nn::{Activation, EmbeddingConfig, FeedForwardConfig, Hidden, Initializer, Norm, NumberEmbedding, Extras};
 use serde::{Deserialize, Serialize};
 
 /// Shape of the network; its inputs and outputs follow from the data.
@@ -104,9 +104,9 @@ impl NetworkConfig {
     }
 
     /// The parts of the network beyond dense layers, if it has any.
-    pub(crate) fn extras(&self, embedding: Option<EmbeddingConfig>) -> Option<Parts> {
+    pub(crate) fn extras(&self, embedding: Option<EmbeddingConfig>) -> Option<Extras> {
         let Self { input_scale, parametric, ntk, members, .. } = *self;
-        Some(Parts { embedding, input_scale, parametric, ntk, members }).filter(|parts| *parts != Parts::default())
+        Some(Extras { embedding, input_scale, parametric, ntk, members }).filter(|parts| *parts != Extras::default())
     }
 
     /// The embedding of numeric columns, whose bins have these edges.

@@ -40,7 +40,7 @@ fn data(loss: Loss, rows: usize, (inputs, outputs): (usize, usize), weighted: bo
 /// All weights, a list for each tensor.
 fn weights(network: &FeedForward) -> Vec<Vec<f32>> {
     let of = |t: Tensor<1>| t.try_into_vec_as().unwrap();
-    let layers = network.layers.iter().map(|l| &l.linear);
+    let layers = network.layers().iter().map(|l| &l.linear);
     layers
         .flat_map(|l| [Some(l.weight.val().flatten(0, 1)), l.bias.as_ref().map(Param::val)])
         .flatten()
@@ -316,7 +316,7 @@ fn the_fused_engine_is_used_where_possible_and_the_reason_why_not_is_given() {
     let forced = TrainConfig { engine: Engine::Autodiff, ..default() };
     assert_eq!(engine_of(net(plain()), forced), (Engine::Autodiff, String::new()));
     let mut frozen = net(plain());
-    frozen.layers[0].linear = frozen.layers[0].linear.clone().no_grad();
+    frozen.layers_mut()[0].linear = frozen.layers()[0].linear.clone().no_grad();
     let lamb = TrainConfig { optimizer: Optimizer::Lamb, ..default() };
     let table = [
         (engine_of(net(plain().with_norm(Norm::Layer)), default()), "normalization"),

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use perceptra_nn::{
-    Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Initializer, Loss, NumberEmbedding, Parts,
+    Activation, Column, EmbeddingConfig, Extras, FeedForward, FeedForwardConfig, Initializer, Loss, NumberEmbedding,
     Role,
 };
 use perceptra_random::{Purpose, Stream};
@@ -48,44 +48,49 @@ fn all(network: &FeedForward) -> Vec<(Role, Vec<f32>)> {
 }
 
 fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
-    let of = |outputs: usize, widths: &[usize], f: Activation, parts: Parts| {
+    let of = |outputs: usize, widths: &[usize], f: Activation, parts: Extras| {
         FeedForwardConfig::new(5, outputs)
             .with_widths(widths, f)
             .with_initializer(Initializer::Torch)
             .with_parts(Some(parts))
             .with_seed(3)
     };
-    let none = Parts::default;
+    let none = Extras::default;
     vec![
-        ("input scale", of(1, &[8, 70], Activation::Tanh, Parts { input_scale: true, ..none() })),
-        ("NTK", of(3, &[9, 6], Activation::Silu, Parts { ntk: true, ..none() })),
-        ("parametric", of(3, &[9, 70], Activation::Mish, Parts { parametric: true, ..none() }).with_dropout(0.3)),
-        ("periodic", of(1, &[12], Activation::Selu, Parts { embedding: Some(embedding(periodic())), ..none() })),
-        ("bent", of(1, &[12], Activation::Relu, Parts { embedding: Some(embedding(bent(5))), ..none() })),
+        ("input scale", of(1, &[8, 70], Activation::Tanh, Extras { input_scale: true, ..none() })),
+        ("NTK", of(3, &[9, 6], Activation::Silu, Extras { ntk: true, ..none() })),
+        ("parametric", of(3, &[9, 70], Activation::Mish, Extras { parametric: true, ..none() }).with_dropout(0.3)),
+        ("periodic", of(1, &[12], Activation::Selu, Extras { embedding: Some(embedding(periodic())), ..none() })),
+        ("bent", of(1, &[12], Activation::Relu, Extras { embedding: Some(embedding(bent(5))), ..none() })),
         // 16 values for each number, whose gradients the kernel sums by bins.
         (
             "bent, scaled",
-            of(3, &[70], Activation::Tanh, Parts { embedding: Some(embedding(bent(16))), input_scale: true, ..none() }),
+            of(
+                3,
+                &[70],
+                Activation::Tanh,
+                Extras { embedding: Some(embedding(bent(16))), input_scale: true, ..none() },
+            ),
         ),
         (
             "members, bent by 16",
-            of(1, &[72, 8], Activation::Relu, Parts { members: 3, embedding: Some(embedding(bent(16))), ..none() })
+            of(1, &[72, 8], Activation::Relu, Extras { members: 3, embedding: Some(embedding(bent(16))), ..none() })
                 .with_dropout(0.1),
         ),
         (
             "no numbers",
-            of(6, &[], Activation::Relu, Parts { embedding: Some(embedding(NumberEmbedding::None)), ..none() }),
+            of(6, &[], Activation::Relu, Extras { embedding: Some(embedding(NumberEmbedding::None)), ..none() }),
         ),
-        ("members", of(1, &[8, 68], Activation::Tanh, Parts { members: 3, ..none() }).with_dropout(0.25)),
-        ("many members", of(6, &[70], Activation::Silu, Parts { members: 20, ..none() })),
+        ("members", of(1, &[8, 68], Activation::Tanh, Extras { members: 3, ..none() }).with_dropout(0.25)),
+        ("many members", of(6, &[70], Activation::Silu, Extras { members: 20, ..none() })),
         (
             "members, embedded",
-            of(3, &[16, 8, 12], Activation::Relu, Parts { members: 4, embedding: Some(embedding(bent(5))), ..none() })
+            of(3, &[16, 8, 12], Activation::Relu, Extras { members: 4, embedding: Some(embedding(bent(5))), ..none() })
                 .with_dropout(0.1),
         ),
         (
             "members, bent",
-            of(1, &[12, 8], Activation::Mish, Parts { members: 2, parametric: true, ntk: true, ..none() }),
+            of(1, &[12, 8], Activation::Mish, Extras { members: 2, parametric: true, ntk: true, ..none() }),
         ),
         (
             "all of one",
@@ -93,7 +98,7 @@ fn networks() -> Vec<(&'static str, FeedForwardConfig)> {
                 3,
                 &[64, 65, 16],
                 Activation::Selu,
-                Parts {
+                Extras {
                     embedding: Some(embedding(periodic())),
                     input_scale: true,
                     parametric: true,
@@ -257,7 +262,7 @@ fn members_with_batches_of_their_own_each_see_every_row_once() {
     // Batches of all rows are the same for all members.
     let network = FeedForwardConfig::new(5, 1)
         .with_widths(&[12, 7], Activation::Tanh)
-        .with_parts(Some(Parts { members: 3, ..Parts::default() }))
+        .with_parts(Some(Extras { members: 3, ..Extras::default() }))
         .init(&Device::flex())
         .unwrap();
     let train = data(40, 1, 1);

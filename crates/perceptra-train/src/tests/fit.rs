@@ -47,7 +47,7 @@ fn neuron(inputs: usize) -> FeedForward {
 }
 
 fn weights(network: &FeedForward) -> Vec<f64> {
-    let linear = &network.layers[0].linear;
+    let linear = &network.layers()[0].linear;
     let mut w: Vec<f32> = linear.weight.val().try_into_vec_as().unwrap();
     w.extend(linear.bias.as_ref().unwrap().val().try_into_vec_as::<f32>().unwrap());
     w.into_iter().map(f64::from).collect()
@@ -235,7 +235,7 @@ fn one_row_at_a_time_makes_the_steps_computed_by_hand() {
     for (epoch, loss) in fitted.history.epochs.iter().zip(losses) {
         assert_relative_eq!(epoch.train_loss, loss, max_relative = 1e-5);
     }
-    let got = f64::from(fitted.network.layers[0].linear.weight.val().into_scalar::<f32>());
+    let got = f64::from(fitted.network.layers()[0].linear.weight.val().into_scalar::<f32>());
     assert_relative_eq!(got, f64::from(w), max_relative = 1e-5);
 }
 
@@ -357,7 +357,7 @@ fn smoothed_labels_by_hand() {
             let config = TrainConfig { loss: Some(loss), label_smoothing: 0.2, engine, ..sgd(1.0, Batch::Full, 1) };
             let fitted = Fit::new(network, &data).run(&config).unwrap();
             let bias: Vec<f32> =
-                fitted.network.layers[0].linear.bias.as_ref().unwrap().val().try_into_vec_as().unwrap();
+                fitted.network.layers()[0].linear.bias.as_ref().unwrap().val().try_into_vec_as().unwrap();
             for (b, slope) in bias.iter().zip(&expected) {
                 assert!((b + slope).abs() < 1e-6, "{engine:?}: {bias:?} {expected:?}");
             }
@@ -512,7 +512,7 @@ fn an_epoch_with_a_value_that_is_not_finite_is_never_the_best() {
     };
     let opposite = Dataset::from_rows(vec![1.0, 0.0, -1.0, 0.0], vec![0.0; 2], (2, 1), &device()).unwrap();
     let mut network = neuron(2);
-    network.layers[0].linear.weight = Param::from_data(TensorData::from([[4.0f32], [0.0]]), &device());
+    network.layers_mut()[0].linear.weight = Param::from_data(TensorData::from([[4.0f32], [0.0]]), &device());
     let config = TrainConfig { patience: None, ..sgd(0.4, Batch::Full, 6) };
     Fit::new(network, &opposite).validation(&far).observe(&mut note).run(&config).unwrap();
     assert_eq!(seen[0], (false, false));
@@ -537,12 +537,12 @@ fn weight_decay_spares_biases() {
     // Targets and inputs of 0: only decay moves anything.
     for optimizer in [Optimizer::Sgd, Optimizer::AdamW] {
         let mut network = neuron(1);
-        network.layers[0].linear.weight = Param::from_data(TensorData::from([[1.0f32]]), &device());
+        network.layers_mut()[0].linear.weight = Param::from_data(TensorData::from([[1.0f32]]), &device());
         let data = Dataset::from_rows(vec![0.0; 4], vec![0.0; 4], (1, 1), &device()).unwrap();
         let config = TrainConfig { optimizer, weight_decay: 0.5, ..sgd(0.1, Batch::Full, 3) };
         let mut last = Vec::new();
         let mut network = network;
-        network.layers[0].linear.bias = Some(Param::from_data(TensorData::from([0.0f32]), &device()));
+        network.layers()[0].linear.bias = Some(Param::from_data(TensorData::from([0.0f32]), &device()));
         let fitted = Fit::new(network, &data).run(&TrainConfig { epochs: 1, ..config }).unwrap();
         last.extend(weights(&fitted.network));
         assert_relative_eq!(last[0], 0.95, max_relative = 1e-6);
@@ -555,7 +555,7 @@ fn penalties_and_clipping_change_the_step_as_computed_by_hand() {
     // w = 2, b = 0, one row x = 1, y = 0: R = ½·2² = 2, ∂R/∂w = 2, ∂R/∂b = 2. Steps of size 1.
     let step = |config: TrainConfig| {
         let mut network = neuron(1);
-        network.layers[0].linear.weight = Param::from_data(TensorData::from([[2.0f32]]), &device());
+        network.layers_mut()[0].linear.weight = Param::from_data(TensorData::from([[2.0f32]]), &device());
         let data = Dataset::from_rows(vec![1.0], vec![0.0], (1, 1), &device()).unwrap();
         let config = TrainConfig { loss: Some(Loss::HalfSumSquared), ..config };
         weights(&Fit::new(network, &data).run(&config).unwrap().network)
@@ -592,7 +592,7 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
                 .unwrap();
             let config = TrainConfig { batch: Batch::Rows(16), epochs: 5, seed, ..TrainConfig::default() };
             let fitted = Fit::new(network, &data).run(&config).unwrap();
-            let w: Vec<f32> = fitted.network.layers[0].linear.weight.val().try_into_vec_as().unwrap();
+            let w: Vec<f32> = fitted.network.layers()[0].linear.weight.val().try_into_vec_as().unwrap();
             (w.into_iter().map(f32::to_bits).collect::<Vec<_>>(), fitted.history.epochs[4].train_loss)
         };
         assert_eq!(run(1), run(1));

@@ -66,7 +66,7 @@ fn same(together: Vec<IndexedResult<FeedForward>>, members: &[FitJob<'_, FeedFor
             close(a.value(), b.value(), &what);
             close(a.learning_rate, b.learning_rate, &what);
         }
-        for (a, b) in one.network.layers.iter().zip(&other.network.layers) {
+        for (a, b) in one.network.layers().iter().zip(other.network.layers()) {
             let values = |layer: &perceptra_nn::Layer| {
                 let mut all = read(layer.linear.weight.val()).unwrap();
                 all.extend(layer.linear.bias.iter().flat_map(|b| read(b.val()).unwrap()));

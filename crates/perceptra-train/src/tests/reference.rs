@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_nn::{
-    Activation, Column, EmbeddingConfig, EmbeddingTensor, FeedForward, FeedForwardConfig, Group, Initializer, Loss,
-    NumberEmbedding, Parts, Role,
+    Activation, Column, EmbeddingConfig, EmbeddingTensor, Extras, FeedForward, FeedForwardConfig, Group, Initializer,
+    Loss, NumberEmbedding, Role,
 };
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ const ENGINES: [Engine; 2] = [Engine::Autodiff, Engine::Fused];
 fn real_mlp_computes_and_learns_as_pytabkit_does() {
     let reference = reference();
     let numbers_of = |part: &str| numbers(&reference["real_mlp"][part]);
-    let parts = Parts {
+    let parts = Extras {
         embedding: Some(EmbeddingConfig {
             columns: vec![Column::Number; 2],
             numbers: NumberEmbedding::Periodic { frequencies: 5, sigma: 0.5, width: 4 },
@@ -124,14 +124,14 @@ fn tabm_computes_and_learns_as_the_package_tabm_does() {
     let reference = reference();
     let tabm = &reference["tabm"];
     let bins: Vec<Vec<f32>> = tabm["bins"].as_array().unwrap().iter().map(numbers).collect();
-    let parts = Parts {
+    let parts = Extras {
         embedding: Some(EmbeddingConfig {
             columns: [vec![Column::Number; 2], vec![Column::Plain; 3]].concat(),
             numbers: NumberEmbedding::PiecewiseLinear { edges: bins, width: 4 },
             category_width: 1,
         }),
         members: 3,
-        ..Parts::default()
+        ..Extras::default()
     };
     let device = Device::flex();
     let config = FeedForwardConfig::new(5, 3)
@@ -232,10 +232,10 @@ fn schedules_and_initial_biases_are_those_of_pytabkit() {
         FeedForwardConfig::new(1, 4000).with_initializer(Initializer::DataDriven).with_seed(1).init(&device).unwrap();
     let rows = Tensor::from_data(TensorData::new(z.clone(), [z.len(), 1]), &device);
     let network = network.fit_to(rows, 1);
-    let weights = read(network.layers[0].linear.weight.val()).unwrap();
+    let weights = read(network.layers()[0].linear.weight.val()).unwrap();
     assert!(weights.iter().all(|w| (w.abs() * deviation - 1.0).abs() < 1e-4));
     // Compared by the sign of the weight.
-    let biases = read(network.layers[0].linear.bias.as_ref().unwrap().val()).unwrap();
+    let biases = read(network.layers()[0].linear.bias.as_ref().unwrap().val()).unwrap();
     let biases: Vec<f32> = biases.iter().zip(&weights).map(|(b, w)| b / w).collect();
     let average = biases.iter().sum::<f32>() / 4000.0;
     let spread = (biases.iter().map(|b| (b - average).powi(2)).sum::<f32>() / 4000.0).sqrt();

@@ -31,7 +31,7 @@ fn network(norm: Norm, device: &Device) -> FeedForward {
 fn bits(network: &FeedForward) -> Vec<u8> {
     // Records contain the ids of parameters, which are new for every network: compare the tensors.
     let mut all = Vec::new();
-    for layer in &network.layers {
+    for layer in network.layers() {
         all.extend(layer.linear.weight.val().into_data().as_bytes().to_vec());
         all.extend(layer.linear.bias.as_ref().unwrap().val().into_data().as_bytes().to_vec());
         if let Some(norm) = &layer.batch_norm {

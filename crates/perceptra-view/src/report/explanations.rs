@@ -1,7 +1,7 @@
 //! The sections that explain predictions: importance of features, partial dependence, worst predictions.
 
 use maud::{Markup, PreEscaped, html};
-use perceptra_data::{ColumnKind, Table, Values, target_numbers};
+use perceptra_data::{ColumnKind, Table, Values};
 use perceptra_model::{Explanation, Importance, Model, ModelError, Predictions};
 
 use super::page::{CLASSES, LISTED, charts, column, evenly};
