@@ -52,7 +52,7 @@ fn usage(name: &str, value: &str, error: &ModelError) -> CliError {
         ModelError::Key { reason, .. } | ModelError::Value { reason, .. } => reason.clone(),
         other => other.to_string(),
     };
-    CliError::Usage { message: format!("--set {name}={value}: {reason}"), hint: error.hint() }
+    CliError::Usage { message: format!("--set {name}={value}: {reason}"), hint: error.hint().as_ref().map(crate::hints::model) }
 }
 
 /// The flag that sets a key.
