@@ -5,31 +5,49 @@
 #![allow(clippy::inline_always)]
 
 use crate::math::{erf, exp, log1p, sigmoid, tanh};
+use crate::variants::all_variants;
 
 /// An activation function of one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as in perceptra_nn::Activation, which has the formulas")]
 pub enum Activation {
+    /// x
     Identity,
+    /// 1 where x ≥ 0, else 0
     Step,
+    /// −1, 0 or 1 by the sign of x
     Sign,
+    /// 1 / (1 + e⁻ˣ)
     Sigmoid,
+    /// tanh x
     Tanh,
+    /// max(0, x)
     Relu,
+    /// x where x ≥ 0, else 0.01·x
     LeakyRelu,
+    /// x where x ≥ 0, else eˣ − 1
     Elu,
+    /// 1.0507·x where x ≥ 0, else 1.0507·1.6733·(eˣ − 1)
     Selu,
+    /// x·Φ(x), Φ the normal distribution function
     Gelu,
+    /// x·sigmoid(x)
     Silu,
+    /// x·tanh(ln(1 + eˣ))
     Mish,
+    /// ln(1 + eˣ)
     Softplus,
+    /// e^(−x/0.3) where x ≥ 0, else 0
     Dendritic,
+}
+
+all_variants! {
+    Activation: Identity, Step, Sign, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Gelu, Silu, Mish, Softplus, Dendritic,
 }
 
 const SELU: (f32, f32) = (1.050_701, 1.673_263_2);
 
-/// Calls a function for each number. A macro, as a function that is handed on would not always be inlined, and only inlined ones have
-/// the wide instructions.
+/// Applies a function to each value. A macro, because a function passed as an argument is not always inlined, and only inlined ones are
+/// compiled for the wide instructions.
 macro_rules! each {
     ($z:ident, $a:ident, $d:ident, $f:ident) => {
         for ((z, a), d) in $z.iter().zip($a).zip($d) {
@@ -63,9 +81,22 @@ impl Activation {
         }
     }
 
-    /// Whether f(0) ≠ 0.
-    pub(crate) fn moves_zero(self) -> bool {
-        matches!(self, Self::Step | Self::Sigmoid | Self::Softplus | Self::Dendritic)
+    /// Whether f(0) ≠ 0, so that units that only pad a layer do not stay 0.
+    #[inline(always)]
+    pub const fn moves_zero(self) -> bool {
+        match self {
+            Self::Step | Self::Sigmoid | Self::Softplus | Self::Dendritic => true,
+            Self::Identity
+            | Self::Sign
+            | Self::Tanh
+            | Self::Relu
+            | Self::LeakyRelu
+            | Self::Elu
+            | Self::Selu
+            | Self::Gelu
+            | Self::Silu
+            | Self::Mish => false,
+        }
     }
 }
 
@@ -93,7 +124,7 @@ fn tanh_and_slope(z: f32) -> (f32, f32) {
     (t, 1.0 - t * t)
 }
 
-/// The comparisons are so written that NaN stays NaN.
+/// NaN stays NaN: it is neither below nor above 0.
 #[inline(always)]
 fn relu(z: f32) -> (f32, f32) {
     (if z <= 0.0 { 0.0 } else { z }, if z > 0.0 { 1.0 } else { 0.0 })
@@ -143,11 +174,25 @@ fn dendritic(z: f32) -> (f32, f32) {
 /// tanh(ln(1 + e)) = n/(n + 2) with n = e(e + 2): one exponential.
 #[inline(always)]
 fn mish(z: f32) -> (f32, f32) {
-    // Beyond 15 it is z.
+    // Above 15 the result is z to all bits of an f32.
     let e = exp(z.min(15.0));
     let n = e * (e + 2.0);
     let t = n / (n + 2.0);
     // 1 − t² = 4(n + 1)/(n + 2)²
     let fall = 4.0 * (n + 1.0) / ((n + 2.0) * (n + 2.0));
     (z * t, t + z * (e / (1.0 + e)) * fall)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activations_that_move_zero_do_so() {
+        for f in Activation::ALL {
+            let (mut a, mut d) = ([f32::NAN], [f32::NAN]);
+            f.apply(&[0.0], &mut a, &mut d);
+            assert_eq!(f.moves_zero(), a[0] != 0.0, "{f:?}");
+        }
+    }
 }

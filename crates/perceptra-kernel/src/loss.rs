@@ -5,9 +5,10 @@
 #![allow(clippy::inline_always)]
 
 use crate::math::{exp, log1p, sigmoid};
+use crate::variants::all_variants;
 
-/// What is minimised; a number per output, averaged (or summed) over the outputs of a row. [`Settings`](crate::Settings) say
-/// what happens over the rows.
+/// A loss of the outputs f and the targets y of a row. [`Settings`](crate::Settings) say whether the losses of rows are averaged or
+/// summed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Loss {
     /// (f − y)², the mean over outputs.
@@ -18,14 +19,18 @@ pub enum Loss {
     MeanAbsolute,
     /// Huber's loss with this δ, the mean over outputs.
     Huber(f32),
-    /// Of logits; the mean over outputs.
+    /// −y·ln σ(f) − (1 − y)·ln(1 − σ(f)) of logits f, the mean over outputs.
     BinaryCrossEntropy,
-    /// Of logits; one distribution a row.
+    /// −Σ y·ln softmax(f) of logits f: one distribution a row.
     CategoricalCrossEntropy,
 }
 
+all_variants! {
+    Loss: MeanSquared, HalfSumSquared, MeanAbsolute, Huber(1.0), BinaryCrossEntropy, CategoricalCrossEntropy,
+}
+
 impl Loss {
-    /// The loss of each row, and its derivative by each output. `f`, `y` and `slope` are `[rows, outputs]`, `f` is
+    /// Computes the loss of each row and its derivative by each output. `f`, `y` and `slope` are `[rows, outputs]`, of which `f` is
     /// overwritten; `loss` is `[rows]`.
     #[inline(always)]
     pub(crate) fn apply(self, outputs: usize, f: &mut [f32], y: &[f32], slope: &mut [f32], loss: &mut [f32]) {

@@ -1,44 +1,46 @@
-//! Step rules: how gradients become steps.
+//! Update rules: how gradients become steps.
 //!
 //! Everything here is inlined into code that is compiled for the instruction set found at run time.
 
 #![allow(clippy::inline_always)]
 
-/// What changes from step to step.
+use crate::variants::all_variants;
+
+/// The rates of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moment {
+pub struct StepRates {
     /// The learning rate.
     pub rate: f64,
-    /// The part of the decay that is used; 1 for rules whose decay joins the gradient.
+    /// Factor of the weight decay; 1 for rules that add it to the gradient.
     pub decay: f64,
-    /// The part of the dropout that is used.
+    /// Factor of the dropout.
     pub dropout: f64,
 }
 
-impl From<f64> for Moment {
-    /// This learning rate, with all decay and dropout.
+impl From<f64> for StepRates {
+    /// This learning rate, with decay and dropout as the settings have them.
     fn from(rate: f64) -> Self {
         Self { rate, decay: 1.0, dropout: 1.0 }
     }
 }
 
-/// How gradients become steps. The formulas, and the order of their operations, are those of Burn's optimisers.
+/// How gradients become steps. The formulas, and the order of their operations, are those of Burn's optimizers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rule {
+pub enum UpdateRule {
     /// Gradient descent.
     Sgd {
-        /// Share of the last step's velocity that is kept.
+        /// Share of the previous step's velocity that is kept.
         momentum: f32,
         /// Whether the momentum is Nesterov's.
         nesterov: bool,
     },
     /// Adam; ε = 1e-8.
     Adam,
-    /// Adam with decoupled decay.
+    /// Adam with decoupled decay; ε = 1e-8.
     AdamW,
     /// RMSProp; α = 0.99, ε = 1e-8.
     RmsProp {
-        /// Share of the last step that is kept.
+        /// Share of the previous step that is kept.
         momentum: f32,
     },
     /// AdaGrad; ε = 1e-8.
@@ -47,13 +49,17 @@ pub enum Rule {
     Lion,
 }
 
+all_variants! {
+    UpdateRule: Sgd { momentum: 0.9, nesterov: false }, Adam, AdamW, RmsProp { momentum: 0.9 }, AdaGrad, Lion,
+}
+
 /// One step of a rule.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
     rate: f64,
-    /// The part of the decay that is used.
+    /// Factor of the weight decay.
     decay: f64,
-    /// The part of the dropout that is used.
+    /// Factor of the dropout.
     pub(crate) dropout: f64,
     first: bool,
     betas: (f32, f32),
@@ -79,10 +85,10 @@ impl Step {
     }
 }
 
-impl Rule {
-    /// Step `step`, from 1.
-    pub(crate) fn at(self, step: i32, moment: Moment, betas: [f32; 2]) -> Step {
-        // Not computed where it is not needed, as a compiler would that sees no harm in it.
+impl UpdateRule {
+    /// The step numbered `step`, from 1.
+    pub(crate) fn at(self, step: i32, rates: StepRates, betas: [f32; 2]) -> Step {
+        // Kept out of line: LLVM hoists `powi` into the common path otherwise.
         #[cold]
         #[inline(never)]
         fn corrections(step: i32, betas: [f32; 2]) -> (f32, f32) {
@@ -90,13 +96,13 @@ impl Rule {
         }
         let corrections = match self {
             Self::Adam | Self::AdamW => corrections(step, betas),
-            _ => (1.0, 1.0),
+            Self::Sgd { .. } | Self::RmsProp { .. } | Self::AdaGrad | Self::Lion => (1.0, 1.0),
         };
-        let Moment { rate, decay, dropout } = moment;
+        let StepRates { rate, decay, dropout } = rates;
         Step { rate, decay, dropout, first: step == 1, betas: (betas[0], betas[1]), corrections }
     }
 
-    /// How many numbers are remembered for each weight.
+    /// Values that the rule keeps for each weight from step to step.
     pub(crate) fn states(self) -> usize {
         match self {
             Self::Sgd { momentum, .. } => usize::from(momentum > 0.0),
@@ -106,13 +112,25 @@ impl Rule {
         }
     }
 
-    /// Whether decay shrinks weights rather than joining the gradient.
-    pub(crate) fn decay_is_decoupled(self) -> bool {
-        matches!(self, Self::AdamW | Self::Lion)
+    /// Whether decay shrinks weights directly rather than being added to the gradient.
+    #[inline(always)]
+    pub(crate) const fn decay_is_decoupled(self) -> bool {
+        match self {
+            Self::AdamW | Self::Lion => true,
+            Self::Sgd { .. } | Self::Adam | Self::RmsProp { .. } | Self::AdaGrad => false,
+        }
     }
 
-    /// Moves the weights `w` by their gradients `g`, with factors of the learning rate and of ε, and a decay; `s` and `t` are what
-    /// the rule remembers.
+    /// Whether steps are proportional to the gradients. Those of other rules do not depend on the gradients' scale.
+    pub(crate) fn is_linear(self) -> bool {
+        match self {
+            Self::Sgd { .. } => true,
+            Self::Adam | Self::AdamW | Self::RmsProp { .. } | Self::AdaGrad | Self::Lion => false,
+        }
+    }
+
+    /// Moves the weights `w` by their gradients `g`. `factor`, `decay` and `small` are those weights' factor of the learning rate, decay and
+    /// factor of ε; `s` and `t` are the values that the rule keeps.
     #[inline(always)]
     pub(crate) fn apply(
         self,

@@ -1,11 +1,13 @@
-//! What is trained, how, and on what.
+//! Networks and how they are trained.
 
 use crate::activation::Activation;
+use crate::embedding::InputEmbedding;
+use crate::error::Unsupported;
+use crate::group::PerGroup;
 use crate::loss::Loss;
-use crate::rule::Rule;
-use crate::stem::Stem;
+use crate::rule::UpdateRule;
 
-/// One layer f(xW + b).
+/// One dense layer f(xW + b).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layer {
     /// Columns of x.
@@ -18,106 +20,147 @@ pub struct Layer {
     pub activation: Activation,
 }
 
-/// What a parameter is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
-    /// Weights of dense layers.
-    Weight,
-    /// Biases.
-    Bias,
-    /// Of embeddings.
-    Embedding,
-    /// Factors of the inputs of the first dense layer.
-    InputScale,
-    /// The α of parametric activations.
-    Activation,
-    /// Factors of the members of a batch ensemble.
-    Member,
-}
-
-/// What a network has besides dense layers.
+/// Parts of a network besides dense layers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Parts {
-    /// What becomes of a row before the first layer.
-    pub stem: Option<Stem>,
-    /// Whether the inputs of the first layer have factors.
+pub struct Extras {
+    /// The embedding of the inputs, before the first dense layer.
+    pub embedding: Option<InputEmbedding>,
+    /// Whether the inputs of the first dense layer are multiplied by trained factors.
     pub input_scale: bool,
-    /// Whether hidden units have an α in z + α·(f(z) − z).
+    /// Whether hidden units have a trained α in z + α·(f(z) − z).
     pub parametric: bool,
-    /// Networks in one, which share the weights of hidden layers: f(((x⊙r)W)⊙s + b), each with its own r, s and b, and with an
-    /// output layer of its own. Each is trained by its own loss.
+    /// Members of a batch ensemble, which share the weights of hidden layers: f(((x⊙r)W)⊙s + b), each with its own r, s and b, and with
+    /// an output layer of its own. Each is trained by its own loss.
     pub members: usize,
-    /// Whether sums of weights are divided by √inputs. Weights are given and kept with this factor; steps are as if they were not.
+    /// Whether sums of weights are divided by √inputs (the NTK parametrization). Weights are given and kept with this factor; steps are
+    /// as if they were not.
     pub ntk: bool,
 }
 
-impl Default for Parts {
+impl Default for Extras {
+    /// Dense layers alone.
     fn default() -> Self {
-        Self { stem: None, input_scale: false, parametric: false, members: 1, ntk: false }
+        Self { embedding: None, input_scale: false, parametric: false, members: 1, ntk: false }
     }
 }
 
-/// How a [`DenseTrainer`](crate::DenseTrainer) trains.
+impl Extras {
+    /// Whether the kernel computes a network of these dense layers with these extras.
+    pub(crate) fn check(&self, layers: &[Layer]) -> Result<(), Unsupported> {
+        let Self { embedding, input_scale, parametric: _, members, ntk: _ } = self;
+        let first = layers.first().ok_or(Unsupported::NoLayers)?;
+        if let Some(layer) = layers.iter().position(|l| l.inputs == 0 || l.outputs == 0) {
+            return Err(Unsupported::EmptyLayer { layer });
+        }
+        let given = embedding.as_ref().map(InputEmbedding::outputs).transpose()?.unwrap_or(first.inputs);
+        let given = std::iter::once(given).chain(layers.iter().map(|l| l.outputs));
+        for (layer, (Layer { inputs, .. }, given)) in layers.iter().zip(given).enumerate() {
+            if *inputs != given {
+                return Err(Unsupported::Width { layer, inputs: *inputs, given });
+            }
+        }
+        match members {
+            0 => Err(Unsupported::NoMembers),
+            1 => Ok(()),
+            _ if layers.len() == 1 || layers.iter().any(|l| !l.bias) => Err(Unsupported::Members),
+            _ if *input_scale => Err(Unsupported::InputScale),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How a [`Trainer`](crate::Trainer) trains.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// What is minimised.
+    /// The loss to minimize.
     pub loss: Loss,
     /// Whether a step follows the sum over its rows rather than the weighted mean.
     pub sum: bool,
     /// How gradients become steps.
-    pub rule: Rule,
-    /// Rows of a step; of several members, of each.
+    pub rule: UpdateRule,
+    /// Rows of a step; of a batch ensemble, rows of each member.
     pub batch: usize,
-    /// Whether each of several members has rows of its own: an order then has, for each step, those of one member after another.
-    pub own_rows: bool,
+    /// Whether the members of a batch ensemble are trained on the same rows. Otherwise an order has, for each step, the rows of one
+    /// member after another.
+    pub share_batches: bool,
     /// Share of the hidden units dropped, in [0, 1).
     pub dropout: f64,
     /// Seed of the dropout.
     pub seed: u64,
     /// β₁ and β₂ of Adam and AdamW.
     pub betas: [f32; 2],
-    /// By what learning rates are multiplied, of each [`Group`].
-    pub rates: [f64; 6],
-    /// Decay of each [`Group`], as the rule has it.
-    pub decay: [f64; 6],
-    /// λ of λΣ|w|, of weights, as the other penalty.
+    /// Factors of the learning rate.
+    pub rates: PerGroup<f64>,
+    /// Weight decay, decoupled or added to the gradient as the update rule has it.
+    pub decay: PerGroup<f64>,
+    /// λ of the penalty λΣ|w| of weights.
     pub l1: f64,
-    /// λ of ½λΣw².
+    /// λ of the penalty ½λΣw² of weights.
     pub l2: f64,
-    /// The largest an element of the gradient may be.
+    /// Limit of the absolute value of each element of the gradient.
     pub clip_value: Option<f64>,
-    /// The longest the whole gradient may be.
+    /// Limit of the norm of the whole gradient.
     pub clip_norm: Option<f64>,
 }
 
-impl Settings {
-    /// Whether a step is w ← w − ρ·∂R/∂w and nothing more.
-    #[inline(always)]
-    pub(crate) fn is_plain_descent(&self) -> bool {
-        self.rule == Rule::Sgd { momentum: 0.0, nesterov: false }
-            && (self.decay, self.rates, self.l1, self.l2) == ([0.0; 6], [1.0; 6], 0.0, 0.0)
-            && self.clip_value.is_none()
+impl Default for Settings {
+    /// Plain gradient descent of the mean squared error, in batches of 32 rows.
+    fn default() -> Self {
+        Self {
+            loss: Loss::MeanSquared,
+            sum: false,
+            rule: UpdateRule::Sgd { momentum: 0.0, nesterov: false },
+            batch: 32,
+            share_batches: true,
+            dropout: 0.0,
+            seed: 0,
+            betas: [0.9, 0.999],
+            rates: PerGroup::all(1.0),
+            decay: PerGroup::all(0.0),
+            l1: 0.0,
+            l2: 0.0,
+            clip_value: None,
+            clip_norm: None,
+        }
     }
 }
 
-/// Rows, row by row.
-#[derive(Debug, Clone, Copy)]
-pub struct Data<'a> {
-    /// `[rows, inputs]`
-    pub inputs: &'a [f32],
-    /// `[rows, outputs]`
-    pub targets: &'a [f32],
-    /// `[rows]`
-    pub weights: Option<&'a [f32]>,
-}
+impl Settings {
+    /// Whether the kernel trains a network of these layers and extras so. [`Trainer::new`](crate::Trainer::new) asks this first.
+    ///
+    /// # Errors
+    ///
+    /// The first reason that it does not.
+    pub fn check(&self, layers: &[Layer], extras: &Extras) -> Result<(), Unsupported> {
+        #[rustfmt::skip]
+        let Self {
+            loss: _, sum: _, rule, batch, share_batches: _, dropout, seed: _, betas: _, rates: _,
+            decay, l1, l2, clip_value, clip_norm,
+        } = self;
+        extras.check(layers)?;
+        if *batch == 0 {
+            return Err(Unsupported::EmptyBatch);
+        }
+        if extras.members > 1 && *dropout > 0.0 {
+            let hidden = layers[..layers.len() - 1].iter().enumerate();
+            if let Some((layer, Layer { outputs, .. })) = hidden.into_iter().find(|(_, l)| !l.outputs.is_multiple_of(4))
+            {
+                return Err(Unsupported::Dropout { layer, width: *outputs });
+            }
+        }
+        let edited = *l1 > 0.0 || *l2 > 0.0 || clip_value.or(*clip_norm).is_some();
+        let coupled = *decay != PerGroup::all(0.0) && !rule.decay_is_decoupled();
+        if extras.ntk && (edited || coupled) {
+            return Err(Unsupported::Ntk);
+        }
+        Ok(())
+    }
 
-/// Sums over the rows of an epoch.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Totals {
-    /// Σ wᵢlᵢ, each loss as it was when its batch was trained.
-    pub loss: f64,
-    /// Σ wᵢ, the number of rows where they have no weights.
-    pub weight: f64,
-    /// Steps made.
-    pub steps: usize,
+    /// Whether a step is w ← w − ρ·∂R/∂w and nothing more.
+    #[inline(always)]
+    pub(crate) fn is_plain_descent(&self) -> bool {
+        self.rule == UpdateRule::Sgd { momentum: 0.0, nesterov: false }
+            && (self.decay, self.rates, self.l1, self.l2) == (PerGroup::all(0.0), PerGroup::all(1.0), 0.0, 0.0)
+            && self.clip_value.is_none()
+    }
 }

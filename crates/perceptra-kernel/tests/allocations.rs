@@ -1,31 +1,36 @@
-//! A step allocates nothing: an epoch of many steps asks for as much memory as one of few. (A test binary of its own: it
-//! counts the allocations of the whole process.)
+//! A step allocates nothing: an epoch of many steps asks for as much memory as one of few. A network that only predicts has memory for
+//! weights and activations alone. (A test binary of its own: it counts the allocations of the whole process.)
 
 #![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout as Size, System};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use perceptra_kernel::{Activation, Column, Data, DenseTrainer, Layer, Loss, Numbers, Parts, Rule, Settings, Stem};
+use perceptra_kernel::{
+    Activation, Column, Data, Extras, Group, InputEmbedding, Layer, Network, NumberEmbedding, PerGroup, Settings,
+    Trainer, UpdateRule,
+};
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
 // SAFETY: everything is done by the system's allocator.
 unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, size: Size) -> *mut u8 {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(size) }
+        unsafe { System.alloc(layout) }
     }
 
-    unsafe fn dealloc(&self, memory: *mut u8, size: Size) {
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: as above.
-        unsafe { System.dealloc(memory, size) }
+        unsafe { System.dealloc(memory, layout) }
     }
 
-    unsafe fn realloc(&self, memory: *mut u8, old: Size, new: usize) -> *mut u8 {
+    unsafe fn realloc(&self, memory: *mut u8, old: Layout, new: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { System.realloc(memory, old, new) }
@@ -36,6 +41,36 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 #[test]
+fn steps_allocate_nothing_and_predictions_nothing_that_only_training_needs() {
+    networks_have_memory_for_weights_and_activations();
+    steps_allocate_nothing();
+}
+
+fn networks_have_memory_for_weights_and_activations() {
+    let layer = |inputs, outputs| Layer { inputs, outputs, bias: true, activation: Activation::Relu };
+    // A batch ensemble has more of everything that training needs.
+    for members in [1, 4] {
+        let (layers, extras) =
+            ([layer(64, 512), layer(512, 512), layer(512, 64)], Extras { members, ..Extras::default() });
+        let (x, mut outputs) = (vec![0.5; 512 * 64], vec![0.0; members * 512 * 64]);
+        let before = BYTES.load(Ordering::Relaxed);
+        let mut network = Network::new(&layers, &extras, 1).unwrap();
+        network.predict(&x, &mut outputs);
+        let bytes = BYTES.load(Ordering::Relaxed) - before;
+        let weights = 64 * 512 + 512 * 512 + members * 512 * 64;
+        // The inputs, once more as the first layer of an ensemble takes them, and the outputs of three layers.
+        let activations = 512 * (2 * 64 + 2 * 512 + 64);
+        let needed = 4 * (weights + activations);
+        assert!(bytes < needed + needed / 8, "{bytes} bytes where {needed} are needed");
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let mut few = || {
+            network.predict(&x[..64], &mut outputs[..members * 64]);
+            ALLOCATIONS.load(Ordering::Relaxed) - before
+        };
+        assert!(few() < 20, "memory is kept from call to call");
+    }
+}
+
 fn steps_allocate_nothing() {
     let rows = 64 * 4 * 20;
     let (x, y) = (vec![0.5; rows * 8], vec![1.0; rows]);
@@ -44,7 +79,7 @@ fn steps_allocate_nothing() {
     // Networks whose threads share halves of the batch, and ones whose threads share weights.
     for width in [64, 400] {
         for (rule, clip_norm, dropout) in
-            [(Rule::Sgd { momentum: 0.0, nesterov: false }, None, 0.0), (Rule::Adam, Some(1.0), 0.1)]
+            [(UpdateRule::Sgd { momentum: 0.0, nesterov: false }, None, 0.0), (UpdateRule::Adam, Some(1.0), 0.1)]
         {
             let layer = |inputs, outputs, activation| Layer { inputs, outputs, bias: true, activation };
             let layers = [
@@ -52,48 +87,36 @@ fn steps_allocate_nothing() {
                 layer(width, width, Activation::Tanh),
                 layer(width, 1, Activation::Identity),
             ];
-            let settings = Settings {
-                loss: Loss::MeanSquared,
-                sum: false,
-                rule,
-                batch: 64,
-                own_rows: true,
-                dropout,
-                seed: 0,
-                betas: [0.9, 0.999],
-                rates: [1.0; 6],
-                decay: [0.01, 0.0, 0.0, 0.0, 0.0, 0.0],
-                l1: 0.0,
-                l2: 0.0,
-                clip_value: None,
-                clip_norm,
-            };
-            let stem = Stem { columns: vec![Column::Number; 8], numbers: Numbers::Periodic(5, 4), category_width: 1 };
-            let embedded = Parts { stem: Some(stem), input_scale: true, parametric: true, ..Parts::default() };
+            let decay = PerGroup::from_fn(|group| if group == Group::Weight { 0.01 } else { 0.0 });
+            let default = Settings::default();
+            let settings = Settings { rule, batch: 64, share_batches: false, dropout, decay, clip_norm, ..default };
+            let columns = vec![Column::Number; 8];
+            let embedding = InputEmbedding { columns, numbers: NumberEmbedding::Periodic(5, 4), category_width: 1 };
+            let embedded =
+                Extras { embedding: Some(embedding), input_scale: true, parametric: true, ..Extras::default() };
             let edges = vec![vec![-1.0, 0.25, 0.75, 1.0]; 8];
-            let stem = Stem {
+            let embedding = InputEmbedding {
                 columns: vec![Column::Number; 8],
-                numbers: Numbers::PiecewiseLinear(edges, 16),
+                numbers: NumberEmbedding::PiecewiseLinear(edges, 16),
                 category_width: 1,
             };
-            let several = Parts { members: 4, ..Parts::default() };
-            let bent = Parts { stem: Some(stem), ..several.clone() };
-            let parts = [(Parts::default(), 8), (embedded, 32), (several, 8), (bent, 128)];
-            for (parts, inputs) in &parts {
+            let several = Extras { members: 4, ..Extras::default() };
+            let bent = Extras { embedding: Some(embedding), ..several.clone() };
+            for (extras, inputs) in &[(Extras::default(), 8), (embedded, 32), (several, 8), (bent, 128)] {
                 let first = layer(*inputs, width, Activation::Relu);
                 let layers = [first, layers[1], layers[2]];
-                let mut trainer = DenseTrainer::with_parts(&layers, parts, settings, 2);
+                let mut trainer = Trainer::new(&layers, extras, settings, 2).unwrap();
                 let order: Vec<u32> = (0..rows as u32).collect();
                 let mut count = |steps: usize, epoch: u32| {
                     let before = ALLOCATIONS.load(Ordering::Relaxed);
-                    let rows = &order[..64 * parts.members * steps];
+                    let rows = &order[..64 * extras.members * steps];
                     let totals = trainer.epoch(&data, rows, epoch, &|_| 0.001.into(), None);
                     assert_eq!(totals.steps, steps);
                     ALLOCATIONS.load(Ordering::Relaxed) - before
                 };
                 count(1, 1);
                 let (few, many) = (count(2, 2), count(20, 3));
-                assert_eq!(few, many, "width {width}, {rule:?}, {parts:?}");
+                assert_eq!(few, many, "width {width}, {rule:?}, {extras:?}");
             }
         }
     }

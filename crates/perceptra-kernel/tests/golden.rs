@@ -6,6 +6,8 @@
 //! a processor with AVX-512. They hold for Linux: the logarithm of the cross-entropy is the system's.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![allow(clippy::print_stderr, reason = "it says which instruction sets are skipped")]
+#![allow(clippy::disallowed_methods, reason = "it writes a file of this repository, when asked")]
 
 mod common;
 
@@ -31,11 +33,11 @@ fn hash(case: &Case, arch: Arch) -> u64 {
     let (mut trainer, totals, outputs) = case.train(1, arch);
     let mut all: Vec<f32> = Vec::new();
     for layer in 0..case.layers.len() {
-        let (weight, bias) = trainer.layer(layer);
+        let (weight, bias) = trainer.network().layer(layer);
         all.extend(weight);
         all.extend(bias);
     }
-    all.extend(case.further().into_iter().flat_map(|part| trainer.part(part)));
+    all.extend(case.parts().into_iter().flat_map(|part| trainer.network().part(part)));
     all.extend(outputs);
     assert!(all.iter().all(|x| x.is_finite()), "{}: the bits of NaN are those of the processor", case.name);
     let mut hash = Hash(0xcbf2_9ce4_8422_2325);

@@ -4,9 +4,10 @@ mod common;
 
 use std::sync::Mutex;
 
-use common::{LOSSES, PLAIN, RULES, cases, edges, layers, normal, others, targets};
+use common::{DESCENT, RULES, cases, edges, layers, normal, of_weights, others, targets};
 use perceptra_kernel::{
-    Activation, Arch, Column, Data, DenseTrainer, Layer, Loss, Numbers, Part, Parts, Rule, Settings, Stem, Totals,
+    Activation, Arch, Column, Data, Extras, InputEmbedding, Layer, Loss, NumberEmbedding, Part, Settings, Totals,
+    Trainer, UpdateRule,
 };
 use perceptra_random::{Purpose, Stream};
 use proptest::prelude::*;
@@ -111,12 +112,12 @@ impl Reference {
     }
 }
 
-fn fill(trainer: &mut DenseTrainer, layers: &[Layer], seed: u64) {
+fn fill(trainer: &mut Trainer, layers: &[Layer], seed: u64) {
     for (i, layer) in layers.iter().enumerate() {
         let scale = 1.0 / (layer.inputs as f32).sqrt();
         let weight = normal(layer.inputs * layer.outputs, seed, 2 * i as u32, scale);
         let bias = normal(if layer.bias { layer.outputs } else { 0 }, seed, 2 * i as u32 + 1, 0.1);
-        trainer.set_layer(i, &weight, &bias);
+        trainer.network().set_layer(i, &weight, &bias);
     }
 }
 
@@ -124,8 +125,9 @@ fn to_64(x: Vec<f32>) -> Vec<f64> {
     x.into_iter().map(f64::from).collect()
 }
 
-fn reference(trainer: &mut DenseTrainer, layers: &[Layer]) -> Reference {
-    let (weights, biases) = (0..layers.len()).map(|i| trainer.layer(i)).map(|(w, b)| (to_64(w), to_64(b))).unzip();
+fn reference(trainer: &mut Trainer, layers: &[Layer]) -> Reference {
+    let (weights, biases) =
+        (0..layers.len()).map(|i| trainer.network().layer(i)).map(|(w, b)| (to_64(w), to_64(b))).unzip();
     Reference { layers: layers.to_vec(), weights, biases }
 }
 
@@ -141,7 +143,7 @@ proptest! {
         bias: bool,
         weighted: bool,
         activations in prop::collection::vec(prop::sample::select(SMOOTH.to_vec()), 3),
-        loss in prop::sample::select(LOSSES.to_vec()),
+        loss in prop::sample::select(Loss::ALL.to_vec()),
         sum: bool,
         seed in 0u64..1000,
     ) {
@@ -150,7 +152,7 @@ proptest! {
         if matches!(loss, Loss::BinaryCrossEntropy | Loss::CategoricalCrossEntropy) {
             layers.last_mut().unwrap().activation = Activation::Identity;
         }
-        let mut trainer = DenseTrainer::new(&layers, Settings { loss, sum, batch: rows, ..PLAIN }, 1);
+        let mut trainer = Trainer::new(&layers, &Extras::default(), Settings { loss, sum, batch: rows, ..Settings::default() }, 1).unwrap();
         fill(&mut trainer, &layers, seed);
         let (x, y) = (normal(rows * inputs, seed, 500, 1.0), targets(loss, rows, outputs, seed));
         let weights: Vec<f32> = normal(rows, seed, 600, 1.0).into_iter().map(|w| w.abs() + 0.1).collect();
@@ -195,8 +197,8 @@ fn train(
     let activations: Vec<Activation> =
         (1..widths.len()).map(|i| if i + 1 < widths.len() { f } else { Activation::Identity }).collect();
     let layers = layers(widths, &activations, true);
-    let mut trainer = DenseTrainer::new(&layers, settings, threads);
-    trainer.set_instructions(arch);
+    let mut trainer = Trainer::new(&layers, &Extras::default(), settings, threads).unwrap();
+    trainer.network().set_instructions(arch);
     fill(&mut trainer, &layers, 3);
     let (n, m) = (widths[0], widths[widths.len() - 1]);
     let (x, y) = (normal(rows * n, 1, 0, 1.0), targets(settings.loss, rows, m, 2));
@@ -210,7 +212,8 @@ fn train(
     let mut outputs = Vec::new();
     let judged = trainer.evaluate(&data, &mut outputs, |_| ());
     assert_eq!(outputs.len(), rows * m);
-    let mut all: Vec<f32> = (0..layers.len()).map(|i| trainer.layer(i)).flat_map(|(w, b)| [w, b].concat()).collect();
+    let mut all: Vec<f32> =
+        (0..layers.len()).map(|i| trainer.network().layer(i)).flat_map(|(w, b)| [w, b].concat()).collect();
     all.extend(outputs);
     all.push(judged.loss as f32);
     (all, totals)
@@ -234,7 +237,7 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
 fn every_instruction_set_makes_the_same_steps() {
     for (widths, f, settings, rows) in cases() {
         // Without momentum: where a gradient is 0 but for rounding, Adam would take the rounding for a direction.
-        let settings = Settings { rule: PLAIN.rule, ..settings };
+        let settings = Settings { rule: DESCENT, ..settings };
         let (fast, _) = train((widths, f), settings, rows, 2, Arch::new());
         for arch in others() {
             let (plain, _) = train((widths, f), settings, rows, 2, arch);
@@ -246,17 +249,18 @@ fn every_instruction_set_makes_the_same_steps() {
 }
 
 #[test]
-fn a_batch_in_several_goes_is_the_same_step() {
+fn a_batch_of_several_chunks_makes_the_same_step() {
     // 1000 rows are two chunks; with row weights of 0 in the second, the first alone.
     let layers = layers(&[6, 40, 1], &[Activation::Tanh, Activation::Identity], true);
     let (x, y) = (normal(6000, 1, 0, 1.0), normal(1000, 1, 1, 1.0));
     let weights: Vec<f32> = (0..1000).map(|i| if i < 500 { 1.0 } else { 0.0 }).collect();
     let step = |data: &Data<'_>, rows: u32| {
-        let mut trainer = DenseTrainer::new(&layers, Settings { batch: 1000, ..PLAIN }, 2);
+        let mut trainer =
+            Trainer::new(&layers, &Extras::default(), Settings { batch: 1000, ..Settings::default() }, 2).unwrap();
         fill(&mut trainer, &layers, 9);
         let order: Vec<u32> = (0..rows).collect();
         trainer.epoch(data, &order, 1, &|_| 0.1.into(), None);
-        trainer.layer(0).0
+        trainer.network().layer(0).0
     };
     let all = step(&Data { inputs: &x, targets: &y, weights: Some(&weights) }, 1000);
     let half = step(&Data { inputs: &x[..3000], targets: &y[..500], weights: None }, 500);
@@ -266,10 +270,11 @@ fn a_batch_in_several_goes_is_the_same_step() {
 }
 
 #[test]
-fn nan_is_not_swallowed() {
+fn nan_in_the_inputs_reaches_the_loss() {
     for f in [Activation::Relu, Activation::LeakyRelu, Activation::Tanh, Activation::Elu, Activation::Gelu] {
         let layers = layers(&[2, 5, 1], &[f, Activation::Identity], true);
-        let mut trainer = DenseTrainer::new(&layers, Settings { batch: 2, ..PLAIN }, 1);
+        let mut trainer =
+            Trainer::new(&layers, &Extras::default(), Settings { batch: 2, ..Settings::default() }, 1).unwrap();
         fill(&mut trainer, &layers, 1);
         let data = Data { inputs: &[f32::NAN, 1.0, 0.0, 1.0], targets: &[0.0, 1.0], weights: None };
         let totals = trainer.epoch(&data, &[0, 1], 1, &|_| 0.1.into(), None);
@@ -280,14 +285,15 @@ fn nan_is_not_swallowed() {
 #[test]
 fn saved_weights_come_back_and_an_epoch_ends_when_asked() {
     let layers = layers(&[8, 64, 64, 1], &[Activation::Relu, Activation::Relu, Activation::Identity], true);
-    let mut trainer = DenseTrainer::new(&layers, Settings { batch: 64, ..PLAIN }, 2);
+    let mut trainer =
+        Trainer::new(&layers, &Extras::default(), Settings { batch: 64, ..Settings::default() }, 2).unwrap();
     fill(&mut trainer, &layers, 1);
     let (x, y) = (normal(8 * 640, 1, 0, 1.0), normal(640, 1, 1, 1.0));
     let data = Data { inputs: &x, targets: &y, weights: None };
     let order: Vec<u32> = (0..640).collect();
     let (mut store, mut before, mut after) = (Vec::new(), vec![0.0; 640], vec![0.0; 640]);
     trainer.save(&mut store);
-    trainer.outputs(&x, &mut before);
+    trainer.network().predict(&x, &mut before);
     let steps = Mutex::new(0);
     let totals = trainer.epoch(
         &data,
@@ -300,10 +306,10 @@ fn saved_weights_come_back_and_an_epoch_ends_when_asked() {
         None,
     );
     assert_eq!((totals.steps, totals.weight), (10, 640.0));
-    trainer.outputs(&x, &mut after);
+    trainer.network().predict(&x, &mut after);
     assert_ne!(before, after);
     trainer.restore(&store);
-    trainer.outputs(&x, &mut after);
+    trainer.network().predict(&x, &mut after);
     assert_eq!(before, after);
     let totals = trainer.epoch(&data, &order, 2, &|_| 0.1.into(), Some(&|| true));
     assert_eq!((totals.steps, totals.weight), (1, 64.0));
@@ -318,7 +324,8 @@ fn a_loss_that_is_not_finite_ends_the_epoch() {
     for (widths, threads) in [(vec![8, 64, 64, 1], 2), (vec![8, 256, 256, 1], 2), (vec![8, 4, 1], 1)] {
         let activations: Vec<_> = widths[1..].iter().map(|_| Activation::Identity).collect();
         let layers = layers(&widths, &activations, true);
-        let mut trainer = DenseTrainer::new(&layers, Settings { batch: 64, ..PLAIN }, threads);
+        let mut trainer =
+            Trainer::new(&layers, &Extras::default(), Settings { batch: 64, ..Settings::default() }, threads).unwrap();
         fill(&mut trainer, &layers, 1);
         let (x, y) = (normal(8 * 6400, 1, 0, 1.0), normal(6400, 1, 1, 1.0));
         let data = Data { inputs: &x, targets: &y, weights: None };
@@ -329,7 +336,7 @@ fn a_loss_that_is_not_finite_ends_the_epoch() {
 }
 
 #[test]
-fn a_run_goes_on_from_what_was_saved() {
+fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
     let (x, y) = (normal(8 * 640, 1, 0, 1.0), normal(640, 1, 1, 1.0));
     let data = Data { inputs: &x, targets: &y, weights: None };
     let order: Vec<u32> = (0..640).collect();
@@ -338,8 +345,8 @@ fn a_run_goes_on_from_what_was_saved() {
         for width in [64, 256] {
             let layers =
                 layers(&[8, width, width, 1], &[Activation::Relu, Activation::Tanh, Activation::Identity], true);
-            let settings = Settings { batch: 64, rule, dropout: 0.1, decay: [0.01, 0.0, 0.0, 0.0, 0.0, 0.0], ..PLAIN };
-            let mut whole = DenseTrainer::new(&layers, settings, 2);
+            let settings = Settings { batch: 64, rule, dropout: 0.1, decay: of_weights(0.01), ..Settings::default() };
+            let mut whole = Trainer::new(&layers, &Extras::default(), settings, 2).unwrap();
             fill(&mut whole, &layers, 1);
             let (mut weights, mut states) = (Vec::new(), Vec::new());
             whole.epoch(&data, &order, 1, &|_| 0.01.into(), None);
@@ -348,13 +355,13 @@ fn a_run_goes_on_from_what_was_saved() {
             assert_eq!(step, 10);
             whole.epoch(&data, &order, 2, &|_| 0.01.into(), None);
 
-            let mut resumed = DenseTrainer::new(&layers, settings, 2);
+            let mut resumed = Trainer::new(&layers, &Extras::default(), settings, 2).unwrap();
             resumed.restore(&weights);
             assert!(resumed.restore_rule(&states, step));
             assert!(!resumed.restore_rule(&[1.0; 3], step), "{rule:?}");
             resumed.epoch(&data, &order, 2, &|_| 0.01.into(), None);
             for l in 0..3 {
-                assert!(resumed.layer(l) == whole.layer(l), "{rule:?}, width {width}, layer {l}");
+                assert!(resumed.network().layer(l) == whole.network().layer(l), "{rule:?}, width {width}, layer {l}");
             }
         }
     }
@@ -379,34 +386,34 @@ impl Ensemble {
         layers(&widths, &[activation, activation, Activation::Identity], true)
     }
 
-    fn trainer(width: usize, activation: Activation, settings: Settings, threads: usize) -> DenseTrainer {
+    fn trainer(width: usize, activation: Activation, settings: Settings, threads: usize) -> Trainer {
         let columns = vec![Column::Category(CATEGORIES), Column::Number, Column::Number, Column::Number];
-        let numbers = Numbers::PiecewiseLinear(edges(), width);
-        let stem = Some(Stem { columns, numbers, category_width: 5 });
-        let parts = Parts { members: MEMBERS, stem, ..Parts::default() };
+        let numbers = NumberEmbedding::PiecewiseLinear(edges(), width);
+        let embedding = Some(InputEmbedding { columns, numbers, category_width: 5 });
+        let extras = Extras { members: MEMBERS, embedding, ..Extras::default() };
         let layers = Self::layers(width, activation);
-        let mut trainer = DenseTrainer::with_parts(&layers, &parts, settings, threads);
+        let mut trainer = Trainer::new(&layers, &extras, settings, threads).unwrap();
         for (i, layer) in layers.iter().enumerate() {
             let copies = if i == 2 { MEMBERS } else { 1 };
             let scale = (layer.inputs as f32).sqrt().recip();
             let weight = normal(copies * layer.inputs * layer.outputs, 7, i as u32, scale);
-            trainer.set_layer(i, &weight, &normal(MEMBERS * layer.outputs, 7, 10 + i as u32, 0.1));
+            trainer.network().set_layer(i, &weight, &normal(MEMBERS * layer.outputs, 7, 10 + i as u32, 0.1));
         }
         for (i, part) in Self::parts().into_iter().enumerate() {
-            let numbers = normal(trainer.part(part).len(), 7, 20 + i as u32, 0.5);
-            trainer.set_part(part, &numbers);
+            let numbers = normal(trainer.network().part(part).len(), 7, 20 + i as u32, 0.5);
+            trainer.network().set_part(part, &numbers);
         }
         trainer
     }
 
     fn parts() -> [Part; 8] {
         let [w, b, v, table] = [0, 1, 2, 3].map(Part::Embedding);
-        [w, b, v, table, Part::In(0), Part::Out(0), Part::In(1), Part::Out(1)]
+        [w, b, v, table, Part::R(0), Part::S(0), Part::R(1), Part::S(1)]
     }
 
-    fn of(trainer: &mut DenseTrainer, activation: Activation) -> Self {
-        let [w, b, v, table, r, s, r_2, s_2] = Self::parts().map(|part| to_64(trainer.part(part)));
-        let [one, two, out] = [0, 1, 2].map(|l| trainer.layer(l)).map(|(w, b)| (to_64(w), to_64(b)));
+    fn of(trainer: &mut Trainer, activation: Activation) -> Self {
+        let [w, b, v, table, r, s, r_2, s_2] = Self::parts().map(|part| to_64(trainer.network().part(part)));
+        let [one, two, out] = [0, 1, 2].map(|l| trainer.network().layer(l)).map(|(w, b)| (to_64(w), to_64(b)));
         let tensors = vec![w, b, v, table, r, one.0, one.1, s, r_2, two.0, two.1, s_2, out.0, out.1];
         Self { tensors, activation }
     }
@@ -483,7 +490,7 @@ fn ensembles_behind_embeddings_descend_along_the_central_differences() {
         (16, 90, Activation::Relu, Some(1e9)),
         (16, 180, Activation::Tanh, None),
     ] {
-        let settings = Settings { batch: n, own_rows: true, clip_norm, ..PLAIN };
+        let settings = Settings { batch: n, share_batches: false, clip_norm, ..Settings::default() };
         let mut trainer = Ensemble::trainer(width, activation, settings, 2);
         let (x, y) = rows(n);
         let data = Data { inputs: &x, targets: &y, weights: None };
@@ -516,40 +523,43 @@ fn ensembles_behind_embeddings_descend_along_the_central_differences() {
 }
 
 #[test]
-fn twins_descend_as_one_network_does() {
+fn an_ensemble_of_equal_members_descends_as_one_network() {
     // Without factors of the inputs, and with factors of 1.
     let edges: Vec<Vec<f32>> = (0..5).map(|_| edges()[2].clone()).collect();
     let mut columns = vec![Column::Number; 5];
     columns.extend([Column::Plain; 3]);
-    let stem = Stem { columns, numbers: Numbers::PiecewiseLinear(edges, 16), category_width: 1 };
+    let embedding = InputEmbedding { columns, numbers: NumberEmbedding::PiecewiseLinear(edges, 16), category_width: 1 };
     let (n, activations) = (150, [Activation::Relu, Activation::Identity]);
     let (x, y) = (normal(8 * n, 3, 0, 0.6), normal(n, 3, 1, 1.0));
     let data = Data { inputs: &x, targets: &y, weights: None };
     let order: Vec<u32> = (0..n as u32).collect();
-    let parts_of = |members, input_scale| Parts { members, stem: Some(stem.clone()), input_scale, ..Parts::default() };
+    let extras = |members, input_scale| {
+        let embedding = Some(embedding.clone());
+        Extras { members, embedding, input_scale, ..Extras::default() }
+    };
     let tensors = |members: usize, input_scale: bool| {
         let layers = layers(&[83, 40, 1], &activations, true);
-        let settings = Settings { batch: n, ..PLAIN };
-        let mut net = DenseTrainer::with_parts(&layers, &parts_of(members, input_scale), settings, 2);
+        let settings = Settings { batch: n, ..Settings::default() };
+        let mut net = Trainer::new(&layers, &extras(members, input_scale), settings, 2).unwrap();
         let repeated = |numbers: Vec<f32>| numbers.repeat(members);
-        net.set_layer(0, &normal(83 * 40, 3, 2, 0.2), &repeated(normal(40, 3, 3, 0.3)));
-        net.set_layer(1, &repeated(normal(40, 3, 4, 0.3)), &repeated(vec![0.1]));
+        net.network().set_layer(0, &normal(83 * 40, 3, 2, 0.2), &repeated(normal(40, 3, 3, 0.3)));
+        net.network().set_layer(1, &repeated(normal(40, 3, 4, 0.3)), &repeated(vec![0.1]));
         for tensor in 0..3 {
             let part = Part::Embedding(tensor);
-            let numbers = normal(net.part(part).len(), 3, 5 + tensor as u32, 0.4);
-            net.set_part(part, &numbers);
+            let numbers = normal(net.network().part(part).len(), 3, 5 + tensor as u32, 0.4);
+            net.network().set_part(part, &numbers);
         }
         if members > 1 || input_scale {
-            net.set_part(Part::In(0), &vec![1.0; 83 * members]);
+            net.network().set_part(Part::R(0), &vec![1.0; 83 * members]);
         }
         if members > 1 {
-            net.set_part(Part::Out(0), &vec![1.0; 40 * members]);
+            net.network().set_part(Part::S(0), &vec![1.0; 40 * members]);
         }
         net.epoch(&data, &order, 0, &|_| 0.5.into(), None);
-        let mut tensors: Vec<Vec<f32>> = (0..3).map(|t| net.part(Part::Embedding(t))).collect();
-        tensors.push(net.layer(0).0);
+        let mut tensors: Vec<Vec<f32>> = (0..3).map(|t| net.network().part(Part::Embedding(t))).collect();
+        tensors.push(net.network().layer(0).0);
         if input_scale {
-            tensors.push(net.part(Part::In(0)));
+            tensors.push(net.network().part(Part::R(0)));
         }
         tensors
     };
@@ -571,7 +581,8 @@ fn the_bits_of_an_ensemble_do_not_depend_on_the_number_of_threads() {
     let data = Data { inputs: &x, targets: &y, weights: None };
     // Batches of less than a block, of no whole number of blocks, and of more than a chunk.
     for (batch, activation) in [(4, Activation::Relu), (37, Activation::Tanh), (390, Activation::Relu)] {
-        let settings = Settings { rule: Rule::AdamW, batch, own_rows: true, dropout: 0.2, ..PLAIN };
+        let settings =
+            Settings { rule: UpdateRule::AdamW, batch, share_batches: false, dropout: 0.2, ..Settings::default() };
         let bits = |threads| {
             let mut trainer = Ensemble::trainer(16, activation, settings, threads);
             for epoch in 0..2 {
@@ -586,8 +597,8 @@ fn the_bits_of_an_ensemble_do_not_depend_on_the_number_of_threads() {
                 trainer.epoch(&data, &order, epoch, &|_| 0.01.into(), None);
             }
             let mut outputs = vec![0.0; MEMBERS * 2 * 400];
-            trainer.outputs(&x, &mut outputs);
-            outputs.iter().chain(&trainer.part(Part::Embedding(2))).map(|x| x.to_bits()).collect::<Vec<_>>()
+            trainer.network().predict(&x, &mut outputs);
+            outputs.iter().chain(&trainer.network().part(Part::Embedding(2))).map(|x| x.to_bits()).collect::<Vec<_>>()
         };
         let one = bits(1);
         for threads in [2, 3] {

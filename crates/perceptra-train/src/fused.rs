@@ -19,7 +19,7 @@ use crate::weighted::{EVALUATE, Weighted, read};
 /// A dense network in training on the CPU.
 pub(crate) struct Fused<'a, N> {
     network: N,
-    trainer: kernel::DenseTrainer,
+    trainer: kernel::Trainer,
     config: &'a TrainConfig,
     loss: Loss,
     reduction: Reduction,
@@ -95,15 +95,15 @@ fn activations(network: &FeedForward, loss: Loss) -> Option<Vec<kernel::Activati
 }
 
 /// The kernel's update rule; none for optimizers that it does not have.
-fn rule(optimizer: Optimizer, momentum: f64, nesterov: bool) -> Option<kernel::Rule> {
+fn rule(optimizer: Optimizer, momentum: f64, nesterov: bool) -> Option<kernel::UpdateRule> {
     let momentum = momentum as f32;
     Some(match optimizer {
-        Optimizer::Sgd => kernel::Rule::Sgd { momentum, nesterov },
-        Optimizer::Adam => kernel::Rule::Adam,
-        Optimizer::AdamW => kernel::Rule::AdamW,
-        Optimizer::RmsProp => kernel::Rule::RmsProp { momentum },
-        Optimizer::AdaGrad => kernel::Rule::AdaGrad,
-        Optimizer::Lion => kernel::Rule::Lion,
+        Optimizer::Sgd => kernel::UpdateRule::Sgd { momentum, nesterov },
+        Optimizer::Adam => kernel::UpdateRule::Adam,
+        Optimizer::AdamW => kernel::UpdateRule::AdamW,
+        Optimizer::RmsProp => kernel::UpdateRule::RmsProp { momentum },
+        Optimizer::AdaGrad => kernel::UpdateRule::AdaGrad,
+        Optimizer::Lion => kernel::UpdateRule::Lion,
         Optimizer::Adan | Optimizer::Lamb | Optimizer::Adafactor | Optimizer::Muon => return None,
     })
 }
@@ -119,9 +119,10 @@ fn loss_of(loss: Loss) -> kernel::Loss {
     }
 }
 
-/// The extras of a network, as the kernel describes them.
-fn parts(network: &FeedForward) -> kernel::Parts {
-    let stem = network.embedding.as_ref().map(|embedding| embedding.config().clone()).map(|config| kernel::Stem {
+/// The layers of a network, with these activations, and its extras, as the kernel describes them.
+fn layers(network: &FeedForward, activations: Vec<kernel::Activation>) -> (Vec<kernel::Layer>, kernel::Extras) {
+    let embedding = network.embedding.as_ref().map(|embedding| embedding.config().clone());
+    let embedding = embedding.map(|config| kernel::InputEmbedding {
         columns: config
             .columns
             .iter()
@@ -132,27 +133,21 @@ fn parts(network: &FeedForward) -> kernel::Parts {
             })
             .collect(),
         numbers: match config.numbers {
-            NumberEmbedding::None => kernel::Numbers::Plain,
-            NumberEmbedding::Periodic { frequencies, width, .. } => kernel::Numbers::Periodic(frequencies, width),
-            NumberEmbedding::PiecewiseLinear { edges, width } => kernel::Numbers::PiecewiseLinear(edges, width),
+            NumberEmbedding::None => kernel::NumberEmbedding::Plain,
+            NumberEmbedding::Periodic { frequencies, width, .. } => {
+                kernel::NumberEmbedding::Periodic(frequencies, width)
+            }
+            NumberEmbedding::PiecewiseLinear { edges, width } => kernel::NumberEmbedding::PiecewiseLinear(edges, width),
         },
         category_width: config.category_width,
     });
-    kernel::Parts {
-        stem,
+    let extras = kernel::Extras {
+        embedding,
         input_scale: network.parameter(Role::InputScale).is_some(),
         parametric: (0..network.layers.len()).any(|i| network.parameter(Role::Alpha(i)).is_some()),
         members: network.members(),
         ntk: network.is_ntk(),
-    }
-}
-
-/// The kernel's trainer with the weights of `network`, which has these activations.
-fn trainer(
-    network: &FeedForward,
-    activations: Vec<kernel::Activation>,
-    settings: kernel::Settings,
-) -> Result<kernel::DenseTrainer, TrainError> {
+    };
     let layers = network.layers.iter().zip(network.widths()).zip(activations);
     let layers = layers.map(|((layer, (inputs, outputs)), activation)| kernel::Layer {
         inputs,
@@ -160,10 +155,7 @@ fn trainer(
         bias: layer.linear.bias.is_some(),
         activation,
     });
-    let mut trainer =
-        kernel::DenseTrainer::with_parts(&layers.collect::<Vec<_>>(), &parts(network), settings, threads());
-    set_weights(&mut trainer, network)?;
-    Ok(trainer)
+    (layers.collect(), extras)
 }
 
 /// The factor of a layer's weights on their way to the kernel, which keeps NTK weights multiplied out.
@@ -171,18 +163,18 @@ fn gain(network: &FeedForward, layer: usize) -> f32 {
     if network.is_ntk() { (network.widths()[layer].0 as f64).sqrt().recip() as f32 } else { 1.0 }
 }
 
-/// Gives the trainer the weights of `network`.
-fn set_weights(trainer: &mut kernel::DenseTrainer, network: &FeedForward) -> Result<(), TrainError> {
+/// Gives the kernel's network the weights of `network`.
+fn set_weights(to: &mut kernel::Network, network: &FeedForward) -> Result<(), TrainError> {
     let values = |role: Role| network.parameter(role).map(|p| read(p.values().inner())).transpose();
     for i in 0..network.layers.len() {
         let (mut weight, bias) = (values(Role::Weight(i))?.unwrap_or_default(), values(Role::Bias(i))?);
         let gain = gain(network, i);
         weight.iter_mut().for_each(|w| *w *= gain);
-        trainer.set_layer(i, &weight, &bias.unwrap_or_default());
+        to.set_layer(i, &weight, &bias.unwrap_or_default());
     }
     for parameter in network.parameters() {
         if let Some(part) = kernel_part(parameter.role, network) {
-            trainer.set_part(part, &read(parameter.values().inner())?);
+            to.set_part(part, &read(parameter.values().inner())?);
         }
     }
     Ok(())
@@ -206,10 +198,10 @@ fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
                 }
             }
         }),
-        Role::InputScale => kernel::Part::In(0),
-        Role::Alpha(i) => kernel::Part::Mix(i),
-        Role::R(i) => kernel::Part::In(i),
-        Role::S(i) => kernel::Part::Out(i),
+        Role::InputScale => kernel::Part::R(0),
+        Role::Alpha(i) => kernel::Part::Alpha(i),
+        Role::R(i) => kernel::Part::R(i),
+        Role::S(i) => kernel::Part::S(i),
         Role::Weight(_) | Role::Bias(_) => return None,
         Role::Gamma(_) | Role::Beta(_) | Role::RunningMean(_) | Role::RunningVariance(_) => return None,
     })
@@ -271,25 +263,14 @@ pub fn predict_raw(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<
     }
     let device = network.layers[0].linear.weight.val().device();
     let on_host = !has_own_memory(&device) && network.layers[0].linear.weight.dtype() == DType::F32;
-    if let Some(activations) = activations(network, loss).filter(|_| !has_norm(network) && on_host) {
-        let settings = kernel::Settings {
-            loss: loss_of(loss),
-            sum: loss.is_sum(),
-            rule: kernel::Rule::Sgd { momentum: 0.0, nesterov: false },
-            batch: rows.clamp(1, PREDICT),
-            own_rows: false,
-            dropout: 0.0,
-            seed: 0,
-            betas: [0.9, 0.999],
-            rates: [1.0; 6],
-            decay: [0.0; 6],
-            l1: 0.0,
-            l2: 0.0,
-            clip_value: None,
-            clip_norm: None,
-        };
+    let kernel = || {
+        let (layers, extras) = layers(network, activations(network, loss).filter(|_| !has_norm(network) && on_host)?);
+        kernel::Network::new(&layers, &extras, threads()).ok()
+    };
+    if let Some(mut kernel) = kernel() {
+        set_weights(&mut kernel, network)?;
         let mut values = vec![0.0; network.members() * rows * m];
-        trainer(network, activations, settings)?.outputs(inputs, &mut values);
+        kernel.predict(inputs, &mut values);
         if network.members() > 1 {
             join(&mut values, network, loss.takes_logits());
         }
@@ -305,12 +286,17 @@ pub fn predict_raw(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<
     Ok(values)
 }
 
-/// Rows that the kernels take at once.
-const PREDICT: usize = 512;
-
-/// Groups in the order of the kernel's.
-const GROUPS: [Group; 6] =
-    [Group::Weight, Group::Bias, Group::Embedding, Group::InputScale, Group::Activation, Group::Member];
+/// The group of parameters that the kernel has by this name.
+fn group_of(group: kernel::Group) -> Group {
+    match group {
+        kernel::Group::Weight => Group::Weight,
+        kernel::Group::Bias => Group::Bias,
+        kernel::Group::Embedding => Group::Embedding,
+        kernel::Group::InputScale => Group::InputScale,
+        kernel::Group::Activation => Group::Activation,
+        kernel::Group::Member => Group::Member,
+    }
+}
 
 fn has_norm(network: &FeedForward) -> bool {
     network.layers.iter().any(Layer::has_norm)
@@ -336,6 +322,54 @@ fn untrained(dense: &FeedForward) -> Option<String> {
     (parameters != weights).then(|| "the network has parameters besides its weights and biases".to_owned())
 }
 
+/// The network and the run as the kernel describes them, or why it does not support them.
+fn description(
+    network: &FeedForward,
+    plan: &Plan<'_>,
+) -> Result<(Vec<kernel::Layer>, kernel::Extras, kernel::Settings), String> {
+    let StepSettings {
+        loss,
+        reduction,
+        optimizer,
+        lr_factors,
+        betas,
+        momentum,
+        nesterov,
+        weight_decay,
+        decay_factors,
+        l1,
+        l2,
+        clip_norm,
+        clip_value,
+        seed,
+        // Honored by `Schedules`, step by step.
+        learning_rate: _,
+        schedule: _,
+        decay_schedule: _,
+        dropout_schedule: _,
+    } = plan.config.step_settings();
+    let softmax = || format!("it has no softmax under the loss {loss}");
+    let (layers, extras) = layers(network, activations(network, loss).ok_or_else(softmax)?);
+    let settings = kernel::Settings {
+        loss: loss_of(loss),
+        sum: reduction == Reduction::Sum,
+        rule: rule(optimizer, momentum, nesterov).ok_or_else(|| format!("it has no optimizer {}", optimizer.name()))?,
+        batch: plan.batch,
+        share_batches: plan.orders == 1,
+        dropout: network.dropout,
+        seed,
+        betas: betas.map(|b| b as f32),
+        rates: kernel::PerGroup::from_fn(|group| lr_factors.of(group_of(group))),
+        decay: kernel::PerGroup::from_fn(|group| decay_factors.of(group_of(group)) * weight_decay),
+        l1,
+        l2,
+        clip_value,
+        clip_norm,
+    };
+    settings.check(&layers, &extras).map_err(|e| e.to_string())?;
+    Ok((layers, extras, settings))
+}
+
 impl<'a, N: Network> Fused<'a, N> {
     /// Why this engine does not support the run, if it does not.
     pub(crate) fn obstacle(network: &N, plan: &Plan<'_>) -> Option<String> {
@@ -348,28 +382,7 @@ impl<'a, N: Network> Fused<'a, N> {
         if has_norm(dense) {
             return Some("it has no normalization layers".to_owned());
         }
-        let config = plan.config;
-        if dense.members() > 1 && dense.input_scale.is_some() {
-            return Some("it has no input scale before several members".to_owned());
-        }
-        let widths = dense.widths();
-        let aligned = widths[..widths.len() - 1].iter().all(|(_, m)| m.is_multiple_of(4));
-        if dense.members() > 1 && dense.dropout > 0.0 && !aligned {
-            return Some("it drops units of several members by fours".to_owned());
-        }
-        let edited = config.l1 > 0.0 || config.l2 > 0.0 || config.clip_norm.or(config.clip_value).is_some();
-        let coupled = config.weight_decay > 0.0 && !config.optimizer.decay_is_decoupled();
-        if dense.is_ntk() && (edited || coupled) {
-            return Some("it has no penalties, clipping or coupled decay in the NTK parametrization".to_owned());
-        }
-        if let Some(obstacle) = untrained(dense) {
-            return Some(obstacle);
-        }
-        if activations(dense, plan.loss).is_none() {
-            return Some(format!("it has no softmax under the loss {}", plan.loss));
-        }
-        let supported = rule(config.optimizer, config.momentum, config.nesterov).is_some();
-        (!supported).then(|| format!("it has no optimizer {}", config.optimizer.name()))
+        untrained(dense).or_else(|| description(dense, plan).err())
     }
 
     /// Starts a run that has no [`Fused::obstacle`].
@@ -377,52 +390,18 @@ impl<'a, N: Network> Fused<'a, N> {
         let config = plan.config;
         let impossible = || TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() };
         let dense = network.as_feed_forward().ok_or_else(impossible)?;
-        let activations = activations(dense, plan.loss).ok_or_else(impossible)?;
-        let StepSettings {
-            loss,
-            reduction,
-            optimizer,
-            lr_factors,
-            betas,
-            momentum,
-            nesterov,
-            weight_decay,
-            decay_factors,
-            l1,
-            l2,
-            clip_norm,
-            clip_value,
-            seed,
-            // Honored by `Schedules`, step by step.
-            learning_rate: _,
-            schedule: _,
-            decay_schedule: _,
-            dropout_schedule: _,
-        } = config.step_settings();
-        let settings = kernel::Settings {
-            loss: loss_of(loss),
-            sum: reduction == Reduction::Sum,
-            rule: rule(optimizer, momentum, nesterov).ok_or_else(impossible)?,
-            batch: plan.batch,
-            own_rows: plan.orders > 1,
-            dropout: dense.dropout,
-            seed,
-            betas: betas.map(|b| b as f32),
-            rates: GROUPS.map(|group| lr_factors.of(group)),
-            decay: GROUPS.map(|group| decay_factors.of(group) * weight_decay),
-            l1,
-            l2,
-            clip_value,
-            clip_norm,
-        };
-        let mut trainer = trainer(dense, activations, settings)?;
+        let unsupported = |obstacle| TrainError::Engine { obstacle };
+        let (layers, extras, settings) = description(dense, plan).map_err(unsupported)?;
+        let mut trainer = kernel::Trainer::new(&layers, &extras, settings, threads())
+            .map_err(|e: kernel::Unsupported| unsupported(e.to_string()))?;
+        set_weights(trainer.network(), dense)?;
         let mut best = Vec::new();
         trainer.save(&mut best);
         Ok(Self {
             trainer,
             config,
-            loss,
-            reduction,
+            loss: plan.loss,
+            reduction: config.reduction_of(plan.loss),
             monitor: plan.monitor,
             schedules: Schedules::new(config, plan.steps.saturating_mul(config.epochs)),
             train: plan.train.map(Rows::new).transpose()?,
@@ -443,7 +422,7 @@ impl<'a, N: Network> Fused<'a, N> {
         if let Some(dense) = network.as_feed_forward_mut() {
             for i in 0..dense.layers.len() {
                 let gain = gain(dense, i);
-                let (mut weight, bias) = self.trainer.layer(i);
+                let (mut weight, bias) = self.trainer.network().layer(i);
                 weight.iter_mut().for_each(|w| *w /= gain);
                 dense.set_values(Role::Weight(i), weight);
                 if dense.parameter(Role::Bias(i)).is_some() {
@@ -453,7 +432,7 @@ impl<'a, N: Network> Fused<'a, N> {
             let roles: Vec<Role> = dense.parameters().iter().map(|p| p.role).collect();
             for role in roles {
                 if let Some(part) = kernel_part(role, dense) {
-                    dense.set_values(role, self.trainer.part(part));
+                    dense.set_values(role, self.trainer.network().part(part));
                 }
             }
         }
@@ -468,7 +447,7 @@ impl<'a, N: Network> Fused<'a, N> {
     fn set(&mut self, record: &[u8]) -> Result<(), TrainError> {
         let network = with_weights(self.network.valid(), record)?;
         match network.as_feed_forward() {
-            Some(dense) => set_weights(&mut self.trainer, dense),
+            Some(dense) => set_weights(self.trainer.network(), dense),
             None => Err(TrainError::Resume("the network is not a FeedForward".to_owned())),
         }
     }
@@ -488,7 +467,7 @@ impl<N: Network> EngineRun<N> for Fused<'_, N> {
         let rows = block.as_ref().or(self.train.as_ref()).ok_or(TrainError::Empty("training"))?;
         let order = engine::order(self.config, rows.rows, self.batch, self.orders, draw);
         let steps = order.len().div_ceil(self.batch * self.orders);
-        let rates: Vec<kernel::Moment> = (0..steps).map(|_| self.schedules.next()).collect();
+        let rates: Vec<kernel::StepRates> = (0..steps).map(|_| self.schedules.next()).collect();
         let totals = self.trainer.epoch(&rows.data(), &order, draw, &|step| rates[step], Some(&|| until.should_stop()));
         self.totals.loss += totals.loss;
         self.totals.weight += totals.weight;

@@ -5,7 +5,7 @@ use burn::lr_scheduler::{
     LrScheduler, LrSchedulerRecord, cosine::CosineAnnealingLrSchedulerConfig,
     exponential::ExponentialLrSchedulerConfig, linear::LinearLrSchedulerConfig, step::StepLrSchedulerConfig,
 };
-use perceptra_kernel::Moment;
+use perceptra_kernel::StepRates;
 
 use crate::choices::Schedule;
 use crate::config::TrainConfig;
@@ -35,11 +35,11 @@ impl Schedules {
         self.scale = factor;
     }
 
-    /// The numbers of the next step.
-    pub(crate) fn next(&mut self) -> Moment {
+    /// The rates of the next step.
+    pub(crate) fn next(&mut self) -> StepRates {
         let of = |schedule: &mut Option<ModuleLrScheduler>| schedule.as_mut().map_or(1.0, |s| s.step().base());
         let rate = self.base * self.scale * of(&mut self.rate);
-        Moment { rate, decay: of(&mut self.decay), dropout: of(&mut self.dropout) }
+        StepRates { rate, decay: of(&mut self.decay), dropout: of(&mut self.dropout) }
     }
 
     /// Passes over steps that were made before the run was resumed.

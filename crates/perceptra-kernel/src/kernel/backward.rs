@@ -1,4 +1,4 @@
-//! The way back: the losses of rows, and ∂R/∂z of every layer from that of the layer behind.
+//! The backward pass: the losses of rows, and ∂R/∂z of every layer from that of the layer behind.
 
 use std::ops::Range;
 
@@ -7,11 +7,11 @@ use pulp::{Simd, WithSimd};
 use super::batch::Chunk;
 use super::buffer::PANEL;
 use super::gemm::{DEPTH, FEW, Left, Sums, each, few, load, multiply, prefetch, store};
-use super::net::{Net, own_numbers};
+use super::net::{Net, values_of};
 use super::scratch::Scratch;
-use crate::settings::Data;
+use crate::data::Data;
 
-/// The losses of some rows and ∂R/∂z of the last layer.
+/// Computes the losses of some rows and ∂R/∂z of the last layer.
 pub(super) struct Slope<'a> {
     pub(super) net: &'a Net,
     pub(super) data: &'a Data<'a>,
@@ -68,7 +68,7 @@ impl WithSimd for Slope<'_> {
 }
 
 impl Net {
-    /// The sum of the losses of some rows.
+    /// Sums the losses of some rows.
     pub(super) fn lost(&self, rows: Range<usize>) -> f64 {
         // SAFETY: the losses are written before, by this thread or before a barrier, and not again in this phase.
         let losses = unsafe { self.losses.read(rows) };
@@ -81,7 +81,7 @@ impl Net {
     }
 }
 
-/// ∂R/∂z of the layer before `l`: (∂R/∂z Wᵀ) ⊙ f′.
+/// Computes ∂R/∂z of the layer before `l`: (∂R/∂z Wᵀ) ⊙ f′.
 pub(super) struct Backward<'a> {
     pub(super) net: &'a Net,
     pub(super) l: usize,
@@ -97,7 +97,7 @@ impl WithSimd for Backward<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { net, l, rows, chunk, partial } = self;
         let dense = &net.layers[l];
-        if !dense.own {
+        if !dense.per_member_weights {
             Self { net, l, rows, chunk, partial }.dense(simd, 0);
             return;
         }
@@ -111,16 +111,16 @@ impl WithSimd for Backward<'_> {
 }
 
 impl Backward<'_> {
-    /// With the weights of a member.
+    /// A dense layer, with the weights of a member.
     #[inline(always)]
     fn dense<S: Simd>(self, simd: S, member: usize) {
         let Self { net, l, rows, chunk, partial } = self;
         let (dense, before) = (&net.layers[l], &net.layers[l - 1]);
-        let flipped = if dense.narrow { &dense.weight.values } else { &dense.flipped };
-        let (shape, wide) = (dense.flipped_shape, dense.rows);
+        let transposed = if dense.dot_layout { &dense.weight.values } else { &dense.transposed };
+        let (shape, wide) = (dense.transposed_shape, dense.rows);
         // SAFETY: weights are only read in this phase.
-        let weights = unsafe { flipped.read(member * shape.len()..(member + 1) * shape.len()) };
-        if !before.extended && wide.columns <= FEW && shape.count() == 1 {
+        let weights = unsafe { transposed.read(member * shape.len()..(member + 1) * shape.len()) };
+        if !before.has_unit_params && wide.columns <= FEW && shape.count() == 1 {
             let (width, m) = (shape.width(0), dense.layer.outputs);
             // SAFETY: these rows are this thread's.
             let d = unsafe { before.d.write(before.rows.range(0, rows.clone())) };
@@ -156,11 +156,11 @@ impl Backward<'_> {
                     let parts = [0, 1, 2, 3].map(|k| unsafe { before.part(k, range.clone()) });
                     let place = if before.members > 1 { chunk.member(i) } else { 0 };
                     let place = place * before.layer.outputs.next_multiple_of(16) + p * PANEL;
-                    let own = |param| own_numbers(param, place..place + width);
-                    let slope = match own(&before.scale) {
-                        [] if before.stem.is_none() => Known::Kept,
-                        [] => Known::Factor(own(&before.factor)),
-                        scale => Known::Scale(scale),
+                    let own = |param| values_of(param, place..place + width);
+                    let slope = match own(&before.s) {
+                        [] if before.embedding.is_none() => Known::Kept,
+                        [] => Known::R(own(&before.r)),
+                        scale => Known::S(scale),
                     };
                     let sums = BackwardSums { simd, partial: &mut partial[kept], d, parts, slope, first, last };
                     // SAFETY: these rows are this thread's.
@@ -171,27 +171,27 @@ impl Backward<'_> {
     }
 }
 
-/// ∂R/∂z Wᵀ of a block, or the part of it that some panels of ∂R/∂z make, times f′.
+/// ∂R/∂z Wᵀ of a block, or its part from some panels of ∂R/∂z, times f′.
 struct BackwardSums<'a, S> {
     simd: S,
     partial: &'a mut [f32],
     d: &'a mut [f32],
-    /// What is multiplied by the sums too, and added up over the rows; empty where there is nothing.
+    /// Contributions, which are multiplied by the sums too and summed over the rows; empty if there are none.
     parts: [&'a mut [f32]; 4],
     slope: Known<'a>,
     first: bool,
     last: bool,
 }
 
-/// What ∂R/∂a is multiplied by to be ∂R/∂z.
+/// The factor between ∂R/∂a and ∂R/∂z.
 #[derive(Clone, Copy)]
 enum Known<'a> {
-    /// What is kept from the way forward.
+    /// f′(z), as the forward pass left it.
     Kept,
-    /// These factors, of what becomes of a row; 1 if there are none.
-    Factor(&'a [f32]),
-    /// What the first of the parts says, times these factors of xW.
-    Scale(&'a [f32]),
+    /// The factors r behind an input embedding; 1 if there are none.
+    R(&'a [f32]),
+    /// The contribution to ∂R/∂b, times these factors s.
+    S(&'a [f32]),
 }
 
 impl<S: Simd> Sums<S> for BackwardSums<'_, S> {
@@ -231,17 +231,17 @@ impl<S: Simd> Sums<S> for BackwardSums<'_, S> {
                         store::<S>(self.d, i * width + column, simd.mul_f32s(slope, row[v]));
                     }
                 }
-                Known::Factor([]) => {
+                Known::R([]) => {
                     for (i, row) in sums.iter().enumerate() {
                         store::<S>(self.d, i * width + column, row[v]);
                     }
                 }
-                Known::Factor(factor) | Known::Scale(factor) => {
+                Known::R(factor) | Known::S(factor) => {
                     let factor = load::<S>(factor, column);
                     for (i, row) in sums.iter().enumerate() {
                         let place = i * width + column;
                         let slope = match self.slope {
-                            Known::Scale(_) => simd.mul_f32s(load::<S>(self.parts[0], place), row[v]),
+                            Known::S(_) => simd.mul_f32s(load::<S>(self.parts[0], place), row[v]),
                             _ => row[v],
                         };
                         store::<S>(self.d, place, simd.mul_f32s(slope, factor));

@@ -4,21 +4,24 @@ use std::ops::Range;
 
 use super::gemm::ROWS;
 
-/// Rows of a batch that are in work; a batch of several members has each row once for each of them.
+/// Rows that are taken through the network at once; larger batches are taken in several goes.
+pub(super) const CHUNK: usize = 512;
+
+/// The rows of a batch that are in work. A batch of a batch ensemble has the rows of one member after another.
 #[derive(Clone, Copy)]
 pub(super) struct Chunk<'a> {
-    /// By their numbers in the data.
+    /// Their indices in the data.
     pub(super) ids: &'a [u32],
     /// Rows of the batch before them, and rows of each member.
     pub(super) start: usize,
     pub(super) batch: usize,
     pub(super) epoch: u32,
-    /// Share of the units that is dropped.
+    /// Share of the hidden units that is dropped.
     pub(super) drop: f64,
 }
 
 impl Chunk<'_> {
-    /// Rows outside training, of the first member.
+    /// Rows that are not trained on, for the first member.
     pub(super) fn new(rows: usize) -> Self {
         Self { ids: &[], start: 0, batch: rows, epoch: 0, drop: 0.0 }
     }
@@ -29,19 +32,19 @@ impl Chunk<'_> {
         (self.start + row) / self.batch
     }
 
-    /// Some rows in blocks of 6, of which each is of one member. Rows of members begin new blocks, and so must `rows`.
+    /// Cuts some rows into blocks of at most 6, each of one member: a member's first row begins a block, and so must `rows`.
     #[inline(always)]
     pub(super) fn blocks(&self, rows: Range<usize>) -> Blocks {
         Blocks { at: rows.start, end: rows.end, turn: self.end(rows.start), batch: self.batch }
     }
 
-    /// Where the rows of the member that a row belongs to end.
+    /// The end of the rows of the member that a row belongs to.
     #[inline(always)]
     fn end(&self, row: usize) -> usize {
         (self.member(row) + 1) * self.batch - self.start
     }
 
-    /// Rows of the chunk for one of several threads, in whole blocks.
+    /// The rows of the chunk for one of several threads, in whole blocks.
     pub(super) fn share(&self, one: usize, several: usize) -> Range<usize> {
         let rows = self.ids.len();
         let place = |one: usize| {
@@ -52,7 +55,7 @@ impl Chunk<'_> {
         place(one)..place(one + 1)
     }
 
-    /// Those of some rows that belong to a member.
+    /// Restricts some rows to those of a member.
     #[inline(always)]
     pub(super) fn of(&self, member: usize, rows: &Range<usize>) -> Range<usize> {
         let place = |row: usize| (row.saturating_sub(self.start)).clamp(rows.start, rows.end);
@@ -60,12 +63,12 @@ impl Chunk<'_> {
     }
 }
 
-/// See [`Chunk::blocks`].
+/// Iterator over blocks of rows, from [`Chunk::blocks`].
 #[derive(Clone)]
 pub(super) struct Blocks {
     at: usize,
     end: usize,
-    /// Where the next member begins.
+    /// The first row of the next member.
     turn: usize,
     batch: usize,
 }
@@ -87,7 +90,7 @@ impl Iterator for Blocks {
     }
 }
 
-/// The rows that belong to one of several.
+/// Cuts rows into `several` shares; the range of one of them.
 pub(super) fn share(rows: usize, one: usize, several: usize) -> Range<usize> {
     rows * one / several..rows * (one + 1) / several
 }

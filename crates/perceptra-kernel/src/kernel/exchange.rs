@@ -4,17 +4,17 @@ use std::sync::atomic::Ordering;
 
 use super::buffer::Buffer;
 
-/// Numbers on their way from one thread to another.
+/// Values on their way from one thread to another.
 ///
-/// The last place of every cache line carries none: the reader writes it before it reads the line. A line that a processor
-/// has written stays its own, and giving it to another to write costs a few nanoseconds; a line that two have read must be
-/// taken back before it is written, which costs ten times that (measured: 4 and 41 ns a line, Zen 4).
+/// The last place of every cache line carries none: the reader writes there before it reads the line, which makes the line its own. To
+/// hand such a line from one core to another costs a few nanoseconds; a line that both have only read must be invalidated before it is
+/// written, which costs ten times that (measured: 4 and 41 ns a line, Zen 4).
 pub(super) struct Mail {
     lines: Buffer,
     len: usize,
 }
 
-/// Numbers in a line of 16.
+/// Values in a line of 16.
 const CARRIED: usize = 15;
 
 impl Mail {

@@ -1,4 +1,4 @@
-//! The way forward: rows of the data through the layers, to their activations and f′.
+//! The forward pass: rows of the data through the layers, to their activations and f′.
 
 use std::ops::Range;
 
@@ -8,13 +8,13 @@ use pulp::{Simd, WithSimd};
 use super::batch::Chunk;
 use super::buffer::PANEL;
 use super::gemm::{BLOCK, DEPTH, FEW, Left, ROWS, Sums, dots, each, few, load, multiply, prefetch, store};
-use super::net::{Dense, Net, own_numbers};
+use super::net::{Dense, Net, values_of};
 use super::scratch::Scratch;
 use crate::activation::Activation;
-use crate::settings::Data;
-use crate::stem::Plan;
+use crate::data::Data;
+use crate::embedding::Layout;
 
-/// Copies rows of a chunk into panels, and their targets.
+/// Copies rows of a chunk into panels, and their targets to `targets`.
 pub(super) struct Gather<'a> {
     pub(super) net: &'a Net,
     pub(super) data: &'a Data<'a>,
@@ -42,8 +42,8 @@ impl WithSimd for Gather<'_> {
     }
 }
 
-/// a = f(xW + b) and d = f′(xW + b) of some rows, with dropout.
-pub(super) struct Forward<'a> {
+/// a = f(xW + b) of some rows; in training with dropout, and with d = f′(xW + b) and everything else that the backward pass needs.
+pub(super) struct Forward<'a, const TRAINS: bool> {
     pub(super) net: &'a Net,
     pub(super) l: usize,
     pub(super) rows: Range<usize>,
@@ -51,20 +51,20 @@ pub(super) struct Forward<'a> {
     pub(super) scratch: &'a mut Scratch,
 }
 
-impl WithSimd for Forward<'_> {
+impl<const TRAINS: bool> WithSimd for Forward<'_, TRAINS> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { net, l, rows, chunk, scratch } = self;
         let dense = &net.layers[l];
-        if let Some(plan) = &dense.stem {
-            dense.begin(simd, net, plan, rows, chunk, scratch);
-        } else if dense.own {
+        if let Some(layout) = &dense.embedding {
+            dense.begin::<S, TRAINS>(simd, net, layout, rows, chunk, scratch);
+        } else if dense.per_member_weights {
             for member in 0..dense.members {
                 let rows = chunk.of(member, &rows);
                 if !rows.is_empty() {
-                    Forward { net, l, rows, chunk, scratch: &mut *scratch }.dense(simd, member);
+                    Forward::<TRAINS> { net, l, rows, chunk, scratch: &mut *scratch }.dense(simd, member);
                 }
             }
         } else {
@@ -73,28 +73,28 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-impl Forward<'_> {
-    /// With the weights and biases of a member; where the members share weights, that of the first.
+impl<const TRAINS: bool> Forward<'_, TRAINS> {
+    /// A dense layer, with the weights and biases of a member: the first one, if members share weights.
     #[inline(always)]
     fn dense<S: Simd>(self, simd: S, member: usize) {
         let Self { net, l, rows, chunk, scratch } = self;
-        let Scratch { partial, block, masks, .. } = scratch;
-        let (c, masks) = (&mut block.0, &mut masks.0);
+        let Scratch { partial, block, masks, spare, .. } = scratch;
+        let (c, masks, spare) = (&mut block.0, &mut masks.0, &mut spare.0);
         let dense = &net.layers[l];
-        let drop = Some(chunk).filter(|chunk| chunk.drop > 0.0 && l + 1 < net.layers.len());
+        let drops = TRAINS && chunk.drop > 0.0 && l + 1 < net.layers.len();
         let (x, shape) = net.inputs_of(l);
         let size = dense.layer.outputs.next_multiple_of(16);
         let place = member * dense.shape.len()..(member + 1) * dense.shape.len();
         // SAFETY: weights are only read in this phase.
         let weights = unsafe { dense.weight.values.read(place) };
-        // Where members have biases of their own they are added later.
-        let bias = if dense.extended {
+        // Biases of members are added later.
+        let bias = if dense.has_unit_params {
             &net.zeros
         } else {
             // SAFETY: as above.
             unsafe { dense.bias.values.read(member * size..(member + 1) * size) }
         };
-        if dense.narrow {
+        if dense.dot_layout {
             c.fill(0.0);
             for start in rows.clone().step_by(BLOCK / 16) {
                 let end = rows.end.min(start + BLOCK / 16);
@@ -108,32 +108,36 @@ impl Forward<'_> {
                         }
                     }
                 }
-                dense.activate(net, l, 0, start..end, &c[..(end - start) * 16], chunk, drop.is_some());
+                dense.activate::<TRAINS>(net, l, 0, start..end, &c[..(end - start) * 16], chunk, drops, spare);
             }
             return;
         }
-        // The usual case is done in registers.
-        let relu = dense.layer.activation == Activation::Relu && drop.is_none() && !dense.extended;
+        // The usual activation is applied in registers.
+        let relu = dense.layer.activation == Activation::Relu && !drops && !dense.has_unit_params;
         if shape.columns <= FEW && dense.shape.count() == 1 && relu {
             let (width, wide) = (dense.shape.width(0), shape.width(0));
             let range = dense.rows.range(0, rows.clone());
             // SAFETY: these rows are this thread's.
-            let (a, d) = unsafe { (dense.a.write(range.clone()), dense.d.write(range)) };
+            let (a, d) = unsafe { (dense.a.write(range.clone()), dense.d.write(if TRAINS { range } else { 0..0 })) };
+            let mut d = d.chunks_exact_mut(width);
             // SAFETY: as above.
             let x = unsafe { x.read(shape.range(0, rows)) }.chunks_exact(wide);
             let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
-            for ((a, d), x) in a.chunks_exact_mut(width).zip(d.chunks_exact_mut(width)).zip(x) {
+            for (a, x) in a.chunks_exact_mut(width).zip(x) {
+                let d = d.next().unwrap_or_default();
                 for column in (0..width).step_by(S::F32_LANES) {
                     let z = few(simd, &x[..shape.columns], &weights[column..], width, load::<S>(bias, column));
                     let low = simd.less_than_or_equal_f32s(z, zero);
                     store::<S>(a, column, simd.select_f32s(low, zero, z));
-                    store::<S>(d, column, simd.select_f32s(low, zero, one));
+                    if TRAINS {
+                        store::<S>(d, column, simd.select_f32s(low, zero, one));
+                    }
                 }
             }
             return;
         }
-        let members = dense.layer.activation == Activation::Relu && dense.extended && !dense.scale.values.is_empty();
-        let members = members && dense.mix.values.is_empty();
+        let members = dense.layer.activation == Activation::Relu && dense.has_unit_params && !dense.s.values.is_empty();
+        let members = members && dense.alpha.values.is_empty();
         let parts = shape.count().div_ceil(DEPTH);
         if parts > 1 {
             partial.resize(rows.len() * PANEL, 0.0);
@@ -150,22 +154,24 @@ impl Forward<'_> {
                     let left = Left::Rows { matrix: x, shape, row: i, panels };
                     let range = dense.rows.range(p, block.clone());
                     // SAFETY: these rows are this thread's.
-                    let (a, d) = unsafe { (dense.a.write(range.clone()), dense.d.write(range.clone())) };
+                    let (a, d) =
+                        unsafe { (dense.a.write(range.clone()), dense.d.write(if TRAINS { range } else { 0..0 })) };
                     let kept = (i - rows.start) * PANEL..(i - rows.start) * PANEL + n * width;
                     let kept = if parts > 1 { kept } else { 0..0 };
                     let partial = &mut partial[kept];
                     let members = if members && last {
-                        Some(dense.members_of(net, l, p, block.clone(), chunk, drop.is_some(), masks))
+                        Some(dense.members_of(net, l, p, block.clone(), chunk, drops, masks))
                     } else {
                         None
                     };
                     let done = relu || members.is_some();
                     let first = part == 0;
-                    let sums = ForwardSums { simd, bias, partial, z: &mut *c, a, d, first, last, relu, members };
+                    let sums =
+                        ForwardSums::<_, TRAINS> { simd, bias, partial, z: &mut *c, a, d, first, last, relu, members };
                     // SAFETY: these rows are this thread's.
                     unsafe { multiply(simd, n, width, left, b, sums) };
                     if last && !done {
-                        dense.activate(net, l, p, block, &c[..n * width], chunk, drop.is_some());
+                        dense.activate::<TRAINS>(net, l, p, block, &c[..n * width], chunk, drops, spare);
                     }
                 }
             }
@@ -173,8 +179,8 @@ impl Forward<'_> {
     }
 }
 
-/// xW + b of a block, or the part of it that some panels of x make.
-struct ForwardSums<'a, S> {
+/// xW + b of a block, or its part from some panels of x, with ReLU where that is the activation.
+struct ForwardSums<'a, S, const TRAINS: bool> {
     simd: S,
     bias: &'a [f32],
     partial: &'a mut [f32],
@@ -187,11 +193,12 @@ struct ForwardSums<'a, S> {
     members: Option<Members<'a>>,
 }
 
-/// What a block of rows of a member, whose activation is ReLU, needs and leaves beside a, as in [`Dense::activate_extended`].
+/// Parameters of a member and contributions to their gradients, for a block of rows whose activation is ReLU. The formulas are those of
+/// [`Dense::activate_extended`].
 struct Members<'a> {
     bias: &'a [f32],
-    scale: &'a [f32],
-    factor: &'a [f32],
+    s: &'a [f32],
+    r: &'a [f32],
     masks: &'a [f32],
     e: &'a mut [f32],
     q: &'a mut [f32],
@@ -199,9 +206,9 @@ struct Members<'a> {
 }
 
 impl Members<'_> {
-    /// From sums xW of columns from `column` on.
+    /// Activates sums xW of the columns from `column` on.
     #[inline(always)]
-    fn activate<S: Simd, const M: usize, const N: usize>(
+    fn activate<S: Simd, const TRAINS: bool, const M: usize, const N: usize>(
         &mut self,
         simd: S,
         width: usize,
@@ -212,29 +219,33 @@ impl Members<'_> {
         let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
         for v in 0..N {
             let column = column + v * S::F32_LANES;
-            let (bias, scale) = (load::<S>(self.bias, column), load::<S>(self.scale, column));
-            let factor = if self.factor.is_empty() { one } else { load::<S>(self.factor, column) };
+            let (bias, s) = (load::<S>(self.bias, column), load::<S>(self.s, column));
+            let r = if self.r.is_empty() { one } else { load::<S>(self.r, column) };
             for (i, row) in sums.iter().enumerate() {
                 let place = i * width + column;
                 let mask = if self.masks.is_empty() { one } else { load::<S>(self.masks, place) };
-                let z = simd.add_f32s(simd.mul_f32s(row[v], scale), bias);
+                let z = simd.add_f32s(simd.mul_f32s(row[v], s), bias);
                 // As in `Activation::apply`: NaN stays.
                 let kept = simd.mul_f32s(simd.select_f32s(simd.less_than_or_equal_f32s(z, zero), zero, z), mask);
-                let slope = simd.select_f32s(simd.greater_than_f32s(z, zero), simd.mul_f32s(mask, factor), zero);
-                store::<S>(self.e, place, slope);
-                store::<S>(self.q, place, simd.mul_f32s(slope, row[v]));
-                if self.factor.is_empty() {
+                if TRAINS {
+                    let slope = simd.select_f32s(simd.greater_than_f32s(z, zero), simd.mul_f32s(mask, r), zero);
+                    store::<S>(self.e, place, slope);
+                    store::<S>(self.q, place, simd.mul_f32s(slope, row[v]));
+                }
+                if self.r.is_empty() {
                     store::<S>(a, place, kept);
                 } else {
-                    store::<S>(self.v, place, kept);
-                    store::<S>(a, place, simd.mul_f32s(kept, factor));
+                    if TRAINS {
+                        store::<S>(self.v, place, kept);
+                    }
+                    store::<S>(a, place, simd.mul_f32s(kept, r));
                 }
             }
         }
     }
 }
 
-impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
+impl<S: Simd, const TRAINS: bool> Sums<S> for ForwardSums<'_, S, TRAINS> {
     #[inline(always)]
     fn ahead(&self, part: usize, parts: usize) {
         if let Some(Members { e, q, v, .. }) = &self.members {
@@ -247,7 +258,7 @@ impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
     #[inline(always)]
     fn finish_all<const M: usize, const N: usize>(&mut self, width: usize, column: usize, sums: &[[S::f32s; N]; M]) {
         match &mut self.members {
-            Some(members) => members.activate(self.simd, width, column, sums, self.a),
+            Some(members) => members.activate::<S, TRAINS, M, N>(self.simd, width, column, sums, self.a),
             None => each(self, width, column, sums),
         }
     }
@@ -267,7 +278,9 @@ impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
             let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
             let low = simd.less_than_or_equal_f32s(z, zero);
             store::<S>(self.a, place, simd.select_f32s(low, zero, z));
-            store::<S>(self.d, place, simd.select_f32s(low, zero, one));
+            if TRAINS {
+                store::<S>(self.d, place, simd.select_f32s(low, zero, one));
+            }
         } else {
             store::<S>(self.z, place, z);
         }
@@ -275,13 +288,13 @@ impl<S: Simd> Sums<S> for ForwardSums<'_, S> {
 }
 
 impl Dense {
-    /// What becomes of rows before the first dense layer.
+    /// Embeds and scales rows, for the first dense layer.
     #[inline(always)]
-    fn begin<S: Simd>(
+    fn begin<S: Simd, const TRAINS: bool>(
         &self,
         simd: S,
         net: &Net,
-        plan: &Plan,
+        layout: &Layout,
         rows: Range<usize>,
         chunk: Chunk<'_>,
         scratch: &mut Scratch,
@@ -291,18 +304,18 @@ impl Dense {
         raw.resize(net.x_shape.columns, 0.0);
         row.clear();
         row.resize(size, 0.0);
-        let (values, factors) = (&self.weight.values, &self.factor.values);
+        let (values, factors) = (&self.weight.values, &self.r.values);
         // SAFETY: parameters are only read in this phase.
         let (values, factors) = unsafe { (values.read(0..values.len()), factors.read(0..factors.len())) };
         // SAFETY: as above.
-        let sums = unsafe { self.flipped.read(0..self.flipped.len()) };
+        let sums = unsafe { self.transposed.read(0..self.transposed.len()) };
         for r in rows {
             // SAFETY: the row is this thread's.
             unsafe { net.raw_row(r, raw) };
-            if plan.outputs == 0 {
+            if layout.outputs == 0 {
                 row[..raw.len()].copy_from_slice(raw);
             } else {
-                plan.forward(values, sums, raw, row);
+                layout.forward(values, sums, raw, row);
             }
             let factors = factors.get(chunk.member(r) * size..(chunk.member(r) + 1) * size);
             for p in 0..self.rows.count() {
@@ -315,10 +328,10 @@ impl Dense {
                     continue;
                 };
                 for place in (0..width).step_by(S::F32_LANES) {
-                    let (x, factor) = (load::<S>(x, place), load::<S>(factors, p * PANEL + place));
-                    store::<S>(a, place, simd.mul_f32s(x, factor));
+                    let (x, r) = (load::<S>(x, place), load::<S>(factors, p * PANEL + place));
+                    store::<S>(a, place, simd.mul_f32s(x, r));
                 }
-                if p >= net.loose() {
+                if TRAINS && p >= net.loose() {
                     // SAFETY: as above.
                     unsafe { self.parts[3].write(range) }.copy_from_slice(x);
                 }
@@ -326,7 +339,7 @@ impl Dense {
         }
     }
 
-    /// What is done to sums of a block, some rows of panel `p`, of a member.
+    /// The parameters and contributions of a block: some rows, of one member, of panel `p`.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn members_of<'a>(
@@ -348,9 +361,9 @@ impl Dense {
         let place = place..place + width;
         let range = self.rows.range(p, rows);
         Members {
-            bias: own_numbers(&self.bias, place.clone()),
-            scale: own_numbers(&self.scale, place.clone()),
-            factor: own_numbers(&self.factor, place),
+            bias: values_of(&self.bias, place.clone()),
+            s: values_of(&self.s, place.clone()),
+            r: values_of(&self.r, place),
             masks,
             // SAFETY: these rows are this thread's.
             e: unsafe { self.part(0, range.clone()) },
@@ -361,17 +374,29 @@ impl Dense {
         }
     }
 
-    /// From z of a block, some rows of panel `p`, to a and d.
+    /// Computes a and d from z of a block, which is some rows of panel `p`.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn activate(&self, net: &Net, l: usize, p: usize, rows: Range<usize>, z: &[f32], chunk: Chunk<'_>, drops: bool) {
-        if self.extended {
-            self.activate_extended(net, l, p, rows, z, chunk, drops);
+    fn activate<const TRAINS: bool>(
+        &self,
+        net: &Net,
+        l: usize,
+        p: usize,
+        rows: Range<usize>,
+        z: &[f32],
+        chunk: Chunk<'_>,
+        drops: bool,
+        spare: &mut [f32; BLOCK],
+    ) {
+        if self.has_unit_params {
+            self.activate_extended::<TRAINS>(net, l, p, rows, z, chunk, drops);
             return;
         }
         let (range, width) = (self.rows.range(p, rows.clone()), self.rows.width(p));
         // SAFETY: these rows are this thread's.
-        let (a, d) = unsafe { (self.a.write(range.clone()), self.d.write(range)) };
+        let a = unsafe { self.a.write(range.clone()) };
+        // SAFETY: as above.
+        let d = if TRAINS { unsafe { self.d.write(range) } } else { &mut spare[..z.len()] };
         self.layer.activation.apply(z, a, d);
         if drops {
             for ((r, a), d) in rows.zip(a.chunks_exact_mut(width)).zip(d.chunks_exact_mut(width)) {
@@ -389,22 +414,23 @@ impl Dense {
         }
     }
 
-    /// 0 for each unit of a panel that is dropped in a row, else 1/(1 − rate).
+    /// Writes the dropout mask of a row and a panel: 0 for a unit that is dropped, else 1/(1 − rate).
     #[inline(always)]
     fn mask(&self, net: &Net, l: usize, p: usize, row: usize, chunk: Chunk<'_>, mask: &mut [f32]) {
-        let number = l - usize::from(net.layers[0].stem.is_some());
+        let number = l - usize::from(net.layers[0].embedding.is_some());
         let stream = Stream::new(net.settings.seed, Purpose::Dropout(number as u16), chunk.epoch);
         let (rate, kept) = (chunk.drop as f32, (1.0 / (1.0 - chunk.drop)) as f32);
-        // Of several members, the numbers of one after another.
+        // Members take their random numbers one after another.
         let first = if self.members > 1 { chunk.member(row) * self.layer.outputs } else { 0 };
         stream.fill_uniform_from(chunk.ids[row], ((first + p * PANEL) / 4) as u32, mask);
         mask.iter_mut().for_each(|u| *u = if *u < rate { 0.0 } else { kept });
     }
 
-    /// As [`Dense::activate`], with what members and parametric activations add: a = (z + α(f(z) − z))·mask·r with z = s·xW + b.
+    /// As [`Dense::activate`], with the parameters of members and parametric activations: a = (z + α(f(z) − z))·mask·r with
+    /// z = s·xW + b.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn activate_extended(
+    fn activate_extended<const TRAINS: bool>(
         &self,
         net: &Net,
         l: usize,
@@ -418,51 +444,60 @@ impl Dense {
         for (sums, row) in sums.chunks_exact(width).zip(rows) {
             let range = self.rows.range(p, row..row + 1);
             let member = if self.members > 1 { chunk.member(row) * size } else { 0 } + p * PANEL;
-            let own = |param, place| own_numbers(param, place..place + width);
-            let (bias, scale, factor) = (own(&self.bias, member), own(&self.scale, member), own(&self.factor, member));
-            let mix = own(&self.mix, p * PANEL);
+            let own = |param, place| values_of(param, place..place + width);
+            let (bias, s, r) = (own(&self.bias, member), own(&self.s, member), own(&self.r, member));
+            let alpha = own(&self.alpha, p * PANEL);
             // SAFETY: the row is this thread's.
             let part = |i: usize| unsafe { self.part(i, range.clone()) };
             // SAFETY: as above.
-            let (a, d) = unsafe { (self.a.write(range.clone()), self.d.write(range.clone())) };
+            let a = unsafe { self.a.write(range.clone()) };
             let (mut z, mut slope, mut mask) = ([0.0; PANEL], [0.0; PANEL], [1.0; PANEL]);
             let (z, slope, mask) = (&mut z[..width], &mut slope[..width], &mut mask[..width]);
-            if scale.is_empty() {
+            if s.is_empty() {
                 z.iter_mut().zip(sums).zip(bias).for_each(|((z, x), b)| *z = x + b);
             } else {
-                z.iter_mut().zip(sums).zip(bias).zip(scale).for_each(|(((z, x), b), s)| *z = x * s + b);
+                z.iter_mut().zip(sums).zip(bias).zip(s).for_each(|(((z, x), b), s)| *z = x * s + b);
             }
             self.layer.activation.apply(z, a, slope);
             if drops {
                 self.mask(net, l, p, row, chunk, mask);
             }
-            if !mix.is_empty() {
+            if !alpha.is_empty() {
                 let u = part(2);
                 for i in 0..width {
                     let bent = a[i] - z[i];
-                    u[i] = bent * mask[i];
-                    a[i] = z[i] + mix[i] * bent;
-                    slope[i] = 1.0 + mix[i] * (slope[i] - 1.0);
+                    if TRAINS {
+                        u[i] = bent * mask[i];
+                    }
+                    a[i] = z[i] + alpha[i] * bent;
+                    slope[i] = 1.0 + alpha[i] * (slope[i] - 1.0);
                 }
             }
             a.iter_mut().zip(&*mask).for_each(|(a, m)| *a *= m);
             slope.iter_mut().zip(&*mask).for_each(|(d, m)| *d *= m);
-            if !factor.is_empty() {
-                part(3).copy_from_slice(a);
-                a.iter_mut().zip(factor).for_each(|(a, r)| *a *= r);
-                slope.iter_mut().zip(factor).for_each(|(d, r)| *d *= r);
-                if !mix.is_empty() {
-                    part(2).iter_mut().zip(factor).for_each(|(u, r)| *u *= r);
+            if !r.is_empty() {
+                if TRAINS {
+                    part(3).copy_from_slice(a);
+                }
+                a.iter_mut().zip(r).for_each(|(a, r)| *a *= r);
+                slope.iter_mut().zip(r).for_each(|(d, r)| *d *= r);
+                if !alpha.is_empty() {
+                    part(2).iter_mut().zip(r).for_each(|(u, r)| *u *= r);
                 }
             }
-            if scale.is_empty() {
+            a[used..].fill(0.0);
+            if !TRAINS {
+                continue;
+            }
+            // SAFETY: as above.
+            let d = unsafe { self.d.write(range.clone()) };
+            if s.is_empty() {
                 d.copy_from_slice(slope);
             } else {
                 let (e, q) = (part(0), part(1));
                 e.copy_from_slice(slope);
                 q.iter_mut().zip(&*slope).zip(sums).for_each(|((q, d), x)| *q = d * x);
             }
-            a[used..].fill(0.0);
             d[used..].fill(0.0);
         }
     }

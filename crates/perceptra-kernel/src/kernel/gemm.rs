@@ -25,7 +25,7 @@ pub(super) const fn vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
-/// Where A's numbers lie.
+/// The place of A's values.
 #[derive(Clone, Copy)]
 pub(super) enum Left<'a> {
     /// A is `rows × k`, rows from `row` on, of a matrix in panels; k are its columns from panel `panels.start` to its end.
@@ -34,9 +34,9 @@ pub(super) enum Left<'a> {
     Numbers { matrix: &'a [f32], row: usize, next: usize, k: usize },
 }
 
-/// Where the sums of a block begin, and what becomes of them.
+/// The beginning and the use of the sums of a block.
 pub(super) trait Sums<S: Simd> {
-    /// What is added to, for the vector at `place` in a block of `rows × width` numbers, row by row; `column` of its row.
+    /// The value that a sum begins with, for the vector at `place` in a block of `rows × width` values, row by row; `column` of its row.
     fn start(&self, place: usize, column: usize) -> S::f32s;
 
     /// Is called while sums are made, for each of so many parts of the work: time to bring memory near.
@@ -219,7 +219,7 @@ pub(super) fn load<S: Simd>(from: &[f32], place: usize) -> S::f32s {
     unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() }
 }
 
-/// Asks for one of several parts of some numbers to be brought near, as they will be used soon.
+/// Prefetches one of several parts of some values that will be used soon.
 #[inline(always)]
 pub(super) fn prefetch(numbers: &[f32], part: usize, parts: usize) {
     let lines = numbers.len() / 16;

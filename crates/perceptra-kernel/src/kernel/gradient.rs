@@ -1,4 +1,4 @@
-//! Gradients of weights: sums over the rows of a chunk.
+//! Gradients of parameters: sums over the rows of a chunk.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use super::scratch::Scratch;
 use super::sink::Then;
 use super::work::Unit;
 
-/// The gradient of some weights over some rows of a chunk.
+/// Computes the gradients of a unit of work over some rows of a chunk.
 pub(super) struct Gradient<'a> {
     pub(super) net: &'a Net,
     pub(super) rows: Range<usize>,
@@ -39,9 +39,9 @@ impl WithSimd for Gradient<'_> {
         match unit {
             Unit::Sum(l, term) => {
                 let dense = &net.layers[*l];
-                let (param, (said, by_blocks)) = (dense.term(*term), dense.said(*term));
+                let (param, (contributions, by_blocks)) = (dense.term(*term), dense.contributions(*term));
                 let size = dense.layer.outputs.next_multiple_of(16);
-                let shared = dense.members == 1 || *term == Term::Mix;
+                let shared = dense.members == 1 || *term == Term::Alpha;
                 let summed = net.summed(*l, *term);
                 for member in 0..if shared { 1 } else { dense.members } {
                     let rows = if shared { rows.clone() } else { chunk.of(member, &rows) };
@@ -52,15 +52,15 @@ impl WithSimd for Gradient<'_> {
                     for p in summed / PANEL..dense.rows.count() {
                         let columns = summed.saturating_sub(p * PANEL)..dense.rows.width(p);
                         // SAFETY: what rows say is only read in this phase.
-                        let said = unsafe { said.read(dense.rows.range(p, 0..dense.rows.rows)) };
+                        let contributions = unsafe { contributions.read(dense.rows.range(p, 0..dense.rows.rows)) };
                         let start = member * size + p * PANEL;
                         let place = start + columns.start..start + columns.end;
                         let mut sums = net.sums(simd, then, param, place.clone(), c);
                         if by_blocks {
                             let rows = chunk.blocks(rows.clone()).map(|block| block.start);
-                            total(simd, said, rows, columns, &mut sums);
+                            total(simd, contributions, rows, columns, &mut sums);
                         } else {
-                            total(simd, said, rows.clone(), columns, &mut sums);
+                            total(simd, contributions, rows.clone(), columns, &mut sums);
                         }
                         net.take(then, param, place, c);
                     }
@@ -74,14 +74,14 @@ impl WithSimd for Gradient<'_> {
                     absent(&dense.weight, member * dense.shape.len()..(member + 1) * dense.shape.len());
                     return;
                 }
-                let range = if dense.narrow { 0..dense.shape.count() } else { 0..dense.layer.inputs };
+                let range = if dense.dot_layout { 0..dense.shape.count() } else { 0..dense.layer.inputs };
                 net.weights(simd, *l, range, rows, then, *member, c);
             }
             Unit::Joint(fields) => net.joint_gradients(simd, fields.clone(), rows, chunk, then, scratch),
-            Unit::Stem(fields) => {
+            Unit::Embedding(fields) => {
                 let dense = &net.layers[0];
-                let (Some(plan), Then::Keep { half, first }) = (&dense.stem, then) else { return };
-                let place = plan.place(fields.clone());
+                let (Some(layout), Then::Keep { half, first }) = (&dense.embedding, then) else { return };
+                let place = layout.place(fields.clone());
                 let at = dense.weight.at;
                 // SAFETY: these gradients are this thread's in this phase.
                 let g = unsafe { net.grads[half].write(at + place.start..at + place.end) };
@@ -91,10 +91,10 @@ impl WithSimd for Gradient<'_> {
                 // SAFETY: parameters, rows of the data and ∂R/∂z are only read in this phase.
                 let (values, x, d) = unsafe {
                     let (values, x, d) = (&dense.weight.values, &net.x, &dense.d);
-                    (values.read(0..plan.parameters), x.read(0..net.x_shape.len()), d.read(0..dense.rows.len()))
+                    (values.read(0..layout.parameters), x.read(0..net.x_shape.len()), d.read(0..dense.rows.len()))
                 };
                 for field in fields.clone() {
-                    let (outputs, column, own) = plan.field(field);
+                    let (outputs, column, own) = layout.field(field);
                     let g = &mut g[own.start - place.start..own.end - place.start];
                     let p = column / PANEL;
                     let x = (&x[net.x_shape.range(p, rows.clone())][column % PANEL..], net.x_shape.width(p));
@@ -102,7 +102,7 @@ impl WithSimd for Gradient<'_> {
                     let slopes = if outputs.end <= (p + 1) * PANEL {
                         (&d[dense.rows.range(p, rows.clone())][outputs.start % PANEL..], dense.rows.width(p))
                     } else {
-                        // Those that lie in two panels are brought together.
+                        // Slopes that lie in two panels are brought together.
                         row.clear();
                         for r in rows.clone() {
                             let place = |o: usize| dense.rows.range(o / PANEL, r..r).start + o % PANEL;
@@ -111,11 +111,11 @@ impl WithSimd for Gradient<'_> {
                         (&row[..], outputs.len())
                     };
                     let p = &values[own];
-                    // Of the usual width the compiler makes one vector.
+                    // Rows of the usual width are one vector to the compiler.
                     if outputs.len() == 16 {
-                        plan.backward::<16>(field, p, x, slopes, g, bins);
+                        layout.backward::<16>(field, p, x, slopes, g, bins);
                     } else {
-                        plan.backward::<0>(field, p, x, slopes, g, bins);
+                        layout.backward::<0>(field, p, x, slopes, g, bins);
                     }
                 }
             }
@@ -123,20 +123,20 @@ impl WithSimd for Gradient<'_> {
     }
 }
 
-/// The sums of some columns, to the end, of some rows.
+/// Sums the columns `range` of some rows. `range` ends with the row.
 #[inline(always)]
 fn total<S: Simd>(
     simd: S,
-    said: &[f32],
+    contributions: &[f32],
     rows: impl Iterator<Item = usize> + Clone,
     range: Range<usize>,
     to: &mut impl Sums<S>,
 ) {
     let (mut place, width) = (range.start, range.end);
     while place < width {
-        let rows = rows.clone().map(|r| &said[r * width + place..(r + 1) * width]);
+        let rows = rows.clone().map(|r| &contributions[r * width + place..(r + 1) * width]);
         let at = place - range.start;
-        // Several vectors of a row at once: the memory is then read from one end to the other.
+        // Several vectors of a row at once, so that memory is read in order.
         place += match (width - place) / S::F32_LANES {
             1 => columns::<S, 1>(simd, rows, at, to),
             2 => columns::<S, 2>(simd, rows, at, to),
@@ -146,7 +146,7 @@ fn total<S: Simd>(
     }
 }
 
-/// The sums of the first N vectors of rows, which go to `place`; how many columns these are.
+/// Sums the first N vectors of rows, to `place`. Returns the number of their columns.
 #[inline(always)]
 fn columns<'a, S: Simd, const N: usize>(
     simd: S,
@@ -167,7 +167,8 @@ fn columns<'a, S: Simd, const N: usize>(
 }
 
 impl Net {
-    /// The gradients of some rows of a layer's weights, or of panels of a narrow one's, of a member that has its own.
+    /// Computes the gradients of some rows of a layer's weights (of some panels, if they are stored by output), for a member with weights
+    /// of its own.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn weights<S: Simd>(
@@ -186,7 +187,7 @@ impl Net {
         let (x, shape) = self.inputs_of(l);
         // SAFETY: activations and ∂R/∂z are only read in this phase.
         let (x, slopes) = unsafe { (x.read(0..shape.len()), dense.d.read(0..dense.rows.len())) };
-        if dense.narrow {
+        if dense.dot_layout {
             let m = dense.layer.outputs;
             let left = Left::Numbers { matrix: &slopes[rows.start * 16..], row: 1, next: 16, k };
             for p in range {
@@ -218,7 +219,7 @@ impl Net {
         }
         if matches!(then, Then::Use(_)) {
             // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
-            unsafe { dense.flip::<S>(range, member) };
+            unsafe { dense.transpose_rows::<S>(range, member) };
         }
     }
 }

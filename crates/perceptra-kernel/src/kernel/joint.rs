@@ -10,15 +10,15 @@ use super::gemm::{Left, ROWS, load, multiply, store, vectors};
 use super::net::{Net, Param};
 use super::scratch::{Joint, Scratch};
 use super::sink::{How, Then, Written};
-use crate::stem::{JOINT, Sorted};
+use crate::embedding::{JOINT, Sorted};
 
 impl Net {
-    /// The gradients of joint fields, of their factors and of the weights behind them.
+    /// Computes the gradients of joint fields, of their factors and of the weights behind them.
     ///
-    /// A row of the field is Cᵢ·P, of the parameters P and a code of the number that says how much of each of them it takes: x of the
-    /// linear part, 1 of the bias, 1 of each bin below, a share of its own bin. With ∂R/∂z of the layer behind, G = Cᵀ·∂R/∂z is as
-    /// short as there are parameters, and all gradients are products of it: of W (P ⊙ r)ᵀ·G, of P (G·Wᵀ) ⊙ r, of r the sums of
-    /// P ⊙ (G·Wᵀ). A row costs three additions for each output of the layer behind, not two times 16.
+    /// A row of the field is Cᵢ·P, where P are its parameters and Cᵢ encodes the number x: x for the linear part, 1 for the bias, 1 for each
+    /// bin below, the share of its own bin. With ∂R/∂z of the layer behind, G = Cᵀ·∂R/∂z has only as many rows as P, and all gradients are
+    /// products of it: (P ⊙ r)ᵀ·G for W, (G·Wᵀ) ⊙ r for P, and the sums of P ⊙ (G·Wᵀ) for r. A row costs three additions for each output
+    /// of the layer behind, rather than two times 16.
     #[inline(always)]
     pub(super) fn joint_gradients<S: Simd>(
         &self,
@@ -29,42 +29,42 @@ impl Net {
         then: Then,
         scratch: &mut Scratch,
     ) {
-        let (stem, dense) = (&self.layers[0], &self.layers[1]);
-        let (Some(plan), Then::Keep { half, first }) = (&stem.stem, then) else { return };
+        let (first_layer, dense) = (&self.layers[0], &self.layers[1]);
+        let (Some(layout), Then::Keep { half, first }) = (&first_layer.embedding, then) else { return };
         let Scratch { bins, sorted, joint: Joint { scaled, slopes, weights }, .. } = scratch;
         let grads = &self.grads[half];
         // SAFETY: these gradients are this thread's in this phase.
         let own =
             |param: &Param, place: Range<usize>| unsafe { grads.write(param.at + place.start..param.at + place.end) };
         let inputs = fields.start * JOINT..fields.end * JOINT;
-        let size = stem.layer.outputs.next_multiple_of(16);
-        let has_factors = !stem.factor.values.is_empty();
+        let size = first_layer.layer.outputs.next_multiple_of(16);
+        let has_factors = !first_layer.r.values.is_empty();
         if first {
-            own(&stem.weight, plan.place(fields.clone())).fill(0.0);
+            own(&first_layer.weight, layout.place(fields.clone())).fill(0.0);
             for p in 0..dense.shape.count() {
                 own(&dense.weight, dense.shape.range(p, inputs.clone())).fill(0.0);
             }
-            for member in 0..if has_factors { stem.members } else { 0 } {
-                own(&stem.factor, member * size + inputs.start..member * size + inputs.end).fill(0.0);
+            for member in 0..if has_factors { first_layer.members } else { 0 } {
+                own(&first_layer.r, member * size + inputs.start..member * size + inputs.end).fill(0.0);
             }
         }
         // SAFETY: parameters, rows of the data and ∂R/∂z are only read in this phase.
-        let (values, factors, flipped, x, d) = unsafe {
-            let (values, factors, flipped) = (&stem.weight.values, &stem.factor.values, &dense.flipped);
-            let (values, factors) = (values.read(0..plan.parameters), factors.read(0..factors.len()));
-            let flipped = flipped.read(0..dense.flipped_shape.len());
-            (values, factors, flipped, self.x.read(0..self.x_shape.len()), dense.d.read(0..dense.rows.len()))
+        let (values, factors, transposed, x, d) = unsafe {
+            let (values, factors, transposed) = (&first_layer.weight.values, &first_layer.r.values, &dense.transposed);
+            let (values, factors) = (values.read(0..layout.parameters), factors.read(0..factors.len()));
+            let transposed = transposed.read(0..dense.transposed_shape.len());
+            (values, factors, transposed, self.x.read(0..self.x_shape.len()), dense.d.read(0..dense.rows.len()))
         };
-        for member in 0..stem.members {
+        for member in 0..first_layer.members {
             let rows = chunk.of(member, &rows);
             if rows.is_empty() {
                 continue;
             }
             for field in fields.clone() {
-                let (outputs, column, place) = plan.field(field);
+                let (outputs, column, place) = layout.field(field);
                 let p = column / PANEL;
                 let xs = &x[self.x_shape.range(p, rows.clone())][column % PANEL..];
-                plan.sort(field, xs, self.x_shape.width(p), sorted);
+                layout.sort(field, xs, self.x_shape.width(p), sorted);
                 let terms = 2 + sorted.ends.len();
                 let values = &values[place.start..place.start + terms * JOINT];
                 let mut factor = [1.0; JOINT];
@@ -100,10 +100,10 @@ impl Net {
                         // SAFETY: the promise is for `Left::Rows`.
                         unsafe { multiply(simd, n, width, left, g, sums) };
                     }
-                    let (used, from) = (dense.rows.used(p), dense.flipped_shape);
+                    let (used, from) = (dense.rows.used(p), dense.transposed_shape);
                     let q = outputs.start / PANEL;
                     let rows = from.range(q, p * PANEL..p * PANEL + used);
-                    let rows = flipped[rows].chunks_exact(from.width(q));
+                    let rows = transposed[rows].chunks_exact(from.width(q));
                     for (to, row) in weights.chunks_exact_mut(JOINT).zip(rows) {
                         to.copy_from_slice(&row[outputs.start % PANEL..][..JOINT]);
                     }
@@ -116,7 +116,7 @@ impl Net {
                         unsafe { multiply(simd, n, JOINT, left, weights, sums) };
                     }
                 }
-                let g = own(&stem.weight, place);
+                let g = own(&first_layer.weight, place);
                 let mut sums = [0.0; JOINT];
                 for ((g, slopes), values) in
                     g.chunks_exact_mut(JOINT).zip(slopes.chunks_exact(JOINT)).zip(values.chunks_exact(JOINT))
@@ -127,7 +127,7 @@ impl Net {
                     }
                 }
                 if has_factors {
-                    let g = own(&stem.factor, member * size + outputs.start..member * size + outputs.end);
+                    let g = own(&first_layer.r, member * size + outputs.start..member * size + outputs.end);
                     g.iter_mut().zip(sums).for_each(|(g, sum)| *g += sum);
                 }
             }
@@ -135,8 +135,8 @@ impl Net {
     }
 }
 
-/// Cᵀ·D of [`Net::joint_gradients`], of N vectors of D's columns, the first ones; rows of both are `width` apart. How many columns these
-/// are.
+/// Computes Cᵀ·D of [`Net::joint_gradients`] for the first N vectors of D's columns; rows of both are `width` apart. Returns the number
+/// of their columns.
 #[inline(always)]
 fn by_bins<S: Simd, const N: usize>(simd: S, sorted: &Sorted, d: &[f32], g: &mut [f32], width: usize) -> usize {
     let zeros = [simd.splat_f32s(0.0); N];
@@ -144,7 +144,7 @@ fn by_bins<S: Simd, const N: usize>(simd: S, sorted: &Sorted, d: &[f32], g: &mut
     let mut end = sorted.rows.len();
     for bin in (0..sorted.ends.len()).rev() {
         let start = if bin == 0 { 0 } else { sorted.ends[bin - 1] };
-        // All that lies above this bin takes all of it.
+        // Numbers above this bin take all of it.
         let (mut own, mut all) = (above, above);
         for (row, code, x) in &sorted.rows[start..end] {
             let (code, x) = (simd.splat_f32s(*code), simd.splat_f32s(*x));

@@ -15,6 +15,7 @@ mod gemm;
 mod gradient;
 mod joint;
 mod net;
+mod network;
 mod scratch;
 mod sink;
 mod step;
@@ -23,4 +24,5 @@ mod trainer;
 mod update;
 mod work;
 
-pub use trainer::{DenseTrainer, Part};
+pub use network::{Network, Part};
+pub use trainer::Trainer;

@@ -1,7 +1,7 @@
 //! A network with its memory.
 //!
-//! Nothing here waits for another thread. What a function reads and writes, and who may do so at that time, is said in
-//! `step`, whose two phases these functions belong to: activations and ∂R/∂z of a row belong to one thread from
+//! Nothing here waits for another thread. What a function reads and writes, and who may do so at that time, is told by
+//! the two phases of `step` that these functions belong to: activations and ∂R/∂z of a row belong to one thread from
 //! [`Gather`](super::forward::Gather) to [`Backward`](super::backward::Backward), and are only read while gradients are computed; weights,
 //! their states, their gradients and their transposed copies belong to one thread while gradients are computed and used, and are only
 //! read before.
@@ -13,19 +13,27 @@ use pulp::Simd;
 use super::buffer::{Buffer, PANEL, Panels};
 use super::gemm::{load, store, transpose};
 use crate::activation::Activation;
-use crate::rule::Rule;
-use crate::settings::{Group, Layer, Parts, Settings};
-use crate::stem::{JOINT, Plan};
+use crate::embedding::{JOINT, Layout};
+use crate::group::Group;
+use crate::settings::{Extras, Layer, Settings};
 
-/// Outputs up to which a layer is stored by output, and computed by dot products.
+/// The most outputs of a layer that is stored by output and computed by dot products.
 const NARROW: usize = 4;
 
-/// Weights with what belongs to each of them.
+/// The purposes that a network has memory for.
+pub(super) enum Memory {
+    /// Predictions alone: no gradients, derivatives or states of the update rule.
+    Predict,
+    /// Training, with `kept` gradients of every weight, 0 to 2.
+    Train { kept: usize },
+}
+
+/// A tensor of parameters, with the update rule's states and settings for it.
 pub(super) struct Param {
     pub(super) values: Buffer,
-    /// What the step rule remembers.
+    /// States of the update rule.
     pub(super) states: [Buffer; 2],
-    /// Where their gradients begin.
+    /// Offset of its gradients in [`Net::grads`].
     pub(super) at: usize,
     pub(super) is_weight: bool,
     /// Factor of the learning rate, decay, factor of ε.
@@ -35,35 +43,35 @@ pub(super) struct Param {
 /// A layer and its memory.
 pub(super) struct Dense {
     pub(super) layer: Layer,
-    /// Stored by output: `shape` is `[outputs, inputs]`, and there is no `flipped`.
-    pub(super) narrow: bool,
+    /// Whether weights are stored by output: `shape` is `[outputs, inputs]`, and there is no transposed copy.
+    pub(super) dot_layout: bool,
     pub(super) shape: Panels,
     pub(super) weight: Param,
-    /// The transposed weights, for the way back; not for the first layer. Of the stem, the sums of [`Plan::sum`].
-    pub(super) flipped: Buffer,
-    pub(super) flipped_shape: Panels,
-    /// Of each member.
+    /// The transposed weights, for the backward pass; not for the first layer. For an input embedding, the sums of [`Layout::sum`].
+    pub(super) transposed: Buffer,
+    pub(super) transposed_shape: Panels,
+    /// b of each member.
     pub(super) bias: Param,
     /// α of a parametric activation.
-    pub(super) mix: Param,
+    pub(super) alpha: Param,
     /// s of each member.
-    pub(super) scale: Param,
-    /// r of the next layer of each member.
-    pub(super) factor: Param,
-    /// What becomes of rows, if this is no dense layer.
-    pub(super) stem: Option<Plan>,
-    /// Networks in one.
+    pub(super) s: Param,
+    /// r of the next layer for each member, or its input scale.
+    pub(super) r: Param,
+    /// The input embedding, if this is not a dense layer.
+    pub(super) embedding: Option<Layout>,
+    /// Members of a batch ensemble, else 1.
     pub(super) members: usize,
     /// Whether each member has weights of its own, one after another.
-    pub(super) own: bool,
-    /// Whether z and f(z) are changed by more than biases and dropout.
-    pub(super) extended: bool,
-    /// What ∂R/∂b, ∂R/∂s, ∂R/∂α and ∂R/∂r of a row are, without ∂R/∂a, on the way forward; after the way back, with it, the sums of
-    /// these over the rows of each block, where its first row is.
+    pub(super) per_member_weights: bool,
+    /// Whether units or members have parameters besides biases.
+    pub(super) has_unit_params: bool,
+    /// Contributions to the gradients ∂R/∂b, ∂R/∂s, ∂R/∂α and ∂R/∂r, in this order. The forward pass leaves those of each row but for the
+    /// factor ∂R/∂a; the backward pass multiplies them by it and sums them over each block, in the place of the block's first row.
     pub(super) parts: [Buffer; 4],
     /// f(z) of a chunk.
     pub(super) a: Buffer,
-    /// f′(z) on the way forward, unless it is among the parts; ∂R/∂z after the way back.
+    /// f′(z) after the forward pass, unless it is a contribution; ∂R/∂z after the backward pass.
     pub(super) d: Buffer,
     pub(super) rows: Panels,
 }
@@ -75,7 +83,7 @@ pub(super) struct Net {
     pub(super) x: Buffer,
     pub(super) x_shape: Panels,
     pub(super) losses: Buffer,
-    /// Gradients of each half of the batch, where they are kept.
+    /// Gradients of each half of the batch, if they are kept.
     pub(super) grads: [Buffer; 2],
     pub(super) members: usize,
     pub(super) zeros: Vec<f32>,
@@ -84,18 +92,21 @@ pub(super) struct Net {
 }
 
 impl Net {
-    /// A network of zeros with room for `chunk` rows, and for `kept` gradients of every weight.
-    pub(super) fn new(layers: &[Layer], parts: &Parts, settings: Settings, chunk: usize, kept: usize) -> Self {
-        let states = settings.rule.states();
-        let members = parts.members;
+    /// A network of zeros with memory for `chunk` rows.
+    pub(super) fn new(layers: &[Layer], extras: &Extras, settings: Settings, chunk: usize, memory: Memory) -> Self {
+        let (trains, kept) = match memory {
+            Memory::Predict => (false, 0),
+            Memory::Train { kept } => (true, kept),
+        };
+        let states = if trains { settings.rule.states() } else { 0 };
+        let members = extras.members;
         let mut at = 0;
         let mut param = |len: usize, group: Group, gain: f64| {
             let len = len.next_multiple_of(16);
             let state = |i| Buffer::zeros(if i < states { len } else { 0 });
-            // Weights are gain times those that steps are defined for: their gradients are 1/gain times as large.
-            let step = if matches!(settings.rule, Rule::Sgd { .. }) { gain * gain } else { gain };
-            let kind = group as usize;
-            let tuning = (settings.rates[kind] * step, settings.decay[kind] / step, (1.0 / gain) as f32);
+            // Stored weights are `gain` times those that steps are defined for, so that their gradients are 1/gain times as large.
+            let step = if settings.rule.is_linear() { gain * gain } else { gain };
+            let tuning = (settings.rates[group] * step, settings.decay[group] / step, (1.0 / gain) as f32);
             let is_weight = group == Group::Weight;
             let param = Param { values: Buffer::zeros(len), states: [state(0), state(1)], at, is_weight, tuning };
             at += len;
@@ -103,62 +114,62 @@ impl Net {
         };
         let padded = |n: usize| n.next_multiple_of(16);
         let several = members > 1;
-        let plan = parts.stem.as_ref().map(Plan::new);
-        let columns = parts.stem.as_ref().map_or(layers[0].inputs, |stem| stem.columns.len());
-        let first = (plan.is_some() || parts.input_scale || several).then(|| {
+        let embedding = extras.embedding.as_ref().map(Layout::new);
+        let columns = extras.embedding.as_ref().map_or(layers[0].inputs, |embedding| embedding.columns.len());
+        let first = (embedding.is_some() || extras.input_scale || several).then(|| {
             let width = layers[0].inputs;
             let layer = Layer { inputs: columns, outputs: width, bias: false, activation: Activation::Identity };
             (layer, true)
         });
-        let mut plan = plan;
-        if let Some(plan) = plan.as_mut().filter(|_| layers[0].outputs > NARROW) {
-            plan.join(settings.batch.min(chunk));
+        let mut embedding = embedding;
+        if let Some(embedding) = embedding.as_mut().filter(|_| trains && layers[0].outputs > NARROW) {
+            embedding.join(settings.batch.min(chunk));
         }
         let all: Vec<(Layer, bool)> = first.into_iter().chain(layers.iter().map(|l| (*l, false))).collect();
         let last = all.len() - 1;
-        let dense = all.iter().enumerate().map(|(i, &(layer, is_stem))| {
+        let dense = all.iter().enumerate().map(|(i, &(layer, is_embedding))| {
             let Layer { inputs, outputs, .. } = layer;
-            let own = several && i == last;
-            let (narrow, hidden) = (outputs <= NARROW && !is_stem, i < last);
-            let shape = if narrow { Panels::new(outputs, inputs) } else { Panels::new(inputs, outputs) };
-            let flipped_shape = Panels::new(outputs, inputs);
+            let per_member_weights = several && i == last;
+            let (dot_layout, hidden) = (outputs <= NARROW && !is_embedding, i < last);
+            let shape = if dot_layout { Panels::new(outputs, inputs) } else { Panels::new(inputs, outputs) };
+            let transposed_shape = Panels::new(outputs, inputs);
             let rows = Panels::new(chunk, outputs);
-            let gain = if parts.ntk { (inputs as f64).sqrt().recip() } else { 1.0 };
-            let copies = if own { members } else { 1 };
-            let stem = is_stem.then(|| plan.take()).map(|plan| plan.unwrap_or_default());
-            let weight = match &stem {
-                Some(plan) => param(plan.parameters, Group::Embedding, 1.0),
+            let gain = if extras.ntk { (inputs as f64).sqrt().recip() } else { 1.0 };
+            let copies = if per_member_weights { members } else { 1 };
+            let embedding = is_embedding.then(|| embedding.take().unwrap_or_default());
+            let weight = match &embedding {
+                Some(embedding) => param(embedding.parameters, Group::Embedding, 1.0),
                 None => param(copies * shape.len(), Group::Weight, gain),
             };
-            let mixed = parts.parametric && hidden && !is_stem;
-            let scaled = several && hidden && !is_stem;
-            // The first layer's r, or its factors; the output layer has none.
-            let factored = if is_stem { parts.input_scale || several } else { several && i + 1 < last };
+            let mixed = extras.parametric && hidden && !is_embedding;
+            let scaled = several && hidden && !is_embedding;
+            // r of the first dense layer, or the input scale; the output layer has none.
+            let factored = if is_embedding { extras.input_scale || several } else { several && i + 1 < last };
             let group = if several { Group::Member } else { Group::InputScale };
-            let part = |there: bool| Buffer::zeros(if there { rows.len() } else { 0 });
-            let flipped = match &stem {
-                Some(plan) => plan.parameters,
-                None if narrow || i == 0 => 0,
-                None => copies * flipped_shape.len(),
+            let part = |there: bool| Buffer::zeros(if there && trains { rows.len() } else { 0 });
+            let transposed = match &embedding {
+                Some(embedding) => embedding.parameters,
+                None if dot_layout || i == 0 || !trains => 0,
+                None => copies * transposed_shape.len(),
             };
             Dense {
                 layer,
-                narrow,
+                dot_layout,
                 shape,
                 weight,
-                flipped: Buffer::zeros(flipped),
-                flipped_shape,
-                bias: param(if is_stem { 0 } else { members * padded(outputs) }, Group::Bias, 1.0),
-                mix: param(if mixed { outputs } else { 0 }, Group::Activation, 1.0),
-                scale: param(if scaled { members * padded(outputs) } else { 0 }, Group::Member, 1.0),
-                factor: param(if factored { members * padded(outputs) } else { 0 }, group, 1.0),
-                stem,
+                transposed: Buffer::zeros(transposed),
+                transposed_shape,
+                bias: param(if is_embedding { 0 } else { members * padded(outputs) }, Group::Bias, 1.0),
+                alpha: param(if mixed { outputs } else { 0 }, Group::Activation, 1.0),
+                s: param(if scaled { members * padded(outputs) } else { 0 }, Group::Member, 1.0),
+                r: param(if factored { members * padded(outputs) } else { 0 }, group, 1.0),
+                embedding,
                 members,
-                own,
-                extended: is_stem || mixed || scaled || factored,
+                per_member_weights,
+                has_unit_params: is_embedding || mixed || scaled || factored,
                 parts: [part(scaled), part(scaled), part(mixed), part(factored)],
                 a: Buffer::zeros(rows.len()),
-                d: Buffer::zeros(rows.len()),
+                d: part(true),
                 rows,
             }
         });
@@ -166,56 +177,66 @@ impl Net {
         let x_shape = Panels::new(chunk, columns);
         let grads = |i| Buffer::zeros(if i < kept { at } else { 0 });
         Self {
-            plain: settings.is_plain_descent() && !parts.ntk,
+            plain: settings.is_plain_descent() && !extras.ntk,
             settings,
             layers: dense,
             x: Buffer::zeros(x_shape.len()),
             x_shape,
-            losses: Buffer::zeros(chunk),
+            losses: Buffer::zeros(if trains { chunk } else { 0 }),
             grads: [grads(0), grads(1)],
             members,
             zeros: vec![0.0; all.iter().map(|(l, _)| padded(l.outputs)).max().unwrap_or(0)],
         }
     }
 
-    /// (inputs, outputs)
+    /// Provides memory for the activations of this many rows.
+    pub(super) fn resize(&mut self, rows: usize) {
+        self.x_shape.rows = rows;
+        self.x = Buffer::zeros(self.x_shape.len());
+        for dense in &mut self.layers {
+            dense.rows.rows = rows;
+            dense.a = Buffer::zeros(dense.rows.len());
+        }
+    }
+
+    /// Inputs and outputs of a row.
     pub(super) fn shape(&self) -> (usize, usize) {
         (self.x_shape.columns, self.last().layer.outputs)
     }
 
-    /// Columns of the inputs of the first dense layer whose gradients are those of joint fields.
+    /// Inputs of the first dense layer that joint fields make.
     #[inline(always)]
     pub(super) fn joint(&self) -> usize {
-        self.layers[0].stem.as_ref().map_or(0, |plan| plan.joint * JOINT)
+        self.layers[0].embedding.as_ref().map_or(0, |layout| layout.joint * JOINT)
     }
 
-    /// The first panel of the inputs of the first dense layer with others.
+    /// The first panel of the inputs of the first dense layer that has other ones.
     #[inline(always)]
     pub(super) fn loose(&self) -> usize {
         let Panels { columns, .. } = self.layers[0].rows;
         if self.joint() < columns { self.joint() / PANEL } else { columns.div_ceil(PANEL) }
     }
 
-    /// The first column of a layer whose gradients are the sums of what rows say.
+    /// The first column of a layer whose gradients are sums of contributions.
     #[inline(always)]
     pub(super) fn summed(&self, l: usize, term: Term) -> usize {
-        if l == 0 && term == Term::Factor { self.joint() } else { 0 }
+        if l == 0 && term == Term::R { self.joint() } else { 0 }
     }
 
     pub(super) fn last(&self) -> &Dense {
         &self.layers[self.layers.len() - 1]
     }
 
-    /// All weights, in the order of their gradients.
+    /// All parameters, in the order of their gradients.
     pub(super) fn values(&mut self) -> impl Iterator<Item = &mut [f32]> {
         self.params().map(|p| p.values.all())
     }
 
     fn params(&mut self) -> impl Iterator<Item = &mut Param> {
-        self.layers.iter_mut().flat_map(|l| [&mut l.weight, &mut l.bias, &mut l.mix, &mut l.scale, &mut l.factor])
+        self.layers.iter_mut().flat_map(|l| [&mut l.weight, &mut l.bias, &mut l.alpha, &mut l.s, &mut l.r])
     }
 
-    /// What the step rule remembers of them.
+    /// The update rule's states of all parameters.
     pub(super) fn states(&mut self) -> impl Iterator<Item = &mut [f32]> {
         self.params().flat_map(|p| &mut p.states).map(Buffer::all)
     }
@@ -224,8 +245,8 @@ impl Net {
     #[inline(always)]
     pub(super) fn put_rows<S: Simd>(&self, simd: S, rows: Range<usize>, inputs: &[f32], ids: &[u32]) {
         let n = self.x_shape.columns;
-        if n < S::F32_LANES && !self.layers[0].narrow {
-            // One vector a row, which reads into the next rows: only the dot products of narrow layers look beyond the columns.
+        if n < S::F32_LANES && !self.layers[0].dot_layout {
+            // One vector a row, which reads into the next rows: only dot products use values beyond the columns.
             let width = self.x_shape.width(0);
             // SAFETY: the rows are this thread's.
             let to = unsafe { self.x.write(self.x_shape.range(0, rows.clone())) };
@@ -250,7 +271,7 @@ impl Net {
         for (p, part) in inputs[row * n..(row + 1) * n].chunks(PANEL).enumerate() {
             // SAFETY: the row is this thread's.
             let to = unsafe { self.x.write(self.x_shape.range(p, r..r + 1)) };
-            // Widths are multiples of 16, and what lies beyond the row is 0.
+            // Widths are multiples of 16; values beyond the row are 0.
             for (to, part) in to.chunks_exact_mut(S::F32_LANES).zip(part.chunks(S::F32_LANES)) {
                 let whole = part.len() == S::F32_LANES;
                 store::<S>(to, 0, if whole { load::<S>(part, 0) } else { simd.partial_load_f32s(part) });
@@ -273,7 +294,7 @@ impl Net {
         }
     }
 
-    /// What layer `l` takes: the rows of the data, or the layer before.
+    /// The inputs of layer `l`: the rows of the data, or the activations of the layer before.
     #[inline(always)]
     pub(super) fn inputs_of(&self, l: usize) -> (&Buffer, Panels) {
         if l == 0 { (&self.x, self.x_shape) } else { (&self.layers[l - 1].a, self.layers[l - 1].rows) }
@@ -281,7 +302,7 @@ impl Net {
 }
 
 impl Dense {
-    /// Some numbers of a part, none if there is no such part.
+    /// Some of the contributions to one gradient; none if there are no such contributions.
     ///
     /// # Safety
     ///
@@ -312,29 +333,29 @@ impl Dense {
         }
     }
 
-    /// Brings the transposed weights, or the sums of a stem, up to date.
-    pub(super) fn flip_all(&mut self) {
-        if let Some(plan) = &self.stem {
-            plan.sum(0..plan.fields(), self.weight.values.all(), self.flipped.all());
+    /// Brings the transposed weights, or the sums of an input embedding, up to date.
+    pub(super) fn transpose_all(&mut self) {
+        if let Some(layout) = &self.embedding {
+            layout.sum(0..layout.fields(), self.weight.values.all(), self.transposed.all());
             return;
         }
-        for member in 0..if self.own { self.members } else { 1 } {
+        for member in 0..if self.per_member_weights { self.members } else { 1 } {
             // SAFETY: `&mut self` excludes every other thread.
-            unsafe { self.flip::<pulp::Scalar>(0..self.layer.inputs, member) };
+            unsafe { self.transpose_rows::<pulp::Scalar>(0..self.layer.inputs, member) };
         }
     }
 
-    /// Copies rows of the weights, from a multiple of 16 on, to columns of the transposed ones, if there are such.
+    /// Copies rows of the weights, from a multiple of 16 on, to columns of the transposed ones, if there are any.
     ///
     /// # Safety
     ///
     /// Nobody else writes these rows or uses these columns meanwhile.
     #[inline(always)]
-    pub(super) unsafe fn flip<S: Simd>(&self, rows: Range<usize>, member: usize) {
-        if self.flipped.is_empty() || self.stem.is_some() {
+    pub(super) unsafe fn transpose_rows<S: Simd>(&self, rows: Range<usize>, member: usize) {
+        if self.transposed.is_empty() || self.embedding.is_some() {
             return;
         }
-        let (from, to) = (self.shape, self.flipped_shape);
+        let (from, to) = (self.shape, self.transposed_shape);
         let (before, behind) = (member * from.len(), member * to.len());
         for p in 0..from.count() {
             let width = from.width(p);
@@ -351,7 +372,7 @@ impl Dense {
                     let wide = to.width(i / PANEL);
                     if n == 16 && columns == 16 {
                         // SAFETY: the caller's promise; 16 columns from a multiple of 16 on lie within the panel.
-                        let to = unsafe { self.flipped.write(start..start + 15 * wide + 16) };
+                        let to = unsafe { self.transposed.write(start..start + 15 * wide + 16) };
                         if transpose::<S>(&source[c..], width, to, wide) {
                             continue;
                         }
@@ -361,7 +382,7 @@ impl Dense {
                         line.iter_mut().zip(source[c + k..].iter().step_by(width)).for_each(|(to, w)| *to = *w);
                         let start = start + k * wide;
                         // SAFETY: the caller's promise; 16 columns from a multiple of 16 on lie within the panel.
-                        unsafe { self.flipped.write(start..start + 16) }.copy_from_slice(&line);
+                        unsafe { self.transposed.write(start..start + 16) }.copy_from_slice(&line);
                     }
                 }
             }
@@ -369,40 +390,40 @@ impl Dense {
     }
 }
 
-/// Some numbers of a parameter, none if there is no such parameter.
+/// Some values of a parameter; none if the layer does not have it.
 #[inline(always)]
-pub(super) fn own_numbers(param: &Param, place: Range<usize>) -> &[f32] {
+pub(super) fn values_of(param: &Param, place: Range<usize>) -> &[f32] {
     // SAFETY: parameters are only read while rows go through the network, which is when this is called.
     unsafe { param.values.read(if param.values.is_empty() { 0..0 } else { place }) }
 }
 
-/// A parameter whose gradient is the sum over rows of what each row says.
+/// A parameter of units whose gradient is a sum of contributions of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Term {
     Bias,
-    Scale,
-    Mix,
-    Factor,
+    S,
+    Alpha,
+    R,
 }
 
 impl Dense {
     pub(super) fn term(&self, term: Term) -> &Param {
         match term {
             Term::Bias => &self.bias,
-            Term::Scale => &self.scale,
-            Term::Mix => &self.mix,
-            Term::Factor => &self.factor,
+            Term::S => &self.s,
+            Term::Alpha => &self.alpha,
+            Term::R => &self.r,
         }
     }
 
-    /// What rows say of it; whether that is said by blocks.
-    pub(super) fn said(&self, term: Term) -> (&Buffer, bool) {
+    /// Contributions to its gradient, and whether they are already summed over blocks of rows.
+    pub(super) fn contributions(&self, term: Term) -> (&Buffer, bool) {
         let part = match term {
             Term::Bias if self.parts[0].is_empty() => return (&self.d, false),
             Term::Bias => 0,
-            Term::Scale => 1,
-            Term::Mix => 2,
-            Term::Factor => 3,
+            Term::S => 1,
+            Term::Alpha => 2,
+            Term::R => 3,
         };
         (&self.parts[part], true)
     }

@@ -1,28 +1,30 @@
-//! Memory of one thread, which steps use again and again.
+//! Memory of one thread, reused from step to step.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::gemm::Aligned;
-use crate::stem::Sorted;
+use crate::embedding::Sorted;
 
 /// A thread's own memory.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// Of sums that are looked at before they are used.
+    /// Sums of a block before they are used.
     pub(super) block: Aligned,
-    /// What units of a block are multiplied by.
+    /// Dropout masks of a block.
     pub(super) masks: Aligned,
-    /// Sums over a part of k, `[rows, 64]`.
+    /// Derivatives of a block that predictions do not need.
+    pub(super) spare: Aligned,
+    /// Sums over the first panels of k, `[rows, 64]`.
     pub(super) partial: Vec<f32>,
     pub(super) targets: Vec<f32>,
-    /// Rows of the data, of each member once.
+    /// Rows of a batch, repeated for each member.
     pub(super) ids: Vec<u32>,
-    /// A row of the data, and what becomes of it.
+    /// A row of the data, and the embedded row.
     pub(super) raw: Vec<f32>,
     pub(super) row: Vec<f32>,
-    /// Sums of the bins of a number.
+    /// Sums by bin.
     pub(super) bins: Vec<f32>,
-    /// Of a joint field.
+    /// Rows sorted by the bin of a joint field.
     pub(super) sorted: Sorted,
     pub(super) joint: Joint,
     pub(super) outputs: Vec<f32>,
@@ -30,14 +32,14 @@ pub(super) struct Scratch {
     pub(super) losses: Vec<f32>,
 }
 
-/// What is made on the way to the gradients of a joint field: numbers `[2 + bins, 16]`, as its parameters are, and weights.
+/// Intermediate values of the gradients of a joint field. Its parameters are `[2 + bins, 16]`.
 #[derive(Default)]
 pub(super) struct Joint {
-    /// The parameters, times the factors of a member.
+    /// The parameters times the factors of a member.
     pub(super) scaled: Vec<f32>,
-    /// Their gradients, without these factors.
+    /// The gradients of the parameters without these factors.
     pub(super) slopes: Vec<f32>,
-    /// Some of the weights behind it, `[outputs, 16]`.
+    /// Some of the weights behind the field, `[outputs, 16]`.
     pub(super) weights: Vec<f32>,
 }
 

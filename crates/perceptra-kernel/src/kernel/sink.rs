@@ -1,4 +1,4 @@
-//! What becomes of a gradient while it is summed: it is kept, or weights descend by it at once.
+//! The destination of a gradient: it is kept, or weights descend by it at once.
 
 use std::ops::Range;
 
@@ -8,16 +8,16 @@ use super::gemm::{BLOCK, Sums, load, store};
 use super::net::{Net, Param};
 use crate::rule::Step;
 
-/// What becomes of a gradient.
+/// The use of a gradient.
 #[derive(Clone, Copy)]
 pub(super) enum Then {
-    /// It is kept among those of this half of the batch, added to what is there unless it is the first.
+    /// It is kept as that of this half of the batch, added to the one before unless it is the first.
     Keep { half: usize, first: bool },
     /// It is used at once.
     Use(Step),
 }
 
-/// Sums from 0, and what is done with them.
+/// Sums from 0, written to a destination.
 pub(super) struct Written<'a, S> {
     pub(super) simd: S,
     pub(super) to: &'a mut [f32],
@@ -27,9 +27,9 @@ pub(super) struct Written<'a, S> {
 #[derive(Clone, Copy)]
 pub(super) enum How {
     Write,
-    /// To what was there.
+    /// Add to the values there.
     Add,
-    /// What was there are weights, which descend by this rate.
+    /// The values there are weights, which descend by this rate.
     Descend(f32),
 }
 
@@ -52,7 +52,7 @@ impl<S: Simd> Sums<S> for Written<'_, S> {
 }
 
 impl Net {
-    /// Where a gradient is summed: where it is kept, into the weights, or in `c`.
+    /// The destination of a gradient: where it is kept, the weights, or `c`.
     #[inline(always)]
     pub(super) fn sums<'a, S: Simd>(
         &'a self,
@@ -68,7 +68,7 @@ impl Net {
                 let to = unsafe { self.grads[half].write(param.at + place.start..param.at + place.end) };
                 Written { simd, to, how: if first { How::Write } else { How::Add } }
             }
-            // The most frequent rule needs no memory between.
+            // Plain descent needs no memory in between.
             Then::Use(now) if self.plain => {
                 // SAFETY: these weights are this thread's in this phase.
                 let to = unsafe { param.values.write(place) };

@@ -4,7 +4,7 @@
 //!
 //! - **Large networks: by rows, then by weights.** First every thread takes some rows of the batch through the whole
 //!   network and back, to ∂R/∂z of every layer. After a barrier every thread takes some weights: their gradient is the sum
-//!   over all rows, Σᵢ xᵢ·∂Rᵢ/∂z, and the step rule is applied to it while it is in cache. No two threads ever add to one
+//!   over all rows, Σᵢ xᵢ·∂Rᵢ/∂z, and the update rule is applied to it while it is in cache. No two threads ever add to one
 //!   number.
 //! - **Small networks: by halves of the batch.** Activations are then many and gradients few, and a cache line that two
 //!   processors use in turn costs as much as a hundred multiplications. So each of two threads has a copy of the network
@@ -30,11 +30,11 @@ use super::sink::Then;
 use super::team::Barrier;
 use super::update::{Kept, Settle};
 use super::work::Unit;
+use crate::data::{Data, Totals};
 use crate::rule::Step;
-use crate::rule::Moment;
-use crate::settings::{Data, Totals};
+use crate::rule::StepRates;
 
-/// An epoch of a trainer, whose fields are lent to its threads.
+/// An epoch: the fields of a trainer, lent to its threads, and its arguments.
 pub(super) struct Epoch<'a> {
     pub(super) nets: &'a [Net],
     pub(super) halves: usize,
@@ -47,7 +47,7 @@ pub(super) struct Epoch<'a> {
     pub(super) data: &'a Data<'a>,
     pub(super) order: &'a [u32],
     pub(super) epoch: u32,
-    pub(super) moment: &'a (dyn Fn(usize) -> Moment + Sync),
+    pub(super) rates: &'a (dyn Fn(usize) -> StepRates + Sync),
     pub(super) until: Option<&'a (dyn Fn() -> bool + Sync)>,
     pub(super) totals: &'a Mutex<[Totals; 2]>,
     /// The last step, once it is known that the epoch ends early. Thread 0 writes it before a step in which the others
@@ -62,13 +62,13 @@ pub(super) struct Work<'a> {
     pub(super) barrier: &'a Barrier,
 }
 
-/// A batch, and what a step with it needs to know.
+/// A batch, and the numbers of the step with it.
 #[derive(Clone, Copy)]
 struct Batch<'a> {
     ids: &'a [u32],
     /// Rows of each member.
     rows: usize,
-    /// What the slopes of the rows' losses are multiplied by.
+    /// Factor of the derivatives of the rows' losses: 1, or 1 over the sum of the rows' weights.
     scale: f32,
     now: Step,
 }
@@ -81,7 +81,7 @@ impl WithSimd for Work<'_> {
         let run = self.run;
         let Epoch { data, order, .. } = *run;
         let settings = &run.nets[0].settings;
-        let orders = if settings.own_rows { run.nets[0].members } else { 1 };
+        let orders = if settings.share_batches { 1 } else { run.nets[0].members };
         let scratch = &mut *lock(&run.scratch[self.thread]);
         let mut totals = [Totals::default(); 2];
         for (number, ids) in order.chunks(settings.batch * orders).enumerate() {
@@ -90,7 +90,7 @@ impl WithSimd for Work<'_> {
                 self.run.last.fetch_min(number, Ordering::Relaxed);
             }
             let step = run.step.wrapping_add(number as i32 + 1);
-            let now = settings.rule.at(step, (self.run.moment)(number), settings.betas);
+            let now = settings.rule.at(step, (self.run.rates)(number), settings.betas);
             let weight = match data.weights {
                 None => (ids.len() / orders) as f64,
                 Some(weights) => ids.iter().map(|&r| f64::from(weights[r as usize])).sum::<f64>() / orders as f64,
@@ -121,7 +121,7 @@ impl WithSimd for Work<'_> {
 }
 
 impl Work<'_> {
-    /// Takes rows of a chunk through the network and back.
+    /// Forward and backward pass of some rows of a chunk.
     #[inline(always)]
     fn there_and_back<S: Simd>(
         &self,
@@ -134,7 +134,7 @@ impl Work<'_> {
         let (data, ids) = (self.run.data, chunk.ids);
         simd.vectorize(Gather { net, data, ids, rows: rows.clone(), targets: &mut scratch.targets });
         for l in 0..net.layers.len() {
-            simd.vectorize(Forward { net, l, rows: rows.clone(), chunk, scratch: &mut *scratch });
+            simd.vectorize(Forward::<true> { net, l, rows: rows.clone(), chunk, scratch: &mut *scratch });
         }
         simd.vectorize(Slope { net, data, ids, rows: rows.clone(), scale, scratch });
         for l in (1..net.layers.len()).rev() {
@@ -149,7 +149,7 @@ impl Work<'_> {
         let (net, plan) = (&run.nets[0], &run.plan[self.thread]);
         let (members, drop) = (net.members, net.settings.dropout * batch.now.dropout);
         let mut all = std::mem::take(&mut scratch.ids);
-        let repeated = members > 1 && !net.settings.own_rows;
+        let repeated = members > 1 && net.settings.share_batches;
         if repeated {
             all.clear();
             (0..members).for_each(|_| all.extend_from_slice(batch.ids));
@@ -234,8 +234,7 @@ impl Work<'_> {
         self.settle(simd, net, plan, batch.now);
     }
 
-    /// Uses kept gradients. Networks that are shared wait for each other's parts, as the length of the gradient is that of
-    /// all parts.
+    /// Uses kept gradients. Threads that share a network wait for each other before they clip: the norm is that of all their gradients.
     #[inline(always)]
     fn settle<S: Simd>(&self, simd: S, net: &Net, plan: &[Unit], now: Step) {
         let shared = self.run.halves == 1;

@@ -1,261 +1,93 @@
-//! A network in training, as others see it.
+//! A network in training, as its users see it.
 
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, PoisonError};
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
-use super::batch::{Chunk, share};
+use super::batch::CHUNK;
 use super::exchange::Mail;
-use super::forward::Forward;
-use super::net::{Dense, Net};
-use super::scratch::{Scratch, lock};
+use super::net::{Dense, Memory, Net};
+use super::network::Network;
+use super::scratch::lock;
 use super::step::{Epoch, Work};
 use super::team::Team;
-use super::work::{Unit, plan};
+use super::work::{Sharing, Unit, plan};
+use crate::data::{Data, Totals};
+use crate::error::Unsupported;
 use crate::loss::Loss;
-use crate::rule::Moment;
-use crate::settings::{Data, Layer, Parts, Settings, Totals};
-use crate::stem::Plan;
+use crate::rule::StepRates;
+use crate::settings::{Extras, Layer, Settings};
 
-/// Rows that are taken through the network at once; larger batches are taken in several goes.
-const CHUNK: usize = 512;
-/// Multiplications of a step that keep one thread busy long enough to be worth another thread: some 3 µs.
-const WORTH_A_THREAD: usize = 200_000;
-/// Weights up to which threads take halves of the batch and exchange gradients.
-const SMALL: usize = 1 << 15;
-
-/// A dense network in training: weights, gradients, the step rule's memory and activations in buffers allocated once.
-pub struct DenseTrainer {
-    /// One network; where two threads take halves of the batch, one for each.
-    nets: Vec<Net>,
+/// A dense network in training: weights, gradients, the update rule's states and activations in buffers allocated once.
+pub struct Trainer {
+    network: Network,
     /// Parts of a batch whose gradients are summed on their own: 1 or 2.
     halves: usize,
-    /// What the threads that take halves send each other, for even and odd steps.
+    /// Gradients that the threads that take halves send each other, for even and odd steps.
     mail: Vec<[Mail; 2]>,
     /// The weights of each thread.
     plan: Vec<Vec<Unit>>,
-    scratch: Vec<Mutex<Scratch>>,
-    chunk: usize,
-    team: Team,
-    pub(super) arch: Arch,
     step: i32,
 }
 
-/// A part besides weights and biases of dense layers, which are counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// A tensor of the stem: of periodic embeddings w, b, V, c; of piecewise-linear ones the linear part, its bias, V; then the table
-    /// of each categorical column.
-    Embedding(usize),
-    /// Factors of the inputs of a layer: r `[members, inputs]`.
-    In(usize),
-    /// Factors of the sums of a layer: s `[members, outputs]`.
-    Out(usize),
-    /// α of the units of a layer, `[outputs]`.
-    Mix(usize),
-}
-
-impl Part {
-    /// The layer that keeps it, of those with the stem: a layer keeps the factors of the next one's inputs.
-    fn layer(self, has_stem: bool) -> usize {
-        match self {
-            Self::Embedding(_) => 0,
-            Self::In(layer) => layer,
-            Self::Out(layer) | Self::Mix(layer) => layer + usize::from(has_stem),
-        }
-    }
-}
-
-/// Copies rows of numbers to rows that begin at multiples of 16.
-fn spread(from: &[f32], width: usize, to: &mut [f32]) {
-    let rows = to.chunks_exact_mut(width.next_multiple_of(16));
-    rows.zip(from.chunks_exact(width)).for_each(|(to, from)| to[..width].copy_from_slice(from));
-}
-
-/// The other way, so many rows.
-fn gather(from: &[f32], width: usize, rows: usize) -> Vec<f32> {
-    from.chunks_exact(width.next_multiple_of(16)).take(rows).flat_map(|row| row[..width].to_vec()).collect()
-}
-
-impl std::fmt::Debug for DenseTrainer {
+impl std::fmt::Debug for Trainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let layers: Vec<Layer> = self.nets[0].layers.iter().map(|l| l.layer).collect();
-        f.debug_struct("DenseTrainer")
-            .field("layers", &layers)
-            .field("settings", &self.nets[0].settings)
-            .field("threads", &self.team.threads())
+        f.debug_struct("Trainer")
+            .field("network", &self.network)
+            .field("settings", &self.network.nets[0].settings)
             .finish_non_exhaustive()
     }
 }
 
-impl DenseTrainer {
+impl Trainer {
     /// A network with weights of 0, and at most `threads` threads to train it: fewer where the steps are too small to be
     /// shared.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If there is no layer, a width or the batch is 0, or a layer's inputs are not the outputs of the one before.
-    pub fn new(layers: &[Layer], settings: Settings, threads: usize) -> Self {
-        Self::with_parts(layers, &Parts::default(), settings, threads)
-    }
-
-    /// As [`DenseTrainer::new`], with more than dense layers. Outputs are then those of one member after another, `[members, rows,
-    /// outputs]`.
-    ///
-    /// # Panics
-    ///
-    /// As [`DenseTrainer::new`]; if the inputs of the first layer are not what the stem makes of a row; if there are no members; if
-    /// there are several members and layers without biases, no hidden layer, or dropout in layers whose widths 4 does not divide; if
-    /// weights are divided by √inputs and there are penalties, clipping, or decay that joins the gradient.
-    pub fn with_parts(layers: &[Layer], parts: &Parts, settings: Settings, threads: usize) -> Self {
-        assert!(!layers.is_empty() && settings.batch > 0 && parts.members > 0);
-        assert!(layers.iter().all(|l| l.inputs > 0 && l.outputs > 0));
-        assert!(layers.windows(2).all(|pair| pair[0].outputs == pair[1].inputs));
-        assert!(parts.stem.as_ref().is_none_or(|stem| Plan::new(stem).outputs == layers[0].inputs));
-        let divided = layers.iter().all(|l| l.bias) && layers.len() > 1;
-        let aligned = settings.dropout == 0.0 || layers[..layers.len() - 1].iter().all(|l| l.outputs.is_multiple_of(4));
-        assert!(parts.members == 1 || divided && aligned);
-        let edited = settings.l1 > 0.0 || settings.l2 > 0.0 || settings.clip_norm.or(settings.clip_value).is_some();
-        let coupled = settings.decay != [0.0; 6] && !settings.rule.decay_is_decoupled();
-        assert!(!parts.ntk || !edited && !coupled);
-        let weights: usize = layers.iter().map(|l| l.inputs * l.outputs).sum();
-        let batch = settings.batch.saturating_mul(parts.members);
-        let worth = batch.saturating_mul(3 * weights) / WORTH_A_THREAD;
-        let plain = *parts == Parts::default();
-        let halves = if weights <= SMALL && worth >= 2 && plain { 2 } else { 1 };
-        let team = Team::new(threads.min(worth).min(if halves == 2 { 2 } else { usize::MAX }).max(1));
+    /// [`Unsupported`], if the kernel does not train such a network, or not so.
+    pub fn new(layers: &[Layer], extras: &Extras, settings: Settings, threads: usize) -> Result<Self, Unsupported> {
+        settings.check(layers, extras)?;
+        let sharing = Sharing::new(layers, extras, threads);
+        let halves = sharing.halves(settings.batch);
+        let team = Team::new(sharing.threads(settings.batch));
         let threads = team.threads();
+        let batch = settings.batch.saturating_mul(extras.members);
         let chunk = batch.min(CHUNK);
-        let keeps = batch > CHUNK || settings.clip_norm.is_some() || parts.members > 1 || parts.stem.is_some();
+        let keeps = batch > CHUNK || settings.clip_norm.is_some() || extras.members > 1 || extras.embedding.is_some();
         let kept = if halves == 2 { 2 } else { usize::from(keeps) };
         let copies = if halves == 2 { threads } else { 1 };
-        let nets: Vec<Net> = (0..copies).map(|_| Net::new(layers, parts, settings, chunk, kept)).collect();
+        let net = || Net::new(layers, extras, settings, chunk, Memory::Train { kept });
+        let nets: Vec<Net> = (0..copies).map(|_| net()).collect();
         let mail = || Mail::new(nets[0].grads[0].len());
-        Self {
+        Ok(Self {
             mail: if copies == 2 { (0..2).map(|_| [mail(), mail()]).collect() } else { Vec::new() },
             plan: if halves == 2 { vec![plan(&nets[0], 1).swap_remove(0); threads] } else { plan(&nets[0], threads) },
             halves,
-            scratch: (0..threads).map(|_| Mutex::default()).collect(),
-            chunk,
-            team,
-            arch: Arch::new(),
             step: 0,
-            nets,
-        }
+            network: Network::with(nets, chunk, team),
+        })
     }
 
-    /// Sets the weights `[inputs, outputs]`, row by row, and the bias `[outputs]` of a layer; of several members, the bias
-    /// `[members, outputs]`, and of the output layer the weights `[members, inputs, outputs]`.
-    ///
-    /// # Panics
-    ///
-    /// If there are more or fewer numbers than that, or a bias for a layer without one.
-    pub fn set_layer(&mut self, layer: usize, weight: &[f32], bias: &[f32]) {
-        for net in &mut self.nets {
-            let layer = layer + usize::from(net.layers[0].stem.is_some());
-            let dense = &mut net.layers[layer];
-            let Layer { inputs, outputs, bias: has_bias, .. } = dense.layer;
-            let copies = if dense.own { dense.members } else { 1 };
-            assert!(weight.len() == copies * inputs * outputs);
-            assert!(bias.len() == if has_bias { dense.members * outputs } else { 0 });
-            let (narrow, shape) = (dense.narrow, dense.shape);
-            for (values, weight) in
-                dense.weight.values.all().chunks_mut(shape.len()).zip(weight.chunks_exact(inputs * outputs))
-            {
-                shape.fill(values, |r, c| if narrow { weight[c * outputs + r] } else { weight[r * outputs + c] });
-            }
-            spread(bias, outputs, dense.bias.values.all());
-            dense.flip_all();
-        }
+    /// The network, to read or set its weights and to predict.
+    pub fn network(&mut self) -> &mut Network {
+        &mut self.network
     }
 
-    /// The weights and the bias (empty if there is none) of a layer, as [`DenseTrainer::set_layer`] takes them.
-    pub fn layer(&mut self, layer: usize) -> (Vec<f32>, Vec<f32>) {
-        let net = &mut self.nets[0];
-        let layer = layer + usize::from(net.layers[0].stem.is_some());
-        let dense = &mut net.layers[layer];
-        let Layer { inputs, outputs, bias, .. } = dense.layer;
-        let (narrow, shape) = (dense.narrow, dense.shape);
-        let mut weight = vec![0.0; if dense.own { dense.members } else { 1 } * inputs * outputs];
-        for (values, weight) in
-            dense.weight.values.all().chunks(shape.len()).zip(weight.chunks_exact_mut(inputs * outputs))
-        {
-            shape.for_each(values, |r, c, w| weight[if narrow { c * outputs + r } else { r * outputs + c }] = w);
-        }
-        let biases = if bias { dense.members } else { 0 };
-        (weight, gather(dense.bias.values.all(), outputs, biases))
-    }
-
-    /// Sets a further part.
-    ///
-    /// # Panics
-    ///
-    /// If the network does not have it, or there are more or fewer numbers.
-    pub fn set_part(&mut self, part: Part, numbers: &[f32]) {
-        for net in &mut self.nets {
-            let layer = part.layer(net.layers[0].stem.is_some());
-            let dense = &mut net.layers[layer];
-            let (outputs, size) = (dense.layer.outputs, dense.layer.outputs.next_multiple_of(16));
-            let param = match part {
-                Part::Embedding(tensor) => {
-                    let ranges = dense.stem.as_ref().map(|plan| plan.tensors().swap_remove(tensor)).unwrap_or_default();
-                    let mut rest = numbers;
-                    for range in ranges {
-                        let (own, others) = rest.split_at(range.len());
-                        dense.weight.values.all()[range].copy_from_slice(own);
-                        rest = others;
-                    }
-                    assert!(rest.is_empty());
-                    dense.flip_all();
-                    continue;
-                }
-                Part::Mix(_) => &mut dense.mix,
-                Part::In(_) => &mut dense.factor,
-                Part::Out(_) => &mut dense.scale,
-            };
-            assert!(numbers.len().is_multiple_of(outputs) && numbers.len() / outputs * size == param.values.len());
-            spread(numbers, outputs, param.values.all());
-        }
-    }
-
-    /// The numbers of a further part.
-    ///
-    /// # Panics
-    ///
-    /// If the network does not have it.
-    pub fn part(&mut self, part: Part) -> Vec<f32> {
-        let net = &mut self.nets[0];
-        let layer = part.layer(net.layers[0].stem.is_some());
-        let dense = &mut net.layers[layer];
-        let outputs = dense.layer.outputs;
-        let param = match part {
-            Part::Embedding(tensor) => {
-                let ranges = dense.stem.as_ref().map(|plan| plan.tensors().swap_remove(tensor)).unwrap_or_default();
-                let values = dense.weight.values.all();
-                return ranges.into_iter().flat_map(|range| values[range].to_vec()).collect();
-            }
-            Part::Mix(_) => &mut dense.mix,
-            Part::In(_) => &mut dense.factor,
-            Part::Out(_) => &mut dense.scale,
-        };
-        let rows = param.values.len() / outputs.next_multiple_of(16);
-        gather(param.values.all(), outputs, rows)
-    }
-
-    /// Copies all weights to `store`, in an order of their own.
+    /// Copies all weights to `store`, in the order of the memory.
     pub fn save(&mut self, store: &mut Vec<f32>) {
         store.clear();
-        self.nets[0].values().for_each(|values| store.extend_from_slice(values));
+        self.network.nets[0].values().for_each(|values| store.extend_from_slice(values));
     }
 
-    /// Takes weights back that [`DenseTrainer::save`] stored.
+    /// Takes back the weights that [`Trainer::save`] stored.
     ///
     /// # Panics
     ///
     /// If they are of another network.
     pub fn restore(&mut self, store: &[f32]) {
-        for net in &mut self.nets {
+        for net in &mut self.network.nets {
             let mut rest = store;
             for values in net.values() {
                 let (head, tail) = rest.split_at(values.len());
@@ -263,25 +95,25 @@ impl DenseTrainer {
                 rest = tail;
             }
             assert!(rest.is_empty());
-            net.layers.iter_mut().for_each(Dense::flip_all);
+            net.layers.iter_mut().for_each(Dense::transpose_all);
         }
     }
 
-    /// Copies what the step rule remembers of every weight to `store`, in an order of their own; the number of steps made.
+    /// Copies the update rule's states of all weights to `store`, in the order of the memory. Returns the number of steps made.
     pub fn save_rule(&mut self, store: &mut Vec<f32>) -> i32 {
         store.clear();
-        self.nets[0].states().for_each(|states| store.extend_from_slice(states));
+        self.network.nets[0].states().for_each(|states| store.extend_from_slice(states));
         self.step
     }
 
-    /// Takes back what [`DenseTrainer::save_rule`] stored, after `step` steps: whether it is as much as this network's rule
-    /// remembers. If not, nothing is changed.
+    /// Takes back the states that [`Trainer::save_rule`] stored after `step` steps. Returns whether there are as many as this network's
+    /// update rule has; if not, nothing is changed.
     #[must_use]
     pub fn restore_rule(&mut self, store: &[f32], step: i32) -> bool {
-        if self.nets[0].states().map(|s| s.len()).sum::<usize>() != store.len() || step < 0 {
+        if self.network.nets[0].states().map(|s| s.len()).sum::<usize>() != store.len() || step < 0 {
             return false;
         }
-        for net in &mut self.nets {
+        for net in &mut self.network.nets {
             let mut rest = store;
             for states in net.states() {
                 let (head, tail) = rest.split_at(states.len());
@@ -295,7 +127,7 @@ impl DenseTrainer {
 
     /// Whether every weight is a finite number.
     pub fn is_finite(&mut self) -> bool {
-        self.nets[0].values().all(|values| {
+        self.network.nets[0].values().all(|values| {
             // x·0 is 0 for a finite x, else NaN; sums by column, for the compiler to put into vectors.
             let mut sums = [0.0f32; 16];
             for line in values.chunks_exact(16) {
@@ -305,116 +137,73 @@ impl DenseTrainer {
         })
     }
 
-    /// Computes with other instructions than those found at run time: then another machine gets the same bits.
-    pub fn set_instructions(&mut self, instructions: Arch) {
-        self.arch = instructions;
-    }
-
-    /// Threads that train.
-    pub fn threads(&self) -> usize {
-        self.team.threads()
-    }
-
-    /// One pass over the rows in `order`, in batches; `moment(step)` is what a step is made with, counted from 0. Ends
-    /// early, after the batch in work, once `until` is true or the sum of the losses is no longer finite; `until` is asked
-    /// at the beginning of every step, by one thread.
+    /// Makes a pass over the rows in `order`, in batches. The steps of the epoch are counted from 0, and `rates(step)` are those of a step.
+    /// The pass ends early, after the batch in work, once `until` is true or the sum of the losses is no longer finite; `until` is
+    /// called at the beginning of every step, by one thread.
     ///
     /// # Panics
     ///
-    /// If the widths of the data are not the network's, or `order` names a row that there is not; if members have rows of their own
-    /// and it does not have as many for each of them.
+    /// If the widths of the data are not the network's, or `order` names a row that does not exist; if members do not share batches and
+    /// `order` does not have as many rows for each of them.
     pub fn epoch(
         &mut self,
         data: &Data<'_>,
         order: &[u32],
         epoch: u32,
-        moment: &(dyn Fn(usize) -> Moment + Sync),
+        rates: &(dyn Fn(usize) -> StepRates + Sync),
         until: Option<&(dyn Fn() -> bool + Sync)>,
     ) -> Totals {
         let rows = self.check(data);
         assert!(order.iter().all(|&r| (r as usize) < rows));
-        let net = &self.nets[0];
-        assert!(!net.settings.own_rows || order.len().is_multiple_of(net.members));
+        let net = &self.network.nets[0];
+        assert!(net.settings.share_batches || order.len().is_multiple_of(net.members));
         let (totals, last) = (Mutex::new([Totals::default(); 2]), AtomicUsize::new(usize::MAX));
-        let mut team = std::mem::replace(&mut self.team, Team::new(1));
+        let mut team = std::mem::replace(&mut self.network.team, Team::new(1));
         {
             let run = Epoch {
-                nets: &self.nets,
+                nets: &self.network.nets,
                 halves: self.halves,
                 mail: &self.mail,
                 plan: &self.plan,
-                scratch: &self.scratch,
-                chunk: self.chunk,
+                scratch: &self.network.scratch,
+                chunk: self.network.chunk,
                 step: self.step,
                 data,
                 order,
                 epoch,
-                moment,
+                rates,
                 until,
                 totals: &totals,
                 last: &last,
             };
-            team.run(&|thread, barrier| self.arch.dispatch(Work { run: &run, thread, barrier }));
+            team.run(&|thread, barrier| self.network.arch.dispatch(Work { run: &run, thread, barrier }));
         }
-        self.team = team;
+        self.network.team = team;
         let [first, second] = *lock(&totals);
         self.step = self.step.wrapping_add(first.steps as i32);
         Totals { loss: first.loss + second.loss, ..first }
     }
 
-    /// The outputs `[rows, outputs]` for `inputs` `[rows, inputs]`, without dropout; of several members `[members, rows, outputs]`.
-    ///
-    /// # Panics
-    ///
-    /// If the widths are not the network's.
-    pub fn outputs(&mut self, inputs: &[f32], outputs: &mut [f32]) {
-        let (n, m) = self.nets[0].shape();
-        let rows = inputs.len() / n;
-        let members = self.nets[0].members;
-        assert!(inputs.len() == rows * n && outputs.len() == members * rows * m);
-        let threads = self.team.threads();
-        let share = rows.div_ceil(threads).max(1);
-        // Of each thread its rows, and what they become, by member.
-        type Rows<'a> = Mutex<(&'a [f32], Vec<&'a mut [f32]>)>;
-        let mut parts: Vec<Rows<'_>> = inputs.chunks(share * n).map(|rows| Mutex::new((rows, Vec::new()))).collect();
-        for outputs in outputs.chunks_mut((rows * m).max(1)) {
-            for (part, outputs) in parts.iter_mut().zip(outputs.chunks_mut(share * m)) {
-                part.get_mut().unwrap_or_else(PoisonError::into_inner).1.push(outputs);
-            }
-        }
-        let mut team = std::mem::replace(&mut self.team, Team::new(1));
-        let trainer = &*self;
-        team.run(&|thread, _| {
-            if let Some(part) = parts.get(thread) {
-                let (inputs, outputs) = &mut *lock(part);
-                for (member, outputs) in outputs.iter_mut().enumerate() {
-                    trainer.arch.dispatch(Outputs { trainer, inputs, outputs, thread, member });
-                }
-            }
-        });
-        self.team = team;
-    }
-
-    /// Sums of the losses of `data`, without dropout; `outputs` `[rows, outputs]` receives the network's outputs. Those of several
-    /// members are made one by `join`, which is given all of them and leaves `[rows, outputs]`.
+    /// Sums the losses of `data`, without dropout; `outputs` receives the network's outputs `[rows, outputs]`. In a batch ensemble,
+    /// `join` is given those of all members and leaves `[rows, outputs]`.
     ///
     /// # Panics
     ///
     /// If the widths are not the network's.
     pub fn evaluate(&mut self, data: &Data<'_>, outputs: &mut Vec<f32>, join: impl FnOnce(&mut Vec<f32>)) -> Totals {
         let rows = self.check(data);
-        let (members, columns) = (self.nets[0].members, self.nets[0].shape().1);
+        let (members, columns) = (self.network.nets[0].members, self.network.nets[0].shape().1);
         outputs.resize(members * rows * columns, 0.0);
-        self.outputs(data.inputs, outputs);
+        self.network.predict(data.inputs, outputs);
         if members > 1 {
             join(outputs);
         }
-        self.arch.dispatch(Judge { loss: self.nets[0].settings.loss, columns, outputs, data })
+        self.network.arch.dispatch(Judge { loss: self.network.nets[0].settings.loss, columns, outputs, data })
     }
 
-    /// The rows of `data`.
+    /// The number of rows of `data`, whose shapes must be the network's.
     fn check(&self, data: &Data<'_>) -> usize {
-        let (n, m) = self.nets[0].shape();
+        let (n, m) = self.network.nets[0].shape();
         let rows = data.inputs.len() / n;
         assert!(data.inputs.len() == rows * n && data.targets.len() == rows * m);
         assert!(data.weights.is_none_or(|w| w.len() == rows));
@@ -422,42 +211,7 @@ impl DenseTrainer {
     }
 }
 
-/// One thread's share of the outputs.
-struct Outputs<'a> {
-    trainer: &'a DenseTrainer,
-    inputs: &'a [f32],
-    outputs: &'a mut [f32],
-    thread: usize,
-    member: usize,
-}
-
-impl WithSimd for Outputs<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { trainer, inputs, outputs, thread, member } = self;
-        let net = &trainer.nets[thread.min(trainer.nets.len() - 1)];
-        let (n, m) = net.shape();
-        // The thread's own rows of the buffers, at least one; there are no more threads than rows of a batch worth it.
-        let own =
-            if trainer.nets.len() > 1 { 0..trainer.chunk } else { share(trainer.chunk, thread, trainer.plan.len()) };
-        let scratch = &mut *lock(&trainer.scratch[thread]);
-        for (inputs, outputs) in inputs.chunks(own.len() * n).zip(outputs.chunks_mut(own.len() * m)) {
-            let rows = own.start..own.start + inputs.len() / n;
-            for (row, r) in rows.clone().enumerate() {
-                net.put_row(simd, r, inputs, row);
-            }
-            for l in 0..net.layers.len() {
-                let chunk = Chunk { start: member * trainer.chunk, ..Chunk::new(trainer.chunk) };
-                simd.vectorize(Forward { net, l, rows: rows.clone(), chunk, scratch: &mut *scratch });
-            }
-            net.last().take_outputs(rows, outputs);
-        }
-    }
-}
-
-/// The losses of given outputs.
+/// Sums the losses of given outputs.
 struct Judge<'a> {
     loss: Loss,
     columns: usize,

@@ -1,4 +1,4 @@
-//! What is done to gradients, and the step rule.
+//! Penalties, clipping and the update rule.
 
 use std::ops::Range;
 
@@ -6,14 +6,14 @@ use pulp::{Simd, WithSimd};
 
 use super::net::{Net, Param, Term};
 use super::work::Unit;
+use crate::embedding::JOINT;
 use crate::rule::Step;
-use crate::stem::JOINT;
 
-/// Kept gradients that are used at once: they, their weights and what the rule remembers fit the nearest cache.
+/// Kept gradients that are used at a time: they, their weights and states fit the nearest cache.
 const SETTLED: usize = 1024;
 
 impl Net {
-    /// The length of a gradient.
+    /// The norm of the whole gradient.
     pub(super) fn norm(&self) -> f64 {
         let mut total = 0.0;
         // SAFETY: gradients are only read in this phase.
@@ -58,18 +58,18 @@ impl Net {
     }
 }
 
-/// What is done to kept gradients.
+/// A step of the use of kept gradients.
 #[derive(Clone, Copy)]
 pub(super) enum Settle {
-    /// They are made whole: those of both halves of the batch are added, with penalties, and clipped by value.
+    /// Adds those of both halves of the batch and penalties, and clips them by value.
     Whole,
-    /// They are used, times a factor.
+    /// Moves the weights by them, times a factor.
     Use(f32, Step),
     /// Both at once.
     WholeUse(Step),
 }
 
-/// Kept gradients of some weights.
+/// Uses the kept gradients of a unit of work.
 pub(super) struct Kept<'a> {
     pub(super) net: &'a Net,
     pub(super) unit: &'a Unit,
@@ -87,11 +87,11 @@ impl WithSimd for Kept<'_> {
                 let size = net.layers[*l].layer.outputs.next_multiple_of(16);
                 net.settle_terms(settle, *l, *term, net.summed(*l, *term)..size);
             }
-            Unit::Stem(fields) => net.settle_fields(settle, fields.clone()),
+            Unit::Embedding(fields) => net.settle_fields(settle, fields.clone()),
             Unit::Joint(fields) => {
                 let inputs = fields.start * JOINT..fields.end * JOINT;
                 net.settle_fields(settle, fields.clone());
-                net.settle_terms(settle, 0, Term::Factor, inputs.clone());
+                net.settle_terms(settle, 0, Term::R, inputs.clone());
                 net.settle_weights::<S>(settle, 1, inputs);
             }
             Unit::Member(l, member) => {
@@ -99,12 +99,12 @@ impl WithSimd for Kept<'_> {
                 net.settle(settle, &dense.weight, member * dense.shape.len()..(member + 1) * dense.shape.len());
                 if !matches!(settle, Settle::Whole) {
                     // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
-                    unsafe { dense.flip::<S>(0..dense.layer.inputs, *member) };
+                    unsafe { dense.transpose_rows::<S>(0..dense.layer.inputs, *member) };
                 }
             }
             Unit::Weights(l, range) => {
                 let dense = &net.layers[*l];
-                if dense.narrow {
+                if dense.dot_layout {
                     for p in range.clone() {
                         net.settle(settle, &dense.weight, dense.shape.range(p, 0..dense.layer.outputs));
                     }
@@ -117,7 +117,7 @@ impl WithSimd for Kept<'_> {
 }
 
 impl Net {
-    /// Rows of the weights of a layer.
+    /// Settles some rows of the weights of a layer.
     #[inline(always)]
     fn settle_weights<S: Simd>(&self, settle: Settle, l: usize, rows: Range<usize>) {
         let dense = &self.layers[l];
@@ -126,11 +126,11 @@ impl Net {
         }
         if !matches!(settle, Settle::Whole) {
             // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
-            unsafe { dense.flip::<S>(rows, 0) };
+            unsafe { dense.transpose_rows::<S>(rows, 0) };
         }
     }
 
-    /// Some columns of a parameter of every member.
+    /// Settles some columns of a parameter of every member.
     #[inline(always)]
     fn settle_terms(&self, settle: Settle, l: usize, term: Term, columns: Range<usize>) {
         let (param, size) = (self.layers[l].term(term), self.layers[l].layer.outputs.next_multiple_of(16));
@@ -139,18 +139,18 @@ impl Net {
         }
     }
 
-    /// The parameters of some fields.
+    /// Settles the parameters of some fields.
     #[inline(always)]
     fn settle_fields(&self, settle: Settle, fields: Range<usize>) {
         let dense = &self.layers[0];
-        let Some(plan) = &dense.stem else { return };
-        let place = plan.place(fields.clone());
+        let Some(layout) = &dense.embedding else { return };
+        let place = layout.place(fields.clone());
         self.settle(settle, &dense.weight, place.clone());
         if !matches!(settle, Settle::Whole) {
             // SAFETY: these parameters and their sums are this thread's in this phase.
             unsafe {
-                let (values, sums) = (dense.weight.values.read(place.clone()), dense.flipped.write(place));
-                plan.sum(fields, values, sums);
+                let (values, sums) = (dense.weight.values.read(place.clone()), dense.transposed.write(place));
+                layout.sum(fields, values, sums);
             }
         }
     }

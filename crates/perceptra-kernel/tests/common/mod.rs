@@ -3,64 +3,24 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use perceptra_kernel::{
-    Activation, Arch, Column, Data, DenseTrainer, Layer, Loss, Moment, Numbers, Part, Parts, Rule, Settings, Stem,
-    Totals,
+    Activation, Arch, Column, Data, Extras, Group, InputEmbedding, Layer, Loss, Network, NumberEmbedding, Part,
+    PerGroup, Settings, StepRates, Totals, Trainer, UpdateRule,
 };
 use perceptra_random::{Purpose, Stream};
 
-pub(crate) const PLAIN: Settings = Settings {
-    own_rows: false,
-    loss: Loss::MeanSquared,
-    sum: false,
-    rule: Rule::Sgd { momentum: 0.0, nesterov: false },
-    batch: 32,
-    dropout: 0.0,
-    seed: 0,
-    betas: [0.9, 0.999],
-    rates: [1.0; 6],
-    decay: [0.0; 6],
-    l1: 0.0,
-    l2: 0.0,
-    clip_value: None,
-    clip_norm: None,
-};
+pub(crate) const DESCENT: UpdateRule = UpdateRule::Sgd { momentum: 0.0, nesterov: false };
 
-pub(crate) const RULES: [Rule; 9] = [
-    Rule::Sgd { momentum: 0.0, nesterov: false },
-    Rule::Sgd { momentum: 0.9, nesterov: false },
-    Rule::Sgd { momentum: 0.9, nesterov: true },
-    Rule::Adam,
-    Rule::AdamW,
-    Rule::RmsProp { momentum: 0.0 },
-    Rule::RmsProp { momentum: 0.9 },
-    Rule::AdaGrad,
-    Rule::Lion,
-];
-
-pub(crate) const ACTIVATIONS: [Activation; 14] = [
-    Activation::Identity,
-    Activation::Step,
-    Activation::Sign,
-    Activation::Sigmoid,
-    Activation::Tanh,
-    Activation::Relu,
-    Activation::LeakyRelu,
-    Activation::Elu,
-    Activation::Selu,
-    Activation::Gelu,
-    Activation::Silu,
-    Activation::Mish,
-    Activation::Softplus,
-    Activation::Dendritic,
-];
-
-pub(crate) const LOSSES: [Loss; 6] = [
-    Loss::MeanSquared,
-    Loss::HalfSumSquared,
-    Loss::MeanAbsolute,
-    Loss::Huber(0.7),
-    Loss::BinaryCrossEntropy,
-    Loss::CategoricalCrossEntropy,
+/// Every update rule, with and without momentum where it has one.
+pub(crate) const RULES: [UpdateRule; 9] = [
+    DESCENT,
+    UpdateRule::Sgd { momentum: 0.9, nesterov: false },
+    UpdateRule::Sgd { momentum: 0.9, nesterov: true },
+    UpdateRule::Adam,
+    UpdateRule::AdamW,
+    UpdateRule::RmsProp { momentum: 0.0 },
+    UpdateRule::RmsProp { momentum: 0.9 },
+    UpdateRule::AdaGrad,
+    UpdateRule::Lion,
 ];
 
 pub(crate) fn normal(n: usize, seed: u64, row: u32, scale: f32) -> Vec<f32> {
@@ -97,12 +57,18 @@ pub(crate) fn edges() -> Vec<Vec<f32>> {
     vec![vec![-1.0, -0.25, 0.5, 0.75], vec![-0.5, 0.5], many]
 }
 
+/// A value for weights, 0 for all other parameters.
+pub(crate) fn of_weights(value: f64) -> PerGroup<f64> {
+    PerGroup::from_fn(|group| if group == Group::Weight { value } else { 0.0 })
+}
+
 /// Small and large networks, batches of one chunk and of several, kept gradients and not, wide and narrow outputs: widths, hidden
 /// activation, settings and rows.
 pub(crate) fn cases() -> Vec<(&'static [usize], Activation, Settings, usize)> {
-    let adam = Settings { rule: Rule::Adam, dropout: 0.2, decay: [0.01, 0.0, 0.0, 0.0, 0.0, 0.0], ..PLAIN };
+    let plain = Settings::default();
+    let adam = Settings { rule: UpdateRule::Adam, dropout: 0.2, decay: of_weights(0.01), ..plain };
     vec![
-        (&[8, 64, 64, 1], Activation::Relu, Settings { batch: 64, ..PLAIN }, 200),
+        (&[8, 64, 64, 1], Activation::Relu, Settings { batch: 64, ..plain }, 200),
         (&[8, 64, 64, 1], Activation::Tanh, Settings { batch: 601, clip_norm: Some(0.05), ..adam }, 1203),
         (
             &[5, 130, 70, 3],
@@ -110,11 +76,11 @@ pub(crate) fn cases() -> Vec<(&'static [usize], Activation, Settings, usize)> {
             Settings { batch: 65, loss: Loss::CategoricalCrossEntropy, ..adam },
             130,
         ),
-        (&[70, 260, 300, 2], Activation::Relu, Settings { batch: 48, ..PLAIN }, 97),
+        (&[70, 260, 300, 2], Activation::Relu, Settings { batch: 48, ..plain }, 97),
         (&[70, 260, 300, 10], Activation::Gelu, Settings { batch: 40, l1: 1e-4, l2: 1e-3, ..adam }, 90),
         (&[64, 300, 200], Activation::Softplus, Settings { batch: 700, clip_value: Some(0.01), ..adam }, 1000),
         (&[64, 300, 200, 1], Activation::Silu, Settings { batch: 40, clip_norm: Some(0.1), ..adam }, 80),
-        (&[1100, 33, 1100], Activation::Relu, Settings { batch: 20, ..PLAIN }, 41),
+        (&[1100, 33, 1100], Activation::Relu, Settings { batch: 20, ..plain }, 41),
     ]
 }
 
@@ -123,7 +89,7 @@ pub(crate) fn cases() -> Vec<(&'static [usize], Activation, Settings, usize)> {
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) layers: Vec<Layer>,
-    pub(crate) parts: Parts,
+    pub(crate) extras: Extras,
     pub(crate) settings: Settings,
     pub(crate) rows: usize,
 }
@@ -141,15 +107,15 @@ impl Case {
             }
         }
         let small = |name: String, f, settings| Self::new(name, &[6, 20, 70, 2], f, settings, 40);
-        let adam = Settings { rule: Rule::Adam, batch: 16, ..PLAIN };
-        for f in ACTIVATIONS {
+        let adam = Settings { rule: UpdateRule::Adam, batch: 16, ..Settings::default() };
+        for &f in Activation::ALL {
             let plain = small(format!("activation {f:?}"), f, Settings { dropout: 0.2, ..adam });
-            let parts = Parts { parametric: true, ..Parts::default() };
-            all.push(plain.clone().with("parametric", parts.clone()));
-            all.push(plain.clone().with("members", Parts { members: 2, ..Parts::default() }).aligned());
+            let parametric = Extras { parametric: true, ..Extras::default() };
+            all.push(plain.clone().with("parametric", parametric));
+            all.push(plain.clone().with("members", Extras { members: 2, ..Extras::default() }).aligned());
             all.push(plain);
         }
-        for loss in LOSSES {
+        for &loss in Loss::ALL {
             for sum in [false, true] {
                 let name = format!("loss {loss:?} {}", if sum { "sum" } else { "mean" });
                 let settings = Settings { loss, sum, ..adam };
@@ -161,7 +127,7 @@ impl Case {
         }
         for (setting, settings) in settings(adam) {
             all.push(small(format!("setting {setting}"), Activation::Silu, settings));
-            let members = Parts { members: 2, ..Parts::default() };
+            let members = Extras { members: 2, ..Extras::default() };
             all.push(small(format!("setting {setting}"), Activation::Relu, settings).with("members", members));
         }
         all.extend(embedded());
@@ -171,11 +137,11 @@ impl Case {
     fn new(name: String, widths: &[usize], f: Activation, settings: Settings, rows: usize) -> Self {
         let mut activations = vec![f; widths.len() - 1];
         activations[widths.len() - 2] = Activation::Identity;
-        Self { name, layers: layers(widths, &activations, true), parts: Parts::default(), settings, rows }
+        Self { name, layers: layers(widths, &activations, true), extras: Extras::default(), settings, rows }
     }
 
-    fn with(self, name: &str, parts: Parts) -> Self {
-        Self { name: format!("{} {name}", self.name), parts, ..self }
+    fn with(self, name: &str, extras: Extras) -> Self {
+        Self { name: format!("{} {name}", self.name), extras, ..self }
     }
 
     /// With hidden layers whose widths 4 divides, as several members with dropout need.
@@ -186,7 +152,7 @@ impl Case {
     }
 
     pub(crate) fn columns(&self) -> usize {
-        self.parts.stem.as_ref().map_or(self.layers[0].inputs, |stem| stem.columns.len())
+        self.extras.embedding.as_ref().map_or(self.layers[0].inputs, |embedding| embedding.columns.len())
     }
 
     pub(crate) fn outputs(&self) -> usize {
@@ -194,40 +160,47 @@ impl Case {
     }
 
     /// Every tensor besides weights and biases.
-    pub(crate) fn further(&self) -> Vec<Part> {
-        let Parts { stem, input_scale, parametric, members, .. } = &self.parts;
-        let tensors = stem.as_ref().map_or(0, |stem| {
-            let numbers = match stem.numbers {
-                Numbers::Plain => 0,
-                Numbers::Periodic(..) => 4,
-                Numbers::PiecewiseLinear(..) => 3,
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let Extras { embedding, input_scale, parametric, members, .. } = &self.extras;
+        let tensors = embedding.as_ref().map_or(0, |embedding| {
+            let numbers = match embedding.numbers {
+                NumberEmbedding::Plain => 0,
+                NumberEmbedding::Periodic(..) => 4,
+                NumberEmbedding::PiecewiseLinear(..) => 3,
             };
-            numbers + stem.columns.iter().filter(|c| matches!(c, Column::Category(_))).count()
+            numbers + embedding.columns.iter().filter(|c| matches!(c, Column::Category(_))).count()
         });
-        let mut further: Vec<Part> = (0..tensors).map(Part::Embedding).collect();
-        further.extend(input_scale.then_some(Part::In(0)));
+        let mut parts: Vec<Part> = (0..tensors).map(Part::Embedding).collect();
+        parts.extend(input_scale.then_some(Part::R(0)));
         for layer in 0..self.layers.len() - 1 {
-            further.extend(parametric.then_some(Part::Mix(layer)));
-            further.extend([Part::In(layer), Part::Out(layer)].into_iter().filter(|_| *members > 1));
+            parts.extend(parametric.then_some(Part::Alpha(layer)));
+            parts.extend([Part::R(layer), Part::S(layer)].into_iter().filter(|_| *members > 1));
         }
-        further
+        parts
     }
 
-    pub(crate) fn trainer(&self, threads: usize) -> DenseTrainer {
-        let mut trainer = DenseTrainer::with_parts(&self.layers, &self.parts, self.settings, threads);
-        for (i, weight, bias) in self.weights() {
-            trainer.set_layer(i, &weight, &bias);
-        }
-        for (i, part) in self.further().into_iter().enumerate() {
-            let values = self.values(i, trainer.part(part).len());
-            trainer.set_part(part, &values);
-        }
+    pub(crate) fn trainer(&self, threads: usize) -> Trainer {
+        let mut trainer = Trainer::new(&self.layers, &self.extras, self.settings, threads).unwrap();
+        self.fill(trainer.network());
         trainer
+    }
+
+    /// Gives a network of these layers and extras its weights.
+    pub(crate) fn fill(&self, network: &mut Network) {
+        for (i, weight, bias) in self.weights() {
+            network.set_layer(i, &weight, &bias);
+        }
+        for (i, part) in self.parts().into_iter().enumerate() {
+            // Embeddings are sums of many values.
+            let (mean, scale) = if matches!(part, Part::Embedding(_)) { (0.0, 0.2) } else { (0.3, 0.5) };
+            let values = normal(network.part(part).len(), 7, 20 + i as u32, scale);
+            network.set_part(part, &values.into_iter().map(|x| x + mean).collect::<Vec<_>>());
+        }
     }
 
     /// The number, the weights and the biases of each layer.
     pub(crate) fn weights(&self) -> Vec<(usize, Vec<f32>, Vec<f32>)> {
-        let (last, members) = (self.layers.len() - 1, self.parts.members);
+        let (last, members) = (self.layers.len() - 1, self.extras.members);
         let of = |(i, layer): (usize, &Layer)| {
             let copies = if i == last { members } else { 1 };
             let scale = 1.0 / (layer.inputs as f32).sqrt();
@@ -238,18 +211,13 @@ impl Case {
         self.layers.iter().enumerate().map(of).collect()
     }
 
-    /// So many values for the tensor `i` of [`Case::further`].
-    pub(crate) fn values(&self, i: usize, n: usize) -> Vec<f32> {
-        normal(n, 7, 20 + i as u32, 0.5).into_iter().map(|x| x + 0.3).collect()
-    }
-
     /// Inputs, targets and weights of the rows.
     pub(crate) fn data(&self) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let (n, rows) = (self.columns(), self.rows);
         let mut inputs = normal(rows * n, 1, 0, 0.8);
-        if let Some(stem) = &self.parts.stem {
+        if let Some(embedding) = &self.extras.embedding {
             for (i, row) in inputs.chunks_mut(n).enumerate() {
-                for (c, (x, column)) in row.iter_mut().zip(&stem.columns).enumerate() {
+                for (c, (x, column)) in row.iter_mut().zip(&embedding.columns).enumerate() {
                     match column {
                         // One beyond the last category, too.
                         Column::Category(n) => *x = (i * 7 % (n + 1)) as f32,
@@ -266,10 +234,10 @@ impl Case {
     /// The rows of an epoch in the order that the trainer takes them.
     pub(crate) fn order(&self, epoch: u32) -> Vec<u32> {
         let of = |member| Stream::new(5, Purpose::MemberShuffle(member), epoch).permutation(self.rows);
-        if !self.settings.own_rows {
+        if self.settings.share_batches {
             return of(0);
         }
-        let orders: Vec<Vec<u32>> = (0..self.parts.members as u16).map(of).collect();
+        let orders: Vec<Vec<u32>> = (0..self.extras.members as u16).map(of).collect();
         let mut order = Vec::new();
         for start in (0..self.rows).step_by(self.settings.batch) {
             orders.iter().for_each(|rows| order.extend(rows[start..].iter().take(self.settings.batch)));
@@ -278,12 +246,12 @@ impl Case {
     }
 
     /// Trains some epochs, the second one of other rates; the trainer, the totals of both and the outputs.
-    pub(crate) fn train(&self, threads: usize, arch: Arch) -> (DenseTrainer, Vec<Totals>, Vec<f32>) {
+    pub(crate) fn train(&self, threads: usize, arch: Arch) -> (Trainer, Vec<Totals>, Vec<f32>) {
         let mut trainer = self.trainer(threads);
-        trainer.set_instructions(arch);
+        trainer.network().set_instructions(arch);
         let (inputs, targets, weights) = self.data();
         let data = Data { inputs: &inputs, targets: &targets, weights: Some(&weights) };
-        let rates = |step: usize| Moment { rate: 0.02 / (1.0 + step as f64), decay: 0.5, dropout: 0.75 };
+        let rates = |step: usize| StepRates { rate: 0.02 / (1.0 + step as f64), decay: 0.5, dropout: 0.75 };
         let mut totals = vec![trainer.epoch(&data, &self.order(1), 1, &|_| 0.01.into(), None)];
         totals.push(trainer.epoch(&data, &self.order(2), 2, &rates, None));
         let mut outputs = Vec::new();
@@ -297,24 +265,28 @@ impl Case {
     }
 }
 
-fn name_of(rule: Rule) -> &'static str {
+fn name_of(rule: UpdateRule) -> &'static str {
     match rule {
-        Rule::Sgd { momentum: 0.0, .. } => "SGD",
-        Rule::Sgd { nesterov: false, .. } => "SGD with momentum",
-        Rule::Sgd { nesterov: true, .. } => "SGD with Nesterov's momentum",
-        Rule::Adam => "Adam",
-        Rule::AdamW => "AdamW",
-        Rule::RmsProp { momentum: 0.0 } => "RMSProp",
-        Rule::RmsProp { .. } => "RMSProp with momentum",
-        Rule::AdaGrad => "AdaGrad",
-        Rule::Lion => "Lion",
+        UpdateRule::Sgd { momentum: 0.0, .. } => "SGD",
+        UpdateRule::Sgd { nesterov: false, .. } => "SGD with momentum",
+        UpdateRule::Sgd { nesterov: true, .. } => "SGD with Nesterov's momentum",
+        UpdateRule::Adam => "Adam",
+        UpdateRule::AdamW => "AdamW",
+        UpdateRule::RmsProp { momentum: 0.0 } => "RMSProp",
+        UpdateRule::RmsProp { .. } => "RMSProp with momentum",
+        UpdateRule::AdaGrad => "AdaGrad",
+        UpdateRule::Lion => "Lion",
     }
+}
+
+fn per_group(values: [f64; 6]) -> PerGroup<f64> {
+    PerGroup::from_fn(|group| values[group as usize])
 }
 
 /// Settings besides loss and rule, one at a time and together.
 fn settings(plain: Settings) -> Vec<(&'static str, Settings)> {
-    let coupled = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06];
-    let rates = [0.5, 2.0, 0.25, 3.0, 0.1, 1.5];
+    let coupled = per_group([0.01, 0.02, 0.03, 0.04, 0.05, 0.06]);
+    let rates = per_group([0.5, 2.0, 0.25, 3.0, 0.1, 1.5]);
     let long = 1000.0;
     vec![
         ("l1 and l2", Settings { l1: 1e-3, l2: 1e-2, ..plain }),
@@ -322,11 +294,11 @@ fn settings(plain: Settings) -> Vec<(&'static str, Settings)> {
         ("clipped norm", Settings { clip_norm: Some(0.05), ..plain }),
         ("norm not reached", Settings { clip_norm: Some(long), ..plain }),
         ("coupled decay", Settings { decay: coupled, ..plain }),
-        ("decoupled decay", Settings { decay: coupled, rule: Rule::AdamW, ..plain }),
-        ("decoupled decay of Lion", Settings { decay: coupled, rule: Rule::Lion, ..plain }),
-        ("coupled decay of SGD", Settings { decay: coupled, rule: PLAIN.rule, ..plain }),
+        ("decoupled decay", Settings { decay: coupled, rule: UpdateRule::AdamW, ..plain }),
+        ("decoupled decay of Lion", Settings { decay: coupled, rule: UpdateRule::Lion, ..plain }),
+        ("coupled decay of SGD", Settings { decay: coupled, rule: DESCENT, ..plain }),
         ("rates", Settings { rates, ..plain }),
-        ("rates of SGD", Settings { rates, rule: PLAIN.rule, ..plain }),
+        ("rates of SGD", Settings { rates, rule: DESCENT, ..plain }),
         ("betas", Settings { betas: [0.5, 0.9], ..plain }),
         (
             "all",
@@ -344,41 +316,42 @@ fn settings(plain: Settings) -> Vec<(&'static str, Settings)> {
     ]
 }
 
-/// Networks behind every kind of embedding, alone and as ensembles, with and without their further parts.
+/// Networks behind every kind of embedding, alone and as ensembles, with and without their extras.
 fn embedded() -> Vec<Case> {
     let columns = [Column::Category(4), Column::Number, Column::Number, Column::Plain, Column::Number];
     let kinds = [
         ("no embedding", None, 6),
-        ("categories", Some(Numbers::Plain), 4 + 5),
-        ("periodic", Some(Numbers::Periodic(20, 7)), 3 * 7 + 1 + 5),
-        ("piecewise-linear of 16", Some(Numbers::PiecewiseLinear(edges(), 16)), 3 * 16 + 1 + 5),
+        ("categories", Some(NumberEmbedding::Plain), 4 + 5),
+        ("periodic", Some(NumberEmbedding::Periodic(20, 7)), 3 * 7 + 1 + 5),
+        ("piecewise-linear of 16", Some(NumberEmbedding::PiecewiseLinear(edges(), 16)), 3 * 16 + 1 + 5),
         // Some of these numbers lie in two panels of the memory.
-        ("piecewise-linear of 27", Some(Numbers::PiecewiseLinear(edges(), 27)), 3 * 27 + 1 + 5),
+        ("piecewise-linear of 27", Some(NumberEmbedding::PiecewiseLinear(edges(), 27)), 3 * 27 + 1 + 5),
     ];
     let mut all = Vec::new();
     for (kind, numbers, inputs) in kinds {
-        let stem = numbers.map(|numbers| Stem { columns: columns.to_vec(), numbers, category_width: 5 });
-        for (ensemble, members, own_rows) in
-            [("one network", 1, false), ("shared batches", 3, false), ("own batches", 3, true)]
+        let embedding = numbers.map(|numbers| InputEmbedding { columns: columns.to_vec(), numbers, category_width: 5 });
+        for (ensemble, members, share_batches) in
+            [("one network", 1, true), ("shared batches", 3, true), ("own batches", 3, false)]
         {
-            let base = Parts { stem: stem.clone(), members, ..Parts::default() };
+            let base = Extras { embedding: embedding.clone(), members, ..Extras::default() };
             // Factors of the inputs are those of the members, if there are several.
-            let alpha = Parts { input_scale: members == 1, parametric: true, ..base.clone() };
+            let alpha = Extras { input_scale: members == 1, parametric: true, ..base.clone() };
             let further = [
                 ("nothing more", base.clone(), Activation::Relu),
                 ("input scale and alpha", alpha, Activation::Mish),
-                ("NTK", Parts { ntk: true, ..base.clone() }, Activation::Tanh),
+                ("NTK", Extras { ntk: true, ..base.clone() }, Activation::Tanh),
             ];
-            for (name, parts, f) in further {
+            for (name, extras, f) in further {
                 // Batches of twice as many rows as there are bins make fields joint; 3 times 180 rows are more than a chunk.
                 let batch = if members > 1 && f == Activation::Tanh { 180 } else { 90 };
                 let dropout = if f == Activation::Relu { 0.2 } else { 0.0 };
-                for rule in [Rule::AdamW, PLAIN.rule] {
-                    let decay = if rule == Rule::AdamW { [0.01, 0.0, 0.02, 0.0, 0.0, 0.01] } else { [0.0; 6] };
-                    let settings = Settings { rule, batch, own_rows, dropout, decay, ..PLAIN };
+                for rule in [UpdateRule::AdamW, DESCENT] {
+                    let decay = if rule == UpdateRule::AdamW { [0.01, 0.0, 0.02, 0.0, 0.0, 0.01] } else { [0.0; 6] };
+                    let decay = per_group(decay);
+                    let settings = Settings { rule, batch, share_batches, dropout, decay, ..Settings::default() };
                     let name = format!("{kind}, {ensemble}, {name}, {}", name_of(rule));
                     let case = Case::new(name, &[inputs, 72, 36, 2], f, settings, batch + 30);
-                    all.push(Case { parts: parts.clone(), ..case });
+                    all.push(Case { extras: extras.clone(), ..case });
                 }
             }
         }

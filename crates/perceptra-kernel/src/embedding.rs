@@ -1,62 +1,90 @@
-//! What becomes of a row before the first dense layer: embeddings of numbers and of categories.
+//! The input embedding: what numbers and categories of a row are turned into before the first dense layer.
 
 use std::ops::Range;
 
+use crate::error::Unsupported;
 use crate::math::sin_cos;
 
-/// Numbers that a joint field becomes.
+/// Width of a joint field.
 pub(crate) const JOINT: usize = 16;
 
-/// What a column of the input is.
+/// The kind of an input column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
     /// A number, which is embedded.
     Number,
-    /// A number that goes on as it is.
+    /// A number that is passed on as it is.
     Plain,
-    /// The number of one of so many categories.
+    /// A category, given as an index below this count.
     Category(usize),
 }
 
-/// What becomes of numbers.
+/// How each column of numbers is embedded.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Numbers {
-    /// They go on as they are.
+pub enum NumberEmbedding {
+    /// As it is.
     Plain,
-    /// (cos(2πwx + b)·V + c, x); so many cosines, so many numbers.
+    /// (cos(2πwx + b)·V + c, x): the number of cosines, and the width of the result.
     Periodic(usize, usize),
-    /// Linear in x and in its piecewise-linear code, whose edges, at least two, are given for each number; so many numbers.
+    /// Linear in x and in its piecewise-linear encoding: the edges of the bins of each column, at least two, and the width of the result.
     PiecewiseLinear(Vec<Vec<f32>>, usize),
 }
 
-/// Columns to the inputs of the first dense layer: numbers first, then plain columns, then categories.
+/// An embedding of the columns of a row, which makes the inputs of the first dense layer: embedded numbers first, then plain columns, then
+/// categories.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stem {
-    /// What each column of the input is.
+pub struct InputEmbedding {
+    /// The kind of each input column.
     pub columns: Vec<Column>,
-    /// What becomes of numbers.
-    pub numbers: Numbers,
-    /// Numbers that a category becomes.
+    /// How columns of numbers are embedded.
+    pub numbers: NumberEmbedding,
+    /// Width of the vector that stands for a category.
     pub category_width: usize,
 }
 
-/// A stem laid out: what becomes of each column, and where its parameters lie.
+impl InputEmbedding {
+    /// Outputs for a row, if the embedding can be computed.
+    pub(crate) fn outputs(&self) -> Result<usize, Unsupported> {
+        let numbers = self.columns.iter().filter(|column| **column == Column::Number).count();
+        match &self.numbers {
+            NumberEmbedding::Plain => {}
+            NumberEmbedding::Periodic(_, width) => {
+                if *width == 0 {
+                    return Err(Unsupported::Embedding("numbers of width 0"));
+                }
+            }
+            NumberEmbedding::PiecewiseLinear(edges, width) => {
+                if *width == 0 {
+                    return Err(Unsupported::Embedding("numbers of width 0"));
+                }
+                if edges.len() != numbers || edges.iter().any(|edges| edges.len() < 2) {
+                    return Err(Unsupported::Embedding("not two edges or more for each number"));
+                }
+            }
+        }
+        if self.columns.contains(&Column::Category(0)) {
+            return Err(Unsupported::Embedding("a column of no categories"));
+        }
+        Ok(Layout::new(self).outputs)
+    }
+}
+
+/// An input embedding laid out in memory: the fields, one for each column, and where their outputs and parameters lie.
 #[derive(Debug, Default)]
-pub(crate) struct Plan {
+pub(crate) struct Layout {
     fields: Vec<Field>,
-    /// Numbers that a row becomes.
+    /// Outputs for a row.
     pub(crate) outputs: usize,
-    /// Numbers of all parameters, those of each field from a multiple of 16 on.
+    /// Length of all parameters; those of each field begin at a multiple of 16.
     pub(crate) parameters: usize,
-    /// Fields, the first ones, whose gradients are made together with those of the weights behind them: of each bin, not of each row.
-    /// They become [`JOINT`] numbers each.
+    /// The first so many fields are joint: their gradients are summed by bin rather than by row, together with those of the weights behind
+    /// them. Each of them is [`JOINT`] wide.
     pub(crate) joint: usize,
 }
 
 #[derive(Debug)]
 struct Field {
     column: usize,
-    /// Where its numbers and its parameters lie.
     outputs: Range<usize>,
     parameters: Range<usize>,
     kind: Kind,
@@ -65,31 +93,31 @@ struct Field {
 #[derive(Debug)]
 enum Kind {
     Plain,
-    /// w, b, V and c; so many cosines.
+    /// This many cosines; the parameters are w, b, V and c.
     Periodic(usize),
-    /// The linear part, its bias and V, whose rows are the bins, so many with those that other numbers have.
+    /// Piecewise linear; the parameters are the linear part, its bias and V with a row for each bin, padded to this many bins.
     Bent(Bins, usize),
-    /// The rows of a table.
+    /// This many categories; the parameters are a table with a row for each.
     Category(usize),
 }
 
-/// The bins of a number.
+/// The bins of a piecewise-linear encoding.
 #[derive(Debug)]
 struct Bins {
-    /// Where each begins, and 1/width.
+    /// The lower edge of each, and 1/width.
     all: Vec<(f32, f32)>,
-    /// The edges between them, filled up with infinity.
+    /// The edges between them, padded with infinity.
     between: Vec<[f32; 16]>,
 }
 
-/// Rows in the order of the bins that their numbers lie in.
+/// Rows sorted by the bin of a number.
 #[derive(Debug, Default)]
 pub(crate) struct Sorted {
-    /// The bin of each row, and how much of it lies below the number.
+    /// The bin of each row, and the share of it below the number.
     codes: Vec<(usize, f32)>,
-    /// Each row, how much of its bin lies below its number, and the number.
+    /// The row, the share of its bin below its number, and the number.
     pub(crate) rows: Vec<(usize, f32, f32)>,
-    /// Where the rows of each bin end.
+    /// The end of each bin in `rows`.
     pub(crate) ends: Vec<usize>,
 }
 
@@ -100,7 +128,7 @@ impl Bins {
         Self { all, between: edges[1..edges.len() - 1].chunks(16).map(fill).collect() }
     }
 
-    /// The bin that x lies in, and how much of it lies below x; the first and the last bin have no end.
+    /// The bin of x, and the share of it below x: less than 0 below the first bin, more than 1 above the last.
     #[inline(always)]
     fn code(&self, x: f32) -> (usize, f32) {
         let mut counts = [0u32; 16];
@@ -115,32 +143,32 @@ impl Bins {
     }
 }
 
-impl Plan {
-    pub(crate) fn new(stem: &Stem) -> Self {
-        let mut plan = Self::default();
+impl Layout {
+    pub(crate) fn new(embedding: &InputEmbedding) -> Self {
+        let mut layout = Self::default();
         let bins = |edges: &[Vec<f32>]| edges.iter().map(|e| e.len() - 1).max().unwrap_or(1);
-        let numbers = stem.columns.iter().enumerate().filter(|(_, c)| **c == Column::Number);
+        let numbers = embedding.columns.iter().enumerate().filter(|(_, c)| **c == Column::Number);
         for (number, (column, _)) in numbers.enumerate() {
-            match &stem.numbers {
-                Numbers::Plain => plan.push(column, 1, 0, Kind::Plain),
-                Numbers::Periodic(q, width) => {
-                    plan.push(column, *width, 2 * q + (q + 1) * (width - 1), Kind::Periodic(*q));
+            match &embedding.numbers {
+                NumberEmbedding::Plain => layout.push(column, 1, 0, Kind::Plain),
+                NumberEmbedding::Periodic(q, width) => {
+                    layout.push(column, *width, 2 * q + (q + 1) * (width - 1), Kind::Periodic(*q));
                 }
-                Numbers::PiecewiseLinear(edges, width) => {
+                NumberEmbedding::PiecewiseLinear(edges, width) => {
                     let all = bins(edges);
-                    plan.push(column, *width, (2 + all) * width, Kind::Bent(Bins::new(&edges[number]), all));
+                    layout.push(column, *width, (2 + all) * width, Kind::Bent(Bins::new(&edges[number]), all));
                 }
             }
         }
-        for (column, _) in stem.columns.iter().enumerate().filter(|(_, c)| **c == Column::Plain) {
-            plan.push(column, 1, 0, Kind::Plain);
+        for (column, _) in embedding.columns.iter().enumerate().filter(|(_, c)| **c == Column::Plain) {
+            layout.push(column, 1, 0, Kind::Plain);
         }
-        for (column, kind) in stem.columns.iter().enumerate() {
+        for (column, kind) in embedding.columns.iter().enumerate() {
             if let Column::Category(n) = kind {
-                plan.push(column, stem.category_width, n * stem.category_width, Kind::Category(*n));
+                layout.push(column, embedding.category_width, n * embedding.category_width, Kind::Category(*n));
             }
         }
-        plan
+        layout
     }
 
     fn push(&mut self, column: usize, width: usize, parameters: usize, kind: Kind) {
@@ -154,7 +182,7 @@ impl Plan {
         self.fields.len()
     }
 
-    /// Makes fields joint where their bins are so much fewer than `rows` that this is less work.
+    /// Makes fields joint where there are so few bins for `rows` that summing by bin is less work.
     pub(crate) fn join(&mut self, rows: usize) {
         let few = |field: &&Field| match &field.kind {
             Kind::Bent(_, bins) => field.outputs.len() == JOINT && 2 * (2 + bins) <= rows,
@@ -163,20 +191,20 @@ impl Plan {
         self.joint = self.fields.iter().take_while(few).count();
     }
 
-    /// About how many multiplications the gradients of a joint field, and of `outputs` weights behind each of its numbers, take for
-    /// a row of `rows`.
+    /// Multiplications for one of `rows` rows, roughly, of the gradients of a joint field and of the weights behind it: `outputs` for each
+    /// of its columns.
     pub(crate) fn joint_cost(&self, field: usize, outputs: usize, rows: usize) -> usize {
         let terms = self.fields[field].parameters.len() / JOINT;
         3 * outputs + 2 * JOINT * terms * outputs / rows
     }
 
-    /// Where the parameters of some fields lie, with what fills them up.
+    /// The range of the parameters of some fields, with their padding.
     pub(crate) fn place(&self, fields: Range<usize>) -> Range<usize> {
         let end = self.fields.get(fields.end).map_or(self.parameters, |f| f.parameters.start);
         self.fields.get(fields.start).map_or(end, |f| f.parameters.start)..end
     }
 
-    /// About how many multiplications the gradient of a field takes for a row.
+    /// Multiplications for one row, roughly, of the gradient of a field.
     pub(crate) fn cost(&self, field: usize) -> usize {
         let field = &self.fields[field];
         match field.kind {
@@ -187,7 +215,8 @@ impl Plan {
         }
     }
 
-    /// The tensors of the parameters, in the order of `perceptra_nn`'s embeddings, as ranges of the parameters, number by number.
+    /// The tensors of the parameters, in the order of [`Part::Embedding`](crate::Part::Embedding). Each is a list of ranges, one for each
+    /// column.
     pub(crate) fn tensors(&self) -> Vec<Vec<Range<usize>>> {
         let mut tensors: Vec<Vec<Range<usize>>> = Vec::new();
         let mut tables = Vec::new();
@@ -213,7 +242,7 @@ impl Plan {
         tensors
     }
 
-    /// For each bin of these fields, where its row of V lies, the sum of the bias and the rows of V before it.
+    /// Writes prefix sums of the bins of some fields: at the place of a bin's row of V, the sum of the bias and the rows of V before it.
     #[inline(always)]
     pub(crate) fn sum(&self, fields: Range<usize>, p: &[f32], sums: &mut [f32]) {
         let first = self.place(fields.clone()).start;
@@ -231,7 +260,7 @@ impl Plan {
         }
     }
 
-    /// What the row `x` becomes, with the parameters `p` and the sums of [`Plan::sum`].
+    /// Embeds the row `x`, with the parameters `p` and the sums of [`Layout::sum`].
     #[inline(always)]
     pub(crate) fn forward(&self, p: &[f32], sums: &[f32], x: &[f32], out: &mut [f32]) {
         for field in &self.fields {
@@ -269,7 +298,7 @@ impl Plan {
         }
     }
 
-    /// Sorts rows by the bins of a joint field, from its numbers, `next` apart.
+    /// Sorts rows by the bins of a joint field. Its numbers lie in `xs`, `next` apart.
     #[inline(always)]
     pub(crate) fn sort(&self, field: usize, xs: &[f32], next: usize, sorted: &mut Sorted) {
         let Kind::Bent(bins, _) = &self.fields[field].kind else { return };
@@ -290,14 +319,14 @@ impl Plan {
         }
     }
 
-    /// Where the outputs of a field lie, its column, and where its parameters lie.
+    /// The outputs of a field, its column, and the range of its parameters.
     pub(crate) fn field(&self, field: usize) -> (Range<usize>, usize, Range<usize>) {
         let field = &self.fields[field];
         (field.outputs.clone(), field.column, field.parameters.clone())
     }
 
-    /// Adds to `g` what rows add to the gradients of a field with the parameters `p`, from ∂R/∂(what its number became). The numbers
-    /// of rows, and these slopes, lie so far from each other. `WIDTH` is the width of the field if the compiler is to know it, or 0.
+    /// Adds the gradients of some rows by the parameters `p` of a field to `g`. The numbers of the rows lie `next_x` apart, the gradients by
+    /// the field's outputs `next`. `WIDTH` is the width of the field if the compiler is to know it, or 0.
     #[inline(always)]
     pub(crate) fn backward<const WIDTH: usize>(
         &self,
@@ -319,7 +348,7 @@ impl Plan {
                 }
             }
             Kind::Bent(bins, _) => {
-                // Of each bin Σ s over its rows: that is what they add to the bins before it.
+                // For each bin, the sum of the slopes of its rows: their contribution to the bins before it.
                 sums.clear();
                 sums.resize(bins.all.len() * width, 0.0);
                 let (gw, rest) = g.split_at_mut(width);
@@ -355,7 +384,7 @@ impl Plan {
     }
 }
 
-/// What a row adds to the gradients of a periodic embedding with q cosines.
+/// Adds the gradient of a row by the parameters of a periodic embedding with q cosines to `g`.
 #[inline(always)]
 fn waves(q: usize, p: &[f32], x: f32, slopes: &[f32], g: &mut [f32]) {
     let width = slopes.len();
