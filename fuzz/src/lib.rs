@@ -43,7 +43,7 @@ pub fn csv(bytes: &[u8]) {
     let Ok(schema) = Schema::infer(&table, &options) else { return };
     let Ok(labels) = Encoder::labels_of(&table, &schema) else { return };
     let Ok(split) = Split::holdout(table.rows(), 0.2, 0.2, None, 0) else { return };
-    let scaling = [Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Quantile][usize::from(choice) % 4];
+    let scaling = Scaling::ALL[usize::from(choice) % Scaling::ALL.len()];
     let options = EncoderOptions { scaling, min_category_rows: 1, ..EncoderOptions::default() };
     let Ok(encoder) = Encoder::fit(&table.take(&split.train), &schema, labels, &options) else { return };
     assert!(encoder.is_sound());

@@ -129,7 +129,7 @@ fn models_move_between_devices() {
         data("penguins.csv")
     );
     let run = RunConfig::from_toml("t", &text).unwrap();
-    let tables = run.tables().unwrap();
+    let tables = perceptra::Tables::read(&run).unwrap();
     let all = devices();
     for (name, device) in &all {
         let model = train(&run, &tables, device, &mut ()).unwrap().model;

@@ -447,7 +447,7 @@ fn a_panic_of_an_observer_leaves_checkpoints_and_no_lock() {
         folder.path("run")
     );
     let run = RunConfig::from_toml("t", &text).unwrap();
-    let tables = run.tables().unwrap();
+    let tables = perceptra::Tables::read(&run).unwrap();
     let device = choose("cpu").unwrap().device;
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let mut observer = |event: &Event<'_>| {

@@ -284,7 +284,7 @@ fn the_run_file_gives_the_same_model_and_so_does_the_library() {
 
     let run = perceptra::RunConfig::read(&folder.path("a.toml")).unwrap();
     let device = perceptra::choose("cpu").unwrap().device;
-    let trained = perceptra::model::train(&run, &run.tables().unwrap(), &device, &mut ()).unwrap();
+    let trained = perceptra::model::train(&run, &perceptra::Tables::read(&run).unwrap(), &device, &mut ()).unwrap();
     assert!(trained.model.to_bytes().unwrap() == bytes("a.perceptra"), "the library does not give the same model");
     assert_eq!(
         folder.ok(&["predict", "a.perceptra", &concrete, "--device", "cpu"]).lines().next(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Device;
 use perceptra_data::{Matrix, Table, Task};
-use perceptra_model::{MetricValues, Metrics, Model, ModelError, Parts, Preset, RunConfig, Tables, train};
+use perceptra_model::{MetricValues, Metrics, Model, ModelError, Partition, Preset, RunConfig, Tables, train};
 use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
 use serde::Serialize;
 
@@ -175,15 +175,15 @@ pub fn compare(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Comparison, ModelError> {
     let problem = |text: String| ModelError::Settings(vec![text]);
-    if tables.stream.is_some() {
+    if tables.is_streamed() {
         return Err(problem("stream is set, and models are compared on tables in memory".to_owned()));
     }
     if options.svm_rows < 2 {
         return Err(problem(format!("svm_rows is {}, it must be at least 2", options.svm_rows)));
     }
     let parts = match options.folds {
-        Some(folds) => Parts::folds(run, &tables.table, folds)?,
-        None => vec![Parts::of(run, tables)?],
+        Some(folds) => Partition::folds(run, &tables.table, folds)?,
+        None => vec![Partition::of(run, tables)?],
     };
     let run = parts[0].settle(run);
     let mut neuron = run.clone();
@@ -277,7 +277,7 @@ pub fn compare(
 }
 
 /// The constant prediction: the means of the targets, or the frequencies of the classes, of the training rows.
-fn constant_prediction(model: &Model, part: &Parts, test: &Table) -> Result<Contender, ModelError> {
+fn constant_prediction(model: &Model, part: &Partition, test: &Table) -> Result<Contender, ModelError> {
     let start = Instant::now();
     let (encoder, rows) = (model.encoder(), test.rows());
     let (name, scores, parameters) = match encoder.labels() {
@@ -340,7 +340,7 @@ struct SvmRows {
 }
 
 impl SvmRows {
-    fn new(model: &Model, part: &Parts, most: usize) -> Result<Self, ModelError> {
+    fn new(model: &Model, part: &Partition, most: usize) -> Result<Self, ModelError> {
         let encoder = model.encoder();
         let mut tables = vec![&part.train];
         tables.extend(&part.validation);
@@ -483,7 +483,7 @@ mod tests {
         }
         // The preset is a run of its own, on the same rows.
         let (run, table) = moons();
-        let part = &Parts::folds(&run, &table, 3).unwrap()[1];
+        let part = &Partition::folds(&run, &table, 3).unwrap()[1];
         let preset = Preset::Fast.apply(&part.settle(&run), Task::Binary, 200);
         assert_eq!(preset.network, RunConfig::default().network);
         let alone = train(&preset, &part.tables(), &Device::flex(), &mut ()).unwrap();

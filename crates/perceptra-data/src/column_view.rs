@@ -39,7 +39,7 @@ impl<'a> ColumnView<'a> {
         self.column.stored.text(self.table.stored_row(row))
     }
 
-    /// What the rows hold, if nobody says otherwise: none for text that fits no other kind, with how many of its cells are numbers.
+    /// The inferred kind of the rows; for text of no other kind, how many of its cells are numbers.
     pub(crate) fn kind(self) -> Result<ColumnKind, usize> {
         let of = |parsed: &Parsed| match &parsed.values {
             Some(TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_)) => Ok(ColumnKind::Numeric),

@@ -11,7 +11,7 @@ use crate::matrix::Matrix;
 use crate::scaling::{Scale, Scaling};
 use crate::schema::{Schema, classes};
 use crate::table::{Table, nearest};
-use crate::target::{Target, class_numbers};
+use crate::target::Target;
 use crate::task::Task;
 
 /// A fitted encoder: feature columns to inputs, target columns to outputs and back.
@@ -89,7 +89,7 @@ impl Encoder {
         self.features.iter().map(Feature::width).sum()
     }
 
-    /// What each column of the encoded inputs holds.
+    /// The meaning of each column of the encoded inputs.
     pub fn kinds(&self) -> Vec<InputKind> {
         self.features.iter().flat_map(Feature::kinds).collect()
     }
@@ -183,7 +183,7 @@ impl Encoder {
     pub fn class_numbers(&self, table: &Table) -> Result<Vec<u32>, DataError> {
         match &self.target {
             Target::Numbers { .. } => Ok(Vec::new()),
-            Target::Classes { name, labels } => class_numbers(table, name, labels),
+            Target::Classes { name, labels } => table.class_numbers(name, labels),
         }
     }
 

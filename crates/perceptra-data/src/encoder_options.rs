@@ -22,7 +22,8 @@ pub struct EncoderOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embed_above: Option<usize>,
     /// Whether numeric targets are standardized inside the model.
-    pub standardise_target: bool,
+    #[serde(alias = "standardise_target")]
+    pub standardize_target: bool,
     /// Whether predictions are kept in the range of the targets of the training rows.
     pub clamp_target: bool,
 }
@@ -42,8 +43,23 @@ impl Default for EncoderOptions {
             max_categories: 100,
             scale_categories: false,
             embed_above: None,
-            standardise_target: true,
+            standardize_target: true,
             clamp_target: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::value::{Error, MapDeserializer};
+
+    use super::*;
+
+    #[test]
+    fn the_old_spelling_is_read() {
+        for key in ["standardize_target", "standardise_target"] {
+            let options = EncoderOptions::deserialize(MapDeserializer::<_, Error>::new([(key, false)].into_iter()));
+            assert!(!options.unwrap().standardize_target);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::scaling::Scale;
 use crate::schema::ColumnSpec;
 use crate::table::Table;
 
-/// What a column of the encoded inputs holds.
+/// The meaning of a column of the encoded inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
     /// A number.
@@ -60,7 +60,7 @@ enum Code {
 /// The largest magnitude of a scaled number.
 const LARGEST: f64 = f32::MAX as f64;
 
-/// What a cell of a categorical column holds.
+/// The content of a cell of a categorical column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     /// The index of a known category.
@@ -100,7 +100,7 @@ impl Feature {
         }
     }
 
-    /// What each of them holds.
+    /// The meaning of each of these columns.
     pub(crate) fn kinds(&self) -> Vec<InputKind> {
         match &self.code {
             Code::Number { indicator: true, .. } => vec![InputKind::Number, InputKind::Code],
@@ -113,7 +113,7 @@ impl Feature {
         }
     }
 
-    /// The name of each of them.
+    /// The name of each of these columns.
     pub(crate) fn input_names(&self) -> Vec<String> {
         let name = &self.name;
         match &self.code {
@@ -201,7 +201,7 @@ impl Feature {
         Ok(())
     }
 
-    /// What each row holds, `known` being the categories with an index.
+    /// The content of each row; `known` are the categories that have an index.
     fn find(&self, table: &Table, known: &[String]) -> Result<Vec<Found>, DataError> {
         let index: HashMap<&str, usize> = known.iter().zip(0..).map(|(c, i)| (c.as_str(), i)).collect();
         let found = |text: Option<Cow<'_, str>>| match text {

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::file_kind::FileKind;
 use crate::task::Task;
 
-/// How to mend a [`DataError`](crate::DataError), in words that name no flag: a program can match it, and name its own.
+/// How to mend a `DataError`. [`Display`](fmt::Display) words it without flags; a program can match it, and name its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
     /// Advice that needs no setting.

@@ -22,6 +22,7 @@
 mod cell;
 mod column;
 mod column_view;
+mod csv_pieces;
 mod encode_report;
 mod encoder;
 mod encoder_options;
@@ -33,6 +34,8 @@ mod kind;
 mod matrix;
 mod normal_quantile;
 mod read;
+mod read_options;
+mod roles;
 mod scaling;
 mod schema;
 mod split;
@@ -44,24 +47,32 @@ mod target;
 mod task;
 mod variants;
 
-pub use encode_report::EncodeReport;
-pub use encoder::Encoder;
-pub use encoder_options::EncoderOptions;
-pub use error::{DataError, Offending, Place};
-pub use feature::InputKind;
-pub use hint::Hint;
-pub use kind::ColumnKind;
-pub use matrix::Matrix;
-pub use read::{MISSING, ReadOptions, TableReader};
-pub use scaling::Scaling;
-pub use schema::{ColumnSpec, Schema, SchemaOptions, class_order};
-pub use split::{Split, SplitOptions, SplitPart, strata};
-pub use stream::{Pass, Sample, TableStream};
-pub use summary::{Numbers, Summary, Values};
-pub use synthetic::Points;
-pub use table::{Table, nearest};
-pub use target::{class_numbers, row_weights, target_numbers};
-pub use task::Task;
+pub use crate::{
+    encode_report::EncodeReport,
+    encoder::Encoder,
+    encoder_options::EncoderOptions,
+    error::{DataError, Offending, Place},
+    feature::InputKind,
+    hint::Hint,
+    kind::ColumnKind,
+    matrix::Matrix,
+    read::TableReader,
+    read_options::ReadOptions,
+    scaling::Scaling,
+    schema::{ColumnSpec, Schema, SchemaOptions},
+    split::{Split, SplitOptions, SplitPart},
+    summary::{Numbers, Summary, Values},
+    synthetic::Points,
+    table::Table,
+    task::Task,
+};
+#[doc(hidden)]
+pub use crate::{
+    schema::class_order,
+    split::strata,
+    stream::{Pieces, Sample, TableStream},
+    table::nearest,
+};
 
 #[cfg(test)]
 mod tests;

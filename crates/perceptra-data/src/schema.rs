@@ -317,7 +317,7 @@ pub(crate) fn classes(table: &Table, target: &str) -> Result<Vec<String>, DataEr
     Ok(class_order(distinct.counts.into_keys().map(Cow::into_owned).collect()))
 }
 
-/// Classes in their order: numbers by value, others as text.
+/// Sorts classes: by value if all are numbers, else as text.
 pub fn class_order(mut classes: Vec<String>) -> Vec<String> {
     classes.sort();
     let numbers: Option<Vec<f64>> = classes.iter().map(|c| Cell::parse(c).number()).collect();

@@ -160,7 +160,7 @@ impl Split {
     }
 }
 
-/// Puts rows with similar numbers into groups of ten, so that a stratified split gives each part the same distribution.
+/// The number of a group of ten rows with similar values for each row: a split stratified by them gives each part the same distribution.
 pub fn strata(numbers: &[f64]) -> Vec<u32> {
     let mut order: Vec<usize> = (0..numbers.len()).collect();
     order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]));

@@ -9,7 +9,8 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 
 use crate::error::DataError;
 use crate::file_kind::FileKind;
-use crate::read::{ReadOptions, TableReader, has_tabs, kind_of, refuse};
+use crate::read::{TableReader, has_tabs, kind_of, refuse};
+use crate::read_options::ReadOptions;
 use crate::table::Table;
 
 /// A table in a file that is read in pieces, as often as needed, and is never in memory as a whole.
@@ -206,7 +207,7 @@ impl TableStream {
     /// # Errors
     ///
     /// [`DataError::Changed`] if the file has changed; also from the iterator, if it changes later.
-    pub fn read(&self, order: Vec<u32>) -> Result<Pass<'_>, DataError> {
+    pub fn read(&self, order: Vec<u32>) -> Result<Pieces<'_>, DataError> {
         if state(&self.name, &self.file)? != self.state {
             return Err(self.changed());
         }
@@ -214,7 +215,7 @@ impl TableStream {
             Format::Gzip => Some(self.reader()?),
             _ => None,
         };
-        Ok(Pass { stream: self, whole, order: order.into_iter(), next: 0 })
+        Ok(Pieces { stream: self, whole, order: order.into_iter(), next: 0 })
     }
 
     fn piece(&self, piece: Piece) -> Result<(u64, Table), DataError> {
@@ -233,8 +234,8 @@ fn damaged(name: &str, format: &'static str, reason: &dyn std::fmt::Display) -> 
     DataError::Damaged { name: name.to_owned(), format, reason: reason.to_string() }
 }
 
-/// One reading of a [`TableStream`].
-pub struct Pass<'a> {
+/// The pieces of a [`TableStream`], as they are read.
+pub struct Pieces<'a> {
     stream: &'a TableStream,
     /// A reader of the whole file, where pieces cannot be read in another order.
     whole: Option<TableReader>,
@@ -242,7 +243,7 @@ pub struct Pass<'a> {
     next: usize,
 }
 
-impl Iterator for Pass<'_> {
+impl Iterator for Pieces<'_> {
     type Item = Result<(u64, Table), DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {

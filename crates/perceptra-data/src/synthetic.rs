@@ -2,7 +2,7 @@
 
 use perceptra_random::{Purpose, Stream};
 
-use crate::Matrix;
+use crate::matrix::Matrix;
 
 /// Points in the plane, in two or more classes: row `i` is of class `i` modulo their number.
 #[derive(Debug, Clone, PartialEq)]

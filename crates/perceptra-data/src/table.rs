@@ -230,7 +230,7 @@ pub(crate) fn check_names<'a>(name: &str, columns: impl Iterator<Item = &'a str>
     Ok(())
 }
 
-/// The name among `names` that is most like `name`, if one is like it at all.
+/// The name among `names` that is most similar to `name`, if one is similar enough to be meant.
 pub fn nearest(name: &str, names: &[String]) -> Option<String> {
     names
         .iter()

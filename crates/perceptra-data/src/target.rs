@@ -1,12 +1,9 @@
 //! Targets: columns to what a network learns, and its outputs back to values.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::encoder_options::EncoderOptions;
 use crate::error::DataError;
-use crate::kind::ColumnKind;
 use crate::matrix::Matrix;
 use crate::scaling::mean_and_deviation;
 use crate::schema::Schema;
@@ -43,10 +40,10 @@ impl Target {
         }
         let (mut means, mut scales, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
         for name in &schema.targets {
-            let values = target_numbers(table, name)?;
+            let values = table.target_values(name)?;
             let (mean, deviation) = mean_and_deviation(&values);
-            let scaled = options.standardise_target && deviation > 0.0;
-            means.push(if options.standardise_target { mean } else { 0.0 });
+            let scaled = options.standardize_target && deviation > 0.0;
+            means.push(if options.standardize_target { mean } else { 0.0 });
             scales.push(if scaled { deviation } else { 1.0 });
             if options.clamp_target && !values.is_empty() {
                 let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -92,7 +89,7 @@ impl Target {
         match self {
             Self::Numbers { names, means, scales, .. } => {
                 for (j, name) in names.iter().enumerate() {
-                    for (i, y) in target_numbers(table, name)?.into_iter().enumerate() {
+                    for (i, y) in table.target_values(name)?.into_iter().enumerate() {
                         let scaled = ((y - means[j]) / scales[j]) as f32;
                         if !scaled.is_finite() {
                             return Err(DataError::FarTarget {
@@ -107,7 +104,7 @@ impl Target {
                 }
             }
             Self::Classes { name, labels } => {
-                for (i, class) in class_numbers(table, name, labels)?.into_iter().enumerate() {
+                for (i, class) in table.class_numbers(name, labels)?.into_iter().enumerate() {
                     if columns == 1 {
                         values[i] = class as f32;
                     } else {
@@ -155,57 +152,4 @@ impl Target {
             Self::Classes { labels, .. } => labels.len() >= 2,
         }
     }
-}
-
-/// The class number of each row of `target`, an index into `labels`.
-///
-/// # Errors
-///
-/// [`DataError::MissingValue`] and [`DataError::UnknownClass`].
-pub fn class_numbers(table: &Table, target: &str, labels: &[String]) -> Result<Vec<u32>, DataError> {
-    let numbers: HashMap<&str, u32> = labels.iter().zip(0..).map(|(l, i)| (l.as_str(), i)).collect();
-    let column = table.column(target)?;
-    column.check_present("target")?;
-    (column.texts().enumerate())
-        .map(|(row, label)| {
-            let label = label.unwrap_or_default();
-            numbers.get(label.as_ref()).copied().ok_or_else(|| DataError::UnknownClass {
-                name: table.name().to_owned(),
-                line: table.place(row),
-                column: target.to_owned(),
-                value: label.into_owned(),
-            })
-        })
-        .collect()
-}
-
-/// The row weights in column `weights`.
-///
-/// # Errors
-///
-/// Missing, negative or non-numeric weights, with their place.
-pub fn row_weights(table: &Table, weights: &str) -> Result<Vec<f32>, DataError> {
-    let column = table.column(weights)?;
-    column.check_present("weight")?;
-    let numbers = column.numbers(ColumnKind::Numeric)?;
-    if let Some((row, value)) = numbers.iter().enumerate().find_map(|(r, w)| w.filter(|w| *w < 0.0).map(|w| (r, w))) {
-        return Err(DataError::NegativeWeight {
-            name: table.name().to_owned(),
-            line: table.place(row),
-            column: weights.to_owned(),
-            value,
-        });
-    }
-    Ok(numbers.into_iter().flatten().map(|w| w as f32).collect())
-}
-
-/// The numbers in the target column `name`.
-///
-/// # Errors
-///
-/// Missing values and values that are not numbers, with their place.
-pub fn target_numbers(table: &Table, name: &str) -> Result<Vec<f64>, DataError> {
-    let column = table.column(name)?;
-    column.check_present("target")?;
-    Ok(column.numbers(ColumnKind::Numeric)?.into_iter().flatten().collect())
 }

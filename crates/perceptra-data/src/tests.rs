@@ -318,7 +318,7 @@ fn values_that_do_not_fit_are_found_with_their_place() {
     // A column that the model has a use for is not a misspelt one.
     let (encoder, _) = encode("width,width_2,y\n1,5,0.5\n2,6,1.5\n3,8,2.5\n", &target("y"), &EncoderOptions::default());
     assert_eq!(encoder.inputs(&csv("width,y\n1,2\n").unwrap()).unwrap_err().hint(), None);
-    let weights = |text: &str| row_weights(&csv(text).unwrap(), "w").unwrap_err().to_string();
+    let weights = |text: &str| csv(text).unwrap().row_weights("w").unwrap_err().to_string();
     assert_eq!(weights("a,w\n1,1\n1,-2\n"), "t.csv:3, column \"w\": the weight -2 is below 0");
     assert_eq!(weights("a,w\n1,1\n1,\n"), "t.csv:3, column \"w\": the weight is missing");
     let (classes, _) = encode("n,y\n1,u\n2,v\n", &target("y"), &EncoderOptions::default());
@@ -525,7 +525,7 @@ fn a_row_without_end_is_an_error_and_not_all_the_memory() {
 fn columns_without_a_value_in_the_training_rows_say_nothing() {
     let table = csv("a,b,y\n,1,1\n,2,2\n5,3,3\n").unwrap();
     let schema = Schema::infer(&table, &target("y")).unwrap();
-    for scaling in [Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Quantile, Scaling::None] {
+    for &scaling in Scaling::ALL {
         let options = EncoderOptions { scaling, min_category_rows: 2, ..Default::default() };
         let encoder = Encoder::fit(&table.take(&[0, 1]), &schema, None, &options).unwrap();
         let (x, _) = encoder.inputs(&table).unwrap();
@@ -538,7 +538,7 @@ fn far_values_stay_numbers_or_are_named() {
     // Found by the fuzz target `csv`: targets that are alike in the training rows, and one elsewhere that is not.
     let table = csv("x,y\n1,1e-30\n2,2e-30\n3,1e30\n1e30,0\n").unwrap();
     let schema = Schema::infer(&table, &target("y")).unwrap();
-    for scaling in [Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Quantile, Scaling::None] {
+    for &scaling in Scaling::ALL {
         let options = EncoderOptions { scaling, min_category_rows: 2, ..Default::default() };
         let encoder = Encoder::fit(&table.take(&[0, 1]), &schema, None, &options).unwrap();
         assert!(encoder.inputs(&table).unwrap().0.values.iter().all(|x| x.is_finite()), "{scaling:?}");
@@ -772,13 +772,13 @@ fn each_cell_of_a_csv_file_is_parsed_once() {
         let schema = Schema::infer(&table, &options).unwrap();
         let labels = Encoder::labels_of(&table, &schema).unwrap();
         let split = Split::from_column(&table, "part").unwrap();
-        strata(&target_numbers(&table, "y").unwrap());
+        strata(&table.target_values("y").unwrap());
         let (train, validation) = (table.take(&split.train), table.take(&split.validation));
         let fitted = Encoder::fit(&train, &schema, labels, &EncoderOptions::default()).unwrap();
         let encode = |part: &Table| {
             fitted.inputs(part).unwrap();
             fitted.outputs_of(part).unwrap();
-            row_weights(part, "w").unwrap();
+            part.row_weights("w").unwrap();
         };
         encode(&train);
         encode(&validation);
@@ -839,7 +839,7 @@ fn columns_of_unknown_types_can_be_ignored() {
         assert_eq!(part.texts("y").unwrap(), [Some("9".into()), Some("18446744073709552000".into())]);
         assert!(part.texts("bytes").is_err());
         // A row keeps the place that it has in the source.
-        let weights = row_weights(&part, "x").unwrap_err().to_string();
+        let weights = part.row_weights("x").unwrap_err().to_string();
         assert_eq!(weights, "batch, row 4, column \"x\": the weight -4 is below 0");
     }
 }
@@ -853,7 +853,7 @@ fn encoding_hash(path: &std::path::Path, target: &str, options: &SchemaOptions) 
     add(format!("{:?} {:?} {}", schema.features, schema.targets, schema.task).as_bytes());
     let labels = Encoder::labels_of(&table, &schema).unwrap();
     let split = Split::holdout(table.rows(), 0.2, 0.2, None, 0).unwrap();
-    for scaling in [Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Quantile, Scaling::None] {
+    for &scaling in Scaling::ALL {
         for embed_above in [None, Some(4)] {
             let options = EncoderOptions { scaling, embed_above, scale_categories: true, ..Default::default() };
             let encoder = Encoder::fit(&table.take(&split.train), &schema, labels.clone(), &options).unwrap();

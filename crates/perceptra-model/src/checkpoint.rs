@@ -96,7 +96,7 @@ impl Checkpoint {
 
     /// Settings of `run` that differ from those of the checkpoint and keep it from resuming, each with both values. Rules for stopping,
     /// device and output may differ.
-    pub fn differences(&self, run: &RunConfig) -> Vec<String> {
+    pub(crate) fn differences(&self, run: &RunConfig) -> Vec<String> {
         const FREE: [&str; 11] = [
             "version",
             "output.",

@@ -17,7 +17,7 @@ impl Model {
         calibrate: bool,
     ) -> Result<(Metrics, Option<Calibration>), ModelError> {
         let predictions = self.predict(table)?;
-        let before = self.judge(table, &predictions)?;
+        let before = self.score(table, &predictions)?;
         if predictions.labels.is_none() {
             self.about.confidence = self.residuals(table, &predictions)?;
             return Ok((before, None));
@@ -30,7 +30,7 @@ impl Model {
         self.about.confidence.temperature = Some(temperature);
         let mut after = predictions;
         temper(&mut after.values, temperature);
-        let metrics = self.judge(table, &after)?;
+        let metrics = self.score(table, &after)?;
         let errors = |metrics: &Metrics| match &metrics.values {
             MetricValues::Classification { metrics, .. } => (metrics.log_loss, metrics.calibration_error),
             MetricValues::Regression(_) => (f64::NAN, f64::NAN),
@@ -132,7 +132,7 @@ mod tests {
         let model = Model::from_bytes("m", &model.to_bytes().unwrap(), &device).unwrap();
         let unseen = noisy(4000, 2, false);
         let predictions = model.predict(&unseen).unwrap();
-        let truth = perceptra_data::target_numbers(&unseen, "y").unwrap();
+        let truth = unseen.target_values("y").unwrap();
         for coverage in [0.5, 0.8, 0.9, 0.95] {
             let half = model.half_widths(coverage).unwrap()[0];
             let held =

@@ -1,7 +1,7 @@
 //! Encoded rows on the host, on their way from a table to a device.
 
 use burn::tensor::Device;
-use perceptra_data::{EncodeReport, Encoder, Matrix, Schema, Table, row_weights};
+use perceptra_data::{EncodeReport, Encoder, Matrix, Schema, Table};
 use perceptra_train::Dataset;
 
 use crate::error::ModelError;
@@ -19,7 +19,7 @@ impl Encoded {
     pub(crate) fn of(table: &Table, encoder: &Encoder, schema: &Schema) -> Result<(Self, EncodeReport), ModelError> {
         let (inputs, report) = encoder.inputs(table)?;
         let targets = encoder.outputs_of(table)?;
-        let weights = schema.weights.as_ref().map(|column| row_weights(table, column)).transpose()?;
+        let weights = schema.weights.as_ref().map(|column| table.row_weights(column)).transpose()?;
         Ok((Self { inputs, targets, weights }, report))
     }
 

@@ -52,7 +52,7 @@ mod tests {
     use perceptra_data::Table;
 
     use crate::metrics::MetricValues;
-    use crate::partition::Parts;
+    use crate::partition::Partition;
     use crate::predictions::Predictions;
     use crate::run::RunConfig;
     use crate::tables::Tables;
@@ -88,7 +88,7 @@ mod tests {
             let trained = train(&run(3), &tables, &device, &mut ()).unwrap();
             assert_eq!(trained.rows, [82, 14, 24]);
             // On the same rows, with the seeds 5, 6 and 7.
-            let parts = Parts::of(&run(1), &tables).unwrap();
+            let parts = Partition::of(&run(1), &tables).unwrap();
             let alone: Vec<Predictions> = (5..8)
                 .map(|seed| {
                     let mut run = parts.settle(&run(1));

@@ -95,7 +95,7 @@ pub enum ModelError {
     NoUncertainty,
     /// A metric that does not measure the importance of features for the task.
     #[error("the metric {metric} cannot measure the importance of features for the task {task}")]
-    NotJudged {
+    ImportanceMetric {
         /// The metric.
         metric: String,
         /// The task.
@@ -214,7 +214,7 @@ impl ModelError {
             | Self::NoIntervals(_)
             | Self::NotNumeric { .. }
             | Self::RowLength { .. }
-            | Self::NotJudged { .. }
+            | Self::ImportanceMetric { .. }
             | Self::Ensemble(_)
             | Self::Write { .. }
             | Self::Read { .. }

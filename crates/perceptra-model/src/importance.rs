@@ -60,7 +60,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// As [`Model::evaluate`]; [`ModelError::NotJudged`] for a metric of another task, [`ModelError::Settings`] for no repeats.
+    /// As [`Model::evaluate`]; [`ModelError::ImportanceMetric`] for a metric of another task, [`ModelError::Settings`] for no repeats.
     pub fn importance(&self, table: &Table, options: &ImportanceOptions) -> Result<Explanation, ModelError> {
         let task = self.task();
         let metric = options.metric.unwrap_or(match task {
@@ -68,7 +68,7 @@ impl Model {
             _ => Metric::LogLoss,
         });
         if metric == Metric::Loss || metric.is_of_classes() != task.is_classification() {
-            return Err(ModelError::NotJudged { metric: metric.to_string(), task: task.to_string() });
+            return Err(ModelError::ImportanceMetric { metric: metric.to_string(), task: task.to_string() });
         }
         if options.repeats == 0 {
             return Err(ModelError::Settings(vec!["repeats is 0, it must be at least 1".to_owned()]));
@@ -77,7 +77,7 @@ impl Model {
         let rows = table.rows();
         let plain: Vec<&[f32]> = encoded.iter().map(|inputs| inputs.values.as_slice()).collect();
         let score_of = |inputs: &[&[f32]]| -> Result<f64, ModelError> {
-            let metrics = self.judge(table, &self.predict_encoded(inputs)?)?;
+            let metrics = self.score(table, &self.predict_encoded(inputs)?)?;
             Ok(metrics.get(metric).unwrap_or(f64::NAN))
         };
         let score = score_of(&plain)?;
@@ -124,7 +124,7 @@ impl Model {
                     let values = Matrix { rows, columns: values.columns, values: copy.to_vec() };
                     let (targets, labels, report) = (targets.clone(), labels.clone(), report.clone());
                     let one = Predictions { values, spread: None, targets, labels, report };
-                    losses.push(self.judge(table, &one)?.get(metric).unwrap_or(f64::NAN));
+                    losses.push(self.score(table, &one)?.get(metric).unwrap_or(f64::NAN));
                 }
             }
             Ok(losses)
@@ -197,7 +197,7 @@ mod tests {
                 })
                 .collect();
             let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-            let metrics = model.judge(&table, &model.predict_encoded(&inputs).unwrap()).unwrap();
+            let metrics = model.score(&table, &model.predict_encoded(&inputs).unwrap()).unwrap();
             let worse = metrics.get(found.metric).unwrap() - found.score;
             assert!((once.features[0].importance - worse).abs() < 1e-6, "{once:?} {worse}");
             assert_eq!(once.features[0].deviation, 0.0);

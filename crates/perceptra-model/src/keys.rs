@@ -275,8 +275,8 @@ fn put(run: &mut Value, key: &str, value: Value) {
 /// The run without a key, which then has its default.
 fn without(mut run: Value, key: &str) -> Result<RunConfig, toml::de::Error> {
     let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
-    let sections = path.split('.').filter(|section| !section.is_empty());
-    if let Some(section) = sections.fold(Some(&mut run), |table, section| table?.get_mut(section)) {
+    let mut sections = path.split('.').filter(|section| !section.is_empty());
+    if let Some(section) = sections.try_fold(&mut run, |table, section| table.get_mut(section)) {
         section.as_table_mut().and_then(|table| table.remove(last));
     }
     run.try_into()

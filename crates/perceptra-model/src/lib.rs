@@ -7,8 +7,7 @@
 //!
 //! let rows: String = (0..200).map(|i| format!("{i},{}\n", 3 * i + 1)).collect();
 //! let table = Table::from_csv("line.csv", format!("x,y\n{rows}"), &Default::default())?;
-//! let mut run = RunConfig::default();
-//! run.data.schema.target = vec!["y".into()];
+//! let run = RunConfig::new("line.csv", ["y"]);
 //! let device = Device::flex();
 //! let tables = Tables::from(table.clone());
 //! let model = train(&run, &tables, &device, &mut ())?.model;
@@ -57,15 +56,16 @@ pub use importance::{Explanation, Importance, ImportanceOptions};
 pub use keys::split_list;
 pub use metrics::{MetricValues, Metrics};
 pub use model::{Member, Model};
-pub use partition::Parts;
+pub use partition::Partition;
 pub use predictions::Predictions;
 pub use run::{
     CheckpointConfig, DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, Preset, RunConfig,
     Sampler, SearchOptions,
 };
 pub use session::Session;
-pub use stream::Streamed;
 pub use tables::Tables;
-pub use train::{Stage, resume, train, train_many, train_stage};
+#[doc(hidden)]
+pub use train::train_stage;
+pub use train::{resume, train, train_many};
 pub use trained::Trained;
 pub use write::{PredictionColumns, PredictionFormat, PredictionWriter};

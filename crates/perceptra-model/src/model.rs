@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
-use perceptra_data::{ColumnKind, EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task, row_weights};
+use perceptra_data::{ColumnKind, EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task};
 use perceptra_nn::{FeedForward, FeedForwardConfig, Loss};
 use perceptra_train::{ClassificationMetrics, History, RegressionMetrics, TrainConfig, probabilities};
 use serde::{Deserialize, Serialize};
@@ -219,7 +219,7 @@ impl Model {
     ///
     /// As [`Model::predict`], and missing or unknown targets.
     pub fn evaluate(&self, table: &Table) -> Result<Metrics, ModelError> {
-        self.judge(table, &self.predict(table)?)
+        self.score(table, &self.predict(table)?)
     }
 
     /// Scores given predictions of this model's targets on `table`.
@@ -227,11 +227,11 @@ impl Model {
     /// # Errors
     ///
     /// As [`Model::evaluate`].
-    pub fn judge(&self, table: &Table, predictions: &Predictions) -> Result<Metrics, ModelError> {
+    pub fn score(&self, table: &Table, predictions: &Predictions) -> Result<Metrics, ModelError> {
         let encoder = &self.about.encoder;
         let mut targets = encoder.outputs_of(table)?;
         let weights = match &self.about.schema.weights {
-            Some(column) if table.has(column) => Some(row_weights(table, column)?),
+            Some(column) if table.has(column) => Some(table.row_weights(column)?),
             _ => None,
         };
         let p = &predictions.values;

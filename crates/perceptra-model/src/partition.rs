@@ -8,7 +8,7 @@ use crate::tables::{Tables, fewest_rows};
 
 /// The training, validation and test rows of a run.
 #[derive(Debug, Clone)]
-pub struct Parts {
+pub struct Partition {
     /// Training rows.
     pub train: Table,
     /// Validation rows.
@@ -17,7 +17,7 @@ pub struct Parts {
     pub test: Option<Table>,
 }
 
-impl Parts {
+impl Partition {
     /// Divides tables, which are not streamed, as training does.
     ///
     /// # Errors
@@ -26,7 +26,7 @@ impl Parts {
     pub fn of(run: &RunConfig, tables: &Tables) -> Result<Self, ModelError> {
         let run = ValidRun::new(run)?;
         let schema = Schema::infer(&tables.table, &run.data.schema)?;
-        let [train, validation, test] = parts(&run, tables, &schema)?;
+        let [train, validation, test] = divide(&run, tables, &schema)?;
         Ok(Self { train: train.unwrap_or_else(|| tables.table.clone()), validation, test })
     }
 
@@ -35,7 +35,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// As [`Parts::of`], and a number of folds that does not suit the rows.
+    /// As [`Partition::of`], and a number of folds that does not suit the rows.
     pub fn folds(run: &RunConfig, table: &Table, folds: usize) -> Result<Vec<Self>, ModelError> {
         let run = ValidRun::new(run)?;
         let schema = Schema::infer(table, &run.data.schema)?;
@@ -51,7 +51,8 @@ impl Parts {
         splits.iter().map(partition).collect()
     }
 
-    /// `run` for [`Parts::tables`]: it does not divide them again, ignores the split column and writes no checkpoints.
+    /// `run` for [`Partition::tables`]: it does not divide them again, ignores the split column and writes no checkpoints.
+    #[doc(hidden)]
     pub fn settle(&self, run: &RunConfig) -> RunConfig {
         let mut run = run.clone();
         run.checkpoint.folder = None;
@@ -81,7 +82,7 @@ fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, divided: bool) -> 
 }
 
 /// The training, validation and test rows; no training rows where these are the whole table.
-pub(crate) fn parts(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<[Option<Table>; 3], ModelError> {
+pub(crate) fn divide(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<[Option<Table>; 3], ModelError> {
     let table = &tables.table;
     let options = &run.split;
     if let Some(column) = &run.data.schema.split {

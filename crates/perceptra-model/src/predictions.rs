@@ -29,6 +29,7 @@ impl Predictions {
 
     /// The weighted averages of predictions of the same rows and targets; weights add up to 1. The report is that of the first
     /// predictions. `None` without predictions.
+    #[doc(hidden)]
     pub fn average<'a>(weighted: impl Iterator<Item = (f64, &'a Self)> + Clone) -> Option<Self> {
         let (_, first) = weighted.clone().next()?;
         let n = first.values.values.len();

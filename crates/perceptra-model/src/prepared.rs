@@ -9,7 +9,7 @@ use crate::calibration::Confidence;
 use crate::encoded::{Encoded, bins};
 use crate::error::ModelError;
 use crate::model::{About, Model};
-use crate::partition::parts;
+use crate::partition::divide;
 use crate::run::{EmbeddingKind, RunConfig, ValidRun};
 use crate::tables::Tables;
 use crate::trained::Trained;
@@ -46,7 +46,7 @@ impl Prepared {
         let [train_table, validation, test] = match &tables.stream {
             // The rows of a stream are divided already.
             Some(_) => [None, tables.validation.clone(), tables.test.clone()],
-            None => parts(&run, tables, &schema)?,
+            None => divide(&run, tables, &schema)?,
         };
         check_clashes(&run, schema.task, validation.is_some())?;
         // The table of a stream is a sample of its training rows.

@@ -7,7 +7,7 @@ mod preset;
 mod search;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use perceptra_data::{EncoderOptions, SplitOptions, nearest};
 use perceptra_nn::Activation;
@@ -70,6 +70,47 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
+    /// A run that learns the target columns of a table, with default settings.
+    ///
+    /// ```
+    /// use perceptra_model::{NetworkConfig, RunConfig};
+    ///
+    /// let network = NetworkConfig { hidden: vec![64, 32], ..NetworkConfig::default() };
+    /// let mut run = RunConfig::new("sales.csv", ["revenue"]).with_network(network);
+    /// run.train.epochs = 50;
+    /// assert_eq!(run.data.schema.target, ["revenue"]);
+    /// ```
+    pub fn new(table: impl Into<PathBuf>, target: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let mut run = Self::default();
+        run.data.table = table.into();
+        run.data.schema.target = target.into_iter().map(Into::into).collect();
+        run
+    }
+
+    /// The run with these parts of the table.
+    #[must_use]
+    pub fn with_split(self, split: SplitOptions) -> Self {
+        Self { split, ..self }
+    }
+
+    /// The run with this encoding of features.
+    #[must_use]
+    pub fn with_encoder(self, encoder: EncoderOptions) -> Self {
+        Self { encoder, ..self }
+    }
+
+    /// The run with a network of this shape.
+    #[must_use]
+    pub fn with_network(self, network: NetworkConfig) -> Self {
+        Self { network, ..self }
+    }
+
+    /// The run with these settings of its training.
+    #[must_use]
+    pub fn with_train(self, train: TrainConfig) -> Self {
+        Self { train, ..self }
+    }
+
     /// Reads a run from TOML; `name` is for messages.
     ///
     /// # Errors
@@ -91,7 +132,7 @@ impl RunConfig {
     }
 
     /// Whether there are validation rows: a share of the table, a file, or rows that the split column names.
-    pub fn is_validated(&self) -> bool {
+    pub(crate) fn is_validated(&self) -> bool {
         self.split.validation > 0.0 || self.split.validation_file.is_some() || self.data.schema.split.is_some()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use perceptra_data::{DataError, Encoder, Pass, Sample, Schema, SchemaOptions, SplitPart, Table, TableStream};
+use perceptra_data::{DataError, Encoder, Pieces, Sample, Schema, SchemaOptions, SplitPart, Table, TableStream};
 use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Blocks, Dataset, TrainError};
 
@@ -12,7 +12,7 @@ use crate::error::ModelError;
 use crate::run::RunConfig;
 
 /// A table whose training rows are read again in every epoch.
-pub struct Streamed {
+pub(crate) struct Streamed {
     table: TableStream,
     seed: u64,
     /// Rows that are in memory at once.
@@ -166,7 +166,7 @@ fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> R
 
 impl Streamed {
     /// Number of training rows.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
@@ -219,7 +219,7 @@ pub(crate) struct EncodedBlocks<'a> {
     schema: &'a Schema,
     units: Vec<f32>,
     device: &'a Device,
-    pass: Option<Pass<'a>>,
+    pass: Option<Pieces<'a>>,
     /// Rows of a block.
     block: usize,
     /// Rows that have been read and not yet returned.

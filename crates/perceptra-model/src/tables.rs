@@ -18,7 +18,7 @@ pub struct Tables {
     /// Test rows from a file of their own, or those of a streamed table.
     pub test: Option<Table>,
     /// The table that is streamed.
-    pub stream: Option<Streamed>,
+    pub(crate) stream: Option<Streamed>,
 }
 
 impl From<Table> for Tables {
@@ -65,20 +65,14 @@ impl Tables {
         Ok(Schema::infer(&self.table, options)?.task)
     }
 
+    /// Whether the table is streamed.
+    pub fn is_streamed(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// Rows of the table to train on and to split; of a streamed table its training rows.
     pub fn rows(&self) -> usize {
         self.stream.as_ref().map_or(self.table.rows(), Streamed::rows)
-    }
-}
-
-impl RunConfig {
-    /// Reads the tables of the run: see [`Tables::read`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Tables::read`].
-    pub fn tables(&self) -> Result<Tables, ModelError> {
-        Tables::read(self)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::checkpoint::{Checkpoint, Folder, Keeper};
 use crate::encoded::Encoded;
 use crate::error::ModelError;
 use crate::file::Fingerprint;
-use crate::partition::Parts;
+use crate::partition::Partition;
 use crate::prepared::Prepared;
 use crate::run::{RunConfig, ValidRun};
 use crate::tables::Tables;
@@ -41,21 +41,14 @@ pub fn train(
     }
 }
 
-/// A run that has been trained up to an epoch.
-#[derive(Debug, Clone)]
-pub struct Stage {
-    /// The best model so far.
-    pub trained: Trained,
-    /// State to continue from; none if the run has ended.
-    pub state: Option<TrainState>,
-}
-
 /// Trains as [`train`] does, from the `state` of an earlier stage of the same run up to the epoch `until`. On the CPU backends the
-/// last stage has the same bits as a run without stages.
+/// last stage has the same bits as a run without stages. Returns the best model so far and the state to continue from, which is `None`
+/// if the run has ended.
 ///
 /// # Errors
 ///
 /// As [`train`].
+#[doc(hidden)]
 pub fn train_stage(
     run: &RunConfig,
     tables: &Tables,
@@ -63,11 +56,11 @@ pub fn train_stage(
     state: Option<&TrainState>,
     until: usize,
     observer: &mut impl Observer,
-) -> Result<Stage, ModelError> {
+) -> Result<(Trained, Option<TrainState>), ModelError> {
     let mut stop = StopAt { observer, until, state: None };
     let trained = train_from(ValidRun::new(run)?, None, state, tables, device, &mut stop)?;
     let state = stop.state.transpose()?.filter(|_| trained.model.history().stop == StopReason::Asked);
-    Ok(Stage { trained, state })
+    Ok((trained, state))
 }
 
 /// Passes events on to an observer, stops the run after an epoch and captures its state.
@@ -230,8 +223,8 @@ fn train_ensemble(
         let problem = "ensemble is more than 1, and stream is set: members are trained on tables in memory";
         return Err(ModelError::Settings(vec![problem.to_owned()]));
     }
-    let parts = Parts::of(&run, tables)?;
-    let untested = Parts { test: None, ..parts.clone() };
+    let parts = Partition::of(&run, tables)?;
+    let untested = Partition { test: None, ..parts.clone() };
     let mut member_run = untested.settle(&run);
     member_run.network.ensemble = 1;
     let rows = untested.tables();

@@ -6,7 +6,7 @@ use crate::calibration::Calibration;
 use crate::error::ModelError;
 use crate::metrics::Metrics;
 use crate::model::Model;
-use crate::partition::Parts;
+use crate::partition::Partition;
 
 /// A trained model with the results of its training.
 #[derive(Debug, Clone)]
@@ -32,9 +32,10 @@ impl Trained {
     /// # Errors
     ///
     /// As [`Model::ensemble`] and [`Model::evaluate`].
+    #[doc(hidden)]
     pub fn join(
         members: impl IntoIterator<Item = (f64, Self)>,
-        parts: &Parts,
+        parts: &Partition,
         calibrate: bool,
     ) -> Result<Self, ModelError> {
         let (mut models, mut report, mut dead) = (Vec::new(), None, false);

@@ -1,7 +1,7 @@
 //! What a page draws: points and axes once, surfaces and weights again and again.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use perceptra_data::{ColumnKind, Matrix, Table, Task, Values, target_numbers};
+use perceptra_data::{ColumnKind, Matrix, Table, Task, Values};
 use perceptra_model::Session;
 use perceptra_nn::FeedForward;
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ impl Scene {
         let (x, y) = (number(&self.axes[0])?, number(&self.axes[1])?);
         let targets: Vec<f64> = match session.encoder().labels() {
             Some(_) => session.encoder().class_numbers(&table)?.into_iter().map(f64::from).collect(),
-            None => target_numbers(&table, &session.schema().targets[0])?,
+            None => table.target_values(&session.schema().targets[0])?,
         };
         let rows = x.into_iter().zip(y).zip(targets);
         Ok(rows.filter_map(|((x, y), target)| Some(json!([x?, y?, target, part]))).collect())

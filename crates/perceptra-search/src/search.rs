@@ -10,7 +10,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use perceptra_data::{Encoder, Schema, Table, Task};
 use perceptra_model::{
-    Ensemble, ModelError, Parts, Predictions, RunConfig, Stage, Tables, Trained, train, train_many, train_stage,
+    Ensemble, ModelError, Partition, Predictions, RunConfig, Tables, Trained, train, train_many, train_stage,
 };
 use perceptra_train::{
     History, Metric, Observer, Quiet, StopReason, TrainState, has_own_memory, parallel, threads, with_threads,
@@ -31,7 +31,7 @@ pub struct Search<'a> {
     points: Vec<Point>,
     /// What a trial trains on; it is judged by the test rows of folds, else by the validation rows. Test rows of the run are in
     /// none.
-    cases: Vec<Parts>,
+    cases: Vec<Partition>,
     metric: Metric,
     data: u32,
 }
@@ -127,7 +127,7 @@ impl<'a> Search<'a> {
         run.validate()?;
         let options = &run.search;
         let settings = |text: &str| Err(SearchError::Settings(text.to_owned()));
-        if tables.stream.is_some() {
+        if tables.is_streamed() {
             return settings("stream is set, and searches are made on tables in memory");
         }
         if options.repeats == 0 {
@@ -184,7 +184,7 @@ impl<'a> Search<'a> {
         self.metric
     }
 
-    /// Parts on which each trial is judged.
+    /// Partition on which each trial is judged.
     pub fn cases(&self) -> usize {
         self.cases.len()
     }
@@ -435,9 +435,9 @@ impl<'a> Search<'a> {
         if self.run.search.folds.is_some() {
             aside.split.validation = 0.0;
         }
-        let parts = Parts::of(&aside, self.tables)?;
+        let parts = Partition::of(&aside, self.tables)?;
         // The test rows judge the whole alone.
-        let rows = Parts { test: None, ..parts.clone() };
+        let rows = Partition { test: None, ..parts.clone() };
         let tables = rows.tables();
         let run = |(trial, _): &(&Trial, f64)| Ok((rows.settle(&self.final_run(trial)?), &tables));
         let runs = members.iter().map(run).collect::<Result<Vec<_>, SearchError>>()?;
@@ -455,8 +455,8 @@ impl<'a> Search<'a> {
         interrupt: Option<&AtomicBool>,
     ) -> Result<Vec<(&'t Trial, f64)>, SearchError> {
         let cases = self.cases.len();
-        let parts: Vec<Parts> = self.cases.iter().map(|part| Parts { test: None, ..part.clone() }).collect();
-        let tables: Vec<Tables> = parts.iter().map(Parts::tables).collect();
+        let parts: Vec<Partition> = self.cases.iter().map(|part| Partition { test: None, ..part.clone() }).collect();
+        let tables: Vec<Tables> = parts.iter().map(Partition::tables).collect();
         let run = |unit: usize| {
             let run = parts[unit % cases].settle(&self.run_of(candidates[unit / cases].number)?);
             Ok((run, &tables[unit % cases]))
@@ -472,7 +472,7 @@ impl<'a> Search<'a> {
             for case in 0..cases {
                 let of = |&trial: &usize| (1.0 / members.len() as f64, &predictions[trial * cases + case]);
                 let average = Predictions::average(members.iter().map(of))?;
-                total += models[case].judge(judged[case], &average).ok()?.get(self.metric)?;
+                total += models[case].score(judged[case], &average).ok()?.get(self.metric)?;
             }
             Some(total / cases as f64).filter(|score| score.is_finite())
         };
@@ -584,7 +584,7 @@ impl<'a> Search<'a> {
         interrupt: Option<&AtomicBool>,
         through: &mut Through<'_>,
     ) -> Result<bool, SearchError> {
-        let tables: Vec<Tables> = self.cases.iter().map(Parts::tables).collect();
+        let tables: Vec<Tables> = self.cases.iter().map(Partition::tables).collect();
         for numbers in numbers.chunks(TOGETHER.div_ceil(self.cases.len())) {
             let (mut runs, mut planned) = (Vec::new(), Vec::new());
             for number in numbers {
@@ -671,7 +671,7 @@ impl<'a> Search<'a> {
             None => (None, 0.0),
         };
         let start = Instant::now();
-        let work = || -> Result<Stage, SearchError> {
+        let work = || -> Result<(Trained, Option<TrainState>), SearchError> {
             let part = &self.cases[case];
             let run = part.settle(&self.run_of(number)?);
             let mut observer = Quiet(interrupt);
@@ -680,7 +680,7 @@ impl<'a> Search<'a> {
         let stage = catch_unwind(AssertUnwindSafe(work));
         let seconds = spent + start.elapsed().as_secs_f64();
         match stage {
-            Ok(Ok(Stage { trained, state })) => self.outcome(Ok(trained), state, Some(seconds)),
+            Ok(Ok((trained, state))) => self.outcome(Ok(trained), state, Some(seconds)),
             Ok(Err(error)) => self.outcome(Err(error), None, Some(seconds)),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
@@ -707,15 +707,15 @@ fn curve(history: &History) -> Vec<(usize, f64)> {
 }
 
 /// The parts on which each trial is tried.
-fn cases(run: &RunConfig, base: &RunConfig, tables: &Tables) -> Result<Vec<Parts>, SearchError> {
+fn cases(run: &RunConfig, base: &RunConfig, tables: &Tables) -> Result<Vec<Partition>, SearchError> {
     let (folds, repeats) = (run.search.folds, run.search.repeats);
     if folds.is_none() && repeats == 1 {
-        let parts = Parts::of(base, tables)?;
+        let parts = Partition::of(base, tables)?;
         if parts.validation.is_none() {
             let text = "there are no validation rows to judge by: set validation, or folds";
             return Err(SearchError::Settings(text.to_owned()));
         }
-        return Ok(vec![Parts { test: None, ..parts }]);
+        return Ok(vec![Partition { test: None, ..parts }]);
     }
     if tables.validation.is_some() || run.data.schema.split.is_some() {
         let text = "the validation rows are given by a file or a column, and folds and repeats divide the rows anew";
@@ -724,15 +724,15 @@ fn cases(run: &RunConfig, base: &RunConfig, tables: &Tables) -> Result<Vec<Parts
     // The test rows first: they are those of `perceptra train`, and no trial sees them.
     let mut aside = base.clone();
     aside.split.validation = 0.0;
-    let rest = Parts::of(&aside, tables)?.train;
+    let rest = Partition::of(&aside, tables)?.train;
     let mut cases = Vec::new();
     for repeat in 0..repeats {
         let mut again = base.clone();
         again.split.test = 0.0;
         again.train.seed = base.train.seed.wrapping_add(repeat as u64);
         match folds {
-            Some(folds) => cases.extend(Parts::folds(&again, &rest, folds)?),
-            None => cases.push(Parts::of(&again, &Tables::from(rest.clone()))?),
+            Some(folds) => cases.extend(Partition::folds(&again, &rest, folds)?),
+            None => cases.push(Partition::of(&again, &Tables::from(rest.clone()))?),
         }
     }
     if folds.is_none() && cases.iter().any(|c| c.validation.is_none()) {

@@ -1,7 +1,7 @@
 //! A report on a model: one page of HTML that needs nothing else.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use perceptra_data::{ColumnKind, Matrix, Summary, Table, Values, target_numbers};
+use perceptra_data::{ColumnKind, Matrix, Summary, Table, Values};
 use perceptra_model::{Explanation, ImportanceOptions, MetricValues, Metrics, Model, Predictions};
 use perceptra_train::{ClassificationMetrics, Metric};
 
@@ -59,7 +59,7 @@ impl Default for ReportOptions<'_> {
 /// What [`Model::evaluate`] says of the table.
 pub fn report(model: &Model, table: &Table, options: &ReportOptions<'_>) -> Result<String, ViewError> {
     let predictions = model.predict(table)?;
-    let metrics = model.judge(table, &predictions)?;
+    let metrics = model.score(table, &predictions)?;
     let importance = ImportanceOptions { metric: None, repeats: options.repeats, seed: options.seed };
     let explanation = model.importance(&evenly(table, JUDGED), &importance)?;
     let target = model.schema().targets.join(", ");
@@ -277,7 +277,7 @@ fn judged(model: &Model, table: &Table, predictions: &Predictions, metrics: &Met
 fn regression(model: &Model, table: &Table, predictions: &Predictions) -> Result<Markup, ViewError> {
     let mut all = Vec::new();
     for (j, name) in model.schema().targets.iter().enumerate().take(CLASSES) {
-        let truth = target_numbers(table, name).map_err(perceptra_model::ModelError::from)?;
+        let truth = table.target_values(name).map_err(perceptra_model::ModelError::from)?;
         let said: Vec<f64> = column(&predictions.values, j).into_iter().map(f64::from).collect();
         let pairs: Vec<(f64, f64)> = said.iter().copied().zip(truth).collect();
         let residuals: Vec<f64> = pairs.iter().map(|(f, y)| y - f).collect();
@@ -491,9 +491,8 @@ fn worst(model: &Model, table: &Table, predictions: &Predictions, found: &Explan
         None => {
             let scales = model.encoder().target_scales();
             let columns = predictions.values.columns;
-            let truths = (schema.targets.iter().map(|t| target_numbers(table, t)))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(fail)?;
+            let truths =
+                (schema.targets.iter().map(|t| table.target_values(t))).collect::<Result<Vec<_>, _>>().map_err(fail)?;
             for (row, said) in predictions.values.values.chunks(columns).enumerate() {
                 let error = |j: usize| truths[j][row] - f64::from(said[j]);
                 let bad = (0..columns).map(|j| error(j).abs() / scales[j]).sum();

@@ -25,7 +25,7 @@ pub(crate) fn data(hint: &data::Hint) -> String {
              --categorical {column:?}"
         ),
         Hint::DoNotStandardize => {
-            "correct or remove the value, or set standardise_target to false in the run file".into()
+            "correct or remove the value, or set standardize_target to false in the run file".into()
         }
         Hint::DoNotStratify => {
             "remove the row, join the class with another, or split with --no-stratify; numbers that are no \

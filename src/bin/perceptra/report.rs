@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use perceptra::model::Parts;
+use perceptra::model::Partition;
 use perceptra::view::{ReportOptions, ViewError, report};
 use perceptra::{Model, RunConfig, Table, Tables};
 use perceptra_files::write_atomic;
@@ -54,10 +54,10 @@ pub(crate) fn of_run(model: &Model, run: &RunConfig, tables: &Tables, path: &Pat
     let output = path.with_extension("html");
     let name = path.display().to_string();
     let text = run.to_toml();
-    let (part, table) = match &tables.stream {
-        Some(_) => rows(tables.test.clone(), tables.validation.clone(), &tables.table),
-        None => {
-            let parts = Parts::of(run, tables)?;
+    let (part, table) = match tables.is_streamed() {
+        true => rows(tables.test.clone(), tables.validation.clone(), &tables.table),
+        false => {
+            let parts = Partition::of(run, tables)?;
             rows(parts.test, parts.validation, &parts.train)
         }
     };

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use perceptra::model::{Ensemble, Sampler, Trained};
 use perceptra::search::{Leaderboard, Search, SearchError, SearchEvent, SearchPlace, merge};
 use perceptra::train::Metric;
-use perceptra::{ModelError, RunConfig, choose};
+use perceptra::{ModelError, RunConfig, Tables, choose};
 use perceptra_files::write_atomic;
 use serde_json::json;
 
@@ -224,7 +224,7 @@ fn join(args: &MergeArgs) -> Result<(), CliError> {
         note(&format!("note: {} of {} trials are there", board.trials.len(), board.planned));
     }
     let choice = choose(&run.output.device)?;
-    let tables = run.tables()?;
+    let tables = Tables::read(&run)?;
     let search = Search::new(&run, &tables, &choice.device)?;
     finish(&search, &board, &run, &args.output, args.json)
 }

@@ -144,17 +144,6 @@ pub enum EmbeddingKind {
 
 perceptra_nn::all_variants! { EmbeddingKind: None, Periodic, PiecewiseLinear }
 
-impl EmbeddingKind {
-    /// The name in files and messages, such as `piecewise-linear`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Periodic => "periodic",
-            Self::PiecewiseLinear => "piecewise-linear",
-        }
-    }
-}
-
 /// One activation for all layers, or a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected the name of an activation, such as relu, or a list of names")]

@@ -1,46 +1,46 @@
-//! What a search varies.
+//! Settings of a search.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Which settings a search varies, and how it judges them.
+/// The settings that a search varies, and the way it samples and ranks them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchOptions {
-    /// Keys of this file with what they may be, such as `lr = "log:1e-4..1e-1"` and `hidden = "32,64x64"`.
+    /// Keys of the run file with their domains, such as `lr = "log:1e-4..1e-1"` and `hidden = "32,64x64"`.
     pub space: BTreeMap<String, String>,
-    /// How points of the space are chosen.
+    /// Sampler of the points of the space.
     pub sampler: Sampler,
-    /// Points to try, where the sampler is not the grid.
+    /// Number of points, unless the sampler is the grid.
     pub trials: usize,
-    /// Folds of a cross-validation of each point; without, it is judged on the validation rows.
+    /// Cross-validation folds for each point; by default points are scored on the validation rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
-    /// η of successive halving: all points are trained for a few epochs, one in η goes on for η times as many, and so on.
+    /// η of successive halving: all points are trained for a few epochs, the best 1/η of them continue for η times as many, and so on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halving: Option<usize>,
-    /// Of successive halving, trials in work at once: a place that becomes free is taken by a new point. By default all.
+    /// The most trials that successive halving trains at a time; when one ends, another starts. By default all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub places: Option<usize>,
-    /// How often the rows are divided anew into folds, or into training and validation rows.
+    /// Number of different divisions into folds, or into training and validation rows.
     pub repeats: usize,
-    /// What points are ranked by; by default `train.monitor`, and where that is the loss, `rmse` or `log-loss`.
+    /// Metric by which points are ranked; by default `train.monitor`, or `rmse` or `log-loss` if that is the loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<perceptra_train::Metric>,
-    /// The networks of the best points as one model, instead of the best alone.
+    /// The networks to join into an ensemble, instead of the best one alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<Ensemble>,
 }
 
-/// Which networks of a search become one model: `"auto"` or a number in files.
+/// The networks of a search that are joined into an ensemble: `"auto"` or a number in files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "EnsembleText", into = "EnsembleText")]
 pub enum Ensemble {
-    /// Those of the best points that serve each other best, with weights: greedy selection, with replacement, by what the average
-    /// of their predictions scores on rows that did not train them (Caruana et al., 2004).
+    /// Greedy selection with replacement among the best points, by the score of the averaged predictions on rows that did not train them
+    /// (Caruana et al., 2004). A network's weight is the number of times it is selected.
     Auto,
-    /// Those of the best points, so many, with equal weights.
+    /// This many of the best points, with equal weights.
     Best(usize),
 }
 
@@ -83,14 +83,14 @@ impl std::str::FromStr for Ensemble {
     }
 }
 
-/// How points of a search space are chosen.
+/// The way in which points of a search space are sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampler {
     /// Every combination of listed values.
     #[default]
     Grid,
-    /// At random (Bergstra, Bengio, 2012).
+    /// Uniformly at random (Bergstra, Bengio, 2012).
     Random,
     /// One point in each of as many strata of every dimension as there are trials (McKay, Beckman, Conover, 1979).
     LatinHypercube,
@@ -99,18 +99,6 @@ pub enum Sampler {
 }
 
 perceptra_nn::all_variants! { Sampler: Grid, Random, LatinHypercube, Sobol }
-
-impl Sampler {
-    /// The name in files and messages, such as `latin-hypercube`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Grid => "grid",
-            Self::Random => "random",
-            Self::LatinHypercube => "latin-hypercube",
-            Self::Sobol => "sobol",
-        }
-    }
-}
 
 impl Default for SearchOptions {
     fn default() -> Self {
@@ -130,7 +118,7 @@ impl Default for SearchOptions {
 
 impl SearchOptions {
     /// Whether nothing is searched.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
