@@ -9,8 +9,8 @@ use crate::choices::{Engine, Optimizer, Reduction};
 use crate::config::{StepSettings, TrainConfig};
 use crate::engine::{self, EngineRun, EpochResult, Judged, Plan, Until};
 use crate::error::TrainError;
-use crate::metrics::{Metric, monitored};
 use crate::join::join;
+use crate::metrics::{Metric, monitored};
 use crate::network::Network;
 use crate::schedule::Schedules;
 use crate::state::{TrainState, record, with_weights};
@@ -121,7 +121,10 @@ fn loss_of(loss: Loss) -> kernel::Loss {
 }
 
 /// The layers of a network, with these activations, and its extras, as the kernel describes them.
-pub(crate) fn layers(network: &FeedForward, activations: Vec<kernel::Activation>) -> (Vec<kernel::Layer>, kernel::Extras) {
+pub(crate) fn layers(
+    network: &FeedForward,
+    activations: Vec<kernel::Activation>,
+) -> (Vec<kernel::Layer>, kernel::Extras) {
     let embedding = network.embedding.as_ref().map(|embedding| embedding.config().clone());
     let embedding = embedding.map(|config| kernel::InputEmbedding {
         columns: config

@@ -81,9 +81,9 @@ pub use self::{
 // For the other crates of Perceptra.
 #[doc(hidden)]
 pub use self::{
-    predict::predict_raw,
     metrics::{argmax, probabilities},
     observer::Quiet,
+    predict::predict_raw,
     state::with_weights,
     threads::{has_own_memory, parallel, threads, with_threads},
 };
