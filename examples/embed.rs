@@ -17,11 +17,11 @@ struct Traffic {
 }
 
 impl Network for Traffic {
-    fn forward(&self, inputs: Tensor<2>, pass: ForwardMode<'_>) -> Tensor<2> {
+    fn forward(&self, inputs: Tensor<2>, mode: ForwardMode<'_>) -> Tensor<2> {
         let [rows, _] = inputs.dims();
         let day = self.day.forward(inputs.clone().slice([0..rows, 0..1]).int()).reshape([rows, 3]);
         let hour = inputs.slice([0..rows, 1..2]);
-        Network::forward(&self.dense, Tensor::cat(vec![day, hour], 1), pass)
+        Network::forward(&self.dense, Tensor::cat(vec![day, hour], 1), mode)
     }
 }
 

@@ -14,12 +14,12 @@ struct WithEmbedding {
 }
 
 impl Network for WithEmbedding {
-    fn forward(&self, inputs: Tensor<2>, pass: ForwardMode<'_>) -> Tensor<2> {
+    fn forward(&self, inputs: Tensor<2>, mode: ForwardMode<'_>) -> Tensor<2> {
         let [rows, columns] = inputs.dims();
         let category = inputs.clone().slice([0..rows, 0..1]).int();
         let embedded = self.embedding.forward(category).reshape([rows, 2]);
         let numbers = inputs.slice([0..rows, 1..columns]);
-        Network::forward(&self.dense, Tensor::cat(vec![embedded, numbers], 1), pass)
+        Network::forward(&self.dense, Tensor::cat(vec![embedded, numbers], 1), mode)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The engine for dense networks on the CPU: explicit backpropagation in fused kernels.
 
 use burn::module::Module;
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 use perceptra_kernel as kernel;
 use perceptra_nn::{Activation, Column, EmbeddingTensor, FeedForward, Group, Layer, Loss, NumberEmbedding, Role};
 
@@ -9,12 +9,13 @@ use crate::choices::{Engine, Optimizer, Reduction};
 use crate::config::{StepSettings, TrainConfig};
 use crate::engine::{self, EngineRun, EpochResult, Judged, Plan, Until};
 use crate::error::TrainError;
+use crate::join::join;
 use crate::metrics::{Metric, monitored};
-use crate::network::{ForwardMode, Network};
+use crate::network::Network;
 use crate::schedule::Schedules;
 use crate::state::{TrainState, record, with_weights};
 use crate::threads::{has_own_memory, threads};
-use crate::weighted::{EVALUATE, Weighted, read};
+use crate::weighted::{Weighted, read};
 
 /// A dense network in training on the CPU.
 pub(crate) struct Fused<'a, N> {
@@ -83,7 +84,7 @@ fn activation(f: Activation) -> Option<kernel::Activation> {
 }
 
 /// The activation of each layer as the loss sees it: without a sigmoid or softmax where it takes logits.
-fn activations(network: &FeedForward, loss: Loss) -> Option<Vec<kernel::Activation>> {
+pub(crate) fn activations(network: &FeedForward, loss: Loss) -> Option<Vec<kernel::Activation>> {
     let last = network.layers().len().checked_sub(1)?;
     let of = |(i, f): (usize, Activation)| match f {
         Activation::Sigmoid | Activation::Softmax if i == last && loss.takes_logits() => {
@@ -120,7 +121,10 @@ fn loss_of(loss: Loss) -> kernel::Loss {
 }
 
 /// The layers of a network, with these activations, and its extras, as the kernel describes them.
-fn layers(network: &FeedForward, activations: Vec<kernel::Activation>) -> (Vec<kernel::Layer>, kernel::Extras) {
+pub(crate) fn layers(
+    network: &FeedForward,
+    activations: Vec<kernel::Activation>,
+) -> (Vec<kernel::Layer>, kernel::Extras) {
     let embedding = network.embedding.as_ref().map(|embedding| embedding.config().clone());
     let embedding = embedding.map(|config| kernel::InputEmbedding {
         columns: config
@@ -164,7 +168,7 @@ fn gain(network: &FeedForward, layer: usize) -> f32 {
 }
 
 /// Gives the kernel's network the weights of `network`.
-fn set_weights(to: &mut kernel::Network, network: &FeedForward) -> Result<(), TrainError> {
+pub(crate) fn set_weights(to: &mut kernel::Network, network: &FeedForward) -> Result<(), TrainError> {
     let values = |role: Role| network.parameter(role).map(|p| read(p.values().inner())).transpose();
     for i in 0..network.layers().len() {
         let (mut weight, bias) = (values(Role::Weight(i))?.unwrap_or_default(), values(Role::Bias(i))?);
@@ -207,85 +211,6 @@ fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
     })
 }
 
-/// The outputs of several members as one: `[members, rows, outputs]` to `[rows, outputs]`, with `logits` those of the average of
-/// their probabilities.
-fn join(outputs: &mut Vec<f32>, network: &FeedForward, logits: bool) {
-    let (members, m, g) = (network.members(), network.outputs(), network.output_activation());
-    let n = outputs.len() / members;
-    let lines = |i: usize| outputs.iter().skip(i).step_by(n).map(|x| f64::from(*x));
-    let log_sum = |values: &[f64]| {
-        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        most + values.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
-    };
-    let softplus = |z: f64| z.max(0.0) + (-z.abs()).exp().ln_1p();
-    let joined: Vec<f32> = match g {
-        Activation::Softmax if logits => {
-            // Of each member, what makes its logits logarithms of probabilities.
-            let sums: Vec<f64> = outputs
-                .chunks_exact(m)
-                .map(|row| log_sum(&row.iter().map(|z| f64::from(*z)).collect::<Vec<_>>()))
-                .collect();
-            let rows = n / m;
-            let of = |i: usize| {
-                let logs: Vec<f64> = lines(i).enumerate().map(|(k, z)| z - sums[k * rows + i / m]).collect();
-                log_sum(&logs) as f32
-            };
-            (0..n).map(of).collect()
-        }
-        Activation::Sigmoid if logits => {
-            let of = |i: usize| {
-                let log = |sign: f64| log_sum(&lines(i).map(|z| -softplus(sign * z)).collect::<Vec<_>>());
-                (log(-1.0) - log(1.0)) as f32
-            };
-            (0..n).map(of).collect()
-        }
-        _ => (0..n).map(|i| (lines(i).sum::<f64>() / members as f64) as f32).collect(),
-    };
-    *outputs = joined;
-}
-
-/// The outputs of a dense network for rows in the host's memory, as `loss` takes them: logits where it takes logits.
-/// Computed by the fused engine's kernels where the network's device is the CPU.
-///
-/// # Shapes
-///
-/// - inputs: `[rows, inputs]`, row by row
-/// - result: `[rows, outputs]`, row by row
-///
-/// # Errors
-///
-/// [`TrainError::Device`], and [`TrainError::Width`] if the numbers do not make rows.
-pub fn predict_raw(network: &FeedForward, inputs: &[f32], loss: Loss) -> Result<Vec<f32>, TrainError> {
-    let (n, m) = Network::shape(network).unwrap_or((1, 1));
-    let rows = inputs.len() / n;
-    if inputs.len() != rows * n {
-        return Err(TrainError::Width { what: "inputs", network: n, data: inputs.len() - rows * n });
-    }
-    let device = network.layers()[0].linear.weight.val().device();
-    let on_host = !has_own_memory(&device) && network.layers()[0].linear.weight.dtype() == DType::F32;
-    let kernel = || {
-        let (layers, extras) = layers(network, activations(network, loss).filter(|_| !has_norm(network) && on_host)?);
-        kernel::Network::new(&layers, &extras, threads()).ok()
-    };
-    if let Some(mut kernel) = kernel() {
-        set_weights(&mut kernel, network)?;
-        let mut values = vec![0.0; network.members() * rows * m];
-        kernel.predict(inputs, &mut values);
-        if network.members() > 1 {
-            join(&mut values, network, loss.takes_logits());
-        }
-        return Ok(values);
-    }
-    let network = network.valid();
-    let mut values = Vec::with_capacity(rows * m);
-    for chunk in inputs.chunks((EVALUATE / network.members()).max(1) * n) {
-        let data = TensorData::new(chunk.to_vec(), [chunk.len() / n, n]);
-        let mode = ForwardMode { logits: loss.takes_logits(), dropout: None };
-        values.extend(read(Network::forward(&network, Tensor::from_data(data, &device.clone().inner()), mode))?);
-    }
-    Ok(values)
-}
-
 /// The group of parameters that the kernel has by this name.
 fn group_of(group: kernel::Group) -> Group {
     match group {
@@ -298,7 +223,7 @@ fn group_of(group: kernel::Group) -> Group {
     }
 }
 
-fn has_norm(network: &FeedForward) -> bool {
+pub(crate) fn has_norm(network: &FeedForward) -> bool {
     network.layers().iter().any(Layer::has_norm)
 }
 

@@ -41,6 +41,7 @@ mod fused;
 mod gradients;
 mod history;
 mod job;
+mod join;
 mod many;
 mod metrics;
 mod network;
@@ -49,6 +50,7 @@ mod optimizer;
 mod perceptron;
 mod pool;
 mod population;
+mod predict;
 mod progress;
 mod rule;
 mod schedule;
@@ -79,9 +81,9 @@ pub use self::{
 // For the other crates of Perceptra.
 #[doc(hidden)]
 pub use self::{
-    fused::predict_raw,
     metrics::{argmax, probabilities},
     observer::Quiet,
+    predict::predict_raw,
     state::with_weights,
     threads::{has_own_memory, parallel, threads, with_threads},
 };
