@@ -52,16 +52,19 @@ fn usage(name: &str, value: &str, error: &ModelError) -> CliError {
         ModelError::Key { reason, .. } | ModelError::Value { reason, .. } => reason.clone(),
         other => other.to_string(),
     };
-    CliError::Usage { message: format!("--set {name}={value}: {reason}"), hint: error.hint().as_ref().map(crate::hints::model) }
+    CliError::Usage {
+        message: format!("--set {name}={value}: {reason}"),
+        hint: error.hint().as_ref().map(crate::hints::model),
+    }
 }
 
 /// The flag that sets a key.
 pub(crate) fn flag(key: &str) -> String {
     match key {
         "data.table" => "the argument TABLE".to_owned(),
-        "split.stratify" | "network.bias" | "output.calibrate" => {
-            format!("--no-{}", key.rsplit('.').next().unwrap_or_default())
-        }
+        "split.stratify" => "--no-stratify".to_owned(),
+        "network.bias" => "--no-bias".to_owned(),
+        "output.calibrate" => "--no-calibrate".to_owned(),
         "train.target" => "--target-value".to_owned(),
         "output.model" => "--output".to_owned(),
         "checkpoint.folder" => "--checkpoint or --resume".to_owned(),
