@@ -291,7 +291,7 @@ fn a_run_resumes_only_with_the_same_settings_and_data() {
         occupied.contains("error: run: the folder has checkpoints of an earlier run\nhint: --resume run continues"),
         "{occupied}"
     );
-    assert!(fail(&["--resume", "none"]).starts_with("error: none: there is no checkpoint in this folder\nhint: begin"));
+    assert!(fail(&["--resume", "none"]).starts_with("error: none: there is no checkpoint in this folder\nhint: start"));
     folder.write("t.csv", format!("x,c,y\n{}", rows(90)));
     other(&[], "training rows were 54, are 61; validation rows were 10, are 11");
     folder.write("t.csv", format!("x,c,y\n{}", rows(80).replacen("0,u,0", "0,u,0.1", 1)));

@@ -49,7 +49,7 @@ pub enum ModelError {
         key: String,
         /// The value as written.
         text: String,
-        /// What is wrong with it.
+        /// The reason why not.
         reason: String,
     },
     /// Settings that are out of range or contradict each other: all of them at once.

@@ -62,9 +62,9 @@ fn usage(name: &str, value: &str, error: &ModelError) -> CliError {
 pub(crate) fn flag(key: &str) -> String {
     match key {
         "data.table" => "the argument TABLE".to_owned(),
-        "split.stratify" | "network.bias" | "output.calibrate" => {
-            format!("--no-{}", key.rsplit('.').next().unwrap_or_default())
-        }
+        "split.stratify" => "--no-stratify".to_owned(),
+        "network.bias" => "--no-bias".to_owned(),
+        "output.calibrate" => "--no-calibrate".to_owned(),
         "train.target" => "--target-value".to_owned(),
         "output.model" => "--output".to_owned(),
         "checkpoint.folder" => "--checkpoint or --resume".to_owned(),
