@@ -17,6 +17,8 @@ mod presets;
 mod report;
 #[cfg(feature = "search")]
 mod search;
+#[cfg(all(feature = "baselines", feature = "view"))]
+mod set;
 mod stream;
 mod workflow;
 

@@ -221,7 +221,7 @@ impl RunConfig {
             output: OutputConfig { device: "cpu".into(), model: Some("model.perceptra".into()), calibrate: false },
             checkpoint: CheckpointConfig { folder: Some("run".into()), every: 2, keep: 3 },
             search: SearchOptions {
-                space: BTreeMap::from([("lr".to_owned(), "0.1,0.01".to_owned())]),
+                space: BTreeMap::from([("seed".to_owned(), "1,2".to_owned())]),
                 sampler: Sampler::Sobol,
                 trials: 20,
                 folds: Some(5),

@@ -10,6 +10,7 @@ use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedu
 use perceptra::{Activation, Metric, ModelError, RunConfig, Tables};
 use serde_json::json;
 
+use crate::set_args::SetArgs;
 use crate::{CliError, ReadArgs};
 
 /// What a run file says, by flags: each overrides one of its keys.
@@ -24,6 +25,8 @@ pub(crate) struct RunArgs {
     /// default, realmlp, realmlp-s, tabm, tabm-ple
     #[arg(long, value_name = "NAME", value_parser = named::<Preset>)]
     preset: Option<Preset>,
+    #[command(flatten)]
+    set: SetArgs,
     /// auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]... (see `perceptra devices`) [default: auto]
     #[arg(long)]
     device: Option<String>,
@@ -205,12 +208,18 @@ struct Widths(Vec<usize>);
 #[derive(Debug, Clone, Copy)]
 struct OrNone(Option<usize>);
 
+/// A value of the key, written as in `--set`.
+fn value_of<T>(key: &str, text: &str, get: impl Fn(RunConfig) -> T) -> Result<T, String> {
+    let mut run = RunConfig::default();
+    run.set(key, text).map_err(|e| match e {
+        ModelError::Value { reason, .. } => reason,
+        other => other.to_string(),
+    })?;
+    Ok(get(run))
+}
+
 fn widths(text: &str) -> Result<Widths, String> {
-    if text == "none" {
-        return Ok(Widths(Vec::new()));
-    }
-    let parse = |width: &str| width.trim().parse().map_err(|_| format!("`{width}` is not a width"));
-    text.split([',', 'x']).map(parse).collect::<Result<_, _>>().map(Widths)
+    value_of("network.hidden", text, |run| Widths(run.network.hidden))
 }
 
 fn or_none(text: &str) -> Result<OrNone, String> {
@@ -221,15 +230,7 @@ fn or_none(text: &str) -> Result<OrNone, String> {
 }
 
 fn class_weights(text: &str) -> Result<ClassWeights, String> {
-    match text {
-        "equal" => Ok(ClassWeights::Equal),
-        "balanced" => Ok(ClassWeights::Balanced),
-        _ => text
-            .split(',')
-            .map(|w| w.trim().parse().map_err(|_| format!("`{w}` is not a weight")))
-            .collect::<Result<_, _>>()
-            .map(ClassWeights::Given),
-    }
+    value_of("train.class_weights", text, |run| run.train.class_weights)
 }
 
 /// A value by the name it has in run files.
@@ -266,7 +267,8 @@ impl Resolved {
 impl RunArgs {
     /// The run file or the defaults, with these flags and those of the command (`own`) put in; what neither says is as a preset has
     /// it. The run file is read once, and so are the tables: here if a preset depends on them, else by [`Resolved::tables`].
-    pub(crate) fn resolve(&self, own: impl FnOnce(&mut RunConfig)) -> Result<Resolved, CliError> {
+    pub(crate) fn resolve(&self, own: impl Fn(&mut RunConfig)) -> Result<Resolved, CliError> {
+        self.check_keys(&own)?;
         let (name, text) = match &self.config {
             None => (String::new(), String::new()),
             Some(path) => {
@@ -287,12 +289,38 @@ impl RunArgs {
     }
 
     /// A run that is known without a run file, with these flags and those of the command put in.
-    pub(crate) fn resolve_from(&self, run: RunConfig, own: impl FnOnce(&mut RunConfig)) -> Result<Resolved, CliError> {
+    pub(crate) fn resolve_from(&self, run: RunConfig, own: impl Fn(&mut RunConfig)) -> Result<Resolved, CliError> {
+        self.check_keys(&own)?;
         Resolved { run: self.apply(run)?, file: None, tables: None }.with(own)
+    }
+
+    /// Checks that no key is set twice, by `--set`, by these flags or by those of the command.
+    fn check_keys(&self, own: impl Fn(&mut RunConfig)) -> Result<(), CliError> {
+        self.set.check(|run| {
+            run.preset = self.preset.or(run.preset);
+            self.put(run);
+            own(run);
+        })
     }
 
     /// A run with the flags put in.
     pub(crate) fn apply(&self, mut run: RunConfig) -> Result<RunConfig, CliError> {
+        self.set.apply(&mut run)?;
+        self.put(&mut run);
+        if run.data.table.as_os_str().is_empty() {
+            return Err(CliError::usage(
+                "no table is named",
+                "perceptra train TABLE --target COLUMN, or --config FILE with a table in it",
+            ));
+        }
+        if run.data.schema.target.is_empty() {
+            return Err(CliError::usage("no target column is named", "name it with --target COLUMN"));
+        }
+        Ok(run)
+    }
+
+    /// Puts the flags that have keys of their own into a run.
+    fn put(&self, run: &mut RunConfig) {
         fn set<T: Clone>(key: &mut T, flag: &Option<T>) {
             if let Some(value) = flag {
                 *key = value.clone();
@@ -376,15 +404,5 @@ impl RunArgs {
         set(&mut train.engine, &self.engine);
         set(&mut train.seed, &self.seed);
         set(&mut run.output.device, &self.device);
-        if run.data.table.as_os_str().is_empty() {
-            return Err(CliError::usage(
-                "no table is named",
-                "perceptra train TABLE --target COLUMN, or --config FILE with a table in it",
-            ));
-        }
-        if run.data.schema.target.is_empty() {
-            return Err(CliError::usage("no target column is named", "name it with --target COLUMN"));
-        }
-        Ok(run)
     }
 }

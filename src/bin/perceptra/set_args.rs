@@ -1,0 +1,72 @@
+//! `--set KEY=VALUE`: any key of a run file, by its name.
+
+use clap::Args;
+use perceptra::{ModelError, RunConfig};
+
+use crate::CliError;
+
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// Set any key of a run file, also one without a flag, such as embedding_width=8 (repeatable)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, such as train.weight_decay=0.01")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+impl SetArgs {
+    /// Checks that no key is set twice; `flags` puts the values of the other flags into a run.
+    pub(crate) fn check(&self, flags: impl Fn(&mut RunConfig)) -> Result<(), CliError> {
+        if self.set.is_empty() {
+            return Ok(());
+        }
+        // Two runs that differ in every key: what is alike afterwards was set by flags.
+        let mut runs = [RunConfig::default(), RunConfig::with_every_key()];
+        runs.iter_mut().for_each(flags);
+        let mut seen: Vec<(&str, String)> = Vec::new();
+        for (name, value) in &self.set {
+            let key = RunConfig::key(name).map_err(|e| usage(name, value, &e))?;
+            let earlier = seen.iter().find(|(known, _)| *known == key).map(|(_, written)| written.clone());
+            let by_flag = || (runs[0].get(key) == runs[1].get(key)).then(|| flag(key));
+            let written = format!("--set {name}={value}");
+            if let Some(other) = earlier.or_else(by_flag) {
+                let message = format!("{key} is set twice: by {other} and by {written}");
+                return Err(CliError::usage(message, "leave out one of them"));
+            }
+            seen.push((key, written));
+        }
+        Ok(())
+    }
+
+    /// Puts the values into a run.
+    pub(crate) fn apply(&self, run: &mut RunConfig) -> Result<(), CliError> {
+        self.set.iter().try_for_each(|(name, value)| run.set(name, value).map_err(|e| usage(name, value, &e)))
+    }
+}
+
+fn usage(name: &str, value: &str, error: &ModelError) -> CliError {
+    let reason = match error {
+        ModelError::Key { reason, .. } | ModelError::Value { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    };
+    CliError::Usage { message: format!("--set {name}={value}: {reason}"), hint: error.hint().as_ref().map(crate::hints::model) }
+}
+
+/// The flag that sets a key.
+pub(crate) fn flag(key: &str) -> String {
+    match key {
+        "data.table" => "the argument TABLE".to_owned(),
+        "split.stratify" | "network.bias" | "output.calibrate" => {
+            format!("--no-{}", key.rsplit('.').next().unwrap_or_default())
+        }
+        "train.target" => "--target-value".to_owned(),
+        "output.model" => "--output".to_owned(),
+        "checkpoint.folder" => "--checkpoint or --resume".to_owned(),
+        "search.sampler" | "search.trials" => "--random, --latin-hypercube or --sobol".to_owned(),
+        "search.space" => "--grid or --space".to_owned(),
+        _ => format!("--{}", key.rsplit('.').next().unwrap_or_default().replace('_', "-")),
+    }
+}
