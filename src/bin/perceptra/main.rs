@@ -15,6 +15,7 @@ mod predict;
 mod report;
 mod run_args;
 mod search;
+mod set_args;
 mod signals;
 mod tables;
 mod train;
@@ -160,7 +161,7 @@ impl CliError {
         use perceptra::search::SearchError;
         match self {
             Self::Model(e) | Self::Search(SearchError::Model(e)) => e.hint().as_ref().map(hints::model),
-            Self::Search(e) => e.hint(),
+            Self::Search(e) => search::hint(e),
             Self::Data(e) => e.hint(),
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
