@@ -57,7 +57,7 @@ fn every_command_with_the_flags_of_a_run_takes_it() {
     #[cfg(feature = "search")]
     {
         let text = folder.ok(&[&["search"][..], &run, &["--grid", "lr=0.1", "--set", "search.repeats=2"]].concat());
-        assert!(text.contains("FeedForward 11-6-3") && text.contains("on 2 sets of validation rows"), "{text}");
+        assert!(text.contains("FeedForward 11-6-3") && text.contains("on the validation rows of 2 splits"), "{text}");
     }
 }
 
