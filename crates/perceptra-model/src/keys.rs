@@ -275,8 +275,8 @@ fn put(run: &mut Value, key: &str, value: Value) {
 /// The run without a key, which then has its default.
 fn without(mut run: Value, key: &str) -> Result<RunConfig, toml::de::Error> {
     let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
-    let sections = path.split('.').filter(|section| !section.is_empty());
-    if let Some(section) = sections.fold(Some(&mut run), |table, section| table?.get_mut(section)) {
+    let mut sections = path.split('.').filter(|section| !section.is_empty());
+    if let Some(section) = sections.try_fold(&mut run, |table, section| table.get_mut(section)) {
         section.as_table_mut().and_then(|table| table.remove(last));
     }
     run.try_into()
@@ -288,7 +288,7 @@ fn is_optional(key: &str) -> bool {
     every.is_ok_and(|run| without(run, key).is_ok_and(|run| run.get(key).is_none()))
 }
 
-/// What a text may mean for a key that takes values like `like`, in the order in which it is tried.
+/// The values that a text may mean for a key that takes values like `like`, in the order in which they are tried.
 fn readings(text: &str, like: &Value) -> Vec<Value> {
     let brackets = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     match like {
@@ -361,7 +361,7 @@ pub fn split_list(text: &str) -> Vec<&str> {
     parts
 }
 
-/// What serde expected, in words of the run file.
+/// The message of serde, in the words of the run file.
 fn expected(error: &toml::de::Error) -> String {
     // serde: "invalid type: string "a", expected f64", then "in `train.l1`" on a line of its own.
     let message = error.message().lines().next().unwrap_or_default();

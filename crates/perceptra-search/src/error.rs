@@ -35,7 +35,7 @@ pub enum SearchError {
         key: String,
         /// The domain as written.
         text: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// A grid over a range.
@@ -82,7 +82,7 @@ pub enum SearchError {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// Every trial failed.

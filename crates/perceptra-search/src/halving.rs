@@ -46,7 +46,7 @@ struct Rung {
 /// Trials with their rungs.
 type At = Vec<(usize, usize)>;
 
-/// What happens to trials next.
+/// The next steps of trials.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Generation {
     /// Trials to train, each up to its next rung.

@@ -32,7 +32,7 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     ///
-    /// What can be wrong with the run, its space and its tables.
+    /// Errors of the run, of its space and of its tables.
     pub fn new(run: &RunConfig, tables: &'a Tables, device: &'a Device) -> Result<Self, SearchError> {
         run.validate()?;
         check_options(run, tables)?;
@@ -54,7 +54,7 @@ impl<'a> Search<'a> {
         Ok(Self { run: run.clone(), tables, device, space, points, cases, metric, data })
     }
 
-    /// What is searched.
+    /// The search space.
     pub fn space(&self) -> &Space {
         &self.space
     }
