@@ -1,4 +1,4 @@
-//! Searches, as a user makes them.
+//! `perceptra search`, as a user runs it.
 
 use std::process::{Command, Stdio};
 
@@ -9,7 +9,7 @@ fn args<'a>(table: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["search", table], &common[..], more].concat()
 }
 
-/// A ranking without what depends on the clock.
+/// The rows of a leaderboard without the seconds.
 fn ranking(folder: &Folder, name: &str) -> Vec<Vec<String>> {
     let text = folder.read(&format!("{name}/leaderboard.csv"));
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -52,7 +52,7 @@ fn a_grid_is_ranked_and_the_best_is_kept() {
 }
 
 #[test]
-fn the_networks_of_a_search_are_one_model_that_knows_its_uncertainty() {
+fn the_networks_of_a_search_are_one_model_with_uncertainty() {
     let folder = Folder::new();
     let table = data("concrete.csv");
     let space = [
@@ -67,7 +67,7 @@ fn the_networks_of_a_search_are_one_model_that_knows_its_uncertainty() {
     ];
     let more = ["--ensemble", "auto", "-o", "found"];
     let text = folder.ok(&args(&table, &[&space[..], &more[..]].concat()));
-    assert!(text.contains("\nan ensemble of the trials ") && text.contains("rmse on 206 test rows: "), "{text}");
+    assert!(text.contains("\nensemble of the trials ") && text.contains("rmse on 206 test rows: "), "{text}");
     for name in ["search", "parallel", "heat"] {
         assert!(folder.path(&format!("found/{name}.png")).exists(), "{name}");
     }
@@ -83,7 +83,7 @@ fn the_networks_of_a_search_are_one_model_that_knows_its_uncertainty() {
     assert!((shares - 1.0).abs() < 1e-9, "{json}");
     let evaluated = folder.json(&["evaluate", "found/best.perceptra", &table, "--json"]);
     assert_eq!(evaluated["rows"], 1030);
-    // A search that is finished is taken up for other members.
+    // A finished search is resumed with another choice of members.
     let json = folder.json(&["search", "--resume", "found", "--ensemble", "2", "--json"]);
     let members = json["members"].as_array().unwrap();
     assert_eq!((members.len(), members[0]["share"].as_f64()), (2, Some(0.5)));
@@ -94,7 +94,7 @@ fn the_networks_of_a_search_are_one_model_that_knows_its_uncertainty() {
 }
 
 #[test]
-fn seeds_of_one_configuration_are_one_model() {
+fn networks_of_different_seeds_are_one_model() {
     let folder = Folder::new();
     let table = data("penguins.csv");
     let common = ["train", &table, "--target", "species", "--epochs", "5", "--device", "cpu"];
@@ -121,7 +121,7 @@ fn seeds_of_one_configuration_are_one_model() {
     let names: Vec<String> = reader.schema().fields().iter().map(|f| f.name().clone()).collect();
     assert_eq!(names, ["prediction", "uncertainty"]);
     assert_eq!(reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 344);
-    // One network does not know.
+    // One network has no uncertainty.
     folder.ok(&train(&["-o", "one.perceptra"]));
     let error = folder.run(&["predict", "one.perceptra", &table, "--uncertainty"]);
     assert_eq!(error.code, Some(1));
@@ -135,7 +135,7 @@ fn seeds_of_one_configuration_are_one_model() {
 }
 
 #[test]
-fn a_run_file_says_what_to_search_and_json_what_was_found() {
+fn a_run_file_describes_the_search_and_json_its_result() {
     let folder = Folder::new();
     let run = format!(
         "[data]\ntable = {:?}\ntarget = [\"species\"]\n[train]\nepochs = 5\n[output]\ndevice = \"cpu\"\n\
@@ -149,7 +149,7 @@ fn a_run_file_says_what_to_search_and_json_what_was_found() {
     let trials = json["trials"].as_array().unwrap();
     assert!(trials.len() == 3 && trials.iter().all(|t| t["scores"].as_array().unwrap().len() == 3), "{json}");
     assert_eq!(json["test"]["rows"], 69);
-    // A flag overrides the file; train does not mind the section.
+    // A flag overrides the file; train ignores the section.
     let text = folder.ok(&["search", "--config", "run.toml", "--random", "2", "--repeats", "2", "-o", "two"]);
     assert!(text.contains("2 trials, judged by 2 cross-validations with 3 folds"), "{text}");
     folder.ok(&["train", "--config", "run.toml", "--quiet"]);
@@ -163,7 +163,7 @@ fn halving_drops_most_trials_early() {
     let mut budgets: Vec<Option<u64>> =
         json["trials"].as_array().unwrap().iter().map(|t| t["budget"].as_u64()).collect();
     budgets.sort_unstable();
-    // 8 epochs are 2 and 8: 3 of 9 go on.
+    // 8 epochs are 2 and 8: 3 of 9 trials are promoted.
     assert_eq!(budgets, [&[None; 3][..], &[Some(2); 6]].concat());
     assert!(json["trials"][0]["budget"].is_null());
     let out = folder.run(&args(&table, &["--grid", "lr=0.1", "--halving", "1", "-o", "x"]));
@@ -171,7 +171,7 @@ fn halving_drops_most_trials_early() {
 }
 
 #[test]
-fn a_search_that_is_killed_goes_on() {
+fn a_killed_search_resumes() {
     let folder = Folder::new();
     let table = data("concrete.csv");
     let flags = ["--space", "lr=log:1e-4..1e-1", "--random", "40", "--hidden", "64,64", "--workers", "2"];
@@ -198,19 +198,19 @@ fn a_search_that_is_killed_goes_on() {
     assert!(lines() >= 4);
     folder.ok(&["search", "--resume", "killed"]);
     assert_eq!(ranking(&folder, "killed"), ranking(&folder, "whole"));
-    // A new search does not take its place.
+    // A new search does not overwrite it.
     let out = folder.run(&args(&table, &[&flags[..], &["-o", "killed"]].concat()));
     assert_eq!(out.code, Some(1));
     assert_eq!(
         out.stderr,
-        "note: 40 trials\nerror: killed: this folder holds a search already\nhint: --resume goes on with it; for a new one \
+        "note: 40 trials\nerror: killed: this folder already holds a search\nhint: --resume continues it; for a new one \
          choose another --output\n"
     );
 }
 
 #[cfg(unix)]
 #[test]
-fn an_interrupt_ends_a_search_in_order() {
+fn an_interrupted_search_ends_in_order() {
     let folder = Folder::new();
     let table = data("concrete.csv");
     let all = args(&table, &["--space", "lr=log:1e-4..1e-1", "--random", "500", "--hidden", "64,64", "-o", "s"]);
@@ -229,7 +229,7 @@ fn an_interrupt_ends_a_search_in_order() {
     let out = child.wait_with_output().unwrap();
     assert_eq!(out.status.code(), Some(130));
     let text = String::from_utf8(out.stderr).unwrap();
-    assert!(text.contains("of 500 trials are finished; perceptra search --resume s goes on"), "{text}");
+    assert!(text.contains("of 500 trials are finished; perceptra search --resume s continues"), "{text}");
     assert!(!ranking(&folder, "s").is_empty() && !folder.path("s/best.perceptra").exists());
 }
 
@@ -250,9 +250,9 @@ fn shards_on_several_processes_are_joined() {
             });
         }
     });
-    // A shard that is begun again finds its part done.
+    // A finished shard that is resumed trains nothing.
     let again = folder.ok(&["search", "--resume", "part-2", "--shard", "2/3"]);
-    assert!(again.contains("shard 2 of 3: 2 of 7 trials"), "{again}");
+    assert!(again.contains("shard 2 of 3: 2 of 7 trials are finished"), "{again}");
     let merged = folder.ok(&["search", "merge", "part-1", "part-2", "part-3", "-o", "all"]);
     assert_eq!(ranking(&folder, "all"), ranking(&folder, "whole"));
     let best = |text: &str| {
@@ -267,25 +267,81 @@ fn shards_on_several_processes_are_joined() {
 }
 
 #[test]
-fn what_cannot_be_searched_is_said() {
+fn impossible_searches_are_errors() {
     let folder = Folder::new();
     let table = data("concrete.csv");
     for (flags, code, message) in [
-        (&[] as &[&str], 1, "error: the search space is empty\nhint: say what to search"),
-        (&["--grid", "learningrate=0.1"], 1, "error: `learningrate` cannot be searched: there is no such key"),
+        (&[] as &[&str], 1, "error: the search space is empty\nhint: name what to search"),
+        (
+            &["--grid", "learningrate=0.1"],
+            1,
+            "error: `learningrate` cannot be searched: there is no such key in a run file",
+        ),
         (&["--grid", "learningrate=0.1"], 1, "hint: did you mean `learning_rate`?"),
         (&["--space", "lr=0.1..0.2"], 1, "error: `train.learning_rate` is a range, and a grid needs a list"),
         (&["--space", "lr=log:0..1", "--random", "3"], 1, "begins above 0"),
-        (&["--space", "lr", "--random", "3"], 2, "it is written KEY=VALUES"),
-        (&["--grid", "lr=0.1", "--shard", "4/3"], 2, "it is written I/N"),
+        (&["--space", "lr", "--random", "3"], 2, "expected KEY=VALUES"),
+        (&["--grid", "lr=0.1", "--shard", "4/3"], 2, "expected I/N"),
         (&["--grid", "lr=0.1", "--random", "3", "--sobol", "3"], 2, "cannot be used with"),
         (&["--grid", "lr=0.1", "--metric", "accuracy"], 1, "the metric accuracy cannot be monitored"),
-        (&["--grid", "lr=0.1,0.2", "--stream"], 1, "searches are made on tables in memory"),
+        (&["--grid", "lr=0.1,0.2", "--stream"], 1, "a search holds its tables in memory"),
         (&["--resume", "nowhere"], 1, "error: nowhere: there is no search in this folder"),
-        (&["--grid", "lr=1e30,1e31", "--optimizer", "sgd"], 1, "error: no trial came to a result"),
+        (&["--grid", "lr=1e30,1e31", "--optimizer", "sgd"], 1, "error: no trial has a score"),
     ] {
         let out = folder.run(&args(&table, flags));
         assert_eq!(out.code, Some(code), "{flags:?}: {}", out.stderr);
         assert!(out.stderr.contains(message), "{flags:?}: {}", out.stderr);
     }
+}
+
+/// The commands of `docs/search.md`, with fewer trials and epochs.
+#[cfg(unix)]
+#[test]
+fn the_commands_of_the_guide_run() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("data")).unwrap();
+    std::fs::copy(data("concrete.csv"), folder.path("data/concrete.csv")).unwrap();
+    folder.write(
+        "run.toml",
+        "[data]\ntable = 'data/concrete.csv'\ntarget = ['compressive_strength']\n[network]\nhidden = [4]\n\
+         [train]\nepochs = 2\n[output]\ndevice = 'cpu'\n\
+         [search]\nsampler = 'random'\ntrials = 8\nspace = { lr = 'log:1e-3..1e-1' }\n",
+    );
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_perceptra")).parent().unwrap().display().to_string();
+    let path = format!("{binary}:{}", std::env::var("PATH").unwrap_or_default());
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-ec", script]).current_dir(folder.path(".")).env("PATH", &path);
+        command.env("SLURM_ARRAY_TASK_ID", "3").env("JOB_COMPLETION_INDEX", "4").stdin(Stdio::null());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let guide = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/search.md");
+    let guide = std::fs::read_to_string(guide).unwrap().replace("\\\n", " ");
+    let blocks = guide.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let mut commands: Vec<String> = blocks.flat_map(str::lines).map(str::to_owned).collect();
+    commands.retain(|line| line.contains("perceptra "));
+    assert_eq!(commands.len(), 8, "{commands:#?}");
+    for command in commands {
+        let short = command.replace("--random 60", "--random 2").replace("--folds 5", "--folds 2");
+        let short = short.replace("--target", "--epochs 2 --device cpu -o concrete-search --target");
+        let short = match short.strip_prefix("parallel ").and_then(|rest| rest.split_once(" ::: ")) {
+            Some((each, items)) => format!("for i in {items}; do {}; done", each.replace("{}", "$i")),
+            None => short,
+        };
+        // Every search of a table begins in a new folder, and every shard.
+        if short.contains("-o concrete-search") {
+            shell("rm -rf concrete-search");
+        }
+        if short.contains("SLURM") {
+            shell("rm -rf part-*");
+        }
+        shell(&short);
+    }
+    assert!(folder.path("found/best.perceptra").exists() && folder.path("part-3/journal.jsonl").exists());
+    // A pod of Kubernetes that is started again resumes its shard.
+    let (_, script) = guide.split_once("            - |\n").unwrap();
+    let script = script.split("          volumeMounts").next().unwrap();
+    (0..2).for_each(|_| shell(script));
+    assert!(folder.path("part-5/journal.jsonl").exists());
 }

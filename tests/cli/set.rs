@@ -39,7 +39,10 @@ fn a_key_is_set_over_the_run_file_and_the_preset() {
     let set = ["--set", "preset=tabm", "--set", "table=t.csv", "--set", "data.target=y", "--set", "hidden=8x8"];
     folder.ok(&[&["train", "-q", "-o", "m.perceptra", "--epochs", "2", "--device", "cpu"][..], &set].concat());
     let text = folder.read("m.toml");
-    assert!(text.contains("members = 32") && text.contains("hidden = [8, 8]") && text.contains("epochs = 2\n"), "{text}");
+    assert!(
+        text.contains("members = 32") && text.contains("hidden = [8, 8]") && text.contains("epochs = 2\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -54,7 +57,7 @@ fn every_command_with_the_flags_of_a_run_takes_it() {
     #[cfg(feature = "search")]
     {
         let text = folder.ok(&[&["search"][..], &run, &["--grid", "lr=0.1", "--set", "search.repeats=2"]].concat());
-        assert!(text.contains("FeedForward 11-6-3") && text.contains("on 2 sets of validation rows"), "{text}");
+        assert!(text.contains("FeedForward 11-6-3") && text.contains("on the validation rows of 2 splits"), "{text}");
     }
 }
 
@@ -78,7 +81,10 @@ fn wrong_keys_and_values_are_usage_errors() {
             &["--set", "lr=0.1", "--set", "train.learning_rate=0.1"],
             "error: train.learning_rate is set twice: by --set lr=0.1 and by --set train.learning_rate=0.1\n",
         ),
-        (&["--set", "lr=0.1", "--lr", "0.002"], "train.learning_rate is set twice: by --learning-rate and by --set lr=0.1\n"),
+        (
+            &["--set", "lr=0.1", "--lr", "0.002"],
+            "train.learning_rate is set twice: by --learning-rate and by --set lr=0.1\n",
+        ),
         (&["--set", "bias=true", "--no-bias"], "network.bias is set twice: by --no-bias and by --set bias=true\n"),
         (&["--set", "table=x.csv"], "data.table is set twice: by the argument TABLE and by --set table=x.csv\n"),
         (&["--set", "train.target=1", "--target-value", "1"], "by --target-value and by --set train.target=1\n"),

@@ -159,7 +159,7 @@ impl RunConfig {
                 max_categories: 50,
                 scale_categories: true,
                 embed_above: Some(9),
-                standardise_target: false,
+                standardize_target: false,
                 clamp_target: true,
             },
             network: NetworkConfig {
@@ -288,7 +288,7 @@ fn is_optional(key: &str) -> bool {
     every.is_ok_and(|run| without(run, key).is_ok_and(|run| run.get(key).is_none()))
 }
 
-/// The values that a text may stand for, for a key that takes values like `like`, in the order in which they are tried.
+/// The values that a text may mean for a key that takes values like `like`, in the order in which they are tried.
 fn readings(text: &str, like: &Value) -> Vec<Value> {
     let brackets = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     match like {
@@ -361,7 +361,7 @@ pub fn split_list(text: &str) -> Vec<&str> {
     parts
 }
 
-/// The value that serde expected, in words of the run file.
+/// The message of serde, in the words of the run file.
 fn expected(error: &toml::de::Error) -> String {
     // serde: "invalid type: string "a", expected f64", then "in `train.l1`" on a line of its own.
     let message = error.message().lines().next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a setting may be in a search.
+//! Domains: the values that a search may choose for a setting.
 
 use perceptra_model::{RunConfig, split_list};
 use toml::Value;

@@ -1,73 +1,73 @@
-//! What can go wrong in a search.
+//! Errors of a search.
 
 use std::path::PathBuf;
 
 use perceptra_files::LockError;
 use perceptra_model::ModelError;
 
-/// A search that cannot be made. A trial that fails is none: it is a row of the [`Leaderboard`](crate::Leaderboard).
+/// Why a search cannot run. A trial that fails is no error: it stands in the [`Leaderboard`](crate::Leaderboard) with its reason.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
-    /// The run or its tables are at fault.
+    /// The run or its tables are wrong.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Another search is at work in the folder.
+    /// Another search is using the folder.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// Nothing to search.
+    /// There is nothing to search.
     #[error("the search space is empty")]
     EmptySpace,
-    /// A key that is not in the run file, or cannot be searched.
+    /// A name that belongs to no key that can be searched.
     #[error("`{key}` cannot be searched: {reason}")]
     Key {
         /// The key as written.
         key: String,
-        /// Why.
+        /// Why it cannot be searched.
         reason: String,
         /// The nearest known key.
         nearest: Option<String>,
     },
-    /// A domain that says nothing.
+    /// A text that is no domain, or has values that the key does not take.
     #[error("`{key}={text}`: {reason}")]
     Domain {
         /// The key as written.
         key: String,
-        /// Its domain as written.
+        /// The domain as written.
         text: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// A grid over something without an end.
+    /// A grid over a range.
     #[error("`{key}` is a range, and a grid needs a list of values")]
     NotAGrid {
-        /// The key.
+        /// The key of the range.
         key: String,
     },
-    /// More points than can be tried.
-    #[error("the search has {points} trials, more than the {most} that it may have")]
+    /// More trials than a search may have.
+    #[error("the search has {points} trials, but at most {most} are possible")]
     TooManyTrials {
-        /// Points of the grid, or trials asked for.
+        /// Points of the grid, or requested trials.
         points: u128,
-        /// The most.
+        /// The maximum.
         most: usize,
     },
-    /// Settings at odds.
+    /// Settings of the search that are out of range or contradict each other.
     #[error("{0}")]
     Settings(String),
-    /// A folder that holds another search.
-    #[error("{}: this folder holds a search already", folder.display())]
+    /// A new search in a folder that already holds one.
+    #[error("{}: this folder already holds a search", folder.display())]
     Occupied {
         /// The folder.
         folder: PathBuf,
     },
-    /// A folder without a search.
+    /// A folder without a search to resume or to join.
     #[error("{}: there is no search in this folder", folder.display())]
     NoSearch {
         /// The folder.
         folder: PathBuf,
     },
-    /// A journal of other settings or other data.
+    /// A folder with the search of other settings or other data.
     #[error("{}: this search had other {what}", folder.display())]
     OtherSearch {
         /// The folder.
@@ -75,20 +75,20 @@ pub enum SearchError {
         /// "settings" or "data".
         what: &'static str,
     },
-    /// A journal that cannot be understood.
+    /// A journal that cannot be read.
     #[error("{}:{line}: the journal is damaged: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// No trial came to a result.
-    #[error("no trial came to a result: {}", grouped(.reasons))]
+    /// Every trial failed.
+    #[error("no trial has a score: {}", grouped(.reasons))]
     AllFailed {
-        /// Why, each reason with how often.
+        /// The reasons, each with its number of trials.
         reasons: Vec<(String, usize)>,
     },
     /// A file could not be read or written.
@@ -96,7 +96,7 @@ pub enum SearchError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's reason.
         source: std::io::Error,
     },
 }
@@ -108,26 +108,27 @@ fn grouped(reasons: &[(String, usize)]) -> String {
 }
 
 impl SearchError {
-    /// How to mend it, where there is a way.
+    /// How to fix it, where there is a way.
     pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Model(e) => e.hint().map(|hint| hint.to_string()),
-            Self::EmptySpace => Some(
-                "say what to search, as in --space lr=log:1e-4..1e-1 --random 50, or --grid hidden=32,64x64".to_owned(),
-            ),
-            Self::Key { nearest: Some(key), .. } => Some(format!("did you mean `{key}`?")),
-            Self::Domain { .. } => Some(
+        let text = match self {
+            Self::Model(e) => return e.hint().map(|hint| hint.to_string()),
+            Self::Key { nearest: Some(key), .. } => return Some(format!("did you mean `{key}`?")),
+            Self::Domain { .. } => {
                 "a domain is a list a,b,c, or a range low..high, log:low..high, int:low..high or log-int:low..high"
-                    .to_owned(),
-            ),
-            Self::NotAGrid { .. } => Some("list its values, or sample it with --random N".to_owned()),
-            Self::TooManyTrials { .. } => Some("sample the space with --random N".to_owned()),
-            Self::Occupied { .. } => Some("--resume goes on with it; for a new one choose another --output".to_owned()),
-            Self::OtherSearch { .. } => {
-                Some("go on with the same table and settings, or choose another --output".to_owned())
             }
-            Self::Lock(_) => Some("wait for it to end, or choose another --output".to_owned()),
-            _ => None,
-        }
+            Self::EmptySpace => "give a setting and its values, such as lr = \"log:1e-4..1e-1\"",
+            Self::NotAGrid { .. } => "list its values, or choose another sampler than the grid",
+            Self::TooManyTrials { .. } => "sample fewer points of the space",
+            Self::Occupied { .. } => "resume it, or choose another folder",
+            Self::OtherSearch { .. } => "continue with the same table and settings, or choose another folder",
+            Self::Lock(_) => "wait for it to end, or choose another folder",
+            Self::Key { nearest: None, .. }
+            | Self::Settings(_)
+            | Self::NoSearch { .. }
+            | Self::Damaged { .. }
+            | Self::AllFailed { .. }
+            | Self::File { .. } => return None,
+        };
+        Some(text.to_owned())
     }
 }

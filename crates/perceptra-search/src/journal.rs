@@ -1,4 +1,4 @@
-//! What is finished, on the disk: a line of JSON for each trial, after a head that says of which search they are.
+//! The journal of a search: a line of JSON for each finished trial, after a head that identifies the search.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -8,26 +8,39 @@ use perceptra_files::{Lock, remove_stale};
 use perceptra_train::Metric;
 use serde::{Deserialize, Serialize};
 
-use crate::board::write;
-use crate::{Leaderboard, SearchError, Trial};
+use crate::error::SearchError;
+use crate::file::write;
+use crate::trial::Trial;
 
 const NAME: &str = "journal.jsonl";
 
-/// The head of a journal.
+/// The head of a journal: what identifies its search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Head {
-    /// Of the run and what is searched.
+    /// Checksum of the run's settings and of what is searched.
     pub(crate) settings: u32,
-    /// Of the rows.
+    /// Checksum of the rows.
     pub(crate) data: u32,
     pub(crate) metric: Metric,
-    /// Trials that are planned, in all shards together.
+    /// Number of planned trials, in all shards together.
     pub(crate) planned: usize,
     /// The run file of the search.
     pub(crate) run: String,
 }
 
-/// A journal that is being written, its folder locked.
+impl Head {
+    /// Checks that the folder of this head holds the same search as `other`.
+    pub(crate) fn check(&self, other: &Self, folder: &Path) -> Result<(), SearchError> {
+        for (what, same) in [("settings", self.settings == other.settings), ("data", self.data == other.data)] {
+            if !same {
+                return Err(SearchError::OtherSearch { folder: folder.to_owned(), what });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A journal that is open for writing; its folder is locked.
 pub(crate) struct Journal {
     file: File,
     path: PathBuf,
@@ -35,7 +48,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Begins a journal in a folder, which is made, or goes on with the one that is there: gives the trials that are finished.
+    /// Starts a journal in a folder, which is created if need be, or continues the one in it. Returns the finished trials too.
     pub(crate) fn open(folder: &Path, head: &Head, resume: bool) -> Result<(Self, Vec<Trial>), SearchError> {
         let fail = |path: &Path| {
             let path = path.to_owned();
@@ -55,12 +68,8 @@ impl Journal {
             }
             (true, true) => {
                 let (found, trials) = read(folder)?;
-                for (what, same) in [("settings", found.settings == head.settings), ("data", found.data == head.data)] {
-                    if !same {
-                        return Err(SearchError::OtherSearch { folder: folder.to_owned(), what });
-                    }
-                }
-                // Without a line that was cut off: the next one would be appended to it.
+                found.check(head, folder)?;
+                // Without a last line that was cut off: the next one would be appended to it.
                 let whole = [line(&found)].into_iter().chain(trials.iter().map(line)).collect::<Vec<_>>().concat();
                 write(&path, &whole)?;
                 trials
@@ -70,7 +79,7 @@ impl Journal {
         Ok((Self { file, path, _lock: lock }, trials))
     }
 
-    /// Adds a trial; it is on the disk when this returns.
+    /// Appends a trial; it is on the disk when this returns.
     pub(crate) fn add(&mut self, trial: &Trial) -> Result<(), SearchError> {
         let written = self.file.write_all(&line(trial)).and_then(|()| self.file.sync_data());
         written.map_err(|source| SearchError::File { path: self.path.clone(), source })
@@ -83,7 +92,7 @@ fn line(value: &impl Serialize) -> Vec<u8> {
     line
 }
 
-/// The head and the trials of a folder's journal. A last line that was cut off is left out.
+/// The head and the trials of the journal in a folder. A last line that was cut off is left out.
 pub(crate) fn read(folder: &Path) -> Result<(Head, Vec<Trial>), SearchError> {
     let path = folder.join(NAME);
     let text = match std::fs::read(&path) {
@@ -111,48 +120,15 @@ pub(crate) fn read(folder: &Path) -> Result<(Head, Vec<Trial>), SearchError> {
     Ok((head, trials))
 }
 
-/// Joins the shards of one search: the trials of all `folders`, ranked, in the folder `into`, which is made. Gives the ranking
-/// and the run file of the search.
-///
-/// # Errors
-///
-/// [`SearchError::NoSearch`], [`SearchError::OtherSearch`] for folders of different searches, [`SearchError::Occupied`],
-/// [`SearchError::Damaged`], [`SearchError::File`].
-pub fn merge(folders: &[PathBuf], into: &Path) -> Result<(Leaderboard, String), SearchError> {
-    let mut all: Option<(Head, Vec<Trial>)> = None;
-    for folder in folders {
-        let (head, trials) = read(folder)?;
-        match &mut all {
-            None => all = Some((head, trials)),
-            Some((first, joined)) => {
-                for (what, same) in [("settings", first.settings == head.settings), ("data", first.data == head.data)] {
-                    if !same {
-                        return Err(SearchError::OtherSearch { folder: folder.clone(), what });
-                    }
-                }
-                let missing = |t: &Trial| joined.iter().all(|j| j.number != t.number);
-                let new: Vec<Trial> = trials.into_iter().filter(missing).collect();
-                joined.extend(new);
-            }
-        }
-    }
-    let (head, trials) = all.ok_or_else(|| SearchError::Settings("no folder is named".to_owned()))?;
-    let (mut journal, _) = Journal::open(into, &head, false)?;
-    trials.iter().try_for_each(|trial| journal.add(trial))?;
-    let board = Leaderboard::new(head.metric, head.planned, trials, false);
-    board.save(into)?;
-    Ok((board, head.run))
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn head() -> Head {
+    pub(crate) fn head() -> Head {
         Head { settings: 1, data: 2, metric: Metric::Rmse, planned: 4, run: "run = 1".to_owned() }
     }
 
-    fn trial(number: usize) -> Trial {
+    pub(crate) fn trial(number: usize) -> Trial {
         let settings = [("train.seed".to_owned(), number.to_string())].into();
         Trial {
             number,
@@ -168,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_finished_is_read_back_and_a_torn_line_is_left_out() {
+    fn finished_trials_are_read_back_and_a_torn_line_is_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let (mut journal, _) = Journal::open(folder.path(), &head(), false).unwrap();
         journal.add(&trial(1)).unwrap();
@@ -197,26 +173,5 @@ mod tests {
         file.write_all(b"nonsense\n").unwrap();
         let error = read(folder.path()).err().unwrap();
         assert!(matches!(error, SearchError::Damaged { line: 2, .. }), "{error}");
-    }
-
-    #[test]
-    fn shards_are_joined() {
-        let folder = tempfile::tempdir().unwrap();
-        let shard = |name: &str, head: &Head, trials: &[usize]| {
-            let path = folder.path().join(name);
-            let (mut journal, _) = Journal::open(&path, head, false).unwrap();
-            trials.iter().for_each(|&n| journal.add(&trial(n)).unwrap());
-            path
-        };
-        let shards = [shard("a", &head(), &[1, 3]), shard("b", &head(), &[4, 2, 3])];
-        let into = folder.path().join("all");
-        let (board, run) = merge(&shards, &into).unwrap();
-        assert_eq!(board.trials.iter().map(|t| t.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
-        assert_eq!((board.planned, run.as_str()), (4, "run = 1"));
-        assert_eq!(read(&into).unwrap().1.len(), 4);
-        assert!(into.join("leaderboard.csv").exists() && into.join("search.toml").exists());
-        let other = shard("c", &Head { data: 9, ..head() }, &[1]);
-        let error = merge(&[shards[0].clone(), other], &folder.path().join("x")).unwrap_err();
-        assert!(matches!(error, SearchError::OtherSearch { what: "data", .. }), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-//! Searches for the best settings of a run: grid, random, Latin hypercube or Sobol points of a space, each tried on a holdout or
-//! by cross-validation, many at once.
+//! Search for the best settings of a run: points of a grid, at random, of a Latin hypercube or a Sobol sequence, each judged on
+//! validation rows or by cross-validation, many at once.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -24,23 +24,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`Space`] says what is searched, by keys of the run file; a [`Search`] plans [`Trial`]s and runs them; a [`Leaderboard`] ranks
-//! them. What is finished is in a journal, so that a search that is killed goes on, and one that is cut into shards comes together
-//! again.
+//! [`Search::new`] plans a search from a run; [`Search::run`] trains and judges its [`Trial`]s, and ranks them in a [`Leaderboard`].
+//! Finished trials are kept in a journal, so that a search that was killed can be resumed, and [`merge`] can join the shards of one.
 
-mod board;
+mod case;
 mod domain;
 mod error;
+mod file;
+mod fingerprint;
 mod halving;
 mod journal;
+mod leaderboard;
+mod merge;
+mod outcome;
 mod point;
+mod refit;
+mod run;
 mod search;
+mod selection;
 mod space;
+#[cfg(test)]
+mod tests;
+mod trial;
+mod workers;
 
-pub use board::{Leaderboard, Trial};
 pub use domain::Domain;
 pub use error::SearchError;
-pub use journal::merge;
+pub use leaderboard::Leaderboard;
+pub use merge::merge;
 pub use point::Point;
-pub use search::{Search, SearchEvent, SearchPlace};
+pub use run::{SearchEvent, SearchPlace};
+pub use search::Search;
 pub use space::{Parameter, Space};
+pub use trial::Trial;

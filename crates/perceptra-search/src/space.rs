@@ -1,4 +1,4 @@
-//! What is searched, and the points that are tried.
+//! The search space, and the points that are tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,7 +81,7 @@ impl Space {
         Ok(Self { parameters })
     }
 
-    /// What is searched, in order of the keys as written.
+    /// The settings that are searched, in order of the keys as written.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
     }

@@ -125,7 +125,7 @@ pub(crate) fn layers(
     network: &FeedForward,
     activations: Vec<kernel::Activation>,
 ) -> (Vec<kernel::Layer>, kernel::Extras) {
-    let embedding = network.embedding.as_ref().map(|embedding| embedding.config().clone());
+    let embedding = network.embedding().cloned();
     let embedding = embedding.map(|config| kernel::InputEmbedding {
         columns: config
             .columns
@@ -281,7 +281,7 @@ fn description(
         rule: rule(optimizer, momentum, nesterov).ok_or_else(|| format!("it has no optimizer {}", optimizer.name()))?,
         batch: plan.batch,
         share_batches: plan.orders == 1,
-        dropout: network.dropout,
+        dropout: network.dropout(),
         seed,
         betas: betas.map(|b| b as f32),
         rates: kernel::PerGroup::from_fn(|group| lr_factors.of(group_of(group))),

@@ -165,7 +165,7 @@ impl CliError {
         match self {
             Self::Model(e) | Self::Search(SearchError::Model(e)) => e.hint().as_ref().map(hints::model),
             Self::Data(e) => e.hint().as_ref().map(hints::data),
-            Self::Search(e) => e.hint(),
+            Self::Search(e) => search::hint(e),
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Internal(_) => Some("please report this; another --device may work".into()),

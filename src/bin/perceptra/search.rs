@@ -16,9 +16,9 @@ use crate::train::stem;
 use crate::values::one_of;
 use crate::{CliError, note, plots, print, print_json, signals, tables};
 
-/// Tries many settings at once, ranks them on held-out rows, and trains the best.
+/// Tries many settings, ranks them on rows they were not trained on, and trains the model of the best.
 ///
-/// The test rows are used only once, for the best model. Finished trials are kept: --resume continues an interrupted search.
+/// The test rows are used once, for the best model. Finished trials are kept: after an interruption, --resume continues.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -33,7 +33,7 @@ use crate::{CliError, note, plots, print, print_json, signals, tables};
 pub(crate) struct SearchArgs {
     #[command(subcommand)]
     command: Option<SearchCommand>,
-    /// Folder of the search, which must not exist yet [default: the table's name with -search]
+    /// New folder for the search [default: the table's name with -search]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// Print the result as JSON
@@ -43,43 +43,43 @@ pub(crate) struct SearchArgs {
     #[arg(short, long)]
     quiet: bool,
 
-    /// A setting and its values, such as lr=0.1,0.01 or hidden=32,64x64 (repeatable)
+    /// Setting with its values, such as lr=0.1,0.01 or hidden=32,64x64 (repeatable)
     #[arg(long, value_name = "KEY=VALUES", value_parser = pair, help_heading = "Search")]
     grid: Vec<(String, String)>,
-    /// A setting and its range, such as lr=log:1e-4..1e-1, dropout=0..0.5, hidden=int:8..256 (repeatable)
+    /// Setting with its range, such as lr=log:1e-4..1e-1, dropout=0..0.5, hidden=int:8..256 (repeatable)
     #[arg(long, value_name = "KEY=RANGE", value_parser = pair, help_heading = "Search")]
     space: Vec<(String, String)>,
     /// Try N random points instead of every combination
     #[arg(long, value_name = "N", group = "sampler", help_heading = "Search")]
     random: Option<usize>,
-    /// Try N points by Latin hypercube sampling: one in each of N strata of every setting
+    /// Try N points of a Latin hypercube: one in each of N strata of every setting
     #[arg(long, value_name = "N", group = "sampler", help_heading = "Search")]
     latin_hypercube: Option<usize>,
     /// Try N points of a scrambled Sobol sequence
     #[arg(long, value_name = "N", group = "sampler", help_heading = "Search")]
     sobol: Option<usize>,
-    /// Rank points by cross-validation with N folds instead of on the validation rows
+    /// Judge each trial by cross-validation with N folds instead of on the validation rows
     #[arg(long, value_name = "N", help_heading = "Search")]
     folds: Option<usize>,
-    /// Successive halving: train all points for a few epochs, continue the best 1 in N for N times as many, and so on
+    /// Successive halving: train all trials for a few epochs, promote the best 1 in N to N times as many, and so on
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", help_heading = "Search")]
     halving: Option<usize>,
-    /// With --halving, maximum number of trials in progress; a new point starts when one ends [default: all]
-    #[arg(long, value_name = "N", help_heading = "Search")]
-    places: Option<usize>,
-    /// Repeat the evaluation of each point with this many different splits [default: 1]
+    /// With --halving, keep at most N trials in progress; a new one starts when one ends [default: all]
+    #[arg(long, alias = "places", value_name = "N", help_heading = "Search")]
+    max_parallel: Option<usize>,
+    /// Judge each trial on N different splits of the rows [default: 1]
     #[arg(long, value_name = "N", help_heading = "Search")]
     repeats: Option<usize>,
-    /// Metric to rank points by [default: --monitor, else rmse or log-loss]
+    /// Metric that ranks the trials [default: that of --monitor, else rmse or log-loss]
     #[arg(long, value_name = "METRIC", value_parser = one_of::<Metric>(), help_heading = "Search")]
     metric: Option<Metric>,
-    /// Average the networks of the N best points, or of those that complement each other best (auto)
+    /// Average the networks of the N best trials, or of trials selected for their average (auto)
     #[arg(long, value_name = "N|auto", help_heading = "Search")]
     ensemble: Option<Ensemble>,
-    /// Number of trials at once [default: one per thread of the CPU]
+    /// Trials trained at the same time [default: one per thread of the CPU]
     #[arg(long, value_name = "N", help_heading = "Search")]
     workers: Option<usize>,
-    /// Run only every N-th trial, starting with the I-th, to share a search among machines
+    /// Run every N-th trial from the I-th on, and leave the others to other machines
     #[arg(long, value_name = "I/N", value_parser = shard, help_heading = "Search")]
     shard: Option<(usize, usize)>,
     /// Resume the search of this folder
@@ -91,7 +91,7 @@ pub(crate) struct SearchArgs {
 
 #[derive(Debug, Subcommand)]
 enum SearchCommand {
-    /// Merge the shards of one search, and train the best
+    /// Join the shards of one search, and train the model of the best trial
     Merge(MergeArgs),
 }
 
@@ -100,7 +100,7 @@ struct MergeArgs {
     /// Folders of the shards
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// Folder of the merged search, which must not exist yet
+    /// New folder for the joined search
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
     /// Device: auto, cpu, flex, ndarray, wgpu[:N], cuda[:N]... [default: that of the search]
@@ -116,15 +116,13 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((key, values)) if !key.trim().is_empty() && !values.is_empty() => {
             Ok((key.trim().to_owned(), values.to_owned()))
         }
-        _ => Err("it is written KEY=VALUES, such as lr=0.1,0.01".to_owned()),
+        _ => Err("expected KEY=VALUES, such as lr=0.1,0.01".to_owned()),
     }
 }
 
 fn shard(text: &str) -> Result<(usize, usize), String> {
     let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-    parts
-        .filter(|(i, n)| (1..=*n).contains(i))
-        .ok_or_else(|| "it is written I/N, I from 1 to N, such as 3/8".to_owned())
+    parts.filter(|(i, n)| (1..=*n).contains(i)).ok_or_else(|| "expected I/N with I from 1 to N, such as 3/8".to_owned())
 }
 
 impl SearchArgs {
@@ -143,7 +141,7 @@ impl SearchArgs {
             }
             search.folds = self.folds.or(search.folds);
             search.halving = self.halving.or(search.halving);
-            search.places = self.places.or(search.places);
+            search.places = self.max_parallel.or(search.places);
             search.repeats = self.repeats.unwrap_or(search.repeats);
             search.ensemble = self.ensemble.or(search.ensemble);
             search.metric = self.metric.or(search.metric);
@@ -159,6 +157,22 @@ impl SearchArgs {
             None => self.run.resolve(own),
         }
     }
+}
+
+/// How to fix an error of a search, with the flags of this command.
+pub(crate) fn hint(error: &SearchError) -> Option<String> {
+    let text = match error {
+        SearchError::EmptySpace => {
+            "name what to search, as in --space lr=log:1e-4..1e-1 --random 50, or --grid hidden=32,64x64"
+        }
+        SearchError::NotAGrid { .. } => "list its values, or sample it with --random N",
+        SearchError::TooManyTrials { .. } => "sample the space with --random N",
+        SearchError::Occupied { .. } => "--resume continues it; for a new one choose another --output",
+        SearchError::OtherSearch { .. } => "continue with the same table and settings, or choose another --output",
+        SearchError::Lock(_) => "wait for it to end, or choose another --output",
+        other => return other.hint(),
+    };
+    Some(text.to_owned())
 }
 
 pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
@@ -185,8 +199,8 @@ pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
     let quiet = args.quiet || args.json;
     if !quiet {
         let cases = search.cases();
-        let parts = if cases > 1 { format!(", each on {cases} parts of the rows") } else { String::new() };
-        note(&format!("note: {} trials{parts}", search.points().len()));
+        let splits = if cases > 1 { format!(", each on {cases} splits of the rows") } else { String::new() };
+        note(&format!("note: {} trials{splits}", search.points().len()));
     }
     let bar = Bar::new(quiet, search.metric());
     let board = search.run(&place, &mut |event| bar.observe(event), signals::came())?;
@@ -194,7 +208,7 @@ pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
     if board.interrupted {
         let done = board.trials.len();
         let message = format!(
-            "{done} of {} trials are finished; perceptra search --resume {} goes on",
+            "{done} of {} trials are finished; perceptra search --resume {} continues",
             board.planned,
             folder.display()
         );
@@ -205,7 +219,7 @@ pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
             print(&table(&board))?;
             let (i, n) = place.shard;
             return print(&format!(
-                "\nshard {i} of {n}: {} of {} trials; perceptra search merge joins the shards\n",
+                "\nshard {i} of {n}: {} of {} trials are finished; perceptra search merge joins the shards\n",
                 board.trials.len(),
                 board.planned
             ));
@@ -222,7 +236,7 @@ fn join(args: &MergeArgs) -> Result<(), CliError> {
         run.output.device.clone_from(device);
     }
     if !args.json && board.trials.len() < board.planned {
-        note(&format!("note: {} of {} trials are there", board.trials.len(), board.planned));
+        note(&format!("note: {} of {} trials are finished", board.trials.len(), board.planned));
     }
     let choice = choose(&run.output.device)?;
     let tables = Tables::read(&run)?;
@@ -230,7 +244,7 @@ fn join(args: &MergeArgs) -> Result<(), CliError> {
     finish(&search, &board, &run, &args.output, args.json)
 }
 
-/// Trains the best, and shows what was found.
+/// Trains the final model, and prints the result.
 fn finish(
     search: &Search<'_>,
     board: &Leaderboard,
@@ -252,7 +266,7 @@ fn finish(
         Some(which) => {
             let found = search.ensemble(board, which, signals::came())?;
             let message =
-                format!("the networks are not trained; perceptra search --resume {} does it", folder.display());
+                format!("the networks are not trained; perceptra search --resume {} trains them", folder.display());
             if let Some(interrupted) = CliError::interrupted(message) {
                 return Err(interrupted);
             }
@@ -276,7 +290,7 @@ fn finish(
     let judged = match (run.search.folds, run.search.repeats) {
         (Some(folds), 1) => format!("by cross-validation with {folds} folds"),
         (Some(folds), n) => format!("by {n} cross-validations with {folds} folds"),
-        (None, _) if cases > 1 => format!("on {cases} sets of validation rows"),
+        (None, _) if cases > 1 => format!("on the validation rows of {cases} splits"),
         (None, _) => "on the validation rows".to_owned(),
     };
     print(&format!("{}: {} trials, judged {judged}\n\n", run.data.table.display(), board.trials.len()))?;
@@ -284,7 +298,7 @@ fn finish(
     print(&summary(&trained, &members, board, &model, folder))
 }
 
-/// Trials that are shown.
+/// Trials of the printed table.
 const SHOWN: usize = 10;
 
 fn table(board: &Leaderboard) -> String {
@@ -318,7 +332,7 @@ fn summary(trained: &Trained, members: &[(usize, f64)], board: &Leaderboard, mod
         [(trial, _)] => format!("\nbest: trial {trial}, {}\n", trained.model.network()),
         members => {
             let shares = members.iter().map(|(trial, share)| format!("{trial} ({:.0}%)", 100.0 * share));
-            format!("\nan ensemble of the trials {}\n", shares.collect::<Vec<_>>().join(", "))
+            format!("\nensemble of the trials {}\n", shares.collect::<Vec<_>>().join(", "))
         }
     };
     if let Some(metrics) = trained.model.metrics() {
@@ -328,7 +342,7 @@ fn summary(trained: &Trained, members: &[(usize, f64)], board: &Leaderboard, mod
     text + &format!("model: {}\nall trials: {}\n", model.display(), folder.join("leaderboard.csv").display())
 }
 
-/// A bar with the trials done, the best so far and the time left.
+/// A progress bar with the finished trials, the best score so far and the time left.
 struct Bar(ProgressBar, Metric);
 
 impl Bar {

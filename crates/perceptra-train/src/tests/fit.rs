@@ -542,7 +542,7 @@ fn weight_decay_spares_biases() {
         let config = TrainConfig { optimizer, weight_decay: 0.5, ..sgd(0.1, Batch::Full, 3) };
         let mut last = Vec::new();
         let mut network = network;
-        network.layers()[0].linear.bias = Some(Param::from_data(TensorData::from([0.0f32]), &device()));
+        network.layers_mut()[0].linear.bias = Some(Param::from_data(TensorData::from([0.0f32]), &device()));
         let fitted = Fit::new(network, &data).run(&TrainConfig { epochs: 1, ..config }).unwrap();
         last.extend(weights(&fitted.network));
         assert_relative_eq!(last[0], 0.95, max_relative = 1e-6);

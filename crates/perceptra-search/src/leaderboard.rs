@@ -1,75 +1,32 @@
-//! Trials and their ranking.
+//! The ranking of trials.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use perceptra_files::write_atomic;
 use perceptra_train::Metric;
 use serde::{Deserialize, Serialize};
 
-use crate::SearchError;
+use crate::error::SearchError;
+use crate::file::write;
+use crate::trial::Trial;
 
-/// A point of the space that was tried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
-    /// Its number in the plan, from 1.
-    pub number: usize,
-    /// Its values by their keys, as a run file writes them.
-    pub settings: BTreeMap<String, String>,
-    /// The metric of each part that it was judged on; none if it failed.
-    pub scores: Vec<f64>,
-    /// The best epoch of each part.
-    pub epochs: Vec<usize>,
-    /// Seconds of training, of all parts together.
-    pub seconds: f64,
-    /// Why it has no result.
-    pub error: Option<String>,
-    /// The epochs after which successive halving ended it; none for one that was trained to its end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub budget: Option<usize>,
-    /// Its mean score at each rung of successive halving that it was through with.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rungs: Vec<f64>,
-    /// Its learning curve: epochs, with what was monitored after them, on the first of its parts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub curve: Vec<(usize, f64)>,
-}
-
-/// Trials, the best first.
+/// The trials of a search, the best first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Leaderboard {
-    /// What they are ranked by.
+    /// The metric by which trials are ranked.
     pub metric: Metric,
-    /// Trials that were planned.
+    /// Number of planned trials.
     pub planned: usize,
-    /// Those that are finished: the best first, those without a result last.
+    /// Finished trials: the best first, those without a score last.
     pub trials: Vec<Trial>,
     /// Whether the search was interrupted.
     pub interrupted: bool,
-}
-
-impl Trial {
-    /// The mean of the scores; nothing for a trial that failed.
-    pub fn score(&self) -> Option<f64> {
-        match self.error {
-            None if !self.scores.is_empty() => Some(self.scores.iter().sum::<f64>() / self.scores.len() as f64),
-            _ => None,
-        }
-    }
-
-    /// The standard deviation of the scores, of two or more.
-    pub fn deviation(&self) -> Option<f64> {
-        let mean = self.score().filter(|_| self.scores.len() > 1)?;
-        let squares: f64 = self.scores.iter().map(|s| (s - mean).powi(2)).sum();
-        Some((squares / (self.scores.len() - 1) as f64).sqrt())
-    }
 }
 
 impl Leaderboard {
     pub(crate) fn new(metric: Metric, planned: usize, mut trials: Vec<Trial>, interrupted: bool) -> Self {
         trials.sort_by(|a, b| {
             let rank = |trial: &Trial| trial.score().filter(|s| s.is_finite());
-            // Scores after different epochs are not compared: who was trained longer had been better.
+            // Scores after different epochs are not compared: a trial that was trained longer had been better.
             let epochs = |trial: &Trial| trial.budget.unwrap_or(usize::MAX);
             match (rank(a), rank(b)) {
                 (Some(_), Some(_)) if a.budget != b.budget => epochs(b).cmp(&epochs(a)),
@@ -82,12 +39,12 @@ impl Leaderboard {
         Self { metric, planned, trials, interrupted }
     }
 
-    /// The best trial, if one came to a result.
+    /// The best trial, if any has a score.
     pub fn best(&self) -> Option<&Trial> {
         self.trials.first().filter(|trial| trial.score().is_some_and(f64::is_finite))
     }
 
-    /// Why trials failed, each reason with how often, the most frequent first.
+    /// The reasons why trials failed, each with its number of trials, the most frequent first.
     pub fn failures(&self) -> Vec<(String, usize)> {
         let mut reasons: Vec<(String, usize)> = Vec::new();
         for reason in self.trials.iter().filter_map(|t| t.error.as_ref()) {
@@ -100,7 +57,7 @@ impl Leaderboard {
         reasons
     }
 
-    /// Keys that were searched.
+    /// The keys that were searched.
     pub fn keys(&self) -> Vec<&str> {
         self.trials.first().map_or_else(Vec::new, |t| t.settings.keys().map(String::as_str).collect())
     }
@@ -143,14 +100,10 @@ impl Leaderboard {
     }
 }
 
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), SearchError> {
-    write_atomic(path, |file| std::io::Write::write_all(file, bytes))
-        .map_err(|source| SearchError::File { path: path.to_owned(), source })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn trial(number: usize, scores: &[f64], error: Option<&str>) -> Trial {
         Trial {

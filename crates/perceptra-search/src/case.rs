@@ -1,0 +1,44 @@
+//! The cases of a search: the rows on which each trial is trained and judged.
+
+use perceptra_model::{Partition, RunConfig, Tables};
+
+use crate::error::SearchError;
+
+/// The cases on which each trial is tried. A trial trains on the training rows of a case; the test rows of a fold judge it, else the
+/// validation rows. Test rows of the run are in no case.
+pub(crate) fn cases(run: &RunConfig, base: &RunConfig, tables: &Tables) -> Result<Vec<Partition>, SearchError> {
+    let (folds, repeats) = (run.search.folds, run.search.repeats);
+    let no_validation = || {
+        let text = "there are no validation rows to judge trials by: set a share of validation rows, or folds";
+        SearchError::Settings(text.to_owned())
+    };
+    if folds.is_none() && repeats == 1 {
+        let parts = Partition::of(base, tables)?;
+        if parts.validation.is_none() {
+            return Err(no_validation());
+        }
+        return Ok(vec![Partition { test: None, ..parts }]);
+    }
+    if tables.validation.is_some() || run.data.schema.split.is_some() {
+        let text = "the validation rows are given by a file or a column, but folds and repeats split the rows anew";
+        return Err(SearchError::Settings(text.to_owned()));
+    }
+    // The test rows first: they are those of `perceptra train`, and no trial sees them.
+    let mut test_only = base.clone();
+    test_only.split.validation = 0.0;
+    let rest = Partition::of(&test_only, tables)?.train;
+    let mut cases = Vec::new();
+    for repeat in 0..repeats {
+        let mut again = base.clone();
+        again.split.test = 0.0;
+        again.train.seed = base.train.seed.wrapping_add(repeat as u64);
+        match folds {
+            Some(folds) => cases.extend(Partition::folds(&again, &rest, folds)?),
+            None => cases.push(Partition::of(&again, &Tables::from(rest.clone()))?),
+        }
+    }
+    if folds.is_none() && cases.iter().any(|case| case.validation.is_none()) {
+        return Err(no_validation());
+    }
+    Ok(cases)
+}

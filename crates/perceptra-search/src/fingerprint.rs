@@ -1,0 +1,43 @@
+//! Checksums that tell whether a folder holds the same search.
+
+use std::collections::BTreeMap;
+
+use perceptra_data::{Encoder, Schema};
+use perceptra_model::{ModelError, RunConfig, Tables};
+
+use crate::error::SearchError;
+
+/// Settings that may change from one part of a search to the next.
+const FREE: [&str; 7] =
+    ["version", "output.device", "output.model", "checkpoint.", "data.table", "split.test_file", "search.ensemble"];
+
+/// Keys that were renamed, with the names by which the checksum knows them, so that older searches can be resumed.
+const RENAMED: [(&str, &str); 2] =
+    [("search.max_parallel", "search.places"), ("encoder.standardize_target", "encoder.standardise_target")];
+
+/// A checksum of the settings of a run and of what is searched.
+pub(crate) fn of_settings(run: &RunConfig) -> u32 {
+    let first_name =
+        |key: String| RENAMED.iter().find(|(now, _)| *now == key).map_or(key, |(_, first)| (*first).into());
+    let settings: BTreeMap<String, String> =
+        run.settings().into_iter().map(|(key, value)| (first_name(key), value)).collect();
+    let kept = settings.iter().filter(|(key, _)| !FREE.iter().any(|free| key.starts_with(free)));
+    let text: String = kept.map(|(key, value)| format!("{key}={value}\n")).collect();
+    crc32fast::hash(text.as_bytes())
+}
+
+/// A checksum of all rows, as the run's own encoder encodes them.
+pub(crate) fn of_rows(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<u32, SearchError> {
+    let mut hash = crc32fast::Hasher::new();
+    let encoder = Encoder::labels_of(&tables.table, schema)
+        .and_then(|labels| Encoder::fit(&tables.table, schema, labels, &run.encoder))
+        .map_err(ModelError::from)?;
+    for table in [Some(&tables.table), tables.validation.as_ref(), tables.test.as_ref()].into_iter().flatten() {
+        let inputs = encoder.inputs(table).map_err(ModelError::from)?.0;
+        let targets = encoder.outputs_of(table).map_err(ModelError::from)?;
+        for value in inputs.values.iter().chain(&targets.values) {
+            hash.update(&value.to_le_bytes());
+        }
+    }
+    Ok(hash.finalize())
+}

@@ -1,0 +1,64 @@
+//! How the training of a trial on one case ended.
+
+use perceptra_model::Trained;
+use perceptra_train::{History, Metric, StopReason, TrainState};
+
+/// How the training of a trial on one case ended.
+pub(crate) enum Outcome {
+    /// It has a score.
+    Score {
+        score: f64,
+        /// The best epoch.
+        epoch: usize,
+        /// Seconds of training.
+        seconds: f64,
+        curve: Vec<(usize, f64)>,
+        /// The state to continue from, if there is more to train.
+        state: Option<Box<TrainState>>,
+    },
+    /// It has no score.
+    Failed { reason: String, seconds: f64 },
+    /// The user interrupted it.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The outcome of a training that ended without an error, judged by `metric`. `seconds` are those of its epochs, if they are not
+    /// given.
+    pub(crate) fn of(trained: &Trained, metric: Metric, state: Option<TrainState>, seconds: Option<f64>) -> Self {
+        let history = trained.model.history();
+        let seconds = seconds.unwrap_or_else(|| history.epochs.iter().map(|e| e.seconds).sum());
+        let reason = match history.stop {
+            StopReason::Interrupted => return Self::Interrupted,
+            StopReason::Diverged => format!("it diverged in epoch {}", history.epochs.len() + 1),
+            _ => {
+                let metrics = trained.model.metrics().or(trained.validation.as_ref());
+                let score = metrics.and_then(|m| m.get(metric)).filter(|score| score.is_finite());
+                if let Some(score) = score {
+                    let (epoch, curve) = (history.best_epoch, curve(history));
+                    return Self::Score { score, epoch, seconds, curve, state: state.map(Box::new) };
+                }
+                format!("its {metric} is not a finite number")
+            }
+        };
+        Self::Failed { reason, seconds }
+    }
+
+    pub(crate) fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Interrupted)
+    }
+}
+
+/// Points of a learning curve that are kept.
+const CURVE: usize = 64;
+
+/// The monitored metric after some of the epochs, the last one among them.
+fn curve(history: &History) -> Vec<(usize, f64)> {
+    let n = history.epochs.len();
+    let kept = history.epochs.iter().filter(|e| e.epoch % n.div_ceil(CURVE) == 0 || e.epoch == n);
+    kept.map(|e| (e.epoch, e.value())).filter(|(_, value)| value.is_finite()).collect()
+}
