@@ -281,8 +281,9 @@ fn a_run_resumes_only_with_the_same_settings_and_data() {
     };
     let other = |args: &[&str], differences: &str| {
         let message = fail(&[&["--resume", "run"], args].concat());
-        let expected =
-            format!("error: run/epoch-000003.perceptra: the checkpoint was made with other settings or data: {differences}\nhint: resume with");
+        let expected = format!(
+            "error: run/epoch-000003.perceptra: the checkpoint was made with other settings or data: {differences}\nhint: resume with"
+        );
         assert!(message.contains(&expected), "{message}");
     };
     other(&["--seed", "1", "--hidden", "8"], "network.hidden was [128, 64], is [8]; train.seed was 0, is 1");

@@ -180,7 +180,11 @@ fn importance_intervals_and_calibration() {
     let json = folder.json(&["explain", "concrete.perceptra", &table, "--metric", "r2", "--repeats", "3", "--json"]);
     assert_eq!((json["metric"].as_str(), json["features"].as_array().unwrap().len()), (Some("r2"), 8));
     let error = folder.run(&["explain", "concrete.perceptra", &table, "--metric", "accuracy"]);
-    assert!(error.code == Some(1) && error.stderr.contains("cannot measure the importance of features"), "{}", error.stderr);
+    assert!(
+        error.code == Some(1) && error.stderr.contains("cannot measure the importance of features"),
+        "{}",
+        error.stderr
+    );
 
     folder.ok(&["predict", "concrete.perceptra", &table, "--interval", "0.9", "-o", "out.csv", "--quiet"]);
     let out = folder.read("out.csv");

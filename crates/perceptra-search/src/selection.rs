@@ -43,7 +43,7 @@ impl Search<'_> {
             for case in 0..cases {
                 let share = |&trial: &usize| (1.0 / members.len() as f64, &predictions[trial * cases + case]);
                 let average = Predictions::average(members.iter().map(share))?;
-                total += models[case].judge(judged[case], &average).ok()?.get(self.metric)?;
+                total += models[case].score(judged[case], &average).ok()?.get(self.metric)?;
             }
             Some(total / cases as f64).filter(|score| score.is_finite())
         };

@@ -269,7 +269,7 @@ fn ensembles_of_a_search() {
         assert_eq!(trained.model.metrics().unwrap().rows, 40);
         // The members are the models that a refit makes.
         let (_, first) = plan.refit(&board, &mut ()).unwrap();
-        let weight = |model: &Model| model.network().layers[0].linear.weight.val().into_data();
+        let weight = |model: &Model| model.network().layers()[0].linear.weight.val().into_data();
         assert_eq!(weight(&trained.model), weight(&first.model));
 
         let (members, trained) = plan.ensemble(&board, Ensemble::Auto, None).unwrap();

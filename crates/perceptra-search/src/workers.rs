@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
-use perceptra_model::{Partition, Stage, Tables, train_many, train_stage};
+use perceptra_model::{Partition, Tables, train_many, train_stage};
 use perceptra_train::{Quiet, threads, with_threads};
 
 use crate::error::SearchError;
@@ -179,16 +179,17 @@ impl Search<'_> {
             None => (None, 0.0),
         };
         let start = Instant::now();
-        let work = || -> Result<Stage, SearchError> {
+        let work = || {
             let case = &self.cases[case];
             let run = case.settle(&self.run_of(number)?);
             let mut observer = Quiet(interrupt);
-            Ok(train_stage(&run, &case.tables(), self.device, from.as_deref(), until, &mut observer)?)
+            let stage = train_stage(&run, &case.tables(), self.device, from.as_deref(), until, &mut observer);
+            stage.map_err(SearchError::from)
         };
         let stage = catch_unwind(AssertUnwindSafe(work));
         let seconds = spent + start.elapsed().as_secs_f64();
         match stage {
-            Ok(Ok(Stage { trained, state })) => Outcome::of(&trained, self.metric, state, Some(seconds)),
+            Ok(Ok((trained, state))) => Outcome::of(&trained, self.metric, state, Some(seconds)),
             Ok(Err(error)) => Outcome::Failed { reason: error.to_string(), seconds },
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());

@@ -53,7 +53,7 @@ impl Default for ReportOptions<'_> {
 /// Those of [`Model::evaluate`].
 pub fn report(model: &Model, table: &Table, options: &ReportOptions<'_>) -> Result<String, ViewError> {
     let predictions = model.predict(table)?;
-    let metrics = model.judge(table, &predictions)?;
+    let metrics = model.score(table, &predictions)?;
     let importance = ImportanceOptions { metric: None, repeats: options.repeats, seed: options.seed };
     let explanation = model.importance(&evenly(table, JUDGED), &importance)?;
     let target = model.schema().targets.join(", ");

@@ -48,7 +48,8 @@ fn the_readme_lists_the_flags_of_train() {
     let readme = include_str!("../../../README.md");
     let (_, table) = readme.split_once("## The flags of `train`").unwrap();
     let table = table.split("\n## ").next().unwrap();
-    let listed: BTreeSet<&str> = table.split('`').filter_map(|flag| flag.strip_prefix("--")?.split(' ').next()).collect();
+    let listed: BTreeSet<&str> =
+        table.split('`').filter_map(|flag| flag.strip_prefix("--")?.split(' ').next()).collect();
     let command = train();
     let flags = command.get_arguments().filter_map(clap::Arg::get_long).filter(|flag| *flag != "help");
     assert_eq!(listed, flags.collect::<BTreeSet<_>>());

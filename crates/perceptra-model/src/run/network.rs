@@ -1,6 +1,8 @@
 //! The shape of a run's network.
 
-use perceptra_nn::{Activation, EmbeddingConfig, FeedForwardConfig, Hidden, Initializer, Norm, NumberEmbedding, Extras};
+use perceptra_nn::{
+    Activation, EmbeddingConfig, Extras, FeedForwardConfig, Hidden, Initializer, Norm, NumberEmbedding,
+};
 use serde::{Deserialize, Serialize};
 
 /// Shape of the network; its inputs and outputs follow from the data.

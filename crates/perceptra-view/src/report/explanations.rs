@@ -131,9 +131,8 @@ pub(super) fn worst(
         None => {
             let scales = model.encoder().target_scales();
             let columns = predictions.values.columns;
-            let truths = (schema.targets.iter().map(|t| table.target_values(t)))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(fail)?;
+            let truths =
+                (schema.targets.iter().map(|t| table.target_values(t))).collect::<Result<Vec<_>, _>>().map_err(fail)?;
             for (row, predicted) in predictions.values.values.chunks(columns).enumerate() {
                 let error = |j: usize| truths[j][row] - f64::from(predicted[j]);
                 let bad = (0..columns).map(|j| error(j).abs() / scales[j]).sum();

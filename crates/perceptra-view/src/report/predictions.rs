@@ -1,7 +1,7 @@
 //! The section that compares predictions with the actual values.
 
 use maud::{Markup, html};
-use perceptra_data::{Table};
+use perceptra_data::Table;
 use perceptra_model::{MetricValues, Metrics, Model, ModelError, Predictions};
 use perceptra_train::ClassificationMetrics;
 
