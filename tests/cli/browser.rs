@@ -322,7 +322,7 @@ fn browser_reports_open_from_disk() {
             assert_eq!(
                 sections,
                 "Scores,Data,Network,Training,Predictions,Importance of features,Partial dependence,Worst predictions,\
-                 Make it again"
+                 Reproduce"
             );
             assert!(browser.eval("document.querySelectorAll('figure svg').length").as_u64().unwrap() >= 8);
             let empty = "[...document.querySelectorAll('figure svg')].filter((s) => s.getBoundingClientRect().height < 50).length";

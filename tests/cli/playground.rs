@@ -530,9 +530,5 @@ fn the_server_ends_in_order() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let out = folder.run(&["playground", "--port", &taken.local_addr().unwrap().port().to_string()]);
     assert_eq!(out.code, Some(1));
-    assert!(
-        out.stderr.contains("cannot be listened on") && out.stderr.contains("hint: another program"),
-        "{}",
-        out.stderr
-    );
+    assert!(out.stderr.contains("cannot listen on") && out.stderr.contains("hint: another program"), "{}", out.stderr);
 }

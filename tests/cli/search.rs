@@ -75,7 +75,7 @@ fn the_networks_of_a_search_are_one_model_with_uncertainty() {
     for label in ["activation relu–tanh", "rmse, by rank", "best"] {
         assert!(picture.contains(&format!(">\n{label}\n</text>")), "{label}");
     }
-    assert!(folder.read("found/search.svg").contains(">\nLearning curves, the best dark\n</text>"));
+    assert!(folder.read("found/search.svg").contains(">\nLearning curves, the best ones dark\n</text>"));
     assert_eq!(folder.read("found/heat.svg").matches(">\nrmse: dark ").count(), 3);
     // One file, used as any other.
     let json = folder.json(&["inspect", "found/best.perceptra", "--json"]);

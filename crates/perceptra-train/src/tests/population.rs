@@ -181,3 +181,58 @@ fn a_member_that_fails_or_diverges_does_not_affect_the_others() {
         FeedForwardConfig::new(3, 2).with_widths(&[4], Activation::Relu).with_norm(Norm::Batch).init(&device).unwrap();
     assert!(!takes(&other) && takes(&member(3, 0.01)));
 }
+
+/// Hashes of the weights, as recorded before, for the instruction sets on which somebody recorded them.
+const BITS: [(&str, u64); 1] = [("avx512", 0xE60A_95B1_813F_5BE9)];
+
+#[test]
+fn golden_bits_of_a_population() {
+    let device = Device::flex();
+    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+    for optimizer in
+        [Optimizer::Sgd, Optimizer::Adam, Optimizer::AdamW, Optimizer::RmsProp, Optimizer::AdaGrad, Optimizer::Lion]
+    {
+        let sets: Vec<Dataset> = (0..2).map(|i| rows(40 + 7 * i, i as u64, 2, i == 1, &device)).collect();
+        let members = (0..4_usize).map(|k| {
+            let network = FeedForwardConfig::new(3, 3)
+                .with_widths(&[5 + k % 3, 4], Activation::Tanh)
+                .with_output_activation(Activation::Softmax)
+                .with_initializer(Initializer::Torch)
+                .with_dropout(0.1 * (k % 3) as f64)
+                .with_seed(k as u64)
+                .init(&device)
+                .unwrap();
+            let config = TrainConfig {
+                loss: Some(Loss::CategoricalCrossEntropy),
+                optimizer,
+                learning_rate: 0.002 * (1 + k) as f64,
+                schedule: [Schedule::Constant, Schedule::Cosine][k % 2],
+                batch: Batch::Rows(16),
+                weight_decay: 0.01 * (k % 2) as f64,
+                l1: if k == 1 { 1e-3 } else { 0.0 },
+                clip_norm: (k == 3).then_some(0.5),
+                epochs: 3,
+                seed: k as u64,
+                ..TrainConfig::default()
+            };
+            (k, FitJob { network, train: &sets[k % 2], validation: Some(&sets[1 - k % 2]), config })
+        });
+        let mut fitted = fit_population(members.collect(), None);
+        fitted.sort_by_key(|(place, _)| *place);
+        for (_, result) in fitted {
+            for layer in result.unwrap().network.layers() {
+                for value in read(layer.linear.weight.val()).unwrap() {
+                    hash = (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0100_0000_01B3);
+                }
+            }
+        }
+    }
+    #[cfg(target_arch = "x86_64")]
+    let avx512 = std::is_x86_feature_detected!("avx512f");
+    #[cfg(not(target_arch = "x86_64"))]
+    let avx512 = false;
+    match BITS.iter().find(|(set, _)| *set == if avx512 { "avx512" } else { "other" }) {
+        Some((set, recorded)) => assert_eq!(hash, *recorded, "{set}: {hash:#018x}"),
+        None => eprintln!("skipped: nobody has recorded the bits on this machine"),
+    }
+}
