@@ -41,18 +41,19 @@ pub(crate) fn run(args: &PlaygroundArgs) -> Result<(), CliError> {
     args.read.apply(&mut read);
     let table = args.table.as_ref().map(|path| Table::read(path, &read)).transpose()?;
     let options = Options { host: args.host, port: args.port, table, ..Options::new(choice.device) };
-    let server = Server::bind(options).map_err(|e| failed(&e))?;
+    let server = Server::bind(options).map_err(failed)?;
     if !args.host.is_loopback() {
         note("warning: everyone who can reach this address can use the playground and its device");
     }
     signals::watch();
     print(&format!("http://{} (trains on {}; Ctrl-C ends it)\n", server.address(), choice.name))?;
-    server.run(|| signals::came().is_some_and(|came| came.load(Ordering::Relaxed))).map_err(|e| failed(&e))?;
+    server.run(|| signals::came().is_some_and(|came| came.load(Ordering::Relaxed))).map_err(failed)?;
     Err(CliError::interrupted("the playground has ended").unwrap_or(CliError::Internal("the server ended".into())))
 }
 
-fn failed(error: &PlaygroundError) -> CliError {
-    let hint = match error {
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes a value")]
+fn failed(error: PlaygroundError) -> CliError {
+    let hint = match &error {
         PlaygroundError::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
             Some("another program uses this port: choose another --port, or --port 0 for any free one".to_owned())
         }
