@@ -43,13 +43,13 @@ impl Browser {
         let address = lines.map_while(Result::ok).find_map(|l| l.split("listening on ws://").nth(1).map(str::to_owned));
         let address = address.expect("Chromium says where it listens");
         let stream = TcpStream::connect(address.split('/').next().unwrap()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let (socket, _) = tungstenite::client(format!("ws://{address}"), stream).unwrap();
         let (complaints, requests) = (Vec::new(), Vec::new());
         let mut browser = Self { child, socket, session: String::new(), asked: 0, complaints, requests, folder };
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
         let attached = browser.call("Target.attachToTarget", json!({ "targetId": target, "flatten": true }));
-        browser.session = attached["sessionId"].as_str().unwrap().to_owned();
+        attached["sessionId"].as_str().unwrap().clone_into(&mut browser.session);
         for domain in ["Page", "Runtime", "Log", "Network", "DOM"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
@@ -58,6 +58,7 @@ impl Browser {
         browser
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "parameters are written as `json!` where it is called")]
     fn call(&mut self, method: &str, params: Value) -> Value {
         self.asked += 1;
         let mut message = json!({ "id": self.asked, "method": method, "params": params });
@@ -97,7 +98,7 @@ impl Browser {
 
     /// Waits until a condition holds.
     fn wait(&mut self, condition: &str) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         while self.eval(condition) != true {
             let state = "document.body ? document.body.innerText.slice(0, 2000) : ''";
             assert!(Instant::now() < end, "{condition}: {}", self.eval(state));

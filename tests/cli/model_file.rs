@@ -149,6 +149,7 @@ fn forged(bytes: &[u8], change: impl Fn(&mut serde_json::Value, &mut serde_json:
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 fn inconsistent_metadata_is_an_error() {
     let bytes = small_model("none").to_bytes().unwrap();
     let error = |bytes: &[u8]| load(bytes).unwrap_err().to_string();

@@ -55,7 +55,7 @@ impl Playground {
             request.headers_mut().insert("origin", origin.parse().unwrap());
         }
         let stream = TcpStream::connect(&self.host).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         tungstenite::client(request, stream).map(|(socket, _)| socket).map_err(|e| e.to_string())
     }
 

@@ -177,7 +177,7 @@ fn a_live_run_is_stopped_by_its_keys() {
             }
             screen
         });
-        let end = std::time::Instant::now() + Duration::from_secs(60);
+        let end = std::time::Instant::now() + Duration::from_mins(1);
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;

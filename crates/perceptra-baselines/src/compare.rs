@@ -107,7 +107,7 @@ impl Comparison {
         };
         let folds = best.scores.len();
         let metric = &self.metrics[0];
-        let number = |x: f64| format!("{:.3}", x).trim_end_matches('0').trim_end_matches('.').to_owned();
+        let number = |x: f64| format!("{x:.3}").trim_end_matches('0').trim_end_matches('.').to_owned();
         if folds < 2 {
             let score = number(best.score(0).0);
             let level = |c: &&Contender| c.name != best.name && merit(c) == merit(best);

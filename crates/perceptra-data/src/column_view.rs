@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use arrow::array::Array;
+use arrow::array::{Array, PrimitiveArray};
 
 use crate::cell::Cell;
 use crate::column::{Column, Parsed, TypedColumn};
@@ -98,7 +98,7 @@ impl<'a> ColumnView<'a> {
         match typed {
             TypedColumn::Int64(a) => each(a, self.table, |a, row| a.value(row) as f64),
             TypedColumn::UInt64(a) => each(a, self.table, |a, row| a.value(row) as f64),
-            TypedColumn::Float64(a) | TypedColumn::Date(a) => each(a, self.table, |a, row| a.value(row)),
+            TypedColumn::Float64(a) | TypedColumn::Date(a) => each(a, self.table, PrimitiveArray::value),
             TypedColumn::Boolean(a) => each(a, self.table, |a, row| f64::from(a.value(row))),
             TypedColumn::Text(_) | TypedColumn::Opaque(_) => vec![None; self.table.rows()],
         }

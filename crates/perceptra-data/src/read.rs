@@ -81,6 +81,7 @@ pub(crate) fn refuse(name: String, kind: FileKind) -> DataError {
 }
 
 /// Whether the file name ends as those of tab-separated files do.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "the name is in lower case here")]
 pub(crate) fn has_tabs(name: &str) -> bool {
     let lower = name.to_lowercase();
     let stem = lower.strip_suffix(".gz").unwrap_or(&lower);

@@ -98,8 +98,8 @@ impl Split {
         seed: u64,
     ) -> Result<Self, DataError> {
         let all: Vec<u32> = (0..rows as u32).collect();
-        let (rest, test_rows) = part(&all, test, classes, Stream::new(seed, Purpose::Split, 0))?;
-        let (train, validation_rows) = part(&rest, validation, classes, Stream::new(seed, Purpose::Split, 1))?;
+        let (rest, test_rows) = part(&all, test, classes, Stream::new(seed, Purpose::Split, 0));
+        let (train, validation_rows) = part(&rest, validation, classes, Stream::new(seed, Purpose::Split, 1));
         let split = Self { train, validation: validation_rows, test: test_rows };
         let parts = [
             ("test", &split.test, test > 0.0),
@@ -170,9 +170,9 @@ pub fn strata(numbers: &[f64]) -> Vec<u32> {
 }
 
 /// Divides `rows` into (kept, taken): `share` of them taken at random, by class if there are classes.
-fn part(rows: &[u32], share: f64, classes: Option<&[u32]>, stream: Stream) -> Result<(Vec<u32>, Vec<u32>), DataError> {
+fn part(rows: &[u32], share: f64, classes: Option<&[u32]>, stream: Stream) -> (Vec<u32>, Vec<u32>) {
     if share == 0.0 {
-        return Ok((rows.to_vec(), Vec::new()));
+        return (rows.to_vec(), Vec::new());
     }
     let mut shuffled = rows.to_vec();
     stream.shuffle(&mut shuffled);
@@ -201,7 +201,7 @@ fn part(rows: &[u32], share: f64, classes: Option<&[u32]>, stream: Stream) -> Re
     }
     kept.sort_unstable();
     taken.sort_unstable();
-    Ok((kept, taken))
+    (kept, taken)
 }
 
 #[cfg(test)]

@@ -132,6 +132,7 @@ impl Table {
     }
 
     /// The tables one below the other; none of none. They have the same columns.
+    #[expect(clippy::needless_pass_by_value, reason = "their memory is freed here, before the caller goes on")]
     pub(crate) fn concat(tables: Vec<Self>) -> Result<Option<Self>, DataError> {
         let tables: Vec<Self> = tables.iter().map(Self::copied).collect();
         let [first, ..] = tables.as_slice() else { return Ok(None) };

@@ -661,7 +661,7 @@ fn a_sample_keeps_the_smallest_keys_in_the_order_of_the_rows() {
     let mut expected: Vec<u32> = (0..1000).filter(|i| i % 2 == 0).collect();
     expected.sort_by(|&a, &b| key(a).total_cmp(&key(b)));
     expected.truncate(30);
-    expected.sort();
+    expected.sort_unstable();
     let kept = kept.unwrap();
     let column = kept.column("n").unwrap();
     let got: Vec<u32> = (0..kept.rows()).map(|r| column.text(r).unwrap().parse().unwrap()).collect();

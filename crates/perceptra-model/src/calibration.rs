@@ -26,6 +26,7 @@ pub(crate) struct Confidence {
     pub(crate) rows: usize,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(n: &usize) -> bool {
     *n == 0
 }

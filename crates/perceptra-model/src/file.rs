@@ -70,6 +70,7 @@ fn one() -> f64 {
     1.0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_one(share: &f64) -> bool {
     *share == 1.0
 }
@@ -272,7 +273,7 @@ impl Parsed {
         let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
         let tensors: BTreeMap<String, TensorView<'_>> = file.tensors().into_iter().collect();
         let blank = json.replacen(&format!("\"checksum\":\"{}\"", head.checksum), "\"checksum\":\"\"", 1);
-        if checksum(&blank, tensors.values().map(|view| view.data())) != head.checksum {
+        if checksum(&blank, tensors.values().map(TensorView::data)) != head.checksum {
             return Err(damaged("its contents do not match its checksum".into()));
         }
         let Metadata { about, share, others, resume, .. } =

@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(session.epochs().len(), 5);
         session.advance(usize::MAX / 2, Some(Instant::now())).unwrap();
         assert_eq!(session.epochs().len(), 6);
-        session.advance(1000, Some(Instant::now() + Duration::from_secs(60))).unwrap();
+        session.advance(1000, Some(Instant::now() + Duration::from_mins(1))).unwrap();
         assert_eq!(session.epochs().len(), 12);
         // The run has ended.
         session.advance(1, None).unwrap();

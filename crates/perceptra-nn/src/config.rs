@@ -112,6 +112,7 @@ pub struct FeedForwardConfig {
 
 impl FeedForwardConfig {
     /// Sets hidden layers of these widths, all with one activation.
+    #[must_use]
     pub fn with_widths(self, widths: &[usize], activation: Activation) -> Self {
         self.with_hidden(widths.iter().map(|&width| Hidden { width, activation }).collect())
     }

@@ -291,16 +291,16 @@ impl Embedding {
     ///
     /// - x: `[batch, columns]`
     /// - result: `[batch, outputs]`, see [`EmbeddingConfig::outputs`]
-    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: &Tensor<2>) -> Tensor<2> {
         let mut inputs = Vec::new();
-        if let Some(numbers) = self.columns_of(&x, |c| c == Column::Number) {
+        if let Some(numbers) = self.columns_of(x, |c| c == Column::Number) {
             inputs.push(match (&self.periodic, &self.piecewise) {
                 (Some(periodic), _) => periodic.forward(numbers),
                 (_, Some(piecewise)) => piecewise.forward(numbers),
                 _ => numbers,
             });
         }
-        inputs.extend(self.columns_of(&x, |c| c == Column::Plain));
+        inputs.extend(self.columns_of(x, |c| c == Column::Plain));
         let categories = self.config.columns.iter().enumerate().filter(|(_, c)| matches!(c, Column::Category(_)));
         for ((i, column), table) in categories.zip(&self.tables) {
             let Column::Category(k) = column else { continue };

@@ -194,7 +194,7 @@ impl FeedForward {
 
     /// The inputs of the first layer.
     pub(crate) fn begin(&self, x: Tensor<2>) -> Tensor<2> {
-        let x = self.embedding.iter().fold(x, |x, embedding| embedding.forward(x));
+        let x = self.embedding.iter().fold(x, |x, embedding| embedding.forward(&x));
         self.input_scale.iter().fold(x, |x, scale| x * scale.val())
     }
 

@@ -88,6 +88,7 @@ impl HodgkinHuxley {
     }
 
     /// Integrates from rest; `each` is given the time and V after every step.
+    #[expect(clippy::needless_pass_by_value, reason = "tensors are handed on by value, as in Burn")]
     fn integrate(&self, currents: Tensor<1>, duration: f64, mut each: impl FnMut(f64, &Tensor<1>)) {
         let mut state = Self::rest(currents.dims()[0], &currents.device());
         let along = |state: &State, slope: &State, by: f64| -> State {

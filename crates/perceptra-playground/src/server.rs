@@ -25,7 +25,7 @@ const MESSAGE: usize = 4 << 20;
 /// Maximum number of queued messages of a page, more than anybody can click.
 const WAITING: usize = 64;
 /// How long a page may accept no bytes, or send none (browsers answer pings by themselves).
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PING: Duration = Duration::from_secs(15);
 
 const FILES: [(&str, &str, &str); 3] = [

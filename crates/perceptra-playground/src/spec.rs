@@ -119,7 +119,7 @@ impl Spec {
         run.data.schema.task = task;
         run.split.test = 0.0;
         run.split.validation = self.held_out;
-        run.network.hidden = self.hidden.clone();
+        run.network.hidden.clone_from(&self.hidden);
         run.network.activation = OneOrMany::One(self.activation);
         run.train.loss = self.loss;
         run.train.optimizer = self.optimizer;

@@ -164,6 +164,7 @@ mod or_none {
         Name(String),
     }
 
+    #[expect(clippy::ref_option, reason = "serde passes a reference")]
     pub(super) fn serialize<S: Serializer>(value: &Option<usize>, s: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(n) => n.serialize(s),
@@ -248,7 +249,7 @@ impl TrainConfig {
 
     /// Whether labels can be smoothed under the loss; a loss that the task will choose may allow it.
     fn can_smooth_labels(&self) -> bool {
-        self.loss.is_none_or(|loss| loss.takes_logits())
+        self.loss.is_none_or(Loss::takes_logits)
     }
 
     /// Checks every setting.

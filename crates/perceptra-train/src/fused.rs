@@ -38,6 +38,7 @@ pub(crate) struct Fused<'a, N> {
 }
 
 /// Rows in the host's memory, with weights that include the class weights.
+#[expect(clippy::struct_field_names, reason = "`rows` is their number")]
 struct Rows {
     rows: usize,
     inputs: Vec<f32>,

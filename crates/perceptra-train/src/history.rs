@@ -43,6 +43,7 @@ mod any_number {
         Text(String),
     }
 
+    #[expect(clippy::ref_option, reason = "serde passes a reference")]
     pub(super) fn serialize<S: Serializer>(value: &Option<f64>, s: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(x) if !x.is_finite() => x.to_string().serialize(s),

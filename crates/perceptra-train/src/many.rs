@@ -41,7 +41,7 @@ pub fn fit_many<N: Network>(
         std::thread::scope(|scope| {
             let start = |(device, jobs)| scope.spawn(move || on_device(&device, jobs, interrupt));
             let work: Vec<_> = devices.into_iter().map(start).collect();
-            let joined = work.into_iter().map(|thread| thread.join());
+            let joined = work.into_iter().map(std::thread::ScopedJoinHandle::join);
             joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
         })
     };

@@ -191,6 +191,7 @@ fn nan() -> f64 {
 mod nan_as_null {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(super) fn serialize<S: Serializer>(x: &f64, s: S) -> Result<S::Ok, S::Error> {
         x.is_finite().then_some(*x).serialize(s)
     }

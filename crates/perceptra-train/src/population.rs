@@ -172,7 +172,7 @@ fn entry<N: Network>(index: usize, job: FitJob<'_, N>) -> Result<Entry<'_, N>, T
     let dense = job.network.valid().as_feed_forward().cloned();
     let dense = dense.ok_or_else(|| TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() })?;
     let batch = config.batch.size(train.rows);
-    Ok(Entry { index, dense, train, validation, batch, job })
+    Ok(Entry { index, job, dense, train, validation, batch })
 }
 
 /// A member that is still in training.
@@ -293,7 +293,7 @@ impl<N: Network> Cohort<N> {
             let (validation, outputs) = self.judge()?;
             let sums = Sums { train, validation, outputs };
             let seconds = start.elapsed().as_secs_f64() / self.alive.len() as f64;
-            let diverged = self.close(epoch as usize, sums, seconds)?;
+            let diverged = self.close(epoch as usize, &sums, seconds)?;
             self.retire(&diverged, &mut done);
         }
         Ok(done)
@@ -463,7 +463,7 @@ impl<N: Network> Cohort<N> {
     }
 
     /// Ends an epoch: reads its losses, the only transfer from the device, and keeps the best weights. Returns the members that diverged.
-    fn close(&mut self, epoch: usize, sums: Sums, seconds: f64) -> Result<Vec<Option<StopReason>>, TrainError> {
+    fn close(&mut self, epoch: usize, sums: &Sums, seconds: f64) -> Result<Vec<Option<StopReason>>, TrainError> {
         let k = self.alive.len();
         let finite = self.weights.iter().map(|w| w.clone().sum_dim(1).sum_dim(2));
         let finite = finite.reduce(|a, b| a + b).unwrap_or_else(|| sums.train[0].zeros_like());

@@ -142,7 +142,7 @@ impl Weighted {
                 Some(w) => (per_row * w.clone()).sum(),
                 None => per_row.sum(),
             };
-            totals = totals.add(sum, weights.map(|w| w.sum()), range.len());
+            totals = totals.add(sum, weights.map(Tensor::sum), range.len());
             if metric != Metric::Loss {
                 outputs.push(out);
             }

@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_contour_of_a_cone_is_a_ring() {
-        let lines = field(41, |x, y| x.hypot(y)).contour(0.5);
+        let lines = field(41, f64::hypot).contour(0.5);
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].first(), lines[0].last());
         assert!(lines[0].iter().all(|(x, y)| (x.hypot(*y) - 0.5).abs() < 1e-3));

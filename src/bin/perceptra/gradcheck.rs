@@ -32,7 +32,7 @@ pub(crate) fn run(args: &GradcheckArgs) -> Result<(), CliError> {
     let mut resolved = args.run.resolve(|run| {
         // GPUs have no 64-bit numbers.
         if run.output.device == "auto" {
-            run.output.device = "cpu".to_owned();
+            run.output.device = "cpu".into();
         }
     })?;
     let choice = choose(&resolved.run.output.device)?;

@@ -99,7 +99,7 @@ fn the_help_fits_its_width() {
 fn comment(key: &str) -> String {
     let lines: Vec<&str> = TEMPLATE.lines().collect();
     let is_key = |line: &&str| line.trim_start_matches("# > ").starts_with(&format!("{key} = "));
-    let at = lines.iter().position(|line| is_key(line)).unwrap_or_else(|| panic!("{key} is not in the template"));
+    let at = lines.iter().position(is_key).unwrap_or_else(|| panic!("{key} is not in the template"));
     let comment = lines[..at].iter().rev().take_while(|line| line.starts_with('#') && !line.starts_with("# >"));
     comment.copied().collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join(" ")
 }

@@ -51,6 +51,7 @@ pub(crate) fn run(args: &PlaygroundArgs) -> Result<(), CliError> {
     Err(CliError::interrupted("the playground has ended").unwrap_or(CliError::Internal("the server ended".into())))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes a value")]
 fn failed(error: PlaygroundError) -> CliError {
     let hint = match &error {
         PlaygroundError::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {

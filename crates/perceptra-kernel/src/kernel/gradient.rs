@@ -125,6 +125,7 @@ impl WithSimd for Gradient<'_> {
 
 /// Sums the columns `range` of some rows. `range` ends with the row.
 #[inline(always)]
+#[expect(clippy::needless_pass_by_value, reason = "an iterator over rows is a few registers")]
 fn total<S: Simd>(
     simd: S,
     contributions: &[f32],

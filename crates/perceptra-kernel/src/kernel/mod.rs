@@ -11,6 +11,7 @@ mod batch;
 mod buffer;
 mod exchange;
 mod forward;
+#[allow(clippy::wildcard_imports, reason = "a function takes ten intrinsics of one instruction set")]
 mod gemm;
 mod gradient;
 mod joint;

@@ -21,6 +21,7 @@ use crate::settings::{Extras, Layer, Settings};
 const NARROW: usize = 4;
 
 /// The purposes that a network has memory for.
+#[derive(Clone, Copy)]
 pub(super) enum Memory {
     /// Predictions alone: no gradients, derivatives or states of the update rule.
     Predict,

@@ -35,6 +35,7 @@ use crate::rule::Step;
 use crate::rule::StepRates;
 
 /// An epoch: the fields of a trainer, lent to its threads, and its arguments.
+#[expect(clippy::struct_field_names, reason = "`epoch` is its number")]
 pub(super) struct Epoch<'a> {
     pub(super) nets: &'a [Net],
     pub(super) halves: usize,

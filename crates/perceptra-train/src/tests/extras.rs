@@ -19,7 +19,7 @@ fn data(rows: usize, outputs: usize, seed: u64) -> Dataset {
     for (r, (x, y)) in x.chunks_exact_mut(5).zip(y.chunks_exact_mut(outputs)).enumerate() {
         x[3] = (r % 2) as f32;
         x[4] = (r % 4) as f32;
-        let class = (x[0] + x[1] * x[2] > 0.0) as usize + usize::from(x[4] == 2.0);
+        let class = usize::from(x[0] + x[1] * x[2] > 0.0) + usize::from(x[4] == 2.0);
         match outputs {
             1 => y[0] = f32::from(u8::from(class > 0)),
             n => y[class % n] = 1.0,
@@ -254,7 +254,7 @@ fn members_with_batches_of_their_own_each_see_every_row_once() {
     assert!(seen[0] != seen[1] && seen[1] != seen[2] && seen[0] != seen[2]);
     for mut rows in seen {
         rows.sort_unstable();
-        assert_eq!(rows, Vec::from_iter(0..10));
+        assert_eq!(rows, (0..10).collect::<Vec<_>>());
     }
     let config = TrainConfig { drop_last: true, ..config };
     assert_eq!(crate::engine::order(&config, 10, 4, 3, 2), order[..24]);

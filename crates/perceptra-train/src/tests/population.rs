@@ -186,6 +186,7 @@ fn a_member_that_fails_or_diverges_does_not_affect_the_others() {
 const BITS: [(&str, u64); 1] = [("avx512", 0xE60A_95B1_813F_5BE9)];
 
 #[test]
+#[expect(clippy::print_stderr, reason = "it says that it is skipped")]
 fn golden_bits_of_a_population() {
     let device = Device::flex();
     let mut hash = 0xCBF2_9CE4_8422_2325_u64;
