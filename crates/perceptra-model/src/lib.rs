@@ -28,6 +28,7 @@ mod encoded;
 mod ensemble;
 mod error;
 mod file;
+mod fitting;
 mod gradients;
 mod hint;
 mod importance;

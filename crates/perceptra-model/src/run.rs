@@ -6,7 +6,7 @@ mod output;
 mod preset;
 mod search;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use perceptra_data::{EncoderOptions, SplitOptions, nearest};
@@ -176,7 +176,10 @@ impl RunConfig {
         }
         let text =
             |all: &BTreeMap<String, String>, key: &str| all.get(key).map_or("not set", String::as_str).to_owned();
-        let pairs = written.into_keys().map(|key| [key.clone(), text(&there, &key), text(&here, &key)]);
+        // An earlier name of a key stands for the key.
+        let keys: BTreeSet<String> =
+            written.into_keys().map(|key| Self::key(&key).map_or(key, str::to_owned)).collect();
+        let pairs = keys.into_iter().map(|key| [key.clone(), text(&there, &key), text(&here, &key)]);
         Ok(pairs.filter(|[key, there, here]| there != here && key != "version").collect())
     }
 

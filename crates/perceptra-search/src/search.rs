@@ -98,7 +98,7 @@ fn check_options(run: &RunConfig, tables: &Tables) -> Result<(), SearchError> {
         () if options.halving.is_some_and(|factor| factor < 2) => {
             "halving is below 2: one trial in so many is promoted to the next rung"
         }
-        () if options.places == Some(0) => "places is 0, it must be at least 1",
+        () if options.max_parallel == Some(0) => "max_parallel is 0, it must be at least 1",
         () => return Ok(()),
     };
     Err(SearchError::Settings(problem.to_owned()))
@@ -117,7 +117,7 @@ fn ranking_metric(run: &RunConfig, task: Task) -> Result<Metric, SearchError> {
         (None, monitor, _) => monitor,
     };
     if metric.is_of_classes() != task.is_classification() {
-        return Err(ModelError::MetricMismatch { metric: metric.to_string(), task: task.to_string() }.into());
+        return Err(ModelError::MetricMismatch { metric, task }.into());
     }
     Ok(metric)
 }

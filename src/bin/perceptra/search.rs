@@ -141,7 +141,7 @@ impl SearchArgs {
             }
             search.folds = self.folds.or(search.folds);
             search.halving = self.halving.or(search.halving);
-            search.places = self.max_parallel.or(search.places);
+            search.max_parallel = self.max_parallel.or(search.max_parallel);
             search.repeats = self.repeats.unwrap_or(search.repeats);
             search.ensemble = self.ensemble.or(search.ensemble);
             search.metric = self.metric.or(search.metric);
