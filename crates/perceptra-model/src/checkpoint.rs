@@ -22,12 +22,15 @@ use crate::run::{CheckpointConfig, RunConfig, ValidRun};
 /// A checkpoint, read from its folder.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    pub(crate) run: RunConfig,
+    /// The settings of the run.
+    pub run: RunConfig,
+    /// The file.
+    pub path: PathBuf,
+    /// Errors of later checkpoints that could not be read, the latest first.
+    pub skipped: Vec<String>,
     pub(crate) state: TrainState,
     data: Fingerprint,
     best_epoch: usize,
-    path: PathBuf,
-    skipped: Vec<String>,
 }
 
 impl Checkpoint {
@@ -74,24 +77,9 @@ impl Checkpoint {
         Ok(Self { run, state, data: resume.data, best_epoch, path: path.to_owned(), skipped: Vec::new() })
     }
 
-    /// The settings of the run.
-    pub fn run(&self) -> &RunConfig {
-        &self.run
-    }
-
     /// Number of epochs trained.
     pub fn epochs(&self) -> usize {
         self.state.epochs.len()
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Errors of later checkpoints that could not be read, the latest first.
-    pub fn skipped(&self) -> &[String] {
-        &self.skipped
     }
 
     /// Settings of `run` that differ from those of the checkpoint and keep it from resuming, each with both values. Rules for stopping,

@@ -114,7 +114,7 @@ fn train_from(
     if let Some(from) = from {
         let differences = from.differences(&run);
         if !differences.is_empty() {
-            return Err(ModelError::OtherRun { path: from.path().to_owned(), differences });
+            return Err(ModelError::OtherRun { path: from.path.clone(), differences });
         }
     }
     let folder = Folder::take(run, from)?;

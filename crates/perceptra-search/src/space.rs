@@ -197,6 +197,7 @@ fn check(base: &RunConfig, key: &str, value: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use perceptra_model::Preset;
     use perceptra_train::TrainConfig;
 
     fn space(pairs: &[(&str, &str)]) -> Result<Space, SearchError> {
@@ -225,7 +226,7 @@ mod tests {
 
     #[test]
     fn optimizers_and_losses_of_a_preset_can_be_searched() {
-        let base = perceptra_model::Preset::Realmlp.run(perceptra_data::Task::Binary, 100, true);
+        let base = Preset::Realmlp.apply(&RunConfig::default(), perceptra_data::Task::Binary, 100);
         let pairs = [("optimizer", "sgd,lion,adamw"), ("loss", "mse,binary-cross-entropy")];
         let written = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let points = Space::parse(&base, &written).unwrap().points(Sampler::Grid, 0, 7).unwrap();

@@ -79,7 +79,7 @@ impl TrainArgs {
             run.checkpoint.keep = self.keep.unwrap_or(run.checkpoint.keep);
         };
         match from {
-            Some(checkpoint) => self.run.resolve_from(checkpoint.run().clone(), own),
+            Some(checkpoint) => self.run.resolve_from(checkpoint.run.clone(), own),
             None => self.run.resolve(own),
         }
     }
@@ -108,11 +108,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         }
     }
     if let Some(from) = &from {
-        for problem in from.skipped() {
+        for problem in &from.skipped {
             note(&format!("note: {problem}"));
         }
         if !args.quiet && !args.json {
-            note(&format!("note: going on after epoch {}, from {}", from.epochs(), from.path().display()));
+            note(&format!("note: going on after epoch {}, from {}", from.epochs(), from.path.display()));
         }
     }
     let model_path = run.output.model.clone().unwrap_or_else(|| format!("{}.perceptra", stem(&run.data.table)).into());
