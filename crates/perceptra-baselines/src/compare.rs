@@ -9,7 +9,7 @@ use perceptra_model::{MetricValues, Metrics, Model, ModelError, Partition, Prese
 use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
 use serde::Serialize;
 
-use crate::{Kernel, Svm, SvmConfig, SvmError};
+use crate::svm::{Kernel, Svm, SvmConfig, SvmError};
 
 /// Settings of a comparison.
 #[derive(Debug, Clone, PartialEq)]

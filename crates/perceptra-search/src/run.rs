@@ -168,7 +168,7 @@ impl Search<'_> {
     pub(crate) fn trial(&self, number: usize, outcomes: &[Outcome], budget: usize, rungs: Option<&Vec<f64>>) -> Trial {
         let mut trial = Trial {
             number,
-            settings: self.points[number - 1].settings(),
+            settings: self.points[number - 1].settings.clone(),
             scores: Vec::new(),
             epochs: Vec::new(),
             seconds: 0.0,

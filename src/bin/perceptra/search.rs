@@ -200,9 +200,9 @@ pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
     if !quiet {
         let cases = search.cases();
         let splits = if cases > 1 { format!(", each on {cases} splits of the rows") } else { String::new() };
-        note(&format!("note: {} trials{splits}", search.points().len()));
+        note(&format!("note: {} trials{splits}", search.points.len()));
     }
-    let bar = Bar::new(quiet, search.metric());
+    let bar = Bar::new(quiet, search.metric);
     let board = search.run(&place, &mut |event| bar.observe(event), signals::came())?;
     bar.0.finish_and_clear();
     if board.interrupted {
@@ -273,7 +273,7 @@ fn finish(
             found
         }
     };
-    plots::draw(search.space(), board, folder)?;
+    plots::draw(&search.space, board, folder)?;
     trained.model.save(&model)?;
     if json {
         let members: Vec<_> = members.iter().map(|(trial, share)| json!({ "trial": trial, "share": share })).collect();
