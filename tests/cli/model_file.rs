@@ -52,8 +52,8 @@ fn saved_and_loaded_is_the_same_to_the_bit() {
         assert_eq!(again.predict(&table).unwrap(), model.predict(&table).unwrap());
         assert_eq!(again.to_bytes().unwrap(), model.to_bytes().unwrap());
         assert_eq!(again.network().to_string(), model.network().to_string());
-        assert_eq!(again.history().best_epoch, model.history().best_epoch);
-        assert_eq!(again.history().best().unwrap().train_loss, model.history().best().unwrap().train_loss);
+        assert_eq!(again.about().history.best_epoch, model.about().history.best_epoch);
+        assert_eq!(again.about().history.best().unwrap().train_loss, model.about().history.best().unwrap().train_loss);
     }
 }
 

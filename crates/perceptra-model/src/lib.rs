@@ -55,7 +55,7 @@ pub use self::{
     hint::Hint,
     importance::{Explanation, Importance, ImportanceOptions},
     metrics::{MetricValues, Metrics},
-    model::{Member, Model},
+    model::{About, Member, Model},
     partition::Partition,
     predictions::Predictions,
     run::{

@@ -117,10 +117,10 @@ impl Prepared {
 /// Whether the first rows of `table` have different inputs and yet the same outputs.
 fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
     let rows: Vec<u32> = (0..table.rows().min(1000) as u32).collect();
-    let (inputs, _) = model.encoder().inputs(&table.take(&rows))?;
+    let (inputs, _) = model.about().encoder.inputs(&table.take(&rows))?;
     let outputs = model.network_outputs(&inputs.values)?;
     let same = |values: &[f32], columns: usize| values.chunks(columns).all(|row| row == &values[..columns]);
-    Ok(same(&outputs, model.encoder().outputs()) && !same(&inputs.values, inputs.columns))
+    Ok(same(&outputs, model.about().encoder.outputs()) && !same(&inputs.values, inputs.columns))
 }
 
 /// The most rows that a data-driven initializer is fitted on.

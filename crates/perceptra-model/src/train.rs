@@ -59,7 +59,7 @@ pub fn train_stage(
 ) -> Result<(Trained, Option<TrainState>), ModelError> {
     let mut stop = StopAt { observer, until, state: None };
     let trained = train_from(ValidRun::new(run)?, None, state, tables, device, &mut stop)?;
-    let state = stop.state.transpose()?.filter(|_| trained.model.history().stop == StopReason::Asked);
+    let state = stop.state.transpose()?.filter(|_| trained.model.about().history.stop == StopReason::Asked);
     Ok((trained, state))
 }
 

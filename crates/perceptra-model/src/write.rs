@@ -84,7 +84,7 @@ impl<'a> PredictionColumns<'a> {
     }
 
     fn fields(&self) -> Vec<Field> {
-        let encoder = self.model.encoder();
+        let encoder = &self.model.about().encoder;
         let number = |name: String| Field::new(name, DataType::Float32, false);
         match (encoder.labels(), encoder.targets().as_slice()) {
             (Some(labels), _) => {
@@ -111,7 +111,7 @@ impl<'a> PredictionColumns<'a> {
 
     /// Whether the columns can be filled from `predictions`.
     fn fit(&self, predictions: &Predictions) -> bool {
-        let encoder = self.model.encoder();
+        let encoder = &self.model.about().encoder;
         let columns = encoder.labels().map_or(encoder.targets().len(), <[String]>::len);
         predictions.labels.as_deref() == encoder.labels()
             && predictions.values.columns == columns

@@ -70,13 +70,13 @@ fn a_trial_is_the_training_of_its_run_file() {
         let validation = alone.validation.unwrap().get(Metric::Rmse).unwrap();
         assert_eq!(
             (trial.scores.as_slice(), trial.epochs[0]),
-            ([validation].as_slice(), alone.model.history().best_epoch)
+            ([validation].as_slice(), alone.model.about().history.best_epoch)
         );
     }
     // The best model is that of the best trial, and the test rows judge it.
     let (_, best) = plan.refit(&board, &mut ()).unwrap();
     assert_eq!(best.validation.unwrap().get(Metric::Rmse), board.trials[0].score());
-    assert_eq!(best.model.metrics().unwrap().rows, 40);
+    assert_eq!(best.model.about().metrics.as_ref().unwrap().rows, 40);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn ensembles_of_a_search() {
         let best: Vec<_> = board.trials[..3].iter().map(|t| (t.number, 1.0 / 3.0)).collect();
         assert_eq!(members, best);
         assert_eq!(trained.model.members().count(), 3);
-        assert_eq!(trained.model.metrics().unwrap().rows, 40);
+        assert_eq!(trained.model.about().metrics.as_ref().unwrap().rows, 40);
         // The members are the models that a refit makes.
         let (_, first) = plan.refit(&board, &mut ()).unwrap();
         let weight = |model: &Model| model.network().layers()[0].linear.weight.val().into_data();

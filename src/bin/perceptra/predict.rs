@@ -78,8 +78,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let mut options = model.read_options();
     args.read.apply(&mut options);
     let reader = TableReader::open(&args.table, &options, CHUNK)?;
-    model.encoder().check_columns(&args.table.display().to_string(), reader.columns())?;
-    let unknown = model.schema().unknown(reader.columns());
+    model.about().encoder.check_columns(&args.table.display().to_string(), reader.columns())?;
+    let unknown = model.about().schema.unknown(reader.columns());
     if args.strict && !unknown.is_empty() {
         return Err(CliError::Other {
             message: format!("{}: the model does not know the columns {}", args.table.display(), unknown.join(", ")),

@@ -283,7 +283,7 @@ fn finish(
             "members": members,
             "metric": board.metric,
             "trials": board.trials,
-            "test": trained.model.metrics(),
+            "test": trained.model.about().metrics,
         }));
     }
     let cases = search.cases();
@@ -335,7 +335,7 @@ fn summary(trained: &Trained, members: &[(usize, f64)], board: &Leaderboard, mod
             format!("\nensemble of the trials {}\n", shares.collect::<Vec<_>>().join(", "))
         }
     };
-    if let Some(metrics) = trained.model.metrics() {
+    if let Some(metrics) = &trained.model.about().metrics {
         let score = metrics.get(board.metric).map_or_else(String::new, tables::number);
         text += &format!("{} on {} test rows: {score}\n", board.metric, metrics.rows);
     }
