@@ -55,7 +55,7 @@ impl Folder {
         for epoch in &epochs {
             let path = self.path(&format!("run/epoch-{epoch:06}.perceptra"));
             let checkpoint = Checkpoint::read(&path).unwrap();
-            assert_eq!(checkpoint.epochs(), *epoch);
+            assert_eq!(checkpoint.epochs, *epoch);
             Model::load(&path, &choose("cpu").unwrap().device).unwrap();
         }
         epochs.into_iter().max().unwrap_or(0)

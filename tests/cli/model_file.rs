@@ -111,7 +111,7 @@ fn the_files_of_every_format_are_read() {
     }
     let checkpoint =
         perceptra::model::Checkpoint::read(format!("{golden}format-1-checkpoint.perceptra").as_ref()).unwrap();
-    assert_eq!(checkpoint.epochs(), 1);
+    assert_eq!(checkpoint.epochs, 1);
 }
 
 /// A file with this header, followed by this many bytes of tensors.

@@ -249,7 +249,7 @@ pub fn compare(
                 scores: vec![scores],
                 seconds: start.elapsed().as_secs_f64(),
                 parameters: svm.parameters() as f64,
-                support_vectors: Some(svm.support_vectors().len() as f64),
+                support_vectors: Some(svm.support_vectors.len() as f64),
                 note: rows.note.clone(),
             };
             add(2 + i, contender);

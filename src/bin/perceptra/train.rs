@@ -112,7 +112,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             note(&format!("note: {problem}"));
         }
         if !args.quiet && !args.json {
-            note(&format!("note: going on after epoch {}, from {}", from.epochs(), from.path.display()));
+            note(&format!("note: going on after epoch {}, from {}", from.epochs, from.path.display()));
         }
     }
     let model_path = run.output.model.clone().unwrap_or_else(|| format!("{}.perceptra", stem(&run.data.table)).into());
