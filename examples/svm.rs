@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] {
         let inputs = &points.inputs.values;
         let svm = config.classify(inputs, 2, &points.classes)?;
-        let supports = svm.support_vectors();
+        let supports = &svm.support_vectors;
         let right = svm.classes(inputs).iter().zip(&points.classes).filter(|(a, b)| a == b).count();
         println!(
             "{title:<24} {:>3} of {:>3} rows support it, margin {:.3}, {} rows wrong",
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         x.iter().enumerate().map(|(i, x)| x.sin() + 0.5 * (((i * 23) % 61) as f32 / 60.0 - 0.5)).collect();
     let config = SvmConfig { kernel: Kernel::Radial { gamma: 0.5 }, c: 10.0, epsilon: 0.2, ..line };
     let svm = config.regress(&x, 1, &y, 1)?;
-    let supports = svm.support_vectors();
+    let supports = &svm.support_vectors;
     println!("regression, ε = 0.2: {} of 60 rows support it", supports.len());
     let curve =
         |shift: f64| x.iter().zip(svm.decide(&x)).map(move |(x, f)| (f64::from(*x), f + shift)).collect::<Vec<_>>();

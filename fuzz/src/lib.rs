@@ -82,7 +82,7 @@ pub fn model(bytes: &[u8]) {
         Ok(model) => {
             let again = Model::from_bytes("again", &model.to_bytes().expect("a model is written"), &Device::flex());
             assert!(again.is_ok(), "what was written is read: {:?}", again.err());
-            let columns: Vec<String> = model.schema().features.iter().map(|f| format!("{:?}", f.name)).collect();
+            let columns: Vec<String> = model.about().schema.features.iter().map(|f| format!("{:?}", f.name)).collect();
             let row = vec!["1"; columns.len()].join(",");
             let Ok(table) = Table::from_csv("t", format!("{}\n{row}\n", columns.join(",")), &Default::default()) else {
                 return;

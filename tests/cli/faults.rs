@@ -55,7 +55,7 @@ impl Folder {
         for epoch in &epochs {
             let path = self.path(&format!("run/epoch-{epoch:06}.perceptra"));
             let checkpoint = Checkpoint::read(&path).unwrap();
-            assert_eq!(checkpoint.epochs(), *epoch);
+            assert_eq!(checkpoint.epochs, *epoch);
             Model::load(&path, &choose("cpu").unwrap().device).unwrap();
         }
         epochs.into_iter().max().unwrap_or(0)
@@ -157,7 +157,7 @@ fn a_signal_ends_a_run_and_keeps_its_model() {
         assert!(messages.ends_with("the best one, is in m.perceptra\n"), "{messages}");
         assert_eq!(folder.names(), ["m.perceptra", "m.toml", "run"]);
         let model = Model::load(&folder.path("m.perceptra"), &choose("cpu").unwrap().device).unwrap();
-        assert_eq!(model.history().stop, perceptra::train::StopReason::Interrupted);
+        assert_eq!(model.about().history.stop, perceptra::train::StopReason::Interrupted);
         let inspected = folder.ok(&["inspect", "m.perceptra"]);
         assert!(inspected.contains("epochs, interrupted; best epoch "), "{inspected}");
         // It can be gone on with, to an end of its own.
@@ -434,7 +434,7 @@ fn divergence_keeps_the_best_model_and_names_the_epoch() {
             out.stderr
         );
         let model = Model::load(&folder.path("m.perceptra"), &choose("cpu").unwrap().device).unwrap();
-        assert_eq!(model.history().stop, perceptra::train::StopReason::Diverged);
+        assert_eq!(model.about().history.stop, perceptra::train::StopReason::Diverged);
     }
 }
 

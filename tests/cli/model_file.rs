@@ -52,8 +52,8 @@ fn saved_and_loaded_is_the_same_to_the_bit() {
         assert_eq!(again.predict(&table).unwrap(), model.predict(&table).unwrap());
         assert_eq!(again.to_bytes().unwrap(), model.to_bytes().unwrap());
         assert_eq!(again.network().to_string(), model.network().to_string());
-        assert_eq!(again.history().best_epoch, model.history().best_epoch);
-        assert_eq!(again.history().best().unwrap().train_loss, model.history().best().unwrap().train_loss);
+        assert_eq!(again.about().history.best_epoch, model.about().history.best_epoch);
+        assert_eq!(again.about().history.best().unwrap().train_loss, model.about().history.best().unwrap().train_loss);
     }
 }
 
@@ -111,7 +111,7 @@ fn the_files_of_every_format_are_read() {
     }
     let checkpoint =
         perceptra::model::Checkpoint::read(format!("{golden}format-1-checkpoint.perceptra").as_ref()).unwrap();
-    assert_eq!(checkpoint.epochs(), 1);
+    assert_eq!(checkpoint.epochs, 1);
 }
 
 /// A file with this header, followed by this many bytes of tensors.

@@ -9,7 +9,7 @@ use perceptra_model::{MetricValues, Metrics, Model, ModelError, Partition, Prese
 use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
 use serde::Serialize;
 
-use crate::{Kernel, Svm, SvmConfig, SvmError};
+use crate::svm::{Kernel, Svm, SvmConfig, SvmError};
 
 /// Settings of a comparison.
 #[derive(Debug, Clone, PartialEq)]
@@ -214,7 +214,7 @@ pub fn compare(
             let trained = train(run, &part.tables(), device, &mut ())?;
             let seconds = start.elapsed().as_secs_f64();
             let model = trained.model;
-            let name = match (i, model.task()) {
+            let name = match (i, model.about().schema.task) {
                 (0, _) => {
                     let sentence = model.network().to_string();
                     let shape = sentence.rsplit_once(", ").map_or(sentence.as_str(), |(shape, _)| shape);
@@ -225,9 +225,9 @@ pub fn compare(
                 (_, Task::Multiclass) => "one neuron a class, softmax".to_owned(),
             };
             // Training has scored the test rows already.
-            let scores = model.metrics().map(scores_of).unwrap_or_default();
-            (comparison.task, comparison.metrics) = (model.task(), metrics_of(model.task()));
-            let parameters = model.network_config().parameters() as f64;
+            let scores = model.about().metrics.as_ref().map(scores_of).unwrap_or_default();
+            (comparison.task, comparison.metrics) = (model.about().schema.task, metrics_of(model.about().schema.task));
+            let parameters = model.about().network.parameters() as f64;
             add(i, Contender { name, scores: vec![scores], seconds, parameters, support_vectors: None, note: None });
             encoder.get_or_insert(model);
         }
@@ -249,7 +249,7 @@ pub fn compare(
                 scores: vec![scores],
                 seconds: start.elapsed().as_secs_f64(),
                 parameters: svm.parameters() as f64,
-                support_vectors: Some(svm.support_vectors().len() as f64),
+                support_vectors: Some(svm.support_vectors.len() as f64),
                 note: rows.note.clone(),
             };
             add(2 + i, contender);
@@ -257,11 +257,11 @@ pub fn compare(
         add(5, constant_prediction(&model, part, test)?);
         for (i, preset) in options.presets.iter().enumerate() {
             progress(&format!("preset {}{of}", preset.name()));
-            let run = preset.apply(&run, model.task(), part.train.rows());
+            let run = preset.apply(&run, model.about().schema.task, part.train.rows());
             let start = Instant::now();
             let trained = train(&run, &part.tables(), device, &mut ())?;
             let seconds = start.elapsed().as_secs_f64();
-            let scores = vec![trained.model.metrics().map(scores_of).unwrap_or_default()];
+            let scores = vec![trained.model.about().metrics.as_ref().map(scores_of).unwrap_or_default()];
             let parameters = trained.model.members().map(|m| m.network.num_params()).sum::<usize>() as f64;
             let name = format!("preset {}", preset.name());
             add(6 + i, Contender { name, scores, seconds, parameters, support_vectors: None, note: None });
@@ -279,7 +279,7 @@ pub fn compare(
 /// The constant prediction: the means of the targets, or the frequencies of the classes, of the training rows.
 fn constant_prediction(model: &Model, part: &Partition, test: &Table) -> Result<Contender, ModelError> {
     let start = Instant::now();
-    let (encoder, rows) = (model.encoder(), test.rows());
+    let (encoder, rows) = (&model.about().encoder, test.rows());
     let (name, scores, parameters) = match encoder.labels() {
         Some(labels) => {
             let mut shares = vec![0.0; labels.len()];
@@ -341,7 +341,7 @@ struct SvmRows {
 
 impl SvmRows {
     fn new(model: &Model, part: &Partition, most: usize) -> Result<Self, ModelError> {
-        let encoder = model.encoder();
+        let encoder = &model.about().encoder;
         let mut tables = vec![&part.train];
         tables.extend(&part.validation);
         let count: usize = tables.iter().map(|t| t.rows()).sum();
@@ -372,7 +372,7 @@ impl SvmRows {
 
     fn run(&self, config: &SvmConfig, model: &Model, test: &Table) -> Result<(Svm, Vec<f64>), ModelError> {
         let failed = |e: SvmError| ModelError::Settings(vec![e.to_string()]);
-        let encoder = model.encoder();
+        let encoder = &model.about().encoder;
         let (inputs, columns) = (&self.inputs.values, self.inputs.columns);
         let unseen = encoder.inputs(test)?.0.values;
         match (&self.classes, encoder.labels()) {
@@ -464,7 +464,7 @@ mod tests {
         assert_eq!(told, ["network", "one neuron", "SVM, linear", "SVM, polynomial of degree 3", "SVM, radial"]);
         // The network is the one that `train` makes.
         let alone = train(&run, &Tables::from(table), &device, &mut ()).unwrap();
-        assert_eq!(comparison.contenders[0].scores[0], scores_of(alone.model.metrics().unwrap()));
+        assert_eq!(comparison.contenders[0].scores[0], scores_of(alone.model.about().metrics.as_ref().unwrap()));
     }
 
     #[test]
@@ -488,7 +488,7 @@ mod tests {
         assert_eq!(preset.network, RunConfig::default().network);
         let alone = train(&preset, &part.tables(), &Device::flex(), &mut ()).unwrap();
         assert_eq!(comparison.contenders[6].name, "preset fast");
-        assert_eq!(comparison.contenders[6].scores[1], scores_of(alone.model.metrics().unwrap()));
+        assert_eq!(comparison.contenders[6].scores[1], scores_of(alone.model.about().metrics.as_ref().unwrap()));
     }
 
     #[test]

@@ -17,5 +17,7 @@
 mod compare;
 mod svm;
 
-pub use compare::{CompareOptions, Comparison, Contender, compare};
-pub use svm::{Kernel, Svm, SvmConfig, SvmError};
+pub use self::{
+    compare::{CompareOptions, Comparison, Contender, compare},
+    svm::{Kernel, Svm, SvmConfig, SvmError},
+};

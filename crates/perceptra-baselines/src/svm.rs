@@ -89,6 +89,8 @@ pub enum SvmError {
 /// machine for each class against the others, with several targets one for each target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Svm {
+    /// Indices of the training rows that are support vectors of any machine, in ascending order.
+    pub support_vectors: Vec<u32>,
     kernel: Kernel,
     columns: usize,
     machines: Vec<Machine>,
@@ -192,7 +194,7 @@ impl SvmConfig {
             let svm = params.fit(&data).map_err(|e| SvmError::Solver(e.to_string()))?;
             Ok(Machine::new(&svm.alpha, svm.rho, inputs, columns))
         });
-        Ok(Svm { kernel: self.kernel, columns, machines: machines.collect::<Result<_, _>>()? })
+        Ok(Svm::new(self.kernel, columns, machines.collect::<Result<_, _>>()?))
     }
 
     /// Trains a regression, in which errors up to ε have no penalty, with one machine for each target.
@@ -218,7 +220,7 @@ impl SvmConfig {
             let svm = params.fit(&data).map_err(|e| SvmError::Solver(e.to_string()))?;
             Ok(Machine::new(&svm.alpha, svm.rho, inputs, columns))
         });
-        Ok(Svm { kernel: self.kernel, columns, machines: machines.collect::<Result<_, _>>()? })
+        Ok(Svm::new(self.kernel, columns, machines.collect::<Result<_, _>>()?))
     }
 
     /// The rows for the solver. Its polynomial kernel has no γ, so rows are scaled by √γ.
@@ -264,6 +266,13 @@ impl Machine {
 }
 
 impl Svm {
+    fn new(kernel: Kernel, columns: usize, machines: Vec<Machine>) -> Self {
+        let mut support_vectors: Vec<u32> = machines.iter().flat_map(|m| m.rows.clone()).collect();
+        support_vectors.sort_unstable();
+        support_vectors.dedup();
+        Self { support_vectors, kernel, columns, machines }
+    }
+
     /// f(x) of each machine. With two classes it is above 0 for class 1, and 1 or −1 on the margins.
     ///
     /// # Shapes
@@ -288,14 +297,6 @@ impl Svm {
             }
         };
         values.chunks_exact(self.machines.len()).map(class).collect()
-    }
-
-    /// Indices of the training rows that are support vectors of any machine, in ascending order.
-    pub fn support_vectors(&self) -> Vec<u32> {
-        let mut rows: Vec<u32> = self.machines.iter().flat_map(|m| m.rows.clone()).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        rows
     }
 
     /// The distance of each machine's margin from its decision boundary, 1/|w|, in the feature space of the kernel.
@@ -329,7 +330,7 @@ mod tests {
     fn the_maximal_margin_of_a_known_case() {
         let inputs = [1.0, 0.0, 3.0, 0.0, 5.0, 1.0, -4.0, 2.0];
         let svm = exact(Kernel::Linear, SvmConfig::MAXIMAL_MARGIN).classify(&inputs, 2, &[0, 1, 1, 0]).unwrap();
-        assert_eq!(svm.support_vectors(), [0, 1]);
+        assert_eq!(svm.support_vectors, [0, 1]);
         assert_relative_eq!(svm.margins()[0], 1.0, max_relative = 1e-6);
         let values = svm.decide(&[1.0, 7.0, 2.0, -3.0, 3.0, 0.0, 4.5, 0.0]);
         for (got, want) in values.into_iter().zip([-1.0, 0.0, 1.0, 2.5]) {
@@ -387,7 +388,7 @@ mod tests {
         for kernel in [Kernel::Radial { gamma: 1.0 }, Kernel::Polynomial { degree: 2, gamma: 1.0, constant: 1.0 }] {
             let svm = exact(kernel, SvmConfig::MAXIMAL_MARGIN).classify(&xor, 2, &classes).unwrap();
             assert_eq!(svm.classes(&xor), classes, "{kernel:?}");
-            assert_eq!(svm.support_vectors().len(), 4);
+            assert_eq!(svm.support_vectors.len(), 4);
             // The sample lies on the margins: f = ±1.
             for (f, class) in svm.decide(&xor).into_iter().zip(classes) {
                 assert_relative_eq!(f, 2.0 * f64::from(class) - 1.0, epsilon = 1e-5);
@@ -414,7 +415,7 @@ mod tests {
         for (x, f) in inputs.iter().zip(svm.decide(&inputs)) {
             assert_relative_eq!(f, 1.1 + 1.8 * f64::from(*x), epsilon = 1e-5);
         }
-        assert_eq!(svm.support_vectors(), [0, 10]);
+        assert_eq!(svm.support_vectors, [0, 10]);
         // Two targets, two machines.
         let two: Vec<f32> = targets.iter().flat_map(|y| [*y, -y]).collect();
         let svm = config.regress(&inputs, 1, &two, 2).unwrap();

@@ -22,12 +22,17 @@ use crate::run::{CheckpointConfig, RunConfig, ValidRun};
 /// A checkpoint, read from its folder.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    pub(crate) run: RunConfig,
+    /// The settings of the run.
+    pub run: RunConfig,
+    /// The file.
+    pub path: PathBuf,
+    /// Number of epochs trained.
+    pub epochs: usize,
+    /// Errors of later checkpoints that could not be read, the latest first.
+    pub skipped: Vec<String>,
     pub(crate) state: TrainState,
     data: Fingerprint,
     best_epoch: usize,
-    path: PathBuf,
-    skipped: Vec<String>,
 }
 
 impl Checkpoint {
@@ -70,28 +75,10 @@ impl Checkpoint {
         if epochs.is_empty() || !in_order || resume.engine == Engine::Auto {
             return Err(damaged("its epochs are out of order, or its engine is not known".into()));
         }
+        let (path, skipped) = (path.to_owned(), Vec::new());
+        let (count, data) = (epochs.len(), resume.data);
         let state = TrainState { engine: resume.engine, epochs, network, best, optimizer };
-        Ok(Self { run, state, data: resume.data, best_epoch, path: path.to_owned(), skipped: Vec::new() })
-    }
-
-    /// The settings of the run.
-    pub fn run(&self) -> &RunConfig {
-        &self.run
-    }
-
-    /// Number of epochs trained.
-    pub fn epochs(&self) -> usize {
-        self.state.epochs.len()
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Errors of later checkpoints that could not be read, the latest first.
-    pub fn skipped(&self) -> &[String] {
-        &self.skipped
+        Ok(Self { run, path, epochs: count, skipped, state, data, best_epoch })
     }
 
     /// Settings of `run` that differ from those of the checkpoint and keep it from resuming, each with both values. Rules for stopping,
@@ -177,7 +164,7 @@ impl Folder {
         std::fs::create_dir_all(&path).map_err(fail)?;
         let lock = Lock::acquire(&path.join("lock"))?;
         remove_stale(&path);
-        let epochs = from.map_or(0, Checkpoint::epochs);
+        let epochs = from.map_or(0, |from| from.epochs);
         for (epoch, file) in files(&path).map_err(fail)? {
             match from {
                 None => return Err(ModelError::Occupied { folder: path }),
@@ -202,7 +189,7 @@ impl<'a, O: Observer> Keeper<'a, O> {
         observer: &'a mut O,
     ) -> Result<Self, ModelError> {
         let CheckpointConfig { every, keep, .. } = run.checkpoint;
-        let (written, best) = from.map_or((0, 0), |from| (from.epochs(), from.best_epoch));
+        let (written, best) = from.map_or((0, 0), |from| (from.epochs, from.best_epoch));
         let network = about.network.clone().with_initializer(Initializer::Zeros).init(device)?;
         let run = run.to_toml();
         Ok(Self { observer, folder, every, keep, about, network, run, data, written, best })

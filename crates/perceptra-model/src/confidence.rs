@@ -25,7 +25,7 @@ impl Model {
         if !calibrate {
             return Ok((before, None));
         }
-        let truth = self.encoder().class_numbers(table)?;
+        let truth = self.about.encoder.class_numbers(table)?;
         let temperature = temperature(&predictions.values, &truth);
         self.about.confidence.temperature = Some(temperature);
         let mut after = predictions;
@@ -41,8 +41,8 @@ impl Model {
     }
 
     fn residuals(&self, table: &Table, predictions: &Predictions) -> Result<Confidence, ModelError> {
-        let mut targets = self.encoder().outputs_of(table)?;
-        self.encoder().decode(&mut targets);
+        let mut targets = self.about.encoder.outputs_of(table)?;
+        self.about.encoder.decode(&mut targets);
         let (columns, rows) = (targets.columns, targets.rows);
         let of_target = |j: usize| {
             let column = |m: &Matrix| m.values.iter().skip(j).step_by(columns).copied().collect::<Vec<f32>>();
@@ -72,7 +72,7 @@ impl Model {
         if !(coverage > 0.0 && coverage < 1.0) {
             return none(format!("the coverage {coverage} does not lie between 0 and 1"));
         }
-        if self.task().is_classification() {
+        if self.about.schema.task.is_classification() {
             return none("it predicts classes".to_owned());
         }
         let Confidence { residuals, rows, .. } = &self.about.confidence;

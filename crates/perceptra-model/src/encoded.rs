@@ -23,14 +23,14 @@ impl Encoded {
         Ok((Self { inputs, targets, weights }, report))
     }
 
-    /// The rows on a device. `units` are the scales of the targets: the standard deviation that 1 stands for.
-    pub(crate) fn dataset(self, units: &[f32], device: &Device) -> Result<Dataset, ModelError> {
+    /// The rows on a device. `target_scales` are the standard deviations by which the targets were divided; they may be empty.
+    pub(crate) fn dataset(self, target_scales: &[f32], device: &Device) -> Result<Dataset, ModelError> {
         let shape = (self.inputs.columns, self.targets.columns);
         let mut data = Dataset::from_rows(self.inputs.values, self.targets.values, shape, device)?;
         if let Some(weights) = self.weights {
             data = data.with_weights(weights)?;
         }
-        Ok(if units.is_empty() { data } else { data.with_target_scales(units.to_vec()) })
+        Ok(if target_scales.is_empty() { data } else { data.with_target_scales(target_scales.to_vec()) })
     }
 
     /// Appends further rows of the same table.

@@ -109,7 +109,7 @@ mod tests {
             assert!(alone[0].values != alone[1].values && alone[0].spread.is_none());
             // The test rows judge the whole.
             let scores = trained.model.evaluate(parts.test.as_ref().unwrap()).unwrap();
-            assert_eq!(trained.model.metrics(), Some(&scores));
+            assert_eq!(trained.model.about().metrics.as_ref(), Some(&scores));
             assert_eq!(classes, matches!(scores.values, MetricValues::Classification { .. }));
             let again = train(&run(3), &tables, &device, &mut ()).unwrap();
             assert_eq!(again.model.to_bytes().unwrap().len(), trained.model.to_bytes().unwrap().len());
@@ -142,7 +142,7 @@ mod tests {
                 match (&many[i], &alone) {
                     (Ok(one), Ok(other)) => {
                         assert_eq!((&one.rows, &one.validation), (&other.rows, &other.validation), "{i}");
-                        assert_eq!(one.model.metrics(), other.model.metrics());
+                        assert_eq!(one.model.about().metrics, other.model.about().metrics);
                         let predict = |t: &Trained| t.model.predict(&tables.table).unwrap();
                         assert_eq!(predict(one), predict(other));
                     }
@@ -167,7 +167,7 @@ mod tests {
         let shares = |model: &Model| model.members().map(|m| m.share).collect::<Vec<_>>();
         let pair = Model::ensemble([(1.0, seeded(1)), (3.0, seeded(2))]).unwrap();
         assert_eq!(shares(&pair), [0.25, 0.75]);
-        assert_eq!((pair.metrics(), shares(&seeded(1))), (None, vec![1.0]));
+        assert_eq!((&pair.about().metrics, shares(&seeded(1))), (&None, vec![1.0]));
         let all = Model::ensemble([(2.0, pair.clone()), (2.0, seeded(3))]).unwrap();
         assert_eq!(shares(&all), [0.125, 0.375, 0.5]);
         let (pair, third, all) = (&pair, seeded(3), all.predict(&tables.table).unwrap());

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use perceptra_data::DataError;
+use perceptra_data::{DataError, Task};
 use perceptra_files::LockError;
-use perceptra_nn::NetworkError;
-use perceptra_train::TrainError;
+use perceptra_nn::{Loss, NetworkError};
+use perceptra_train::{Metric, TrainError};
 
+use crate::fitting::{loss_hint, metric_hint};
 use crate::hint::Hint;
 
 /// An error of a run or of a model; [`ModelError::hint`] suggests a remedy.
@@ -59,17 +60,17 @@ pub enum ModelError {
     #[error("the loss {loss} does not fit the task {task}")]
     LossMismatch {
         /// The loss.
-        loss: String,
+        loss: Loss,
         /// The task.
-        task: String,
+        task: Task,
     },
     /// A metric that does not fit the task.
     #[error("the metric {metric} cannot be monitored for the task {task}")]
     MetricMismatch {
         /// The metric.
-        metric: String,
+        metric: Metric,
         /// The task.
-        task: String,
+        task: Task,
     },
     /// Prediction intervals of a model that has no residuals of validation rows, or too few.
     #[error("the model has no prediction intervals: {0}")]
@@ -192,15 +193,8 @@ impl ModelError {
             Self::Data(e) => e.hint().map(Hint::Data),
             Self::Train(e) => e.hint().map(|hint| Hint::Advice(hint.into())),
             Self::RunFile { nearest, .. } | Self::Key { nearest, .. } => nearest.clone().map(Hint::DidYouMean),
-            Self::LossMismatch { task, .. } => advice(match task.as_str() {
-                "regression" => "use mse, half-sse, mae or huber",
-                "binary" => "use binary-cross-entropy, or mse or half-sse on the probability",
-                _ => "use categorical-cross-entropy, or mse or half-sse on the probabilities",
-            }),
-            Self::MetricMismatch { task, .. } => advice(match task.as_str() {
-                "regression" => "use loss, mse, rmse, mae, r2 or explained-variance",
-                _ => "use loss, accuracy, balanced-accuracy, precision, recall, f1, roc-auc or log-loss",
-            }),
+            Self::LossMismatch { task, .. } => Some(Hint::Advice(loss_hint(*task).into())),
+            Self::MetricMismatch { task, .. } => Some(Hint::Advice(metric_hint(*task).into())),
             Self::Lock(LockError::Held { .. }) => advice("wait for it to end, or write somewhere else"),
             Self::NoCheckpoint { .. } => Some(Hint::WriteCheckpoints),
             Self::Occupied { folder } => Some(Hint::ResumeOrChangeFolder(folder.clone())),

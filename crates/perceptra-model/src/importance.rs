@@ -62,7 +62,7 @@ impl Model {
     ///
     /// As [`Model::evaluate`]; [`ModelError::ImportanceMetric`] for a metric of another task, [`ModelError::Settings`] for no repeats.
     pub fn importance(&self, table: &Table, options: &ImportanceOptions) -> Result<Explanation, ModelError> {
-        let task = self.task();
+        let task = self.about.schema.task;
         let metric = options.metric.unwrap_or(match task {
             Task::Regression => Metric::Rmse,
             _ => Metric::LogLoss,
@@ -85,7 +85,7 @@ impl Model {
             .map(|r| Stream::new(options.seed, Purpose::Shuffle, r as u32).permutation(rows))
             .collect();
         // For each member the first input and the number of inputs of every feature; encoders may differ in their widths.
-        let names: Vec<String> = self.encoder().features().map(|(name, ..)| name.to_owned()).collect();
+        let names: Vec<String> = self.about.encoder.features().map(|(name, ..)| name.to_owned()).collect();
         let ranges: Vec<Vec<(usize, usize)>> = self
             .parts()
             .map(|(_, model)| {
@@ -94,7 +94,7 @@ impl Model {
                     start += width;
                     (start - width, width)
                 };
-                model.encoder().features().map(|(.., width)| range(width)).collect()
+                model.about().encoder.features().map(|(.., width)| range(width)).collect()
             })
             .collect();
         let columns: usize = encoded.iter().map(|inputs| inputs.columns).sum();

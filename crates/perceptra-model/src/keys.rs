@@ -226,7 +226,7 @@ impl RunConfig {
                 trials: 20,
                 folds: Some(5),
                 halving: Some(3),
-                places: Some(8),
+                max_parallel: Some(8),
                 repeats: 2,
                 metric: Some(Metric::Mae),
                 ensemble: Some(Ensemble::Best(4)),

@@ -28,6 +28,7 @@ mod encoded;
 mod ensemble;
 mod error;
 mod file;
+mod fitting;
 mod gradients;
 mod hint;
 mod importance;
@@ -46,26 +47,26 @@ mod train;
 mod trained;
 mod write;
 
-pub use calibration::Calibration;
-pub use checkpoint::Checkpoint;
-pub use error::ModelError;
-pub use gradients::check_gradients;
-pub use hint::Hint;
-pub use importance::{Explanation, Importance, ImportanceOptions};
-#[doc(hidden)]
-pub use keys::split_list;
-pub use metrics::{MetricValues, Metrics};
-pub use model::{Member, Model};
-pub use partition::Partition;
-pub use predictions::Predictions;
-pub use run::{
-    CheckpointConfig, DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, Preset, RunConfig,
-    Sampler, SearchOptions,
+pub use self::{
+    calibration::Calibration,
+    checkpoint::Checkpoint,
+    error::ModelError,
+    gradients::check_gradients,
+    hint::Hint,
+    importance::{Explanation, Importance, ImportanceOptions},
+    metrics::{MetricValues, Metrics},
+    model::{About, Member, Model},
+    partition::Partition,
+    predictions::Predictions,
+    run::{
+        CheckpointConfig, DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, Preset,
+        RunConfig, Sampler, SearchOptions,
+    },
+    session::Session,
+    tables::Tables,
+    train::{resume, train, train_many},
+    trained::Trained,
+    write::{PredictionColumns, PredictionFormat, PredictionOptions, PredictionWriter},
 };
-pub use session::Session;
-pub use tables::Tables;
 #[doc(hidden)]
-pub use train::train_stage;
-pub use train::{resume, train, train_many};
-pub use trained::Trained;
-pub use write::{PredictionColumns, PredictionFormat, PredictionWriter};
+pub use self::{keys::split_list, train::train_stage};

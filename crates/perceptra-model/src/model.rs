@@ -25,18 +25,25 @@ pub struct Model {
     pub(crate) others: Vec<(f64, Model)>,
 }
 
-/// Everything in a model file but the weights.
+/// Everything in a model file but the weights. Of an ensemble, it describes the first network, except for the scores.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct About {
-    pub(crate) schema: Schema,
+pub struct About {
+    /// Features, targets and task.
+    pub schema: Schema,
     /// Texts that mean "no value" in tables.
     pub(crate) missing: Vec<String>,
-    pub(crate) encoder: Encoder,
-    pub(crate) network: FeedForwardConfig,
-    pub(crate) training: TrainConfig,
-    pub(crate) loss: Loss,
-    pub(crate) history: History,
-    pub(crate) metrics: Option<Metrics>,
+    /// The encoder from features to inputs and from outputs to targets.
+    pub encoder: Encoder,
+    /// Description of the network.
+    pub network: FeedForwardConfig,
+    /// Settings of the training.
+    pub training: TrainConfig,
+    /// The loss of the training.
+    pub loss: Loss,
+    /// Epochs of the training.
+    pub history: History,
+    /// Scores on the test rows, if there were any.
+    pub metrics: Option<Metrics>,
     /// Temperature and residuals, from the validation rows.
     #[serde(default, skip_serializing_if = "Confidence::is_empty")]
     pub(crate) confidence: Confidence,
@@ -68,9 +75,9 @@ pub(crate) fn fits(first: &About, other: &About) -> Result<(), String> {
 }
 
 impl Model {
-    /// Features, targets and task.
-    pub fn schema(&self) -> &Schema {
-        &self.about.schema
+    /// Everything the model knows but its weights: schema, encoder, settings, history and scores.
+    pub fn about(&self) -> &About {
+        &self.about
     }
 
     /// How to read tables for this model: with the texts for missing values of its training table.
@@ -78,39 +85,9 @@ impl Model {
         ReadOptions { missing: self.about.missing.clone(), ..ReadOptions::default() }
     }
 
-    /// The encoder from features to inputs and from outputs to targets.
-    pub fn encoder(&self) -> &Encoder {
-        &self.about.encoder
-    }
-
     /// The network; of an ensemble the first one.
     pub fn network(&self) -> &FeedForward {
         &self.network
-    }
-
-    /// Description of the network.
-    pub fn network_config(&self) -> &FeedForwardConfig {
-        &self.about.network
-    }
-
-    /// Settings of its training.
-    pub fn training(&self) -> &TrainConfig {
-        &self.about.training
-    }
-
-    /// The loss it was trained with.
-    pub fn loss(&self) -> Loss {
-        self.about.loss
-    }
-
-    /// Epochs of its training.
-    pub fn history(&self) -> &History {
-        &self.about.history
-    }
-
-    /// Scores on the test rows, if there were any.
-    pub fn metrics(&self) -> Option<&Metrics> {
-        self.about.metrics.as_ref()
     }
 
     /// Predicts every row of `table`. Columns are found by name, and other columns than the features are ignored. An ensemble

@@ -8,6 +8,7 @@ use perceptra_train::{ClassWeights, Dataset, Fitted, History, Metric, StopReason
 use crate::calibration::Confidence;
 use crate::encoded::{Encoded, bins};
 use crate::error::ModelError;
+use crate::fitting::{loss_fits, metric_fits, usual_loss};
 use crate::model::{About, Model};
 use crate::partition::divide;
 use crate::run::{EmbeddingKind, RunConfig, ValidRun};
@@ -20,7 +21,7 @@ pub(crate) struct Prepared {
     calibrate: bool,
     pub(crate) about: About,
     pub(crate) network: FeedForward,
-    pub(crate) units: Vec<f32>,
+    pub(crate) target_scales: Vec<f32>,
     pub(crate) train_table: Table,
     pub(crate) validation: Option<Table>,
     test: Option<Table>,
@@ -57,7 +58,7 @@ impl Prepared {
         let validation_rows =
             validation.as_ref().map(|t| Encoded::of(t, &encoder, &schema)).transpose()?.map(|(rows, _)| rows);
         let (network_config, network) = build_network(&run, &schema, &encoder, &train_rows.inputs, device)?;
-        let units: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
+        let target_scales: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
         let training = TrainConfig { loss: Some(loss), ..run.train.clone() };
         let rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
         let history =
@@ -79,7 +80,7 @@ impl Prepared {
             calibrate,
             about,
             network,
-            units,
+            target_scales,
             train_table,
             validation,
             test,
@@ -92,12 +93,12 @@ impl Prepared {
 
     /// Moves the training rows to the device.
     pub(crate) fn train_data(&mut self, device: &Device) -> Result<Dataset, ModelError> {
-        std::mem::take(&mut self.train_rows).dataset(&self.units, device)
+        std::mem::take(&mut self.train_rows).dataset(&self.target_scales, device)
     }
 
     /// Moves the validation rows to the device.
     pub(crate) fn validation_data(&mut self, device: &Device) -> Result<Option<Dataset>, ModelError> {
-        self.validation_rows.take().map(|rows| rows.dataset(&self.units, device)).transpose()
+        self.validation_rows.take().map(|rows| rows.dataset(&self.target_scales, device)).transpose()
     }
 
     /// The model of the trained network, with its scores.
@@ -116,10 +117,10 @@ impl Prepared {
 /// Whether the first rows of `table` have different inputs and yet the same outputs.
 fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
     let rows: Vec<u32> = (0..table.rows().min(1000) as u32).collect();
-    let (inputs, _) = model.encoder().inputs(&table.take(&rows))?;
+    let (inputs, _) = model.about().encoder.inputs(&table.take(&rows))?;
     let outputs = model.network_outputs(&inputs.values)?;
     let same = |values: &[f32], columns: usize| values.chunks(columns).all(|row| row == &values[..columns]);
-    Ok(same(&outputs, model.encoder().outputs()) && !same(&inputs.values, inputs.columns))
+    Ok(same(&outputs, model.about().encoder.outputs()) && !same(&inputs.values, inputs.columns))
 }
 
 /// The most rows that a data-driven initializer is fitted on.
@@ -190,16 +191,8 @@ fn describe(
 
 /// The loss of the run if it suits the task; by default the usual loss of the task.
 pub(crate) fn fitting_loss(loss: Option<Loss>, task: Task) -> Result<Loss, ModelError> {
-    let usual = match task {
-        Task::Regression => Loss::MeanSquared,
-        Task::Binary => Loss::BinaryCrossEntropy,
-        Task::Multiclass => Loss::CategoricalCrossEntropy,
-    };
-    let loss = loss.unwrap_or(usual);
-    if loss.takes_logits() && loss != usual {
-        return Err(ModelError::LossMismatch { loss: loss.to_string(), task: task.to_string() });
-    }
-    Ok(loss)
+    let loss = loss.unwrap_or_else(|| usual_loss(task));
+    if loss_fits(loss, task) { Ok(loss) } else { Err(ModelError::LossMismatch { loss, task }) }
 }
 
 /// Checks the settings against the task and against each other.
@@ -221,8 +214,5 @@ fn check_clashes(run: &RunConfig, task: Task, validated: bool) -> Result<(), Mod
 }
 
 fn check_monitor(monitor: Metric, task: Task) -> Result<(), ModelError> {
-    if monitor == Metric::Loss || monitor.is_of_classes() == task.is_classification() {
-        return Ok(());
-    }
-    Err(ModelError::MetricMismatch { metric: monitor.to_string(), task: task.to_string() })
+    if metric_fits(monitor, task) { Ok(()) } else { Err(ModelError::MetricMismatch { metric: monitor, task }) }
 }

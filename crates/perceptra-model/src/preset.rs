@@ -6,11 +6,12 @@ use perceptra_train::{Batch, Factors, Metric, Optimizer, Schedule, TrainConfig};
 
 use crate::error::ModelError;
 use crate::run::{EmbeddingKind, OneOrMany, Preset, RunConfig, run_file_error};
+use crate::tables::Tables;
 
 impl Preset {
     /// The settings for a task and a number of rows. Without validation rows (`validated` is false) the training loss is monitored.
     /// Data, split and output have their defaults.
-    pub fn run(self, task: Task, rows: usize, validated: bool) -> RunConfig {
+    pub(crate) fn run(self, task: Task, rows: usize, validated: bool) -> RunConfig {
         let mut run = RunConfig::default();
         match self {
             Self::Fast => {}
@@ -44,15 +45,27 @@ impl Preset {
 }
 
 impl RunConfig {
-    /// The run of a preset for this task and number of rows, overridden by a run file and then by `flags`.
+    /// The run of a preset for the task and the number of rows of `tables`, overridden by a run file and then by `flags`.
     ///
     /// Label smoothing, betas and the schedule of weight decay belong to the loss and the optimizer of the preset. Where another loss or
     /// optimizer is asked for, they have their defaults.
     ///
     /// # Errors
     ///
-    /// As [`RunConfig::from_toml`], and those of `flags`.
+    /// As [`RunConfig::from_toml`], those of the tables' schema, and those of `flags`.
     pub fn over<E: From<ModelError>>(
+        preset: Preset,
+        tables: &Tables,
+        name: &str,
+        text: &str,
+        flags: impl Fn(Self) -> Result<Self, E>,
+    ) -> Result<Self, E> {
+        let asked = flags(Self::from_toml(name, text)?)?;
+        let task = tables.task(&asked.data.schema)?;
+        Self::over_task(preset, task, tables.rows(), name, text, flags)
+    }
+
+    fn over_task<E: From<ModelError>>(
         preset: Preset,
         task: Task,
         rows: usize,
@@ -152,7 +165,7 @@ mod tests {
     use super::*;
 
     fn over(preset: Preset, task: Task, rows: usize, text: &str) -> Result<RunConfig, ModelError> {
-        RunConfig::over(preset, task, rows, "t", text, Ok)
+        RunConfig::over_task(preset, task, rows, "t", text, Ok)
     }
 
     #[test]
@@ -187,7 +200,7 @@ mod tests {
             run.train.optimizer = Optimizer::Sgd;
             Ok::<_, ModelError>(run)
         };
-        let run = RunConfig::over(Preset::Realmlp, Task::Binary, 100, "t", "", flags).unwrap();
+        let run = RunConfig::over_task(Preset::Realmlp, Task::Binary, 100, "t", "", flags).unwrap();
         assert_eq!((run.train.optimizer, run.train.betas), (Optimizer::Sgd, [0.9, 0.999]));
         run.validate().unwrap();
     }

@@ -6,7 +6,7 @@ mod output;
 mod preset;
 mod search;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use perceptra_data::{EncoderOptions, SplitOptions, nearest};
@@ -14,11 +14,13 @@ use perceptra_nn::Activation;
 use perceptra_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
-pub use self::data::DataConfig;
-pub use self::network::{EmbeddingKind, NetworkConfig, OneOrMany};
-pub use self::output::{CheckpointConfig, OutputConfig};
-pub use self::preset::Preset;
-pub use self::search::{Ensemble, Sampler, SearchOptions};
+pub use self::{
+    data::DataConfig,
+    network::{EmbeddingKind, NetworkConfig, OneOrMany},
+    output::{CheckpointConfig, OutputConfig},
+    preset::Preset,
+    search::{Ensemble, Sampler, SearchOptions},
+};
 use crate::error::ModelError;
 
 /// The complete description of a run: data, encoder, network, training, device and output.
@@ -73,10 +75,10 @@ impl RunConfig {
     /// A run that learns the target columns of a table, with default settings.
     ///
     /// ```
-    /// use perceptra_model::{NetworkConfig, RunConfig};
+    /// use perceptra_model::RunConfig;
     ///
-    /// let network = NetworkConfig { hidden: vec![64, 32], ..NetworkConfig::default() };
-    /// let mut run = RunConfig::new("sales.csv", ["revenue"]).with_network(network);
+    /// let mut run = RunConfig::new("sales.csv", ["revenue"]);
+    /// run.network.hidden = vec![64, 32];
     /// run.train.epochs = 50;
     /// assert_eq!(run.data.schema.target, ["revenue"]);
     /// ```
@@ -85,30 +87,6 @@ impl RunConfig {
         run.data.table = table.into();
         run.data.schema.target = target.into_iter().map(Into::into).collect();
         run
-    }
-
-    /// The run with these parts of the table.
-    #[must_use]
-    pub fn with_split(self, split: SplitOptions) -> Self {
-        Self { split, ..self }
-    }
-
-    /// The run with this encoding of features.
-    #[must_use]
-    pub fn with_encoder(self, encoder: EncoderOptions) -> Self {
-        Self { encoder, ..self }
-    }
-
-    /// The run with a network of this shape.
-    #[must_use]
-    pub fn with_network(self, network: NetworkConfig) -> Self {
-        Self { network, ..self }
-    }
-
-    /// The run with these settings of its training.
-    #[must_use]
-    pub fn with_train(self, train: TrainConfig) -> Self {
-        Self { train, ..self }
     }
 
     /// Reads a run from TOML; `name` is for messages.
@@ -176,7 +154,10 @@ impl RunConfig {
         }
         let text =
             |all: &BTreeMap<String, String>, key: &str| all.get(key).map_or("not set", String::as_str).to_owned();
-        let pairs = written.into_keys().map(|key| [key.clone(), text(&there, &key), text(&here, &key)]);
+        // An earlier name of a key stands for the key.
+        let keys: BTreeSet<String> =
+            written.into_keys().map(|key| Self::key(&key).map_or(key, str::to_owned)).collect();
+        let pairs = keys.into_iter().map(|key| [key.clone(), text(&there, &key), text(&here, &key)]);
         Ok(pairs.filter(|[key, there, here]| there != here && key != "version").collect())
     }
 

@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use perceptra_data::{Encoder, Schema, Table};
-use perceptra_nn::{FeedForward, Loss};
+use perceptra_data::Table;
+use perceptra_nn::FeedForward;
 use perceptra_train::{
     Control, Dataset, Epoch, Event, Fit, StopReason, TrainConfig, TrainError, TrainState, evaluate_loss, with_weights,
 };
 
 use crate::error::ModelError;
-use crate::model::Model;
+use crate::model::{About, Model};
 use crate::prepared::Prepared;
 use crate::run::{RunConfig, ValidRun};
 use crate::tables::Tables;
@@ -105,23 +105,13 @@ impl Session {
     ///
     /// Errors of the device.
     pub fn losses(&self) -> Result<(f64, Option<f64>), ModelError> {
-        let loss = |rows: &Dataset| evaluate_loss(&self.network, rows, self.loss());
+        let loss = |rows: &Dataset| evaluate_loss(&self.network, rows, self.prepared.about.loss);
         Ok((loss(&self.train)?, self.validation.as_ref().map(loss).transpose()?))
     }
 
-    /// Features, targets and task.
-    pub fn schema(&self) -> &Schema {
-        &self.prepared.about.schema
-    }
-
-    /// The encoder from features to inputs and from outputs to targets.
-    pub fn encoder(&self) -> &Encoder {
-        &self.prepared.about.encoder
-    }
-
-    /// The loss.
-    pub fn loss(&self) -> Loss {
-        self.prepared.about.loss
+    /// The schema, the encoder and the settings of the run. History and scores are those of [`Session::model`] alone.
+    pub fn about(&self) -> &About {
+        &self.prepared.about
     }
 
     /// The training and the validation rows.

@@ -195,14 +195,14 @@ impl Streamed {
         &'a self,
         encoder: &'a Encoder,
         schema: &'a Schema,
-        units: Vec<f32>,
+        target_scales: Vec<f32>,
         device: &'a Device,
     ) -> EncodedBlocks<'a> {
         EncodedBlocks {
             streamed: self,
             encoder,
             schema,
-            units,
+            target_scales,
             device,
             pass: None,
             block: self.buffer,
@@ -217,7 +217,7 @@ pub(crate) struct EncodedBlocks<'a> {
     streamed: &'a Streamed,
     encoder: &'a Encoder,
     schema: &'a Schema,
-    units: Vec<f32>,
+    target_scales: Vec<f32>,
     device: &'a Device,
     pass: Option<Pieces<'a>>,
     /// Rows of a block.
@@ -253,7 +253,7 @@ impl EncodedBlocks<'_> {
         if waiting.inputs.rows > self.block {
             self.waiting = Some(waiting.split_off(self.block));
         }
-        waiting.dataset(&self.units, self.device).map(Some)
+        waiting.dataset(&self.target_scales, self.device).map(Some)
     }
 }
 

@@ -61,7 +61,7 @@ impl Tables {
     /// # Errors
     ///
     /// As [`Schema::infer`].
-    pub fn task(&self, options: &SchemaOptions) -> Result<Task, ModelError> {
+    pub(crate) fn task(&self, options: &SchemaOptions) -> Result<Task, ModelError> {
         Ok(Schema::infer(&self.table, options)?.task)
     }
 
@@ -71,7 +71,7 @@ impl Tables {
     }
 
     /// Rows of the table to train on and to split; of a streamed table its training rows.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.stream.as_ref().map_or(self.table.rows(), Streamed::rows)
     }
 }

@@ -59,7 +59,7 @@ pub fn train_stage(
 ) -> Result<(Trained, Option<TrainState>), ModelError> {
     let mut stop = StopAt { observer, until, state: None };
     let trained = train_from(ValidRun::new(run)?, None, state, tables, device, &mut stop)?;
-    let state = stop.state.transpose()?.filter(|_| trained.model.history().stop == StopReason::Asked);
+    let state = stop.state.transpose()?.filter(|_| trained.model.about().history.stop == StopReason::Asked);
     Ok((trained, state))
 }
 
@@ -114,7 +114,7 @@ fn train_from(
     if let Some(from) = from {
         let differences = from.differences(&run);
         if !differences.is_empty() {
-            return Err(ModelError::OtherRun { path: from.path().to_owned(), differences });
+            return Err(ModelError::OtherRun { path: from.path.clone(), differences });
         }
     }
     let folder = Folder::take(run, from)?;
@@ -130,7 +130,7 @@ fn train_from(
     let mut keeper = Keeper::new(run, folder, about.clone(), data, from, device, observer)?;
     let validation_data = prepared.validation_data(device)?;
     let (state, validation_data) = (from.map(|from| &from.state).or(state), validation_data.as_ref());
-    let (network, units) = (prepared.network.clone(), prepared.units.clone());
+    let (network, target_scales) = (prepared.network.clone(), prepared.target_scales.clone());
     let fitted = match &tables.stream {
         None => {
             let rows = prepared.train_data(device)?;
@@ -140,7 +140,7 @@ fn train_from(
         Some(stream) => {
             prepared.train_rows = Encoded::default();
             prepared.rows[0] = stream.rows();
-            let mut blocks = stream.blocks(&about.encoder, &about.schema, units, device);
+            let mut blocks = stream.blocks(&about.encoder, &about.schema, target_scales, device);
             let fit = Fit::blocks(network, &mut blocks, device).validation(validation_data).resume(state);
             fit.observe(&mut keeper).run(&about.training)
         }

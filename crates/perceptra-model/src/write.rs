@@ -47,60 +47,51 @@ impl PredictionFormat {
     }
 }
 
-/// The columns that predictions of a model are written in: `prediction`, or `prediction_TARGET` for each of several targets, and what
-/// is asked for besides.
+/// The columns to write besides the predictions.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PredictionOptions {
+    /// Whether to write the probability of each class as `proba_CLASS`; ignored for regression.
+    pub probabilities: bool,
+    /// Whether to write the standard deviation over the members of an ensemble as `uncertainty`: that of the probability of the
+    /// predicted class, or of each target.
+    pub uncertainty: bool,
+    /// Coverage of the prediction intervals to write as `lower` and `upper`, from [`Model::half_widths`].
+    pub interval: Option<f64>,
+}
+
+/// The columns that predictions of a model are written in: `prediction`, or `prediction_TARGET` for each of several targets, and those
+/// of [`PredictionOptions`].
 #[derive(Debug, Clone)]
 pub struct PredictionColumns<'a> {
     model: &'a Model,
-    probabilities: bool,
-    uncertainty: bool,
+    options: PredictionOptions,
     /// Half the width of each target's interval; none for no intervals.
     half_widths: Vec<f32>,
 }
 
 impl<'a> PredictionColumns<'a> {
-    /// The predictions of `model` alone.
-    pub fn new(model: &'a Model) -> Self {
-        Self { model, probabilities: false, uncertainty: false, half_widths: Vec::new() }
-    }
-
-    /// Adds the probability of each class as `proba_CLASS`; nothing for regression.
-    #[must_use]
-    pub fn with_probabilities(self) -> Self {
-        Self { probabilities: true, ..self }
-    }
-
-    /// Adds the standard deviation over the members of an ensemble as `uncertainty`: of the probability of the predicted class, or of
-    /// each target.
+    /// The columns of a model's predictions.
     ///
     /// # Errors
     ///
-    /// [`ModelError::NoUncertainty`] for a model of one network.
-    pub fn with_uncertainty(self) -> Result<Self, ModelError> {
-        match self.model.members().count() {
-            1 => Err(ModelError::NoUncertainty),
-            _ => Ok(Self { uncertainty: true, ..self }),
+    /// [`ModelError::NoUncertainty`] for the uncertainty of a model of one network, and for intervals as [`Model::half_widths`].
+    pub fn new(model: &'a Model, options: PredictionOptions) -> Result<Self, ModelError> {
+        if options.uncertainty && model.members().count() == 1 {
+            return Err(ModelError::NoUncertainty);
         }
-    }
-
-    /// Adds prediction intervals of this coverage as `lower` and `upper`, from [`Model::half_widths`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Model::half_widths`].
-    pub fn with_interval(self, coverage: f64) -> Result<Self, ModelError> {
-        Ok(Self { half_widths: self.model.half_widths(coverage)?, ..self })
+        let half_widths = options.interval.map(|coverage| model.half_widths(coverage)).transpose()?.unwrap_or_default();
+        Ok(Self { model, options, half_widths })
     }
 
     fn fields(&self) -> Vec<Field> {
-        let encoder = self.model.encoder();
+        let encoder = &self.model.about().encoder;
         let number = |name: String| Field::new(name, DataType::Float32, false);
         match (encoder.labels(), encoder.targets().as_slice()) {
             (Some(labels), _) => {
-                let probabilities = labels.iter().filter(|_| self.probabilities);
+                let probabilities = labels.iter().filter(|_| self.options.probabilities);
                 std::iter::once(Field::new("prediction", DataType::Utf8, false))
                     .chain(probabilities.map(|label| number(format!("proba_{label}"))))
-                    .chain(self.uncertainty.then(|| number("uncertainty".into())))
+                    .chain(self.options.uncertainty.then(|| number("uncertainty".into())))
                     .collect()
             }
             (None, targets) => {
@@ -110,7 +101,8 @@ impl<'a> PredictionColumns<'a> {
                     false => kind.to_owned(),
                 };
                 let bounds: &[&str] = if self.half_widths.is_empty() { &[] } else { &["lower", "upper"] };
-                let kinds = ["prediction"].iter().chain(self.uncertainty.then_some(&"uncertainty")).chain(bounds);
+                let kinds =
+                    ["prediction"].iter().chain(self.options.uncertainty.then_some(&"uncertainty")).chain(bounds);
                 let columns = kinds.flat_map(|kind| targets.iter().map(move |target| (kind, target)));
                 columns.map(|(kind, target)| number(name(kind, target))).collect()
             }
@@ -119,11 +111,11 @@ impl<'a> PredictionColumns<'a> {
 
     /// Whether the columns can be filled from `predictions`.
     fn fit(&self, predictions: &Predictions) -> bool {
-        let encoder = self.model.encoder();
+        let encoder = &self.model.about().encoder;
         let columns = encoder.labels().map_or(encoder.targets().len(), <[String]>::len);
         predictions.labels.as_deref() == encoder.labels()
             && predictions.values.columns == columns
-            && (!self.uncertainty || predictions.spread.is_some())
+            && (!self.options.uncertainty || predictions.spread.is_some())
     }
 
     /// The cells of a row.
@@ -131,8 +123,8 @@ impl<'a> PredictionColumns<'a> {
         let columns = predictions.values.columns;
         let values = &predictions.values.values[row * columns..(row + 1) * columns];
         let label = predictions.labels.as_ref().map(|labels| Cell::Label(&labels[argmax(values)]));
-        let numbers = if label.is_none() || self.probabilities { values } else { &[] };
-        let uncertainties = if self.uncertainty { uncertainties(predictions, row) } else { &[] };
+        let numbers = if label.is_none() || self.options.probabilities { values } else { &[] };
+        let uncertainties = if self.options.uncertainty { uncertainties(predictions, row) } else { &[] };
         let bound = move |sign: f32| values.iter().zip(&self.half_widths).map(move |(x, half)| x + sign * half);
         let numbers = numbers.iter().chain(uncertainties).copied().chain(bound(-1.0)).chain(bound(1.0));
         label.into_iter().chain(numbers.map(Cell::Number))
@@ -148,11 +140,11 @@ impl<'a> PredictionColumns<'a> {
             Some(labels) => {
                 let classes: StringArray =
                     predictions.classes().into_iter().map(|c| Some(labels[c].as_str())).collect();
-                let count = if self.probabilities { labels.len() } else { 0 };
+                let count = if self.options.probabilities { labels.len() } else { 0 };
                 std::iter::once(Arc::new(classes) as ArrayRef).chain((0..count).map(number)).collect()
             }
         };
-        if self.uncertainty {
+        if self.options.uncertainty {
             let count = if predictions.labels.is_some() { 1 } else { matrix.columns };
             for j in 0..count {
                 let values = (0..matrix.rows).map(|row| uncertainties(predictions, row)[j]);
@@ -208,7 +200,8 @@ impl Cell<'_> {
 /// ```
 /// # use burn::tensor::Device;
 /// # use perceptra_data::Table;
-/// use perceptra_model::{PredictionColumns, PredictionFormat, PredictionWriter, RunConfig, Tables, train};
+/// use perceptra_model::{PredictionColumns, PredictionFormat, PredictionOptions, PredictionWriter};
+/// # use perceptra_model::{RunConfig, Tables, train};
 ///
 /// # let rows: String = (0..100).map(|i| format!("{i},{}\n", 3 * i + 1)).collect();
 /// # let table = Table::from_csv("line.csv", format!("x,y\n{rows}"), &Default::default())?;
@@ -217,7 +210,8 @@ impl Cell<'_> {
 /// # run.train.epochs = 2;
 /// # let model = train(&run, &Tables::from(table.clone()), &Device::flex(), &mut ())?.model;
 /// let mut file = Vec::new();
-/// let columns = PredictionColumns::new(&model).with_interval(0.8)?;
+/// let options = PredictionOptions { interval: Some(0.8), ..PredictionOptions::default() };
+/// let columns = PredictionColumns::new(&model, options)?;
 /// let mut writer = PredictionWriter::new(&mut file, PredictionFormat::Csv, columns)?;
 /// for piece in [&table, &table] {
 ///     writer.write(&model.predict(piece)?)?;
@@ -371,7 +365,8 @@ mod tests {
         use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
         let (model, table) = model(&["y", "z"], 2);
         let predictions = model.predict(&table).unwrap();
-        let columns = || PredictionColumns::new(&model).with_uncertainty().unwrap().with_interval(0.7).unwrap();
+        let options = PredictionOptions { uncertainty: true, interval: Some(0.7), ..Default::default() };
+        let columns = || PredictionColumns::new(&model, options).unwrap();
         let names = "prediction_y,prediction_z,uncertainty_y,uncertainty_z,lower_y,lower_z,upper_y,upper_z";
         for &format in PredictionFormat::ALL {
             let path = format!("p.{}", format.extensions()[0]);
@@ -416,15 +411,18 @@ mod tests {
     #[test]
     fn columns_that_a_model_does_not_have_are_errors() {
         let ((classes, table), (numbers, _)) = (model(&["class"], 1), model(&["y"], 1));
-        let error = PredictionColumns::new(&classes).with_uncertainty().unwrap_err();
+        let plain = PredictionOptions::default();
+        let uncertain = PredictionOptions { uncertainty: true, ..plain };
+        let error = PredictionColumns::new(&classes, uncertain).unwrap_err();
         assert!(error.to_string().contains("the model is one network"), "{error}");
-        assert!(PredictionColumns::new(&classes).with_interval(0.9).is_err());
+        assert!(PredictionColumns::new(&classes, PredictionOptions { interval: Some(0.9), ..plain }).is_err());
         let of_classes = classes.predict(&table).unwrap();
-        let csv = text(PredictionFormat::Csv, PredictionColumns::new(&classes).with_probabilities(), &of_classes);
+        let columns = PredictionColumns::new(&classes, PredictionOptions { probabilities: true, ..plain }).unwrap();
+        let csv = text(PredictionFormat::Csv, columns, &of_classes);
         assert!(csv.starts_with("prediction,proba_a,proba_b,proba_c\n"), "{csv}");
         let mut out = Vec::new();
-        let mut writer =
-            PredictionWriter::new(&mut out, PredictionFormat::Csv, PredictionColumns::new(&numbers)).unwrap();
+        let columns = PredictionColumns::new(&numbers, plain).unwrap();
+        let mut writer = PredictionWriter::new(&mut out, PredictionFormat::Csv, columns).unwrap();
         assert_eq!(writer.write(&of_classes).unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

@@ -34,7 +34,7 @@ impl Scene {
     /// A scene over two numeric features, by default the first two. The other features are held at their median or their most
     /// frequent value.
     pub(crate) fn new(session: &Session, axes: Option<&[String; 2]>, device: &Device) -> Result<Self, Refusal> {
-        let features = &session.schema().features;
+        let features = &session.about().schema.features;
         let numeric: Vec<&str> =
             features.iter().filter(|f| f.kind == ColumnKind::Numeric).map(|f| f.name.as_str()).collect();
         let [x, y] = match (axes, numeric.as_slice()) {
@@ -89,7 +89,7 @@ impl Scene {
             return Err(Refusal::Request(format!("{x:?} or {y:?} has no value in the training rows")));
         };
         let axes = if first.name == x { [first, second] } else { [second, first] };
-        let (inputs, _) = session.encoder().inputs(&rows)?;
+        let (inputs, _) = session.about().encoder.inputs(&rows)?;
         let data = TensorData::new(inputs.values, [inputs.rows, inputs.columns]);
         Ok(Self { axes, grid: Tensor::from_data(data, device) })
     }
@@ -105,18 +105,18 @@ impl Scene {
         let (low, high) = heights.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         Ok(json!({
             "type": "scene",
-            "task": session.schema().task.to_string(),
-            "target": session.schema().targets[0],
-            "classes": session.encoder().labels(),
+            "task": session.about().schema.task.to_string(),
+            "target": session.about().schema.targets[0],
+            "classes": session.about().encoder.labels(),
             "axes": [axis(&self.axes[0]), axis(&self.axes[1])],
             "points": points,
-            "range": if session.schema().task == Task::Regression { json!([low, high]) } else { json!([0, 1]) },
-            "inputs": session.encoder().input_names(),
+            "range": if session.about().schema.task == Task::Regression { json!([low, high]) } else { json!([0, 1]) },
+            "inputs": session.about().encoder.input_names(),
             "widths": network.widths().iter().map(|(_, width)| *width).collect::<Vec<_>>(),
             "network": network.to_string(),
             "rows": [train.rows(), validation.map_or(0, Table::rows)],
-            "dropped": session.schema().dropped,
-            "loss": session.loss().to_string(),
+            "dropped": session.about().schema.dropped,
+            "loss": session.about().loss.to_string(),
             "grid": GRID,
         }))
     }
@@ -126,9 +126,9 @@ impl Scene {
         let table = crate::problem::evenly(table.clone(), POINTS / 2);
         let number = |axis: &Axis| table.numbers(&axis.name, ColumnKind::Numeric);
         let (x, y) = (number(&self.axes[0])?, number(&self.axes[1])?);
-        let targets: Vec<f64> = match session.encoder().labels() {
-            Some(_) => session.encoder().class_numbers(&table)?.into_iter().map(f64::from).collect(),
-            None => table.target_values(&session.schema().targets[0])?,
+        let targets: Vec<f64> = match session.about().encoder.labels() {
+            Some(_) => session.about().encoder.class_numbers(&table)?.into_iter().map(f64::from).collect(),
+            None => table.target_values(&session.about().schema.targets[0])?,
         };
         let rows = x.into_iter().zip(y).zip(targets);
         Ok(rows.filter_map(|((x, y), target)| Some(json!([x?, y?, target, part]))).collect())
@@ -151,8 +151,8 @@ impl Scene {
         let outputs = network.output_activation().forward(last.linear.forward(x));
         let columns = network.outputs();
         let mut outputs = Matrix { rows: GRID * GRID, columns, values: read(outputs)? };
-        let fixed = session.encoder().labels().map(|_| (0.0, 1.0));
-        session.encoder().decode(&mut outputs);
+        let fixed = session.about().encoder.labels().map(|_| (0.0, 1.0));
+        session.about().encoder.decode(&mut outputs);
         let column = |j: usize| outputs.values.iter().skip(j).step_by(columns).copied();
         add(&mut surfaces, &mut ranges, &(0..columns).flat_map(column).collect::<Vec<f32>>(), fixed);
         let epochs = session.epochs();
@@ -246,13 +246,14 @@ mod tests {
         let units = 3 + 2 + session.network().outputs();
         assert_eq!(surfaces.len(), units * GRID * GRID);
         assert_eq!(header["ranges"].as_array().unwrap().len(), units);
-        assert_eq!(header["weights"][0][0].as_array().unwrap().len(), 3 * session.encoder().width());
+        assert_eq!(header["weights"][0][0].as_array().unwrap().len(), 3 * session.about().encoder.width());
         // The upper right corner, by a table of one row: a = 8.8, b = 6.6, the middle date, the most frequent text.
         let row = "a,b,c,d\n8.8,6.6,u,2024-01-05\n";
         let row = Table::from_csv("r.csv", row, &Default::default()).unwrap();
-        let (inputs, _) = session.encoder().inputs(&row).unwrap();
-        let predicted = perceptra_train::predict_raw(session.network(), &inputs.values, session.loss()).unwrap();
-        let predicted = perceptra_train::probabilities(&predicted, session.encoder().outputs(), session.loss());
+        let (inputs, _) = session.about().encoder.inputs(&row).unwrap();
+        let predicted = perceptra_train::predict_raw(session.network(), &inputs.values, session.about().loss).unwrap();
+        let predicted =
+            perceptra_train::probabilities(&predicted, session.about().encoder.outputs(), session.about().loss);
         for (j, p) in predicted.iter().enumerate() {
             let byte = surfaces[(5 + j + 1) * GRID * GRID - 1];
             assert!((f32::from(byte) / 255.0 - p).abs() < 0.003, "class {j}: {byte} {p}");

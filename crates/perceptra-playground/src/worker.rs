@@ -228,7 +228,7 @@ impl Worker {
         };
         let config = spec.run(table.name(), &target, task);
         let session = Session::new(&config, &Tables::from(table), &self.device)?;
-        if let Some(classes) = session.encoder().labels().map(<[String]>::len).filter(|n| *n > MAX_CLASSES) {
+        if let Some(classes) = session.about().encoder.labels().map(<[String]>::len).filter(|n| *n > MAX_CLASSES) {
             return Err(Refusal::Request(format!(
                 "{classes} classes of {target:?} are too many for the playground, the maximum is {MAX_CLASSES}"
             )));

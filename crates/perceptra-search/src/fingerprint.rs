@@ -17,13 +17,17 @@ const RENAMED: [(&str, &str); 2] =
 
 /// A checksum of the settings of a run and of what is searched.
 pub(crate) fn of_settings(run: &RunConfig) -> u32 {
+    crc32fast::hash(checked_text(run).as_bytes())
+}
+
+/// The settings that identify a search, one a line.
+fn checked_text(run: &RunConfig) -> String {
     let first_name =
         |key: String| RENAMED.iter().find(|(now, _)| *now == key).map_or(key, |(_, first)| (*first).into());
     let settings: BTreeMap<String, String> =
         run.settings().into_iter().map(|(key, value)| (first_name(key), value)).collect();
     let kept = settings.iter().filter(|(key, _)| !FREE.iter().any(|free| key.starts_with(free)));
-    let text: String = kept.map(|(key, value)| format!("{key}={value}\n")).collect();
-    crc32fast::hash(text.as_bytes())
+    kept.map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
 /// A checksum of all rows, as the run's own encoder encodes them.
@@ -40,4 +44,25 @@ pub(crate) fn of_rows(run: &RunConfig, tables: &Tables, schema: &Schema) -> Resu
         }
     }
     Ok(hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_of_an_older_version_is_recognized_by_its_renamed_keys() {
+        let read = |encoder: &str, search: &str| {
+            let text = format!("[encoder]\n{encoder} = false\n[search]\nhalving = 3\n{search} = 4\ntrials = 9\n");
+            RunConfig::from_toml("run.toml", &text).unwrap()
+        };
+        let (old, new) = (read("standardise_target", "places"), read("standardize_target", "max_parallel"));
+        assert_eq!(old, new);
+        assert_eq!(new.search.max_parallel, Some(4));
+        // The names and the order that the older version hashed.
+        let text = checked_text(&new);
+        assert!(text.contains("encoder.standardise_target=false\n"), "{text}");
+        assert!(text.contains("search.halving=3\nsearch.places=4\nsearch.repeats=1\n"), "{text}");
+        assert!(!text.contains("max_parallel") && !text.contains("standardize"), "{text}");
+    }
 }

@@ -67,7 +67,7 @@ impl Leaderboard {
     /// # Errors
     ///
     /// [`SearchError::File`].
-    pub fn save(&self, folder: &Path) -> Result<(), SearchError> {
+    pub(crate) fn save(&self, folder: &Path) -> Result<(), SearchError> {
         let path = folder.join("leaderboard.json");
         let json = serde_json::to_vec_pretty(self).unwrap_or_default();
         write(&path, &json)?;

@@ -48,12 +48,14 @@ mod tests;
 mod trial;
 mod workers;
 
-pub use domain::Domain;
-pub use error::SearchError;
-pub use leaderboard::Leaderboard;
-pub use merge::merge;
-pub use point::Point;
-pub use run::{SearchEvent, SearchPlace};
-pub use search::Search;
-pub use space::{Parameter, Space};
-pub use trial::Trial;
+pub use self::{
+    domain::Domain,
+    error::SearchError,
+    leaderboard::Leaderboard,
+    merge::merge,
+    point::Point,
+    run::{SearchEvent, SearchPlace},
+    search::Search,
+    space::{Parameter, Space},
+    trial::Trial,
+};

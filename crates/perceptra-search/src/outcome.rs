@@ -26,13 +26,13 @@ impl Outcome {
     /// The outcome of a training that ended without an error, judged by `metric`. `seconds` are those of its epochs, if they are not
     /// given.
     pub(crate) fn of(trained: &Trained, metric: Metric, state: Option<TrainState>, seconds: Option<f64>) -> Self {
-        let history = trained.model.history();
+        let history = &trained.model.about().history;
         let seconds = seconds.unwrap_or_else(|| history.epochs.iter().map(|e| e.seconds).sum());
         let reason = match history.stop {
             StopReason::Interrupted => return Self::Interrupted,
             StopReason::Diverged => format!("it diverged in epoch {}", history.epochs.len() + 1),
             _ => {
-                let metrics = trained.model.metrics().or(trained.validation.as_ref());
+                let metrics = trained.model.about().metrics.as_ref().or(trained.validation.as_ref());
                 let score = metrics.and_then(|m| m.get(metric)).filter(|score| score.is_finite());
                 if let Some(score) = score {
                     let (epoch, curve) = (history.best_epoch, curve(history));

@@ -8,9 +8,12 @@ use perceptra_train::TrainConfig;
 
 use crate::error::SearchError;
 
-/// A point of a search space: a value for each key that is searched, as a run file writes it.
+/// A point of a search space: a value for each key that is searched.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Point(pub(crate) BTreeMap<String, String>);
+pub struct Point {
+    /// The values by their keys, as a run file writes them.
+    pub settings: BTreeMap<String, String>,
+}
 
 impl Point {
     /// The run with the values of this point.
@@ -18,28 +21,23 @@ impl Point {
     /// # Errors
     ///
     /// [`SearchError::Model`] for values that a run does not take.
-    pub fn apply(&self, base: &RunConfig) -> Result<RunConfig, SearchError> {
+    pub(crate) fn apply(&self, base: &RunConfig) -> Result<RunConfig, SearchError> {
         let mut run = base.clone();
-        for (key, value) in &self.0 {
+        for (key, value) in &self.settings {
             run.set(key, value)?;
         }
         // Settings of the run's optimizer and loss do not carry over to those of the point.
-        if ["train.optimizer", "train.loss"].iter().any(|key| self.0.contains_key(*key)) {
+        if ["train.optimizer", "train.loss"].iter().any(|key| self.settings.contains_key(*key)) {
             run.train = run.train.yielding_to(&TrainConfig::default());
         }
         run.validate()?;
         Ok(run)
     }
-
-    /// The values by their keys, as a run file writes them.
-    pub fn settings(&self) -> BTreeMap<String, String> {
-        self.0.clone()
-    }
 }
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (key, value)) in self.0.iter().enumerate() {
+        for (i, (key, value)) in self.settings.iter().enumerate() {
             let separator = if i > 0 { " " } else { "" };
             let short = key.rsplit('.').next().unwrap_or(key);
             write!(f, "{separator}{short}={value}")?;

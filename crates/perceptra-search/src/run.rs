@@ -65,8 +65,8 @@ impl Search<'_> {
     /// [`SearchPlace::resume`]. A trial that fails or diverges is kept with the reason.
     ///
     /// With `halving` all trials are trained for a few epochs first, and the best of them are promoted from rung to rung, each time
-    /// for more epochs. With `places` only so many trials are in progress at once: when one ends, its place is taken by one that is
-    /// promoted, else by a new one.
+    /// for more epochs. With `max_parallel` at most so many trials are in progress: when one ends, one that is promoted takes
+    /// its turn, else a new one.
     ///
     /// The result does not depend on how many trials are trained at the same time.
     ///
@@ -91,7 +91,7 @@ impl Search<'_> {
         watch(&SearchEvent::Started { planned: mine.len(), finished });
 
         let budgets = budgets(self.run.train.epochs, self.run.search.halving, mine.len());
-        let max_parallel = self.run.search.places.filter(|_| budgets.len() > 1).unwrap_or(mine.len()).max(1);
+        let max_parallel = self.run.search.max_parallel.filter(|_| budgets.len() > 1).unwrap_or(mine.len()).max(1);
         let mut ladder = Ladder::new(&mine, budgets.len(), self.run.search.halving.unwrap_or(1), self.metric);
         // The scores of each trial at the rungs it has passed; of those that were decided before, the journal knows.
         let mut rungs: BTreeMap<usize, Vec<f64>> = trials.iter().map(|t| (t.number, t.rungs.clone())).collect();
@@ -168,7 +168,7 @@ impl Search<'_> {
     pub(crate) fn trial(&self, number: usize, outcomes: &[Outcome], budget: usize, rungs: Option<&Vec<f64>>) -> Trial {
         let mut trial = Trial {
             number,
-            settings: self.points[number - 1].settings(),
+            settings: self.points[number - 1].settings.clone(),
             scores: Vec::new(),
             epochs: Vec::new(),
             seconds: 0.0,

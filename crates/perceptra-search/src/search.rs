@@ -17,10 +17,13 @@ pub struct Search<'a> {
     pub(crate) run: RunConfig,
     pub(crate) tables: &'a Tables,
     pub(crate) device: &'a Device,
-    space: Space,
-    pub(crate) points: Vec<Point>,
+    /// The search space.
+    pub space: Space,
+    /// Points that are tried, in order of their numbers, which count from 1.
+    pub points: Vec<Point>,
+    /// The metric by which trials are ranked.
+    pub metric: Metric,
     pub(crate) cases: Vec<Partition>,
-    pub(crate) metric: Metric,
     /// Checksum of the rows.
     pub(crate) data: u32,
 }
@@ -42,7 +45,7 @@ impl<'a> Search<'a> {
         if points.is_empty() {
             return Err(SearchError::Settings("trials is 0, it must be at least 1".to_owned()));
         }
-        if run.network.ensemble > 1 || space.parameters().iter().any(|p| p.key == "network.ensemble") {
+        if run.network.ensemble > 1 || space.parameters.iter().any(|p| p.key == "network.ensemble") {
             let text =
                 "network.ensemble is set, but a trial is one network: search.ensemble joins those of the best trials";
             return Err(SearchError::Settings(text.to_owned()));
@@ -52,21 +55,6 @@ impl<'a> Search<'a> {
         let metric = ranking_metric(run, schema.task)?;
         let data = fingerprint::of_rows(run, tables, &schema)?;
         Ok(Self { run: run.clone(), tables, device, space, points, cases, metric, data })
-    }
-
-    /// The search space.
-    pub fn space(&self) -> &Space {
-        &self.space
-    }
-
-    /// Points that are tried, in order of their numbers.
-    pub fn points(&self) -> &[Point] {
-        &self.points
-    }
-
-    /// The metric by which trials are ranked.
-    pub fn metric(&self) -> Metric {
-        self.metric
     }
 
     /// Number of cases on which each trial is judged: folds times repeats.
@@ -98,7 +86,7 @@ fn check_options(run: &RunConfig, tables: &Tables) -> Result<(), SearchError> {
         () if options.halving.is_some_and(|factor| factor < 2) => {
             "halving is below 2: one trial in so many is promoted to the next rung"
         }
-        () if options.places == Some(0) => "places is 0, it must be at least 1",
+        () if options.max_parallel == Some(0) => "max_parallel is 0, it must be at least 1",
         () => return Ok(()),
     };
     Err(SearchError::Settings(problem.to_owned()))
@@ -117,7 +105,7 @@ fn ranking_metric(run: &RunConfig, task: Task) -> Result<Metric, SearchError> {
         (None, monitor, _) => monitor,
     };
     if metric.is_of_classes() != task.is_classification() {
-        return Err(ModelError::MetricMismatch { metric: metric.to_string(), task: task.to_string() }.into());
+        return Err(ModelError::MetricMismatch { metric, task }.into());
     }
     Ok(metric)
 }

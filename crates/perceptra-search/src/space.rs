@@ -15,7 +15,8 @@ use crate::point::Point;
 /// [`RunConfig::key`](perceptra_model::RunConfig::key) knows; domains are written as [`Domain`] says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
-    parameters: Vec<Parameter>,
+    /// The settings that are searched, in order of the keys as written.
+    pub parameters: Vec<Parameter>,
 }
 
 /// A setting that is searched.
@@ -44,7 +45,7 @@ impl Space {
     ///
     /// [`SearchError::EmptySpace`]; [`SearchError::Key`] for names of no key that can be searched; [`SearchError::Domain`] for what is
     /// not written as a domain, or has values that the key does not take.
-    pub fn parse(base: &RunConfig, written: &BTreeMap<String, String>) -> Result<Self, SearchError> {
+    pub(crate) fn parse(base: &RunConfig, written: &BTreeMap<String, String>) -> Result<Self, SearchError> {
         if written.is_empty() {
             return Err(SearchError::EmptySpace);
         }
@@ -81,18 +82,13 @@ impl Space {
         Ok(Self { parameters })
     }
 
-    /// The settings that are searched, in order of the keys as written.
-    pub fn parameters(&self) -> &[Parameter] {
-        &self.parameters
-    }
-
     /// The points to try: the whole grid, or `trials` samples. Points that repeat are left out, so that a small space gives fewer.
     /// The same seed gives the same points.
     ///
     /// # Errors
     ///
     /// [`SearchError::NotAGrid`], [`SearchError::TooManyTrials`].
-    pub fn points(&self, sampler: Sampler, trials: usize, seed: u64) -> Result<Vec<Point>, SearchError> {
+    pub(crate) fn points(&self, sampler: Sampler, trials: usize, seed: u64) -> Result<Vec<Point>, SearchError> {
         let most = if sampler == Sampler::Sobol { MAX_SOBOL } else { MAX_POINTS };
         if sampler != Sampler::Grid && trials > most {
             return Err(SearchError::TooManyTrials { points: trials as u128, most });
@@ -125,7 +121,7 @@ impl Space {
         let (mut seen, mut points) = (BTreeSet::new(), Vec::new());
         for position in positions {
             let values = self.parameters.iter().zip(position);
-            let point = Point(values.map(|(p, u)| (p.key.clone(), p.domain.at(u, p.notation))).collect());
+            let point = Point { settings: values.map(|(p, u)| (p.key.clone(), p.domain.at(u, p.notation))).collect() };
             if seen.insert(point.to_string()) {
                 points.push(point);
             }
@@ -152,12 +148,12 @@ impl Space {
         }
         let at = |mut index: usize| {
             // The last key turns fastest.
-            let mut point = BTreeMap::new();
+            let mut settings = BTreeMap::new();
             for (key, values) in lists.iter().rev() {
-                point.insert((*key).clone(), values[index % values.len()].clone());
+                settings.insert((*key).clone(), values[index % values.len()].clone());
                 index /= values.len();
             }
-            Point(point)
+            Point { settings }
         };
         Ok((0..points as usize).map(at).collect())
     }
@@ -190,13 +186,14 @@ fn check(base: &RunConfig, key: &str, value: &str) -> Result<String, String> {
         other => other.to_string(),
     })?;
     let value = run.get(key).unwrap_or_else(|| value.to_owned());
-    let point = Point(BTreeMap::from([(key.to_owned(), value.clone())]));
+    let point = Point { settings: BTreeMap::from([(key.to_owned(), value.clone())]) };
     point.apply(base).map(|_| value).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use perceptra_model::Preset;
     use perceptra_train::TrainConfig;
 
     fn space(pairs: &[(&str, &str)]) -> Result<Space, SearchError> {
@@ -225,7 +222,7 @@ mod tests {
 
     #[test]
     fn optimizers_and_losses_of_a_preset_can_be_searched() {
-        let base = perceptra_model::Preset::Realmlp.run(perceptra_data::Task::Binary, 100, true);
+        let base = Preset::Realmlp.apply(&RunConfig::default(), perceptra_data::Task::Binary, 100);
         let pairs = [("optimizer", "sgd,lion,adamw"), ("loss", "mse,binary-cross-entropy")];
         let written = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let points = Space::parse(&base, &written).unwrap().points(Sampler::Grid, 0, 7).unwrap();
@@ -249,9 +246,9 @@ mod tests {
             // Its own value, or one that it may have if it has none.
             let value = run.get(key).or_else(|| every.get(key)).unwrap();
             let found = space(&[(key, &value)]).unwrap_or_else(|e| panic!("{key}={value}: {e}"));
-            assert_eq!(found.parameters()[0].key, key);
+            assert_eq!(found.parameters[0].key, key);
             let point = &found.points(Sampler::Grid, 0, 0).unwrap()[0];
-            assert_eq!(point.settings(), BTreeMap::from([(key.to_owned(), value.clone())]));
+            assert_eq!(point.settings, BTreeMap::from([(key.to_owned(), value.clone())]));
             assert_eq!(point.apply(&run).unwrap().get(key).unwrap_or(value.clone()), value, "{key}");
         }
     }

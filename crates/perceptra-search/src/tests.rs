@@ -70,13 +70,13 @@ fn a_trial_is_the_training_of_its_run_file() {
         let validation = alone.validation.unwrap().get(Metric::Rmse).unwrap();
         assert_eq!(
             (trial.scores.as_slice(), trial.epochs[0]),
-            ([validation].as_slice(), alone.model.history().best_epoch)
+            ([validation].as_slice(), alone.model.about().history.best_epoch)
         );
     }
     // The best model is that of the best trial, and the test rows judge it.
     let (_, best) = plan.refit(&board, &mut ()).unwrap();
     assert_eq!(best.validation.unwrap().get(Metric::Rmse), board.trials[0].score());
-    assert_eq!(best.model.metrics().unwrap().rows, 40);
+    assert_eq!(best.model.about().metrics.as_ref().unwrap().rows, 40);
 }
 
 #[test]
@@ -223,9 +223,9 @@ fn with_max_parallel_the_scores_are_the_same() {
     let mut run = run(&[("lr", "log:1e-4..1e-1")], Sampler::Sobol, 12);
     (run.train.epochs, run.search.halving) = (18, Some(3));
     let device = Device::flex();
-    let find = |places: Option<usize>, folder: &Path| {
+    let find = |max_parallel: Option<usize>, folder: &Path| {
         let mut run = run.clone();
-        run.search.places = places;
+        run.search.max_parallel = max_parallel;
         let plan = Search::new(&run, &tables, &device).unwrap();
         let stop = AtomicBool::new(false);
         let mut watch = |event: &SearchEvent<'_>| {
@@ -266,7 +266,7 @@ fn ensembles_of_a_search() {
         let best: Vec<_> = board.trials[..3].iter().map(|t| (t.number, 1.0 / 3.0)).collect();
         assert_eq!(members, best);
         assert_eq!(trained.model.members().count(), 3);
-        assert_eq!(trained.model.metrics().unwrap().rows, 40);
+        assert_eq!(trained.model.about().metrics.as_ref().unwrap().rows, 40);
         // The members are the models that a refit makes.
         let (_, first) = plan.refit(&board, &mut ()).unwrap();
         let weight = |model: &Model| model.network().layers()[0].linear.weight.val().into_data();
@@ -323,7 +323,7 @@ fn impossible_searches_are_errors() {
     assert!(with(&|r| r.split.validation = 0.0).contains("no validation rows"));
     assert!(with(&|r| r.search.metric = Some(Metric::Accuracy)).contains("accuracy cannot be monitored"));
     assert!(with(&|r| r.search.metric = Some(Metric::Loss)).contains("may differ in their loss"));
-    assert!(with(&|r| r.search.places = Some(0)).contains("places is 0"));
+    assert!(with(&|r| r.search.max_parallel = Some(0)).contains("max_parallel is 0"));
     assert!(with(&|r| r.network.ensemble = 3).contains("network.ensemble is set"));
     assert!(with(&|r| r.search.folds = Some(1)).contains("1 folds"));
     assert!(with(&|r| (r.search.sampler, r.search.trials) = (Sampler::Random, 0)).contains("trials is 0"));

@@ -56,7 +56,7 @@ pub fn report(model: &Model, table: &Table, options: &ReportOptions<'_>) -> Resu
     let metrics = model.score(table, &predictions)?;
     let importance = ImportanceOptions { metric: None, repeats: options.repeats, seed: options.seed };
     let explanation = model.importance(&evenly(table, JUDGED), &importance)?;
-    let target = model.schema().targets.join(", ");
+    let target = model.about().schema.targets.join(", ");
     let sections = [
         ("scores", "Scores", scores(model, &metrics)),
         ("data", "Data", data::columns(model, table, &predictions)?),
@@ -83,7 +83,7 @@ pub fn report(model: &Model, table: &Table, options: &ReportOptions<'_>) -> Resu
             body {
                 header {
                     h1 { (target) }
-                    p { (model.task().to_string()) " by " code { (options.name) } ", on " (thousands(table.rows() as u64)) " " @if let Some(part) = options.part { (part) " " } "rows of " code { (table.name()) } }
+                    p { (model.about().schema.task.to_string()) " by " code { (options.name) } ", on " (thousands(table.rows() as u64)) " " @if let Some(part) = options.part { (part) " " } "rows of " code { (table.name()) } }
                     nav { @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } } }
                 }
                 main {
@@ -99,8 +99,8 @@ pub fn report(model: &Model, table: &Table, options: &ReportOptions<'_>) -> Resu
 }
 
 fn scores(model: &Model, metrics: &Metrics) -> Markup {
-    let held_out = model.metrics().map(crate::scores::scores);
-    let rows = model.metrics().map_or(0, |m| m.rows);
+    let held_out = model.about().metrics.as_ref().map(crate::scores::scores);
+    let rows = model.about().metrics.as_ref().map_or(0, |m| m.rows);
     html! {
         table {
             thead { tr { th { "metric" } th class="number" { "this table, " (thousands(metrics.rows as u64)) " rows" }
@@ -116,7 +116,7 @@ fn scores(model: &Model, metrics: &Metrics) -> Markup {
 }
 
 fn network(model: &Model) -> Markup {
-    let encoder = model.encoder();
+    let encoder = &model.about().encoder;
     let outputs: Vec<String> = match encoder.labels() {
         Some(labels) if encoder.outputs() == labels.len() => labels.to_vec(),
         Some(labels) => labels.last().cloned().into_iter().collect(),
@@ -134,7 +134,7 @@ fn network(model: &Model) -> Markup {
 }
 
 fn training(model: &Model) -> Result<Markup, ViewError> {
-    let history = model.history();
+    let history = &model.about().history;
     let drawn = match history.epochs.is_empty() {
         true => Vec::new(),
         false => {
@@ -168,8 +168,8 @@ fn training(model: &Model) -> Result<Markup, ViewError> {
 }
 
 fn again(model: &Model, table: &Table, options: &ReportOptions<'_>) -> Markup {
-    let training = serde_json::to_string_pretty(model.training()).unwrap_or_default();
-    let network = serde_json::to_string_pretty(model.network_config()).unwrap_or_default();
+    let training = serde_json::to_string_pretty(&model.about().training).unwrap_or_default();
+    let network = serde_json::to_string_pretty(&model.about().network).unwrap_or_default();
     html! {
         @match options.run {
             Some(run) => {

@@ -26,18 +26,19 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
         CliError::Device(_) => load_model(&args.model, "auto"),
         other => Err(other),
     })?;
+    let about = model.about();
     if args.json {
         return print_json(&json!({
-            "task": model.task(),
+            "task": about.schema.task,
             "network": model.network().to_string(),
             "members": members(&model),
-            "config": model.network_config(),
-            "schema": model.schema(),
-            "inputs": model.encoder().input_names(),
-            "classes": model.encoder().labels(),
-            "training": model.training(),
-            "test": model.metrics(),
-            "history": model.history(),
+            "config": about.network,
+            "schema": about.schema,
+            "inputs": about.encoder.input_names(),
+            "classes": about.encoder.labels(),
+            "training": about.training,
+            "test": about.metrics,
+            "history": about.history,
         }));
     }
     print(&text(&model))
@@ -49,7 +50,8 @@ fn members(model: &Model) -> Vec<serde_json::Value> {
 }
 
 fn text(model: &Model) -> String {
-    let config = model.network_config();
+    let about = model.about();
+    let config = &about.network;
     let (shapes, tensors) = (model.network().widths(), config.tensors());
     // Of the tensors whose names begin so.
     let parameters = |start: &str| {
@@ -85,32 +87,32 @@ fn text(model: &Model) -> String {
         text += "\nthe first one:\n\n";
     }
     text += &tables::table(&["layer", "inputs", "units", "activation", "parameters"], rows);
-    text += &format!("\nlearns {} of {}", model.task(), model.schema().targets.join(", "));
-    if let Some(labels) = model.encoder().labels() {
+    text += &format!("\nlearns {} of {}", about.schema.task, about.schema.targets.join(", "));
+    if let Some(labels) = about.encoder.labels() {
         text += &format!(": {}", labels.join(", "));
     }
     text += "\n\n";
-    let rows = model
-        .encoder()
+    let rows = about
+        .encoder
         .features()
         .map(|(name, kind, width)| vec![name.to_owned(), kind.name().to_owned(), width.to_string()])
         .collect();
     text += &tables::table(&["feature", "kind", "inputs"], rows);
-    for (name, reason) in &model.schema().dropped {
+    for (name, reason) in &about.schema.dropped {
         text += &format!("{name} is ignored: {reason}\n");
     }
-    let history = model.history();
+    let history = &about.history;
     text += &format!(
         "\ntrained with {} and {}, batch {}, learning rate {}, seed {}\n{} epochs, {}; best epoch {}\n\n",
-        model.loss(),
-        model.training().optimizer.name(),
-        match model.training().batch {
+        about.loss,
+        about.training.optimizer.name(),
+        match about.training.batch {
             perceptra::train::Batch::Rows(n) => n.to_string(),
             perceptra::train::Batch::Full => "full".to_owned(),
             perceptra::train::Batch::Auto => "auto".to_owned(),
         },
-        model.training().learning_rate,
-        model.training().seed,
+        about.training.learning_rate,
+        about.training.seed,
         history.epochs.len(),
         history.stop,
         history.best_epoch
@@ -138,7 +140,7 @@ fn text(model: &Model) -> String {
         header.push(history.monitor.name());
     }
     text += &tables::table(&header, rows);
-    if let Some(metrics) = model.metrics() {
+    if let Some(metrics) = &about.metrics {
         text += "\n";
         text += &tables::metrics_table(&[("test", metrics)]);
     }

@@ -54,7 +54,7 @@ impl Axis {
         let texts: Vec<&str> = scored.iter().map(|(t, _)| t.settings[key].trim_matches('"')).collect();
         let numbers: Option<Vec<f64>> = texts.iter().map(|text| text.parse().ok()).collect();
         if let Some(positions) = numbers {
-            let domain = space.parameters().iter().find(|p| p.key == key).map(|p| &p.domain);
+            let domain = space.parameters.iter().find(|p| p.key == key).map(|p| &p.domain);
             let log = match domain {
                 Some(Domain::Log(..) | Domain::LogInteger(..)) => true,
                 Some(Domain::Choice(_)) => spread(&positions) >= 50.0,

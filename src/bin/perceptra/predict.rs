@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use perceptra::Model;
 use perceptra::data::{EncodeReport, TableReader};
-use perceptra::model::{PredictionColumns, PredictionFormat, PredictionWriter};
+use perceptra::model::{PredictionColumns, PredictionFormat, PredictionOptions, PredictionWriter};
 use perceptra_files::write_atomic;
 
 use crate::{CliError, ReadArgs, load_model, note, same_file, signals};
@@ -69,16 +69,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
         return Err(CliError::usage("the predictions would overwrite their own input", "choose another --output"));
     }
     let model = load_model(&args.model, &args.device)?;
-    let mut columns = PredictionColumns::new(&model);
-    if args.proba {
-        columns = columns.with_probabilities();
-    }
-    if args.uncertainty {
-        columns = columns.with_uncertainty()?;
-    }
-    if let Some(coverage) = args.interval {
-        columns = columns.with_interval(coverage)?;
-    }
+    let (probabilities, uncertainty, interval) = (args.proba, args.uncertainty, args.interval);
+    let columns = PredictionColumns::new(&model, PredictionOptions { probabilities, uncertainty, interval })?;
     // A file that is half written is removed.
     if args.output.is_some() {
         signals::watch();
@@ -86,8 +78,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let mut options = model.read_options();
     args.read.apply(&mut options);
     let reader = TableReader::open(&args.table, &options, CHUNK)?;
-    model.encoder().check_columns(&args.table.display().to_string(), reader.columns())?;
-    let unknown = model.schema().unknown(reader.columns());
+    model.about().encoder.check_columns(&args.table.display().to_string(), reader.columns())?;
+    let unknown = model.about().schema.unknown(reader.columns());
     if args.strict && !unknown.is_empty() {
         return Err(CliError::Other {
             message: format!("{}: the model does not know the columns {}", args.table.display(), unknown.join(", ")),

@@ -228,8 +228,7 @@ impl RunArgs {
         let mut tables = None;
         if let Some(preset) = self.preset.or(run.preset) {
             let read = Tables::read(&run)?;
-            let task = read.task(&run.data.schema)?;
-            run = RunConfig::over(preset, task, read.rows(), &name, &text, |run| self.apply(run))?;
+            run = RunConfig::over(preset, &read, &name, &text, |run| self.apply(run))?;
             tables = Some(read);
         }
         let file = self.config.is_some().then_some((name, text));

@@ -141,7 +141,7 @@ impl SearchArgs {
             }
             search.folds = self.folds.or(search.folds);
             search.halving = self.halving.or(search.halving);
-            search.places = self.max_parallel.or(search.places);
+            search.max_parallel = self.max_parallel.or(search.max_parallel);
             search.repeats = self.repeats.unwrap_or(search.repeats);
             search.ensemble = self.ensemble.or(search.ensemble);
             search.metric = self.metric.or(search.metric);
@@ -200,9 +200,9 @@ pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
     if !quiet {
         let cases = search.cases();
         let splits = if cases > 1 { format!(", each on {cases} splits of the rows") } else { String::new() };
-        note(&format!("note: {} trials{splits}", search.points().len()));
+        note(&format!("note: {} trials{splits}", search.points.len()));
     }
-    let bar = Bar::new(quiet, search.metric());
+    let bar = Bar::new(quiet, search.metric);
     let board = search.run(&place, &mut |event| bar.observe(event), signals::came())?;
     bar.0.finish_and_clear();
     if board.interrupted {
@@ -273,7 +273,7 @@ fn finish(
             found
         }
     };
-    plots::draw(search.space(), board, folder)?;
+    plots::draw(&search.space, board, folder)?;
     trained.model.save(&model)?;
     if json {
         let members: Vec<_> = members.iter().map(|(trial, share)| json!({ "trial": trial, "share": share })).collect();
@@ -283,7 +283,7 @@ fn finish(
             "members": members,
             "metric": board.metric,
             "trials": board.trials,
-            "test": trained.model.metrics(),
+            "test": trained.model.about().metrics,
         }));
     }
     let cases = search.cases();
@@ -335,7 +335,7 @@ fn summary(trained: &Trained, members: &[(usize, f64)], board: &Leaderboard, mod
             format!("\nensemble of the trials {}\n", shares.collect::<Vec<_>>().join(", "))
         }
     };
-    if let Some(metrics) = trained.model.metrics() {
+    if let Some(metrics) = &trained.model.about().metrics {
         let score = metrics.get(board.metric).map_or_else(String::new, tables::number);
         text += &format!("{} on {} test rows: {score}\n", board.metric, metrics.rows);
     }

@@ -79,7 +79,7 @@ impl TrainArgs {
             run.checkpoint.keep = self.keep.unwrap_or(run.checkpoint.keep);
         };
         match from {
-            Some(checkpoint) => self.run.resolve_from(checkpoint.run().clone(), own),
+            Some(checkpoint) => self.run.resolve_from(checkpoint.run.clone(), own),
             None => self.run.resolve(own),
         }
     }
@@ -108,11 +108,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         }
     }
     if let Some(from) = &from {
-        for problem in from.skipped() {
+        for problem in &from.skipped {
             note(&format!("note: {problem}"));
         }
         if !args.quiet && !args.json {
-            note(&format!("note: going on after epoch {}, from {}", from.epochs(), from.path().display()));
+            note(&format!("note: going on after epoch {}, from {}", from.epochs, from.path.display()));
         }
     }
     let model_path = run.output.model.clone().unwrap_or_else(|| format!("{}.perceptra", stem(&run.data.table)).into());
@@ -164,6 +164,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     }
     let report_path = args.report.then(|| report::of_run(&trained.model, &run, &tables, &model_path)).transpose()?;
 
+    let about = trained.model.about();
     if args.json {
         return print_json(&json!({
             "model": model_path,
@@ -171,21 +172,21 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             "report": report_path,
             "device": choice.name,
             "engine": progress.engine,
-            "task": trained.model.task(),
+            "task": about.schema.task,
             "network": trained.model.network().to_string(),
             "members": trained.model.members().count(),
             "rows": { "train": trained.rows[0], "validation": trained.rows[1], "test": trained.rows[2] },
-            "dropped": trained.model.schema().dropped,
+            "dropped": about.schema.dropped,
             "missing": trained.report.missing,
             "validation": trained.validation,
-            "test": trained.model.metrics(),
+            "test": about.metrics,
             "calibration": trained.calibration,
-            "history": trained.model.history(),
+            "history": about.history,
         }))
         .and(outcome(&trained, &model_path, asked));
     }
     if !args.quiet {
-        for (column, reason) in &trained.model.schema().dropped {
+        for (column, reason) in &about.schema.dropped {
             note(&format!("note: column {column:?} is left out: {reason}"));
         }
         for (column, n) in &trained.report.missing {
@@ -257,10 +258,11 @@ fn outcome(trained: &Trained, path: &Path, asked: bool) -> Result<(), CliError> 
 
 fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, run_path: &Path) -> String {
     let model = &trained.model;
-    let history = model.history();
+    let about = model.about();
+    let history = &about.history;
     let [train, validation, test] = trained.rows;
-    let target = model.schema().targets.join(", ");
-    let classes = model.encoder().labels().map_or_else(String::new, |l| format!(", {} classes", l.len()));
+    let target = about.schema.targets.join(", ");
+    let classes = about.encoder.labels().map_or_else(String::new, |l| format!(", {} classes", l.len()));
     let members = model.members().count();
     let network = match members {
         1 => model.network().to_string(),
@@ -270,14 +272,14 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
         "{}: {} of {target}{classes}\n{train} training, {validation} validation and {test} test rows, {} features as {} \
          inputs, on {device}\n{network}\n{} epochs, {}; best epoch {}\n\n",
         run.data.table.display(),
-        model.task(),
-        model.encoder().features().count(),
-        model.encoder().width(),
+        about.schema.task,
+        about.encoder.features().count(),
+        about.encoder.width(),
         history.epochs.len(),
         history.stop,
         history.best_epoch,
     );
-    let parts = [("validation", trained.validation.as_ref()), ("test", model.metrics())];
+    let parts = [("validation", trained.validation.as_ref()), ("test", about.metrics.as_ref())];
     let parts: Vec<_> = parts.into_iter().filter_map(|(name, m)| m.map(|m| (name, m))).collect();
     text += &tables::metrics_table(&parts);
     if !parts.is_empty() {

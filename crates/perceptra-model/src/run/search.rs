@@ -20,9 +20,9 @@ pub struct SearchOptions {
     /// η of successive halving: all points are trained for a few epochs, the best 1/η of them continue for η times as many, and so on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halving: Option<usize>,
-    /// The most trials that successive halving trains at a time; when one ends, another starts. By default all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub places: Option<usize>,
+    /// The most trials that successive halving has in progress at a time; when one ends, another starts. By default all.
+    #[serde(alias = "places", skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<usize>,
     /// Number of different divisions into folds, or into training and validation rows.
     pub repeats: usize,
     /// Metric by which points are ranked; by default `train.monitor`, or `rmse` or `log-loss` if that is the loss.
@@ -108,7 +108,7 @@ impl Default for SearchOptions {
             trials: 50,
             folds: None,
             halving: None,
-            places: None,
+            max_parallel: None,
             repeats: 1,
             metric: None,
             ensemble: None,

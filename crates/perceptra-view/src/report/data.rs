@@ -8,7 +8,7 @@ use super::page::{LISTED, bars, brief};
 use crate::error::ViewError;
 
 pub(super) fn columns(model: &Model, table: &Table, predictions: &Predictions) -> Result<Markup, ViewError> {
-    let schema = model.schema();
+    let schema = &model.about().schema;
     let targets = if schema.task.is_classification() { ColumnKind::Categorical } else { ColumnKind::Numeric };
     let columns: Vec<(&str, ColumnKind, &str)> = (schema.targets.iter().map(|t| (t.as_str(), targets, "target")))
         .chain(schema.features.iter().map(|f| (f.name.as_str(), f.kind, "feature")))

@@ -45,7 +45,7 @@ pub(super) fn importance(found: &Explanation) -> Markup {
 pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> Result<Markup, ViewError> {
     let rows = evenly(table, AVERAGED);
     let (features, most) = DEPENDENCES;
-    let kinds: Vec<(&str, ColumnKind)> = model.encoder().features().map(|(name, kind, _)| (name, kind)).collect();
+    let kinds: Vec<(&str, ColumnKind)> = model.about().encoder.features().map(|(name, kind, _)| (name, kind)).collect();
     let mut all = Vec::new();
     for importance in found.features.iter().take(features) {
         let name = importance.feature.as_str();
@@ -84,12 +84,13 @@ pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> R
                 |j: usize| column(&predicted, j).iter().map(|v| f64::from(*v)).sum::<f64>() / predicted.rows as f64;
             averages.push((x, (0..predicted.columns).map(mean).collect()));
         }
-        let (what, lines): (&str, Vec<(usize, &str)>) = match model.encoder().labels() {
+        let (what, lines): (&str, Vec<(usize, &str)>) = match model.about().encoder.labels() {
             Some([_, second]) => ("probability", vec![(1, second.as_str())]),
             Some(labels) => ("probability", labels.iter().map(String::as_str).enumerate().take(CLASSES).collect()),
-            None => {
-                ("prediction", model.schema().targets.iter().map(String::as_str).enumerate().take(CLASSES).collect())
-            }
+            None => (
+                "prediction",
+                model.about().schema.targets.iter().map(String::as_str).enumerate().take(CLASSES).collect(),
+            ),
         };
         let axis = if kind == ColumnKind::Date { format!("{name}, days since 1970") } else { name.to_owned() };
         let mut chart = Chart::new(name, &axis, what);
@@ -114,13 +115,13 @@ pub(super) fn worst(
     predictions: &Predictions,
     found: &Explanation,
 ) -> Result<Markup, ViewError> {
-    let schema = model.schema();
+    let schema = &model.about().schema;
     let fail = ModelError::from;
     // For each row: how bad its prediction is, its number, the actual and predicted value, and the error as text.
     let mut rows: Vec<(f64, usize, String, String, String)> = Vec::new();
     match &predictions.labels {
         Some(labels) => {
-            let truth = model.encoder().class_numbers(table).map_err(fail)?;
+            let truth = model.about().encoder.class_numbers(table).map_err(fail)?;
             let predicted = predictions.classes();
             for (row, p) in predictions.values.values.chunks(labels.len()).enumerate() {
                 let p = f64::from(p[truth[row] as usize]);
@@ -129,7 +130,7 @@ pub(super) fn worst(
             }
         }
         None => {
-            let scales = model.encoder().target_scales();
+            let scales = model.about().encoder.target_scales();
             let columns = predictions.values.columns;
             let truths =
                 (schema.targets.iter().map(|t| table.target_values(t))).collect::<Result<Vec<_>, _>>().map_err(fail)?;

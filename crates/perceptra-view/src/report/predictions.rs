@@ -25,7 +25,7 @@ pub(super) fn predictions(
 
 fn regression(model: &Model, table: &Table, predictions: &Predictions) -> Result<Markup, ViewError> {
     let mut all = Vec::new();
-    for (j, name) in model.schema().targets.iter().enumerate().take(CLASSES) {
+    for (j, name) in model.about().schema.targets.iter().enumerate().take(CLASSES) {
         let truth = table.target_values(name).map_err(ModelError::from)?;
         let predicted: Vec<f64> = column(&predictions.values, j).into_iter().map(f64::from).collect();
         let pairs: Vec<(f64, f64)> = predicted.iter().copied().zip(truth).collect();
@@ -73,7 +73,7 @@ fn classes(
     metrics: &ClassificationMetrics,
     labels: &[String],
 ) -> Result<Markup, ViewError> {
-    let truth = model.encoder().class_numbers(table).map_err(ModelError::from)?;
+    let truth = model.about().encoder.class_numbers(table).map_err(ModelError::from)?;
     let mut roc = Chart::new("ROC", "false positive rate", "true positive rate");
     let mut curve = Chart::new("Precision and recall", "recall", "precision");
     // Of two classes, the second is the positive one.
