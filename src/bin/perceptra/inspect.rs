@@ -112,7 +112,7 @@ fn text(model: &Model) -> String {
         model.training().learning_rate,
         model.training().seed,
         history.epochs.len(),
-        history.stop,
+        crate::train::stopped(model),
         history.best_epoch
     );
     // The first, the best, the last, and about ten between.
