@@ -131,7 +131,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     check_writable(&model_path)?;
     // Two runs that would write the same files are kept apart. What a run that was killed left is removed.
     let lock = Lock::acquire(&run_path.with_extension("toml.lock")).map_err(ModelError::from)?;
-    if let Some(pid) = lock.stale() {
+    if let Some(pid) = lock.stale {
         note(&format!("note: process {pid}, which was writing {}, has ended without doing so", model_path.display()));
     }
     remove_stale(folder_of(&model_path));
