@@ -76,14 +76,7 @@ pub enum TrainError {
 /// The error of [`Blocks`](crate::Blocks) that could not give their rows. Two are equal if their messages are; a clone keeps only the
 /// message.
 #[derive(Debug)]
-pub struct BlocksError(Box<dyn Error + Send + Sync>);
-
-impl BlocksError {
-    /// The error itself, as it was given to [`TrainError::blocks`].
-    pub fn into_inner(self) -> Box<dyn Error + Send + Sync> {
-        self.0
-    }
-}
+pub struct BlocksError(pub Box<dyn Error + Send + Sync>);
 
 impl fmt::Display for BlocksError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
