@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use perceptra::data::Points;
+use perceptra::data::{Pattern, Points};
 use perceptra::train::Batch;
 use perceptra::view::{Chart, picture};
 use perceptra::{Activation, Dataset, FeedForwardConfig, Fit, Fitted, Loss, TrainConfig, choose};
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = choose("cpu")?.device;
     // Few rows with much noise to train on, many to judge by.
     let rows = |rows, seed| {
-        let points = Points::moons(rows, 0.35, seed);
+        let points = Points::draw(Pattern::Moons, rows, 0.35, seed);
         Dataset::from_rows(points.inputs.values.clone(), points.targets(), (2, 1), &device)
     };
     let (train, validation) = (rows(80, 1)?, rows(1000, 2)?);

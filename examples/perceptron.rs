@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stdout)] // A program that shows its result.
 
-use perceptra::data::Points;
+use perceptra::data::{Pattern, Points};
 use perceptra::nn::Neuron;
 use perceptra::train::{PerceptronConfig, mistake_bound};
 use perceptra::view::{Chart, picture};
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // Clouds that overlap: the rule never comes to rest, the pocket keeps the best of its lines.
-    let points = Points::blobs(200, 2, 0.6, 1);
+    let points = Points::draw(Pattern::Blobs(2), 200, 0.6, 1);
     let targets = points.targets();
     let mut chart = Chart::new("Two clouds", "x1", "x2");
     for (name, pocket) in [("last line", false), ("pocket", true)] {

@@ -62,7 +62,7 @@ pub use crate::{
     schema::{ColumnSpec, Schema, SchemaOptions},
     split::{Split, SplitOptions, SplitPart},
     summary::{Numbers, Summary, Values},
-    synthetic::Points,
+    synthetic::{Pattern, Points},
     table::Table,
     task::Task,
 };

@@ -7,7 +7,9 @@ use perceptra_random::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
+use crate::schema::{Schema, classes};
 use crate::table::Table;
+use crate::task::Task;
 
 /// Row numbers of the three parts of a table, each sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -160,8 +162,29 @@ impl Split {
     }
 }
 
-/// The number of a group of ten rows with similar values for each row: a split stratified by them gives each part the same distribution.
-pub fn strata(numbers: &[f64]) -> Vec<u32> {
+/// The stratum of each row, whose shares a stratified split keeps: its class, or its group of ten rows with similar targets. A class of
+/// one row is an error if the table is `divided` into parts, as it can be in one only; none without a target.
+///
+/// # Errors
+///
+/// [`DataError::ClassTooSmall`]; missing targets, values that are not numbers.
+pub fn strata(table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, DataError> {
+    let Some(target) = schema.targets.first() else { return Ok(None) };
+    if schema.task == Task::Regression {
+        return Ok(Some(groups_of_ten(&table.target_values(target)?)));
+    }
+    let labels = classes(table, target)?;
+    let classes = table.class_numbers(target, &labels)?;
+    let mut counts = vec![0; labels.len()];
+    classes.iter().for_each(|&c| counts[c as usize] += 1);
+    match counts.iter().position(|&n| n == 1) {
+        Some(class) if divided => Err(DataError::ClassTooSmall { class: labels[class].clone() }),
+        _ => Ok(Some(classes)),
+    }
+}
+
+/// The number of a group of ten rows with similar values for each row.
+pub(crate) fn groups_of_ten(numbers: &[f64]) -> Vec<u32> {
     let mut order: Vec<usize> = (0..numbers.len()).collect();
     order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]));
     let mut groups = vec![0; numbers.len()];
@@ -269,7 +292,7 @@ mod tests {
     #[test]
     fn strata_give_both_parts_the_same_range() {
         let numbers: Vec<f64> = (0..200).map(|i| f64::from(i * 7919 % 200)).collect();
-        let split = Split::holdout(200, 0.2, 0.0, Some(&strata(&numbers)), 3).unwrap();
+        let split = Split::holdout(200, 0.2, 0.0, Some(&groups_of_ten(&numbers)), 3).unwrap();
         // Two of every ten adjacent numbers.
         let mut tens: Vec<usize> = split.test.iter().map(|&r| numbers[r as usize] as usize / 10).collect();
         tens.sort_unstable();

@@ -772,7 +772,7 @@ fn each_cell_of_a_csv_file_is_parsed_once() {
         let schema = Schema::infer(&table, &options).unwrap();
         let labels = Encoder::labels_of(&table, &schema).unwrap();
         let split = Split::from_column(&table, "part").unwrap();
-        strata(&table.target_values("y").unwrap());
+        crate::split::groups_of_ten(&table.target_values("y").unwrap());
         let (train, validation) = (table.take(&split.train), table.take(&split.validation));
         let fitted = Encoder::fit(&train, &schema, labels, &EncoderOptions::default()).unwrap();
         let encode = |part: &Table| {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use perceptra_data::{DataError, Encoder, Pieces, Sample, Schema, SchemaOptions, SplitPart, Table, TableStream};
+use perceptra_data::{
+    ColumnKind, DataError, Encoder, Pieces, Sample, Schema, SchemaOptions, SplitPart, Table, TableStream, Values,
+};
 use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Blocks, Dataset, TrainError};
 
@@ -157,7 +159,10 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
 /// Counts the rows of each value of the target, as long as they may be classes.
 fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> Result<(), DataError> {
     if counts.len() <= MAX_CLASSES {
-        for (value, n) in table.value_counts(target)? {
+        let Values::Categories(categories) = table.summary(target, ColumnKind::Categorical)?.values else {
+            return Ok(());
+        };
+        for (value, n) in categories {
             *counts.entry(value).or_insert(0) += n;
         }
     }

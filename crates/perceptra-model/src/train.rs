@@ -5,8 +5,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use perceptra_nn::FeedForward;
 use perceptra_train::{
-    Control, Event, Fit, FitJob, Observer, StopReason, TrainError, TrainState, fit_many, has_own_memory,
-    parallel,
+    Control, Event, Fit, FitJob, Observer, StopReason, TrainError, TrainState, fit_many, has_own_memory, parallel,
 };
 
 use crate::checkpoint::{Checkpoint, Folder, Keeper};
