@@ -60,7 +60,7 @@ pub use crate::{
     read_options::ReadOptions,
     scaling::Scaling,
     schema::{ColumnSpec, Schema, SchemaOptions},
-    split::{Split, SplitOptions, SplitPart},
+    split::{Split, SplitOptions},
     summary::{Numbers, Summary, Values},
     synthetic::{Pattern, Points},
     table::Table,

@@ -1,6 +1,5 @@
 //! Which rows train, which validate, which test.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 
 use perceptra_random::{Purpose, Stream};
@@ -20,44 +19,6 @@ pub struct Split {
     pub validation: Vec<u32>,
     /// Rows to evaluate on.
     pub test: Vec<u32>,
-}
-
-/// A part of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SplitPart {
-    /// Rows to fit on.
-    Train,
-    /// Rows that decide when to stop.
-    Validation,
-    /// Rows to evaluate on.
-    Test,
-}
-
-impl Table {
-    /// The part that `column` names for each row: `train`, `validation` (or `valid`, `val`) or `test`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::SplitValue`] for anything else.
-    pub fn split_parts(&self, column: &str) -> Result<Vec<SplitPart>, DataError> {
-        let part = |(row, value): (usize, Option<Cow<'_, str>>)| {
-            let value = value.unwrap_or_default();
-            Ok(match value.to_lowercase().as_str() {
-                "train" | "training" => SplitPart::Train,
-                "validation" | "valid" | "val" => SplitPart::Validation,
-                "test" => SplitPart::Test,
-                _ => {
-                    return Err(DataError::SplitValue {
-                        name: self.name().to_owned(),
-                        line: self.place(row),
-                        column: column.to_owned(),
-                        value: value.into_owned(),
-                    });
-                }
-            })
-        };
-        self.column(column)?.texts().enumerate().map(part).collect()
-    }
 }
 
 /// How a table is split.
@@ -145,20 +106,27 @@ impl Split {
     ///
     /// # Errors
     ///
-    /// [`DataError::SplitValue`] for anything else, [`DataError::TooFewRows`] without training rows.
+    /// [`DataError::SplitValue`] for anything else.
     pub fn from_column(table: &Table, column: &str) -> Result<Self, DataError> {
         let mut split = Self::default();
-        for (row, part) in (0..).zip(table.split_parts(column)?) {
-            match part {
-                SplitPart::Train => split.train.push(row),
-                SplitPart::Validation => split.validation.push(row),
-                SplitPart::Test => split.test.push(row),
-            }
+        for (row, value) in table.column(column)?.texts().enumerate() {
+            let value = value.unwrap_or_default();
+            let part = match value.to_lowercase().as_str() {
+                "train" | "training" => &mut split.train,
+                "validation" | "valid" | "val" => &mut split.validation,
+                "test" => &mut split.test,
+                _ => {
+                    return Err(DataError::SplitValue {
+                        name: table.name().to_owned(),
+                        line: table.place(row),
+                        column: column.to_owned(),
+                        value: value.into_owned(),
+                    });
+                }
+            };
+            part.push(row as u32);
         }
-        match split.train.len() {
-            0 => Err(DataError::TooFewRows { rows: table.rows(), part: "training", got: 0, needed: 1 }),
-            _ => Ok(split),
-        }
+        Ok(split)
     }
 }
 

@@ -83,6 +83,9 @@ pub(crate) fn divide(run: &RunConfig, tables: &Tables, schema: &Schema) -> Resul
     let options = &run.split;
     if let Some(column) = &run.data.schema.split {
         let split = Split::from_column(table, column)?;
+        if split.train.is_empty() {
+            return Err(DataError::TooFewRows { rows: table.rows(), part: "training", got: 0, needed: 1 }.into());
+        }
         let part = |rows: &[u32]| (!rows.is_empty()).then(|| table.take(rows));
         return Ok([
             part(&split.train),
