@@ -67,7 +67,7 @@ fn main() -> Any<()> {
         Any::Ok((path, history.epochs.last().map_or(f64::NAN, |e| e.train_loss)))
     };
     let mut paths = Chart::new("R over two weights, dark is low", "w1", "w2").field(&field, Colors::Heat);
-    paths = paths.heights(&field, &[-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0]);
+    paths = paths.contour("", &field, &[-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0]);
     for (from, name) in
         [([3.0, 0.5], "from (3, 0.5)"), ([-0.5, -3.0], "from (−0.5, −3)"), ([0.3, -1.5], "from (0.3, −1.5)")]
     {

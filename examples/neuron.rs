@@ -44,11 +44,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
     };
     use Activation::{Dendritic, Identity, Relu, Sigmoid, Sign, Step, Tanh};
-    let charts = [
+    let mut charts = [
         chart("Thresholds, hard and soft", &[Step, Sign, Sigmoid, Tanh])?,
         chart("Identity, ReLU, dendrite", &[Identity, Relu, Dendritic])?,
     ];
-    let charts = charts.map(|chart| chart.y_range(-1.5, 2.0));
+    charts.iter_mut().for_each(|chart| chart.y.range = Some((-1.5, 2.0)));
     let folder = std::env::args().nth(1).unwrap_or("target/lecture".into());
     picture(&charts, 2, (800, 380))?.save_both(folder.as_ref(), "neuron")?;
     println!("{folder}/neuron.svg");

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use perceptra::data::Points;
+use perceptra::data::{Pattern, Points};
 use perceptra::train::Batch;
 use perceptra::view::{Chart, picture};
 use perceptra::{Activation, Dataset, FeedForwardConfig, Fit, Fitted, Loss, TrainConfig, choose};
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = choose("cpu")?.device;
     // Few rows with much noise to train on, many to judge by.
     let rows = |rows, seed| {
-        let points = Points::moons(rows, 0.35, seed);
+        let points = Points::draw(Pattern::Moons, rows, 0.35, seed);
         Dataset::from_rows(points.inputs.values.clone(), points.targets(), (2, 1), &device)
     };
     let (train, validation) = (rows(80, 1)?, rows(1000, 2)?);
@@ -36,7 +36,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let early = run(32, &train, &TrainConfig { patience: Some(30), ..config.clone() })?.history;
     println!("early stopping ends after epoch {} and keeps epoch {}", early.epochs.len(), early.best_epoch);
     let curve = Chart::history("A network 2-32-32-1 on 80 rows", &all);
-    let curve = curve.vertical("early stopping ends", early.epochs.len() as f64).y_range(0.0, 0.8);
+    let mut curve = curve.vertical("early stopping ends", early.epochs.len() as f64);
+    curve.y.range = Some((0.0, 0.8));
 
     let (mut last, mut kept, mut trained) = (Vec::new(), Vec::new(), Vec::new());
     for width in [1, 2, 3, 4, 8, 16, 32, 64, 128] {
@@ -52,12 +53,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             end.validation_loss.unwrap_or(f64::NAN)
         );
     }
-    let sizes = Chart::new("By the width of two hidden layers", "units a layer", "loss")
+    let mut sizes = Chart::new("By the width of two hidden layers", "units a layer", "loss")
         .line("training", trained)
         .line("validation at the end", last)
-        .dashed("validation, best epoch", kept)
-        .log_x()
-        .y_range(0.0, 0.8);
+        .dashed("validation, best epoch", kept);
+    (sizes.x.log, sizes.y.range) = (true, Some((0.0, 0.8)));
 
     let many = rows(4000, 3)?;
     let mut results = Vec::new();
@@ -73,7 +73,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         results.push((batch as f64, loss));
     }
     let batches = Chart::new("By the rows of a step: 4000 rows, 20 epochs", "rows of a step", "validation loss");
-    let batches = batches.line("", results.clone()).points("", 0, results).log_x();
+    let mut batches = batches.line("", results.clone()).points("", 0, results);
+    batches.x.log = true;
     let folder = std::env::args().nth(1).unwrap_or("target/lecture".into());
     picture(&[curve], 1, (800, 420))?.save_both(folder.as_ref(), "overfitting")?;
     picture(&[sizes, batches], 2, (800, 420))?.save_both(folder.as_ref(), "overfitting_sizes")?;

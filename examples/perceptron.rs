@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stdout)] // A program that shows its result.
 
-use perceptra::data::Points;
+use perceptra::data::{Pattern, Points};
 use perceptra::nn::Neuron;
 use perceptra::train::{PerceptronConfig, mistake_bound};
 use perceptra::view::{Chart, picture};
@@ -32,11 +32,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let classes = y.map(|y| y as u32);
         let chart = Chart::new(name, "x1", "x2").line("", boundary(&learned.neuron)).classes(&corners, &classes);
-        charts.push(chart.x_range(-0.5, 1.5).y_range(-0.5, 1.5));
+        charts.push(square(chart, -0.5, 1.5));
     }
 
     // Clouds that overlap: the rule never comes to rest, the pocket keeps the best of its lines.
-    let points = Points::blobs(200, 2, 0.6, 1);
+    let points = Points::draw(Pattern::Blobs(2), 200, 0.6, 1);
     let targets = points.targets();
     let mut chart = Chart::new("Two clouds", "x1", "x2");
     for (name, pocket) in [("last line", false), ("pocket", true)] {
@@ -47,9 +47,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             true => chart.dashed(name, boundary(&learned.neuron)),
         };
     }
-    charts.push(chart.classes(&points.inputs.values, &points.classes).x_range(-3.0, 3.0).y_range(-3.0, 3.0));
+    charts.push(square(chart.classes(&points.inputs.values, &points.classes), -3.0, 3.0));
     let folder = std::env::args().nth(1).unwrap_or("target/lecture".into());
     picture(&charts, 2, (800, 720))?.save_both(folder.as_ref(), "perceptron")?;
     println!("{folder}/perceptron.svg");
     Ok(())
+}
+
+/// The chart with both axes from `low` to `high`.
+fn square(mut chart: Chart, low: f64, high: f64) -> Chart {
+    (chart.x.range, chart.y.range) = (Some((low, high)), Some((low, high)));
+    chart
 }

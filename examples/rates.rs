@@ -34,11 +34,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("ρ = {rho}, {batch:?}, {reduction:?}: R = {:.5} after 200 epochs", losses[losses.len() - 1].1);
         Ok::<_, Box<dyn std::error::Error>>(losses)
     };
-    let mut rates = Chart::new("The size of ρ, all rows", "epoch", "R").log_y();
+    let mut rates = Chart::new("The size of ρ, all rows", "epoch", "R");
     for rho in [0.01, 0.1, 1.0, 4.0] {
         rates = rates.line(&format!("ρ = {rho}"), descend(rho, Batch::Full, None)?);
     }
-    let mut batches = Chart::new("Rows of a step, ρ = 0.05", "epoch", "R").log_y();
+    rates.y.log = true;
+    let mut batches = Chart::new("Rows of a step, ρ = 0.05", "epoch", "R");
+    batches.y.log = true;
     for (name, batch, reduction) in [
         ("all, summed", Batch::Full, None),
         ("all, averaged", Batch::Full, Some(Reduction::Mean)),

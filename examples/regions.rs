@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout)] // A program that shows its result.
 
 use burn::tensor::{Tensor, TensorData};
-use perceptra::data::Points;
+use perceptra::data::{Pattern, Points};
 use perceptra::view::{Chart, Colors, Field, picture};
 use perceptra::{Activation, Dataset, FeedForward, FeedForwardConfig, Fit, Loss, TrainConfig, choose};
 
@@ -24,9 +24,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut charts = Vec::new();
     for (name, points, reach) in [
-        ("moons", Points::moons(300, 0.12, 1), 2.6),
-        ("circles", Points::circles(300, 0.08, 1), 1.5),
-        ("spirals", Points::spirals(300, 0.03, 1), 1.3),
+        ("moons", Points::draw(Pattern::Moons, 300, 0.12, 1), 2.6),
+        ("circles", Points::draw(Pattern::Circles, 300, 0.08, 1), 1.5),
+        ("spirals", Points::draw(Pattern::Spirals, 300, 0.03, 1), 1.3),
     ] {
         let data = Dataset::from_rows(points.inputs.values.clone(), points.targets(), (2, 1), &device)?;
         for width in [1, 2, 8] {

@@ -5,14 +5,14 @@
 #![allow(clippy::print_stdout)] // A program that shows its result.
 
 use perceptra::baselines::{Kernel, SvmConfig};
-use perceptra::data::Points;
+use perceptra::data::{Pattern, Points};
 use perceptra::view::{Chart, Colors, Field, picture};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let line = SvmConfig { tolerance: 1e-6, ..SvmConfig::default() };
     let maximal = SvmConfig { c: SvmConfig::MAXIMAL_MARGIN, ..line };
-    let (apart, mixed) = (Points::blobs(60, 2, 0.25, 2), Points::blobs(120, 2, 0.6, 2));
-    let moons = Points::moons(160, 0.15, 1);
+    let (apart, mixed) = (Points::draw(Pattern::Blobs(2), 60, 0.25, 2), Points::draw(Pattern::Blobs(2), 120, 0.6, 2));
+    let moons = Points::draw(Pattern::Moons, 160, 0.15, 1);
     let cubic = Kernel::Polynomial { degree: 3, gamma: 1.0, constant: 1.0 };
     let mut charts = Vec::new();
     for (title, points, config, reach) in [

@@ -230,7 +230,7 @@ fn networks_with_all_extras_agree() {
                 loss: Some(Loss::CategoricalCrossEntropy),
                 optimizer: Optimizer::AdamW,
                 betas: [0.9, 0.95],
-                lr_factors: Factors { bias: 0.1, input_scale: 6.0, ..Factors::all(1.0) },
+                lr_factors: Factors { bias: 0.1, input_scale: 6.0, ..Factors::default() },
                 weight_decay: 0.1,
                 decay_schedule: Schedule::FlatCosine,
                 batch: Batch::Rows(12),

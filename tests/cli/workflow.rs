@@ -214,7 +214,7 @@ fn importance_intervals_and_calibration() {
     let table = data("penguins.csv");
     let args = ["train", &table, "--target", "species", "--epochs", "30", "--device", "cpu"];
     let text = folder.ok(&args);
-    assert!(text.contains("\nprobabilities at temperature ") && text.contains("calibration error "), "{text}");
+    assert!(text.contains("\ntemperature scaling ") && text.contains("calibration error "), "{text}");
     let error = folder.run(&["predict", "penguins.perceptra", &table, "--interval", "0.9"]);
     assert!(error.stderr.contains("the model has no prediction intervals: it predicts classes"), "{}", error.stderr);
     let more =
@@ -437,7 +437,7 @@ fn both_engines_train_and_auto_prefers_the_fused_one() {
     let out = train(&["--norm", "batch", "--engine", "fused"]);
     assert_eq!(out.code, Some(1));
     assert!(out.stderr.contains("error: the fused engine cannot train this"), "{}", out.stderr);
-    assert!(out.stderr.contains("hint: leave the engine at auto"), "{}", out.stderr);
+    assert!(out.stderr.contains("hint: leave --engine at auto"), "{}", out.stderr);
 }
 
 #[test]

@@ -407,10 +407,10 @@ impl SvmRows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use perceptra_data::Points;
+    use perceptra_data::{Pattern, Points};
 
     fn moons() -> (RunConfig, Table) {
-        let points = Points::moons(300, 0.15, 3);
+        let points = Points::draw(Pattern::Moons, 300, 0.15, 3);
         let rows: String = points
             .inputs
             .values

@@ -1,5 +1,7 @@
 //! Counts of the values that an encoder had to fill in.
 
+use std::ops::AddAssign;
+
 use serde::{Deserialize, Serialize};
 
 /// How many values of a table were missing or unknown when it was encoded.
@@ -11,9 +13,8 @@ pub struct EncodeReport {
     pub unseen: Vec<(String, usize)>,
 }
 
-impl EncodeReport {
-    /// Adds the counts of another table.
-    pub fn add(&mut self, other: &Self) {
+impl AddAssign<&Self> for EncodeReport {
+    fn add_assign(&mut self, other: &Self) {
         for (mine, theirs) in [(&mut self.missing, &other.missing), (&mut self.unseen, &other.unseen)] {
             for (name, n) in theirs {
                 match mine.iter_mut().find(|(m, _)| m == name) {

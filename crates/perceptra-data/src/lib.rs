@@ -60,9 +60,9 @@ pub use crate::{
     read_options::ReadOptions,
     scaling::Scaling,
     schema::{ColumnSpec, Schema, SchemaOptions},
-    split::{Split, SplitOptions, SplitPart},
+    split::{Split, SplitOptions},
     summary::{Numbers, Summary, Values},
-    synthetic::Points,
+    synthetic::{Pattern, Points},
     table::Table,
     task::Task,
 };

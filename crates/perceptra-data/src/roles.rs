@@ -23,8 +23,7 @@ impl Table {
     /// # Errors
     ///
     /// [`DataError::MissingValue`] and [`DataError::UnknownClass`].
-    #[doc(hidden)]
-    pub fn class_numbers(&self, column: &str, labels: &[String]) -> Result<Vec<u32>, DataError> {
+    pub(crate) fn class_numbers(&self, column: &str, labels: &[String]) -> Result<Vec<u32>, DataError> {
         let numbers: HashMap<&str, u32> = labels.iter().zip(0..).map(|(l, i)| (l.as_str(), i)).collect();
         let values = self.column(column)?;
         values.check_present("target")?;

@@ -335,7 +335,7 @@ impl Table {
     /// # Errors
     ///
     /// [`DataError::NoColumn`].
-    pub fn value_counts(&self, column: &str) -> Result<BTreeMap<String, usize>, DataError> {
+    pub(crate) fn value_counts(&self, column: &str) -> Result<BTreeMap<String, usize>, DataError> {
         let distinct = Distinct::of(self.column(column)?);
         Ok(distinct.counts.into_iter().map(|(text, n)| (text.into_owned(), n)).collect())
     }

@@ -1,13 +1,14 @@
 //! Which rows train, which validate, which test.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 
 use perceptra_random::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
+use crate::schema::{Schema, classes};
 use crate::table::Table;
+use crate::task::Task;
 
 /// Row numbers of the three parts of a table, each sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,44 +19,6 @@ pub struct Split {
     pub validation: Vec<u32>,
     /// Rows to evaluate on.
     pub test: Vec<u32>,
-}
-
-/// A part of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SplitPart {
-    /// Rows to fit on.
-    Train,
-    /// Rows that decide when to stop.
-    Validation,
-    /// Rows to evaluate on.
-    Test,
-}
-
-impl Table {
-    /// The part that `column` names for each row: `train`, `validation` (or `valid`, `val`) or `test`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::SplitValue`] for anything else.
-    pub fn split_parts(&self, column: &str) -> Result<Vec<SplitPart>, DataError> {
-        let part = |(row, value): (usize, Option<Cow<'_, str>>)| {
-            let value = value.unwrap_or_default();
-            Ok(match value.to_lowercase().as_str() {
-                "train" | "training" => SplitPart::Train,
-                "validation" | "valid" | "val" => SplitPart::Validation,
-                "test" => SplitPart::Test,
-                _ => {
-                    return Err(DataError::SplitValue {
-                        name: self.name().to_owned(),
-                        line: self.place(row),
-                        column: column.to_owned(),
-                        value: value.into_owned(),
-                    });
-                }
-            })
-        };
-        self.column(column)?.texts().enumerate().map(part).collect()
-    }
 }
 
 /// How a table is split.
@@ -143,25 +106,53 @@ impl Split {
     ///
     /// # Errors
     ///
-    /// [`DataError::SplitValue`] for anything else, [`DataError::TooFewRows`] without training rows.
+    /// [`DataError::SplitValue`] for anything else.
     pub fn from_column(table: &Table, column: &str) -> Result<Self, DataError> {
         let mut split = Self::default();
-        for (row, part) in (0..).zip(table.split_parts(column)?) {
-            match part {
-                SplitPart::Train => split.train.push(row),
-                SplitPart::Validation => split.validation.push(row),
-                SplitPart::Test => split.test.push(row),
-            }
+        for (row, value) in table.column(column)?.texts().enumerate() {
+            let value = value.unwrap_or_default();
+            let part = match value.to_lowercase().as_str() {
+                "train" | "training" => &mut split.train,
+                "validation" | "valid" | "val" => &mut split.validation,
+                "test" => &mut split.test,
+                _ => {
+                    return Err(DataError::SplitValue {
+                        name: table.name().to_owned(),
+                        line: table.place(row),
+                        column: column.to_owned(),
+                        value: value.into_owned(),
+                    });
+                }
+            };
+            part.push(row as u32);
         }
-        match split.train.len() {
-            0 => Err(DataError::TooFewRows { rows: table.rows(), part: "training", got: 0, needed: 1 }),
-            _ => Ok(split),
-        }
+        Ok(split)
     }
 }
 
-/// The number of a group of ten rows with similar values for each row: a split stratified by them gives each part the same distribution.
-pub fn strata(numbers: &[f64]) -> Vec<u32> {
+/// The stratum of each row, whose shares a stratified split keeps: its class, or its group of ten rows with similar targets. A class of
+/// one row is an error if the table is `divided` into parts, as it can be in one only; none without a target.
+///
+/// # Errors
+///
+/// [`DataError::ClassTooSmall`]; missing targets, values that are not numbers.
+pub fn strata(table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, DataError> {
+    let Some(target) = schema.targets.first() else { return Ok(None) };
+    if schema.task == Task::Regression {
+        return Ok(Some(groups_of_ten(&table.target_values(target)?)));
+    }
+    let labels = classes(table, target)?;
+    let classes = table.class_numbers(target, &labels)?;
+    let mut counts = vec![0; labels.len()];
+    classes.iter().for_each(|&c| counts[c as usize] += 1);
+    match counts.iter().position(|&n| n == 1) {
+        Some(class) if divided => Err(DataError::ClassTooSmall { class: labels[class].clone() }),
+        _ => Ok(Some(classes)),
+    }
+}
+
+/// The number of a group of ten rows with similar values for each row.
+pub(crate) fn groups_of_ten(numbers: &[f64]) -> Vec<u32> {
     let mut order: Vec<usize> = (0..numbers.len()).collect();
     order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]));
     let mut groups = vec![0; numbers.len()];
@@ -269,7 +260,7 @@ mod tests {
     #[test]
     fn strata_give_both_parts_the_same_range() {
         let numbers: Vec<f64> = (0..200).map(|i| f64::from(i * 7919 % 200)).collect();
-        let split = Split::holdout(200, 0.2, 0.0, Some(&strata(&numbers)), 3).unwrap();
+        let split = Split::holdout(200, 0.2, 0.0, Some(&groups_of_ten(&numbers)), 3).unwrap();
         // Two of every ten adjacent numbers.
         let mut tens: Vec<usize> = split.test.iter().map(|&r| numbers[r as usize] as usize / 10).collect();
         tens.sort_unstable();

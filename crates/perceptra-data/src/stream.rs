@@ -196,18 +196,13 @@ impl TableStream {
         &self.name
     }
 
-    /// Number of pieces.
-    pub fn pieces(&self) -> usize {
-        self.pieces.len()
-    }
-
-    /// Reads the file again: its pieces in this order, or from the beginning where the format allows no other order; each comes with the
-    /// number of its first row.
+    /// Reads the file again: its pieces in the order that `order` makes of their number, or from the beginning where the format allows
+    /// no other order; each comes with the number of its first row.
     ///
     /// # Errors
     ///
     /// [`DataError::Changed`] if the file has changed; also from the iterator, if it changes later.
-    pub fn read(&self, order: Vec<u32>) -> Result<Pieces<'_>, DataError> {
+    pub fn read(&self, order: impl FnOnce(usize) -> Vec<u32>) -> Result<Pieces<'_>, DataError> {
         if state(&self.name, &self.file)? != self.state {
             return Err(self.changed());
         }
@@ -215,7 +210,7 @@ impl TableStream {
             Format::Gzip => Some(self.reader()?),
             _ => None,
         };
-        Ok(Pieces { stream: self, whole, order: order.into_iter(), next: 0 })
+        Ok(Pieces { stream: self, whole, order: order(self.pieces.len()).into_iter(), next: 0 })
     }
 
     fn piece(&self, piece: Piece) -> Result<(u64, Table), DataError> {

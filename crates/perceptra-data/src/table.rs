@@ -91,11 +91,6 @@ impl Table {
         self.columns.iter().map(|c| c.name().to_owned()).collect()
     }
 
-    /// Whether there is a column of this name.
-    pub fn has(&self, column: &str) -> bool {
-        self.columns.iter().any(|c| c.name() == column)
-    }
-
     /// The line of a row (from 0) in its CSV file.
     pub fn line(&self, row: usize) -> Option<u64> {
         match &self.origin {

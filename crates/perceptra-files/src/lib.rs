@@ -5,5 +5,7 @@
 mod atomic;
 mod lock;
 
-pub use atomic::{remove_stale, write_atomic};
-pub use lock::{Lock, LockError};
+pub use self::{
+    atomic::{remove_stale, write_atomic},
+    lock::{Lock, LockError},
+};

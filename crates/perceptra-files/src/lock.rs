@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Lock {
     file: File,
     path: PathBuf,
-    stale: Option<u32>,
+    /// The id of the process that held the lock last and ended without releasing it.
+    pub stale: Option<u32>,
 }
 
 /// How often to try again when another process removes the lock file between our opening and locking it.
@@ -78,11 +79,6 @@ impl Lock {
         }
         Err(LockError::Held { path: path.to_owned(), pid: None })
     }
-
-    /// The id of the process that held the lock last and ended without releasing it.
-    pub fn stale(&self) -> Option<u32> {
-        self.stale
-    }
 }
 
 impl Drop for Lock {
@@ -118,7 +114,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.lock");
         let first = Lock::acquire(&path).unwrap();
-        assert_eq!(first.stale(), None);
+        assert_eq!(first.stale, None);
         let error = Lock::acquire(&path).unwrap_err();
         let own = std::process::id();
         assert_eq!(error.to_string(), format!("{}: another run (process {own}) is writing here", path.display()));
@@ -133,7 +129,7 @@ mod tests {
         let path = folder.path().join("run.lock");
         for (text, stale) in [("4711\n", Some(4711)), ("no number", None), ("", None)] {
             File::create_new(&path).unwrap().write_all(text.as_bytes()).unwrap();
-            assert_eq!(Lock::acquire(&path).unwrap().stale(), stale);
+            assert_eq!(Lock::acquire(&path).unwrap().stale, stale);
         }
         assert!(matches!(Lock::acquire(&folder.path().join("none/run.lock")), Err(LockError::Io { .. })));
     }

@@ -176,7 +176,7 @@ impl From<TrainError> for ModelError {
     fn from(error: TrainError) -> Self {
         match error {
             // The error of a streamed table comes back through the training loop, with its place and its hint.
-            TrainError::Blocks(error) => match error.into_inner().downcast::<Self>() {
+            TrainError::Blocks(error) => match error.0.downcast::<Self>() {
                 Ok(error) => *error,
                 Err(error) => Self::Train(TrainError::blocks(error)),
             },

@@ -503,7 +503,7 @@ mod tests {
             run.set(key, text).unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(run.get(RunConfig::key(key).unwrap()).as_deref(), got, "{key}={text}");
         }
-        assert_eq!(run.train.lr_factors, Factors { bias: 0.5, ..Factors::all(1.0) });
+        assert_eq!(run.train.lr_factors, Factors { bias: 0.5, ..Factors::default() });
         for (key, text, message) in [
             ("lr", "fast", "`train.learning_rate=fast`: expected a number"),
             ("lr", "", "`train.learning_rate=`: a value is missing"),

@@ -208,7 +208,7 @@ impl Model {
         let encoder = &self.about.encoder;
         let mut targets = encoder.outputs_of(table)?;
         let weights = match &self.about.schema.weights {
-            Some(column) if table.has(column) => Some(table.row_weights(column)?),
+            Some(column) if table.columns().contains(column) => Some(table.row_weights(column)?),
             _ => None,
         };
         let p = &predictions.values;

@@ -1,6 +1,6 @@
 //! The division of a table into training, validation and test rows.
 
-use perceptra_data::{DataError, Encoder, Schema, Split, Table, Task, strata};
+use perceptra_data::{DataError, Schema, Split, Table, strata};
 
 use crate::error::ModelError;
 use crate::run::{RunConfig, ValidRun};
@@ -72,13 +72,9 @@ impl Partition {
     }
 }
 
-/// The stratum of each row, whose shares a stratified split keeps: its class, or its group of neighboring target values.
+/// The stratum of each row, if the run stratifies its splits.
 fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, ModelError> {
-    Ok(match (run.split.stratify, schema.task, schema.targets.first()) {
-        (false, ..) | (.., None) => None,
-        (true, Task::Regression, Some(target)) => Some(strata(&table.target_values(target)?)),
-        (true, _, Some(target)) => Some(stratified_classes(table, schema, target, divided)?),
-    })
+    Ok(if run.split.stratify { strata(table, schema, divided)? } else { None })
 }
 
 /// The training, validation and test rows; no training rows where these are the whole table.
@@ -87,6 +83,9 @@ pub(crate) fn divide(run: &RunConfig, tables: &Tables, schema: &Schema) -> Resul
     let options = &run.split;
     if let Some(column) = &run.data.schema.split {
         let split = Split::from_column(table, column)?;
+        if split.train.is_empty() {
+            return Err(DataError::TooFewRows { rows: table.rows(), part: "training", got: 0, needed: 1 }.into());
+        }
         let part = |rows: &[u32]| (!rows.is_empty()).then(|| table.take(rows));
         return Ok([
             part(&split.train),
@@ -110,16 +109,4 @@ pub(crate) fn divide(run: &RunConfig, tables: &Tables, schema: &Schema) -> Resul
         tables.validation.clone().or_else(|| part(&split.validation)),
         tables.test.clone().or_else(|| part(&split.test)),
     ])
-}
-
-/// The class of each row. A class of one row cannot be in two parts.
-fn stratified_classes(table: &Table, schema: &Schema, target: &str, divided: bool) -> Result<Vec<u32>, ModelError> {
-    let labels = Encoder::labels_of(table, schema)?.unwrap_or_default();
-    let classes = table.class_numbers(target, &labels)?;
-    let mut counts = vec![0; labels.len()];
-    classes.iter().for_each(|&c| counts[c as usize] += 1);
-    match counts.iter().position(|&n| n == 1) {
-        Some(class) if divided => Err(DataError::ClassTooSmall { class: labels[class].clone() }.into()),
-        _ => Ok(classes),
-    }
 }

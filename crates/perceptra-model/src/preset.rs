@@ -115,7 +115,7 @@ fn real_mlp(run: &mut RunConfig, task: Task, small: bool) {
         (false, false) => 0.2,
     };
     train.schedule = Schedule::Coslog4;
-    train.lr_factors = Factors { bias: 0.1, input_scale: 6.0, embedding: 0.1, activation: 0.1, ..Factors::all(1.0) };
+    train.lr_factors = Factors { bias: 0.1, input_scale: 6.0, embedding: 0.1, activation: 0.1, ..Factors::default() };
     train.batch = Batch::Rows(256);
     train.drop_last = true;
     train.epochs = 256;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use perceptra_data::{DataError, Encoder, Pieces, Sample, Schema, SchemaOptions, SplitPart, Table, TableStream};
+use perceptra_data::{
+    ColumnKind, DataError, Encoder, Pieces, Sample, Schema, SchemaOptions, Split, Table, TableStream, Values,
+};
 use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Blocks, Dataset, TrainError};
 
@@ -35,6 +37,14 @@ const PIECE: usize = 1 << 13;
 /// A target with more distinct values than this is not a class.
 const MAX_CLASSES: usize = 10_000;
 
+/// The part that a row belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Train,
+    Validation,
+    Test,
+}
+
 /// The division of rows into training, validation and test rows, by the number of a row or by the split column.
 #[derive(Debug, Clone)]
 struct Division {
@@ -59,7 +69,7 @@ impl Division {
     }
 
     /// The part that each row of a piece belongs to, and a random number in [0, 1) by which rows of a part are sampled.
-    fn of(&self, table: &Table, first_row: u64) -> Result<Vec<(SplitPart, f32)>, DataError> {
+    fn of(&self, table: &Table, first_row: u64) -> Result<Vec<(Part, f32)>, DataError> {
         let rows = first_row..first_row + table.rows() as u64;
         let numbers = rows.map(|row| {
             // Rows beyond 2³² draw from further streams.
@@ -67,12 +77,18 @@ impl Division {
             (stream.words(row as u32, 0)[0] >> 8) as f32 / 16_777_216.0
         });
         match &self.column {
-            Some(column) => Ok(table.split_parts(column)?.into_iter().zip(numbers).collect()),
+            Some(column) => {
+                let split = Split::from_column(table, column)?;
+                let mut parts = vec![Part::Train; table.rows()];
+                split.validation.iter().for_each(|&row| parts[row as usize] = Part::Validation);
+                split.test.iter().for_each(|&row| parts[row as usize] = Part::Test);
+                Ok(parts.into_iter().zip(numbers).collect())
+            }
             None => Ok(numbers
                 .map(|u| match u {
-                    u if u < self.test => (SplitPart::Test, u),
-                    u if u < self.test + self.validation => (SplitPart::Validation, u - self.test),
-                    u => (SplitPart::Train, u),
+                    u if u < self.test => (Part::Test, u),
+                    u if u < self.test + self.validation => (Part::Validation, u - self.test),
+                    u => (Part::Train, u),
                 })
                 .collect()),
         }
@@ -80,11 +96,11 @@ impl Division {
 
     /// The training rows of a piece.
     fn training(&self, table: &Table, first_row: u64) -> Result<Vec<u32>, DataError> {
-        let trains = |(part, number): (SplitPart, f32)| match part {
-            SplitPart::Train => true,
+        let trains = |(part, number): (Part, f32)| match part {
+            Part::Train => true,
             _ if self.column.is_some() => false,
-            SplitPart::Test => number >= self.limits[0],
-            SplitPart::Validation => number >= self.limits[1],
+            Part::Test => number >= self.limits[0],
+            Part::Validation => number >= self.limits[1],
         };
         Ok((0..).zip(self.of(table, first_row)?).filter_map(|(row, part)| trains(part).then_some(row)).collect())
     }
@@ -109,8 +125,7 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
     let mut classes = BTreeMap::new();
     let table = TableStream::open(&run.data.table, &run.data.read, PIECE.min(buffer), |first_row, table| {
         let rows = division.of(&table, first_row)?;
-        for (part, sample) in
-            [(SplitPart::Train, &mut train), (SplitPart::Validation, &mut validation), (SplitPart::Test, &mut test)]
+        for (part, sample) in [(Part::Train, &mut train), (Part::Validation, &mut validation), (Part::Test, &mut test)]
         {
             let keys: Vec<_> = rows.iter().map(|(p, number)| (*p == part).then_some(*number)).collect();
             sample.offer(&table, &keys)?;
@@ -126,8 +141,7 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
     let mut streamed = Streamed { table, seed: run.train.seed, buffer, division, rows: 0, classes: BTreeMap::new() };
     // The limits decide which rows are training rows.
     let mut counts = BTreeMap::new();
-    let all: Vec<u32> = (0..streamed.table.pieces() as u32).collect();
-    for piece in streamed.table.read(all)? {
+    for piece in streamed.table.read(|pieces| (0..pieces as u32).collect())? {
         let (first_row, table) = piece?;
         let rows = streamed.division.training(&table, first_row)?;
         streamed.rows += rows.len();
@@ -157,7 +171,10 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
 /// Counts the rows of each value of the target, as long as they may be classes.
 fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> Result<(), DataError> {
     if counts.len() <= MAX_CLASSES {
-        for (value, n) in table.value_counts(target)? {
+        let Values::Categories(categories) = table.summary(target, ColumnKind::Categorical)?.values else {
+            return Ok(());
+        };
+        for (value, n) in categories {
             *counts.entry(value).or_insert(0) += n;
         }
     }
@@ -274,7 +291,7 @@ impl Blocks for EncodedBlocks<'_> {
     fn begin(&mut self, epoch: u32, batch: usize) -> Result<(), TrainError> {
         self.block = (self.streamed.buffer / batch * batch).max(batch);
         (self.waiting, self.seen) = (None, 0);
-        let order = Stream::new(self.streamed.seed, Purpose::Pieces, epoch).permutation(self.streamed.table.pieces());
+        let order = |pieces| Stream::new(self.streamed.seed, Purpose::Pieces, epoch).permutation(pieces);
         // As the model's error, which the loop gives back as it is: see `From<TrainError>`.
         self.pass = Some(self.streamed.table.read(order).map_err(ModelError::from).map_err(TrainError::blocks)?);
         Ok(())

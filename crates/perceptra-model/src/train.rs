@@ -5,8 +5,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use perceptra_nn::FeedForward;
 use perceptra_train::{
-    Control, Event, Fit, FitJob, Observer, Quiet, StopReason, TrainError, TrainState, fit_many, has_own_memory,
-    parallel,
+    Control, Event, Fit, FitJob, Observer, StopReason, TrainError, TrainState, fit_many, has_own_memory, parallel,
 };
 
 use crate::checkpoint::{Checkpoint, Folder, Keeper};
@@ -157,7 +156,7 @@ pub fn train_many(
     interrupt: Option<&AtomicBool>,
 ) -> Vec<Result<Trained, ModelError>> {
     if !has_own_memory(device) {
-        return parallel(device, runs.len(), |i| train(&runs[i].0, runs[i].1, device, &mut Quiet(interrupt)));
+        return parallel(device, runs.len(), |i| train(&runs[i].0, runs[i].1, device, &mut { interrupt }));
     }
     train_together(runs, device, interrupt)
 }
@@ -173,7 +172,7 @@ pub(crate) fn train_together(
         let plain = run.network.ensemble == 1 && run.checkpoint.folder.is_none() && tables.stream.is_none();
         let prepare = || ValidRun::new(run).and_then(|run| Prepared::new(run, tables, device));
         results.push(match plain.then(prepare) {
-            None => Some(train(run, tables, device, &mut Quiet(interrupt))),
+            None => Some(train(run, tables, device, &mut { interrupt })),
             Some(Err(error)) => Some(Err(error)),
             Some(Ok(prepared)) => {
                 ready.push((i, prepared));

@@ -7,7 +7,7 @@
 //! use burn::tensor::Device;
 //! use perceptra_playground::{Server, Options};
 //!
-//! let server = Server::bind(Options::new(Device::flex()))?;
+//! let server = Server::bind(Options { device: Device::flex(), ..Options::default() })?;
 //! println!("http://{}", server.address());
 //! server.run(|| false)?;
 //! # Ok::<(), perceptra_playground::PlaygroundError>(())
@@ -28,5 +28,7 @@ mod server;
 mod spec;
 mod worker;
 
-pub use error::PlaygroundError;
-pub use server::{Options, Server};
+pub use self::{
+    error::PlaygroundError,
+    server::{Options, Server},
+};

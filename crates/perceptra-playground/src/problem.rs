@@ -1,6 +1,6 @@
 //! The built-in data sets of the playground, as tables.
 
-use perceptra_data::{Points, Table};
+use perceptra_data::{Pattern, Points, Table};
 use perceptra_random::{Purpose, Stream};
 
 use crate::error::Refusal;
@@ -33,13 +33,13 @@ pub(crate) fn csv(problem: &str, rows: usize, noise: f32, seed: u64) -> Result<(
     };
     let unchanged = |_: &[f32], class: u32| class;
     Ok(match problem {
-        "xor" => classes(Points::xor(rows, noise, seed), &unchanged),
-        "and" => classes(Points::xor(rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 && p[1] > 0.0)),
-        "or" => classes(Points::xor(rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 || p[1] > 0.0)),
-        "moons" => classes(Points::moons(rows, noise, seed), &unchanged),
-        "circles" => classes(Points::circles(rows, noise, seed), &unchanged),
-        "spirals" => classes(Points::spirals(rows, noise, seed), &unchanged),
-        "blobs" => classes(Points::blobs(rows, 3, noise, seed), &unchanged),
+        "xor" => classes(Points::draw(Pattern::Xor, rows, noise, seed), &unchanged),
+        "and" => classes(Points::draw(Pattern::Xor, rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 && p[1] > 0.0)),
+        "or" => classes(Points::draw(Pattern::Xor, rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 || p[1] > 0.0)),
+        "moons" => classes(Points::draw(Pattern::Moons, rows, noise, seed), &unchanged),
+        "circles" => classes(Points::draw(Pattern::Circles, rows, noise, seed), &unchanged),
+        "spirals" => classes(Points::draw(Pattern::Spirals, rows, noise, seed), &unchanged),
+        "blobs" => classes(Points::draw(Pattern::Blobs(3), rows, noise, seed), &unchanged),
         "plane" => surface(&|x, y| 0.5 * (x + y)),
         "wave" => surface(&|x, y| (std::f32::consts::PI * x).sin() * (std::f32::consts::FRAC_PI_2 * y).cos()),
         "peaks" => surface(&|x, y| {
@@ -73,7 +73,7 @@ mod tests {
             let (text, target) = csv(problem, 60, 0.1, 1).unwrap();
             let table = Table::from_csv("t.csv", text, &Default::default()).unwrap();
             assert_eq!((table.rows(), table.columns().len()), (60, 3), "{problem}");
-            let classes = table.value_counts(target).unwrap().len();
+            let classes = table.summary(target, perceptra_data::ColumnKind::Categorical).unwrap().distinct;
             assert_eq!(
                 classes,
                 if target == "y" {

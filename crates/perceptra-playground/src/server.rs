@@ -47,10 +47,9 @@ pub struct Options {
     pub table: Option<Table>,
 }
 
-impl Options {
-    /// Defaults: 127.0.0.1, port 7878, no table.
-    pub fn new(device: Device) -> Self {
-        Self { host: Ipv4Addr::LOCALHOST.into(), port: 7878, device, table: None }
+impl Default for Options {
+    fn default() -> Self {
+        Self { host: Ipv4Addr::LOCALHOST.into(), port: 7878, device: Device::default(), table: None }
     }
 }
 

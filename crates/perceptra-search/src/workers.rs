@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use perceptra_model::{Partition, Tables, train_many, train_stage};
-use perceptra_train::{Quiet, threads, with_threads};
+use perceptra_train::{threads, with_threads};
 
 use crate::error::SearchError;
 use crate::outcome::Outcome;
@@ -182,7 +182,7 @@ impl Search<'_> {
         let work = || {
             let case = &self.cases[case];
             let run = case.settle(&self.run_of(number)?);
-            let mut observer = Quiet(interrupt);
+            let mut observer = interrupt;
             let stage = train_stage(&run, &case.tables(), self.device, from.as_deref(), until, &mut observer);
             stage.map_err(SearchError::from)
         };

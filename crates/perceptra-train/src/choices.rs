@@ -1,7 +1,9 @@
 //! The values that the settings of a run can have.
 
-use perceptra_nn::{Group, all_variants};
+use perceptra_nn::Group;
 use serde::{Deserialize, Serialize};
+
+use crate::named::named;
 
 /// Rows of a training step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,27 +97,23 @@ pub enum Optimizer {
     Muon,
 }
 
-all_variants! { Optimizer: Sgd, Adam, AdamW, RmsProp, AdaGrad, Adan, Lion, Lamb, Adafactor, Muon }
+named! {
+    Optimizer:
+    Sgd = "sgd",
+    Adam = "adam",
+    AdamW = "adamw",
+    RmsProp = "rmsprop",
+    AdaGrad = "adagrad",
+    Adan = "adan",
+    Lion = "lion",
+    Lamb = "lamb",
+    Adafactor = "adafactor",
+    Muon = "muon",
+}
 
 impl Optimizer {
-    /// The name used in files and messages, such as `adamw`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sgd => "sgd",
-            Self::Adam => "adam",
-            Self::AdamW => "adamw",
-            Self::RmsProp => "rmsprop",
-            Self::AdaGrad => "adagrad",
-            Self::Adan => "adan",
-            Self::Lion => "lion",
-            Self::Lamb => "lamb",
-            Self::Adafactor => "adafactor",
-            Self::Muon => "muon",
-        }
-    }
-
     /// Whether `weight_decay` λ shrinks weights apart from their gradients, as w ← (1 − ρλ)w, instead of adding λw to the gradients.
-    pub fn decay_is_decoupled(self) -> bool {
+    pub(crate) fn decay_is_decoupled(self) -> bool {
         match self {
             Self::AdamW | Self::Adan | Self::Lion | Self::Lamb | Self::Adafactor | Self::Muon => true,
             Self::Sgd | Self::Adam | Self::RmsProp | Self::AdaGrad => false,
@@ -178,17 +176,13 @@ pub enum Reduction {
     Mean,
 }
 
-all_variants! { Reduction: Sum, Mean }
+named! {
+    Reduction:
+    Sum = "sum",
+    Mean = "mean",
+}
 
 impl Reduction {
-    /// The name used in files and messages, `sum` or `mean`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sum => "sum",
-            Self::Mean => "mean",
-        }
-    }
-
     /// One loss from Σ wᵢlᵢ and Σ wᵢ; the mean of rows without any weight is 0.
     pub(crate) fn reduce(self, loss: f64, weight: f64) -> f64 {
         match self {
@@ -226,25 +220,17 @@ pub enum Schedule {
     Plateau,
 }
 
-all_variants! {
-    Schedule: Constant, Linear, Cosine, Exponential, Step, FlatCosine, OneCycle, Coslog4, Plateau
-}
-
-impl Schedule {
-    /// The name used in files and messages, such as `flat-cosine`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Linear => "linear",
-            Self::Cosine => "cosine",
-            Self::Exponential => "exponential",
-            Self::Step => "step",
-            Self::FlatCosine => "flat-cosine",
-            Self::OneCycle => "one-cycle",
-            Self::Coslog4 => "coslog4",
-            Self::Plateau => "plateau",
-        }
-    }
+named! {
+    Schedule:
+    Constant = "constant",
+    Linear = "linear",
+    Cosine = "cosine",
+    Exponential = "exponential",
+    Step = "step",
+    FlatCosine = "flat-cosine",
+    OneCycle = "one-cycle",
+    Coslog4 = "coslog4",
+    Plateau = "plateau",
 }
 
 /// One factor for each group of parameters.
@@ -275,7 +261,7 @@ impl Default for Factors {
 
 impl Factors {
     /// The same factor for every group.
-    pub const fn all(factor: f64) -> Self {
+    pub(crate) const fn all(factor: f64) -> Self {
         Self {
             weight: factor,
             bias: factor,
@@ -333,17 +319,11 @@ pub enum Engine {
     Fused,
 }
 
-all_variants! { Engine: Auto, Autodiff, Fused }
-
-impl Engine {
-    /// The name used in files and messages, such as `fused`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Autodiff => "autodiff",
-            Self::Fused => "fused",
-        }
-    }
+named! {
+    Engine:
+    Auto = "auto",
+    Autodiff = "autodiff",
+    Fused = "fused",
 }
 
 #[cfg(test)]

@@ -80,12 +80,12 @@ impl Dataset {
     }
 
     /// (columns of the inputs, columns of the targets).
-    pub fn shape(&self) -> (usize, usize) {
+    pub(crate) fn shape(&self) -> (usize, usize) {
         (self.inputs.dims()[1], self.targets.dims()[1])
     }
 
     /// The device that has the rows.
-    pub fn device(&self) -> Device {
+    pub(crate) fn device(&self) -> Device {
         self.inputs.device()
     }
 }

@@ -76,14 +76,7 @@ pub enum TrainError {
 /// The error of [`Blocks`](crate::Blocks) that could not give their rows. Two are equal if their messages are; a clone keeps only the
 /// message.
 #[derive(Debug)]
-pub struct BlocksError(Box<dyn Error + Send + Sync>);
-
-impl BlocksError {
-    /// The error itself, as it was given to [`TrainError::blocks`].
-    pub fn into_inner(self) -> Box<dyn Error + Send + Sync> {
-        self.0
-    }
-}
+pub struct BlocksError(pub Box<dyn Error + Send + Sync>);
 
 impl fmt::Display for BlocksError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,21 +109,17 @@ impl TrainError {
         Self::Blocks(BlocksError(error.into()))
     }
 
-    /// How to fix it, where there is a way.
-    pub fn hint(&self) -> Option<String> {
+    /// How to fix it, where there is a way, in words that name no flag: a program can match the error and name its own flags.
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Diverged { .. } => Some(
-                "lower the learning rate, standardize the inputs, or clip the gradient, as with clip_norm = 1"
-                    .to_owned(),
-            ),
-            Self::Engine { .. } => {
-                Some("leave the engine at auto, or use autodiff, which can train everything".to_owned())
+            Self::Diverged { .. } => {
+                Some("lower the learning rate, standardize the inputs, or clip the norm of the gradient at 1")
             }
+            Self::Engine { .. } => Some("choose the engine automatically, or use autodiff, which can train everything"),
             Self::Undefined { .. } => Some(
-                "monitor the loss, or give validation rows in which the metric is defined, such as rows of every class"
-                    .to_owned(),
+                "monitor the loss, or give validation rows in which the metric is defined, such as rows of every class",
             ),
-            Self::Device(_) => Some("use a smaller batch, or compute on the CPU".to_owned()),
+            Self::Device(_) => Some("use a smaller batch, or compute on the CPU"),
             Self::Settings(_)
             | Self::Rows { .. }
             | Self::Empty(_)

@@ -25,6 +25,9 @@ pub struct GradientCheck {
     pub loss: f64,
     /// The check of every trained tensor.
     pub tensors: Vec<TensorCheck>,
+    /// The largest error of all tensors and engines; infinite if one is NaN. Gradients are correct if it is at most
+    /// [`GradientCheck::TOLERANCE`].
+    pub worst: f64,
     /// Why the fused engine was not checked, if it does not support the network.
     pub obstacle: Option<String>,
 }
@@ -50,18 +53,6 @@ pub struct TensorCheck {
 impl GradientCheck {
     /// The largest error of a correct 32-bit gradient.
     pub const TOLERANCE: f64 = 1e-3;
-
-    /// The largest error of all tensors and engines.
-    pub fn worst(&self) -> f64 {
-        let errors = self.tensors.iter().flat_map(|t| [Some(t.autodiff), t.fused]).flatten();
-        // NaN counts as the largest error.
-        errors.fold(0.0, |worst: f64, e| if e.is_nan() { f64::INFINITY } else { worst.max(e) })
-    }
-
-    /// Whether all gradients are correct, within [`GradientCheck::TOLERANCE`].
-    pub fn is_right(&self) -> bool {
-        self.worst() <= Self::TOLERANCE
-    }
 }
 
 /// Checks the gradients of `network` on `data` under `config`'s loss, penalties and weights, against central differences of the loss in
@@ -135,7 +126,9 @@ pub fn check_gradients<N: Network>(
         tensor.autodiff /= scale;
         tensor.fused = tensor.fused.map(|error| error / scale);
     }
-    Ok(GradientCheck { loss: rows.value(&exact)?, tensors, obstacle })
+    let errors = tensors.iter().flat_map(|t| [Some(t.autodiff), t.fused]).flatten();
+    let worst = errors.fold(0.0, |worst: f64, e| if e.is_nan() { f64::INFINITY } else { worst.max(e) });
+    Ok(GradientCheck { loss: rows.value(&exact)?, tensors, worst, obstacle })
 }
 
 /// h of the central differences.
@@ -396,7 +389,7 @@ mod tests {
                 let base = TrainConfig { loss: Some(loss), reduction, ..TrainConfig::default() };
                 let config = TrainConfig { l1: 0.01, l2: 0.02, label_smoothing, ..base };
                 let check = check_gradients(&network(Norm::None), &data, &config, 100).unwrap();
-                assert!(check.worst() < 1e-5, "{loss}: {check:?}");
+                assert!(check.worst < 1e-5, "{loss}: {check:?}");
                 assert_eq!(check.obstacle, None);
                 let names: Vec<&str> = check.tensors.iter().map(|t| t.name.as_str()).collect();
                 assert_eq!(names[..3], ["layers.0.weight", "layers.0.bias", "layers.1.weight"]);
@@ -412,7 +405,7 @@ mod tests {
             let data = data((3, 2), false).with_weights((0..12).map(|i| i as f32 / 6.0).collect()).unwrap();
             let check = check_gradients(&network(norm), &data, &TrainConfig::default(), 4).unwrap();
             // A bias before batch normalization has the gradient 0, but for rounding.
-            assert!(check.is_right(), "{norm:?}: {check:?}");
+            assert!(check.worst <= GradientCheck::TOLERANCE, "{norm:?}: {check:?}");
             assert_eq!(check.obstacle.as_deref(), Some("it has no normalization layers"));
             // Weights, biases, and a scale and a shift of two hidden layers.
             assert_eq!(check.tensors.len(), 10, "{check:?}");
@@ -439,7 +432,7 @@ mod tests {
         let check =
             check_gradients(&Wrong { dense: network(Norm::None) }, &data((3, 2), false), &TrainConfig::default(), 9)
                 .unwrap();
-        assert!(!check.is_right() && (check.worst() - 0.5).abs() < 0.01, "{check:?}");
+        assert!(check.worst > GradientCheck::TOLERANCE && (check.worst - 0.5).abs() < 0.01, "{check:?}");
         assert_eq!(check.obstacle.as_deref(), Some("the network is not a FeedForward"));
     }
 }

@@ -92,7 +92,7 @@ impl std::fmt::Display for StopReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Epochs => "all epochs are done",
-            Self::Patience => "stopped early: no improvement for `patience` epochs",
+            Self::Patience => "stopped early: no improvement within the patience",
             Self::Target => "the target value is reached",
             Self::NoProgress => "the training loss no longer falls",
             Self::TimeLimit => "the time limit has passed",

@@ -44,6 +44,7 @@ mod job;
 mod join;
 mod many;
 mod metrics;
+mod named;
 mod network;
 mod observer;
 mod optimizer;
@@ -82,7 +83,6 @@ pub use self::{
 #[doc(hidden)]
 pub use self::{
     metrics::{argmax, probabilities},
-    observer::Quiet,
     predict::predict_raw,
     state::with_weights,
     threads::{has_own_memory, parallel, threads, with_threads},

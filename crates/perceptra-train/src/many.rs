@@ -9,7 +9,6 @@ use crate::error::TrainError;
 use crate::fit::{Fit, Fitted};
 use crate::job::{FitJob, Indexed, IndexedResult};
 use crate::network::Network;
-use crate::observer::Quiet;
 use crate::population;
 use crate::threads::{has_own_memory, parallel};
 
@@ -64,7 +63,7 @@ fn on_device<N: Network>(
             // Each slot is asked for once.
             let job = slots[i].lock().unwrap_or_else(PoisonError::into_inner).take();
             job.map(|(index, job)| {
-                let mut observer = Quiet(interrupt);
+                let mut observer = interrupt;
                 let fit = Fit::new(job.network, job.train).validation(job.validation).observe(&mut observer);
                 (index, fit.run(&job.config))
             })

@@ -1,7 +1,9 @@
 //! How good predictions are, computed on the host in 64-bit floats.
 
-use perceptra_nn::{Loss, all_variants};
+use perceptra_nn::Loss;
 use serde::{Deserialize, Serialize};
+
+use crate::named::named;
 
 /// A measure of how good predictions are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -39,45 +41,25 @@ pub enum Metric {
     CalibrationError,
 }
 
-all_variants! {
+named! {
     Metric:
-        Loss,
-        Rmse,
-        Mae,
-        Mse,
-        R2,
-        ExplainedVariance,
-        Accuracy,
-        BalancedAccuracy,
-        Precision,
-        Recall,
-        F1,
-        RocAuc,
-        LogLoss,
-        CalibrationError,
+    Loss = "loss",
+    Rmse = "rmse",
+    Mae = "mae",
+    Mse = "mse",
+    R2 = "r2",
+    ExplainedVariance = "explained-variance",
+    Accuracy = "accuracy",
+    BalancedAccuracy = "balanced-accuracy",
+    Precision = "precision",
+    Recall = "recall",
+    F1 = "f1",
+    RocAuc = "roc-auc",
+    LogLoss = "log-loss",
+    CalibrationError = "calibration-error",
 }
 
 impl Metric {
-    /// The name used in files and messages, such as `roc-auc`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Loss => "loss",
-            Self::Rmse => "rmse",
-            Self::Mae => "mae",
-            Self::Mse => "mse",
-            Self::R2 => "r2",
-            Self::ExplainedVariance => "explained-variance",
-            Self::Accuracy => "accuracy",
-            Self::BalancedAccuracy => "balanced-accuracy",
-            Self::Precision => "precision",
-            Self::Recall => "recall",
-            Self::F1 => "f1",
-            Self::RocAuc => "roc-auc",
-            Self::LogLoss => "log-loss",
-            Self::CalibrationError => "calibration-error",
-        }
-    }
-
     /// The name for people, in tables and reports, such as `ROC AUC`.
     pub fn title(self) -> &'static str {
         match self {

@@ -63,7 +63,7 @@ pub enum Control {
 
 /// Observes a training run: for progress bars, logs and checkpoints.
 ///
-/// `()` observes nothing, and every `FnMut(&Event) -> Control` is an observer.
+/// `()` observes nothing, `Some(&flag)` only interrupts the run once the flag is set, and every `FnMut(&Event) -> Control` is an observer.
 pub trait Observer {
     /// Receives an event. The answer counts for [`Event::Epoch`] only.
     fn observe(&mut self, event: &Event<'_>) -> Control;
@@ -86,17 +86,12 @@ impl<F: FnMut(&Event<'_>) -> Control> Observer for F {
     }
 }
 
-/// An observer that only passes an interrupt on.
-#[derive(Debug, Clone, Copy)]
-#[doc(hidden)]
-pub struct Quiet<'a>(pub Option<&'a AtomicBool>);
-
-impl Observer for Quiet<'_> {
+impl Observer for Option<&AtomicBool> {
     fn observe(&mut self, _: &Event<'_>) -> Control {
         Control::Continue
     }
 
     fn interrupt(&self) -> Option<&AtomicBool> {
-        self.0
+        *self
     }
 }

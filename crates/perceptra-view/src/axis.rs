@@ -1,13 +1,14 @@
 //! The axes of a chart: their ranges and labels.
 
-use crate::chart::{Chart, Layer};
+use crate::chart::{Axis, Chart, Layer};
 use crate::error::ViewError;
 
 impl Chart {
     /// The ends of an axis: those that were set, else the range of the layers and a margin.
     pub(crate) fn range(&self, axis: usize) -> Result<(f64, f64), ViewError> {
-        let (set, log) = if axis == 0 { (self.x, self.log.0) } else { (self.y, self.log.1) };
-        let scale = |v: f64| if log { v.log10() } else { v };
+        let Axis { range, log, names, .. } = if axis == 0 { &self.x } else { &self.y };
+        let scale = |v: f64| if *log { v.log10() } else { v };
+        let set = range.or_else(|| (!names.is_empty()).then(|| (-0.5, names.len() as f64 - 0.5)));
         if let Some((low, high)) = set {
             let (a, b) = (scale(low), scale(high));
             return match a.is_finite() && b.is_finite() && a < b {
@@ -56,7 +57,7 @@ impl Chart {
 
     /// A point in the coordinates of the axes, logarithms on logarithmic ones.
     pub(crate) fn scaled(&self, (x, y): (f64, f64)) -> (f64, f64) {
-        (if self.log.0 { x.log10() } else { x }, if self.log.1 { y.log10() } else { y })
+        (if self.x.log { x.log10() } else { x }, if self.y.log { y.log10() } else { y })
     }
 }
 

@@ -9,13 +9,26 @@ use crate::field::Field;
 /// Lines and points with a name appear in the legend, those with an empty name do not. Points that are not finite are not drawn.
 #[derive(Debug, Clone)]
 pub struct Chart {
-    pub(crate) title: String,
-    pub(crate) labels: [String; 2],
-    pub(crate) x: Option<(f64, f64)>,
-    pub(crate) y: Option<(f64, f64)>,
-    pub(crate) log: (bool, bool),
-    pub(crate) names: [Vec<String>; 2],
+    /// The title above the chart.
+    pub title: String,
+    /// The horizontal axis.
+    pub x: Axis,
+    /// The vertical axis.
+    pub y: Axis,
     pub(crate) layers: Vec<Layer>,
+}
+
+/// An axis of a chart.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Axis {
+    /// The label beside the axis.
+    pub label: String,
+    /// The lowest and the highest value; by default those of the layers, with a margin.
+    pub range: Option<(f64, f64)>,
+    /// Whether the axis is logarithmic; only values above 0 are shown then.
+    pub log: bool,
+    /// Names for the positions 0, 1, 2... of a categorical axis, which shows all of them unless a range is set.
+    pub names: Vec<String>,
 }
 
 /// Mapping of the values of a [`Field`] to colors.
@@ -46,16 +59,8 @@ fn finite(points: impl IntoIterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
 impl Chart {
     /// An empty chart with a title and the labels of its axes.
     pub fn new(title: &str, x: &str, y: &str) -> Self {
-        let labels = [x, y].map(str::to_owned);
-        Self {
-            title: title.to_owned(),
-            labels,
-            x: None,
-            y: None,
-            log: (false, false),
-            names: [Vec::new(), Vec::new()],
-            layers: Vec::new(),
-        }
+        let axis = |label: &str| Axis { label: label.to_owned(), ..Axis::default() };
+        Self { title: title.to_owned(), x: axis(x), y: axis(y), layers: Vec::new() }
     }
 
     /// The training and validation losses of a run, epoch by epoch, with the epoch whose weights were kept.
@@ -69,48 +74,6 @@ impl Chart {
             chart = chart.vertical(&format!("best epoch, {}", history.best_epoch), history.best_epoch as f64);
         }
         chart
-    }
-
-    /// Sets the range of the x axis; by default it is that of the layers.
-    #[must_use]
-    pub fn x_range(mut self, low: f64, high: f64) -> Self {
-        self.x = Some((low, high));
-        self
-    }
-
-    /// Sets the range of the y axis.
-    #[must_use]
-    pub fn y_range(mut self, low: f64, high: f64) -> Self {
-        self.y = Some((low, high));
-        self
-    }
-
-    /// Labels the positions 0, 1, 2... of the x axis with names, and sets its range to show them: for categories.
-    #[must_use]
-    pub fn x_names(mut self, names: &[String]) -> Self {
-        self.names[0] = names.to_vec();
-        self.x_range(-0.5, names.len() as f64 - 0.5)
-    }
-
-    /// Labels the positions 0, 1, 2... of the y axis with names, and sets its range to show them.
-    #[must_use]
-    pub fn y_names(mut self, names: &[String]) -> Self {
-        self.names[1] = names.to_vec();
-        self.y_range(-0.5, names.len() as f64 - 0.5)
-    }
-
-    /// Makes the x axis logarithmic; only values above 0 are shown.
-    #[must_use]
-    pub fn log_x(mut self) -> Self {
-        self.log.0 = true;
-        self
-    }
-
-    /// Makes the y axis logarithmic.
-    #[must_use]
-    pub fn log_y(mut self) -> Self {
-        self.log.1 = true;
-        self
     }
 
     /// Adds a line through points, in the next color.
@@ -171,25 +134,21 @@ impl Chart {
         self.layer(Layer::Field { field: field.clone(), colors })
     }
 
-    /// Adds dark contour lines where a field has one of these values, for example decision boundaries.
+    /// Adds contour lines where a field has one of these values, for example decision boundaries: dark ones, but thin light ones in a
+    /// chart with a field in [`Colors::Heat`].
     #[must_use]
     pub fn contour(self, name: &str, field: &Field, levels: &[f64]) -> Self {
-        self.with_contour(name, field, levels, false, false)
+        self.with_contour(name, field, levels, false)
     }
 
     /// Adds dashed contour lines, for example margins.
     #[must_use]
     pub fn dashed_contour(self, name: &str, field: &Field, levels: &[f64]) -> Self {
-        self.with_contour(name, field, levels, true, false)
+        self.with_contour(name, field, levels, true)
     }
 
-    /// Adds thin light contour lines, for a dark background.
-    #[must_use]
-    pub fn heights(self, field: &Field, levels: &[f64]) -> Self {
-        self.with_contour("", field, levels, false, true)
-    }
-
-    fn with_contour(self, name: &str, field: &Field, levels: &[f64], dashed: bool, light: bool) -> Self {
+    fn with_contour(self, name: &str, field: &Field, levels: &[f64], dashed: bool) -> Self {
+        let light = self.layers.iter().any(|layer| matches!(layer, Layer::Field { colors: Colors::Heat, .. }));
         let (name, field, levels) = (name.to_owned(), field.clone(), levels.to_vec());
         self.layer(Layer::Contour { name, field, levels, dashed, light })
     }

@@ -37,19 +37,19 @@ pub(crate) fn draw(chart: &Chart, area: &Area<'_>) -> Result<(), ViewError> {
         .bold_line_style(RGBColor(0xE2, 0xE2, 0xE2).stroke_width(UNITS as u32))
         .axis_style(RGBColor(0x55, 0x55, 0x55).stroke_width(UNITS as u32))
         .set_all_tick_mark_size(5 * UNITS)
-        .x_labels(labels(&chart.names[0]))
-        .y_labels(labels(&chart.names[1]))
+        .x_labels(labels(&chart.x.names))
+        .y_labels(labels(&chart.y.names))
         .label_style(text(14))
         .axis_desc_style(text(15))
-        .x_desc(chart.labels[0].as_str())
-        .y_desc(chart.labels[1].as_str())
-        .x_label_formatter(&|v| match chart.names[0].is_empty() {
-            true => number(v, chart.log.0, x),
-            false => name(&chart.names[0], *v),
+        .x_desc(chart.x.label.as_str())
+        .y_desc(chart.y.label.as_str())
+        .x_label_formatter(&|v| match chart.x.names.is_empty() {
+            true => number(v, chart.x.log, x),
+            false => name(&chart.x.names, *v),
         })
-        .y_label_formatter(&|v| match chart.names[1].is_empty() {
-            true => number(v, chart.log.1, y),
-            false => name(&chart.names[1], *v),
+        .y_label_formatter(&|v| match chart.y.names.is_empty() {
+            true => number(v, chart.y.log, y),
+            false => name(&chart.y.names, *v),
         })
         .draw()
         .map_err(failed)?;

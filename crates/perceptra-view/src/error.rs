@@ -38,12 +38,6 @@ pub enum ViewError {
     /// The drawing library failed.
     #[error("the chart cannot be drawn: {0}")]
     Draw(String),
-    /// A file name whose extension is neither `.svg` nor `.png`.
-    #[error("{}: pictures are .svg or .png", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-    },
     /// The file could not be written.
     #[error("{}: {source}", path.display())]
     Write {

@@ -12,7 +12,8 @@ pub struct Field {
     pub(crate) columns: usize,
     pub(crate) rows: usize,
     pub(crate) values: Vec<f64>,
-    pub(crate) log: (bool, bool),
+    /// Whether the points of the grid are spaced evenly on a logarithmic x axis and y axis.
+    pub log: (bool, bool),
 }
 
 impl Field {
@@ -27,13 +28,6 @@ impl Field {
             return Err(ViewError::Field { columns, rows, values: values.len() });
         }
         Ok(Self { x, y, columns, rows, values, log: (false, false) })
-    }
-
-    /// Spaces the points of the grid evenly on a logarithmic x axis, y axis, or both.
-    #[must_use]
-    pub fn log(mut self, x: bool, y: bool) -> Self {
-        self.log = (x, y);
-        self
     }
 
     /// The points of an `n` by `n` grid as pairs (x, y), one after another, in the order of the values of a field.

@@ -33,10 +33,12 @@ mod scores;
 mod style;
 mod text;
 
-pub use chart::{Chart, Colors};
-pub use error::ViewError;
-pub use field::Field;
-pub use picture::{Picture, picture};
-pub use report::{ReportOptions, report};
-pub use scores::scores;
-pub use text::{number, thousands};
+pub use self::{
+    chart::{Axis, Chart, Colors},
+    error::ViewError,
+    field::Field,
+    picture::{Picture, picture},
+    report::{ReportOptions, report},
+    scores::scores,
+    text::{number, thousands},
+};

@@ -100,29 +100,20 @@ impl Picture {
         pixels.encode_png().map_err(failed)
     }
 
-    /// Writes the picture as SVG or PNG, by the extension of the file name. The file appears whole or not at all.
+    /// Writes `name`.svg and `name`.png into a folder, which is created if it does not exist. A file appears whole or not at all.
     ///
     /// # Errors
     ///
-    /// [`ViewError::Format`] for another extension, [`ViewError::Write`] if the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), ViewError> {
-        let bytes = match path.extension().and_then(|e| e.to_str()) {
-            Some("svg") => self.svg.clone().into_bytes(),
-            Some("png") => self.png()?,
-            _ => return Err(ViewError::Format { path: path.to_owned() }),
-        };
-        perceptra_files::write_atomic(path, |file| file.write_all(&bytes))
-            .map_err(|source| ViewError::Write { path: path.to_owned(), source })
-    }
-
-    /// Writes `name`.svg and `name`.png into a folder, which is created if it does not exist.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Picture::save`].
+    /// [`ViewError::Write`] if the folder or a file cannot be written, and as [`Picture::png`].
     pub fn save_both(&self, folder: &Path, name: &str) -> Result<(), ViewError> {
         std::fs::create_dir_all(folder).map_err(|source| ViewError::Write { path: folder.to_owned(), source })?;
-        ["svg", "png"].iter().try_for_each(|kind| self.save(&folder.join(format!("{name}.{kind}"))))
+        let write = |ending: &str, bytes: &[u8]| {
+            let path = folder.join(format!("{name}.{ending}"));
+            perceptra_files::write_atomic(&path, |file| file.write_all(bytes))
+                .map_err(|source| ViewError::Write { path, source })
+        };
+        write("svg", self.svg.as_bytes())?;
+        write("png", &self.png()?)
     }
 }
 
@@ -146,7 +137,18 @@ mod tests {
 
     #[test]
     fn the_same_chart_gives_the_same_bytes() {
-        let draw = || picture(&[sample(), sample().log_x()], 2, (800, 400)).unwrap();
+        let draw = || {
+            picture(
+                &[sample(), {
+                    let mut log = sample();
+                    log.x.log = true;
+                    log
+                }],
+                2,
+                (800, 400),
+            )
+            .unwrap()
+        };
         let (a, b) = (draw(), draw());
         assert_eq!(a, b);
         assert_eq!(a.png().unwrap(), b.png().unwrap());
@@ -175,8 +177,9 @@ mod tests {
     #[test]
     fn a_png_has_its_text_and_nothing_outside_the_axes() {
         let line = |high: f64| {
-            let chart = Chart::new("", "", "").line("", [(0.0, 0.0), (0.5, high), (1.0, 0.0)]).x_range(0.0, 1.0);
-            picture(&[chart.y_range(0.0, 1.0)], 1, (400, 300)).unwrap().png().unwrap()
+            let mut chart = Chart::new("", "", "").line("", [(0.0, 0.0), (0.5, high), (1.0, 0.0)]);
+            (chart.x.range, chart.y.range) = (Some((0.0, 1.0)), Some((0.0, 1.0)));
+            picture(&[chart], 1, (400, 300)).unwrap().png().unwrap()
         };
         // A line far beyond the axes leaves no ink above the plot, where the title would be.
         assert_eq!(ink(&line(1e6), |_, y| y < 30), 0);
@@ -187,15 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_saved_by_their_extensions() {
+    fn pictures_are_saved_as_svg_and_png() {
         let folder = tempfile::tempdir().unwrap();
         let picture = picture(&[sample()], 1, (300, 200)).unwrap();
         picture.save_both(&folder.path().join("new"), "a").unwrap();
         assert_eq!(std::fs::read_to_string(folder.path().join("new/a.svg")).unwrap(), picture.svg());
         assert_eq!(std::fs::read(folder.path().join("new/a.png")).unwrap(), picture.png().unwrap());
-        let error = picture.save(&folder.path().join("a.jpg")).unwrap_err();
-        assert!(matches!(error, ViewError::Format { .. }) && error.to_string().ends_with("pictures are .svg or .png"));
-        let error = picture.save(&folder.path().join("no/a.svg")).unwrap_err();
+        let error = picture.save_both(&folder.path().join("new/a.svg"), "a").unwrap_err();
         assert!(matches!(error, ViewError::Write { .. }), "{error}");
     }
 
@@ -203,7 +204,10 @@ mod tests {
     fn positions_have_names() {
         let names: Vec<String> = ["relu", "tanh", "gelu", "silu"].map(String::from).to_vec();
         let chart = Chart::new("", "", "").points("", 0, [(0.0, 3.0), (3.0, 0.0)]);
-        for chart in [chart.clone().x_names(&names).y_range(10.0, 20.0), chart.y_names(&names).x_range(10.0, 20.0)] {
+        let (mut across, mut up) = (chart.clone(), chart);
+        (across.x.names, across.y.range) = (names.clone(), Some((10.0, 20.0)));
+        (up.y.names, up.x.range) = (names.clone(), Some((10.0, 20.0)));
+        for chart in [across, up] {
             let picture = picture(&[chart], 1, (400, 300)).unwrap();
             for name in &names {
                 assert_eq!(picture.svg().matches(&format!(">\n{name}\n</text>")).count(), 1, "{name}");
@@ -216,9 +220,11 @@ mod tests {
     fn charts_without_anything_to_show_are_errors() {
         let empty = Chart::new("E", "x", "y").line("l", [(f64::NAN, 1.0)]);
         assert!(matches!(picture(&[empty], 1, (300, 200)), Err(ViewError::Empty { title }) if title == "E"));
-        let turned = Chart::new("R", "x", "y").line("l", [(0.0, 1.0)]).x_range(1.0, 0.0);
+        let mut turned = Chart::new("R", "x", "y").line("l", [(0.0, 1.0)]);
+        turned.x.range = Some((1.0, 0.0));
         assert!(matches!(picture(&[turned], 1, (300, 200)), Err(ViewError::Range { .. })));
-        let log = Chart::new("R", "x", "y").line("l", [(0.0, 1.0)]).x_range(0.0, 1.0).log_x();
+        let mut log = Chart::new("R", "x", "y").line("l", [(0.0, 1.0)]);
+        (log.x.range, log.x.log) = (Some((0.0, 1.0)), true);
         assert!(matches!(picture(&[log], 1, (300, 200)), Err(ViewError::Range { .. })));
         // One point, or a level line, is something.
         picture(&[Chart::new("P", "x", "y").points("p", 0, [(0.0, 0.0)])], 1, (300, 200)).unwrap();

@@ -141,8 +141,8 @@ fn training(model: &Model) -> Result<Markup, ViewError> {
             let losses: Vec<f64> =
                 history.epochs.iter().flat_map(|e| [Some(e.train_loss), e.validation_loss]).flatten().collect();
             let (low, high) = losses.iter().fold((f64::INFINITY, 0.0), |(l, h), v| (f64::min(l, *v), f64::max(h, *v)));
-            let chart = Chart::history("Loss", history);
-            let chart = if low > 0.0 && high / low > 30.0 { chart.log_y() } else { chart };
+            let mut chart = Chart::history("Loss", history);
+            chart.y.log = low > 0.0 && high / low > 30.0;
             let rates = history.epochs.iter().map(|e| (e.epoch as f64, e.learning_rate));
             let monitored = history.epochs.iter().filter_map(|e| Some((e.epoch as f64, e.monitored?)));
             let mut all = vec![chart];

@@ -2,6 +2,7 @@
 
 use perceptra::data::{self, Task};
 use perceptra::model;
+use perceptra::train::TrainError;
 
 /// How to mend an error in a table.
 pub(crate) fn data(hint: &data::Hint) -> String {
@@ -37,6 +38,18 @@ pub(crate) fn data(hint: &data::Hint) -> String {
             let tasks: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
             format!("choose another --task: {}, or auto", tasks.join(", "))
         }
+    }
+}
+
+/// How to fix settings or a training that failed.
+pub(crate) fn train(error: &TrainError) -> Option<String> {
+    match error {
+        TrainError::Diverged { .. } => {
+            Some("lower the learning rate with --learning-rate, standardize the inputs, or clip the gradient with --clip-norm 1".into())
+        }
+        TrainError::Engine { .. } => Some("leave --engine at auto, or use --engine autodiff, which can train everything".into()),
+        TrainError::Device(_) => Some("use a smaller --batch, or compute on the CPU with --device cpu".into()),
+        other => other.hint().map(str::to_owned),
     }
 }
 

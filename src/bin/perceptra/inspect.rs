@@ -114,7 +114,7 @@ fn text(model: &Model) -> String {
         about.training.learning_rate,
         about.training.seed,
         history.epochs.len(),
-        history.stop,
+        crate::train::stopped(model),
         history.best_epoch
     );
     // The first, the best, the last, and about ten between.

@@ -163,6 +163,9 @@ impl CliError {
     fn hint(&self) -> Option<String> {
         use perceptra::search::SearchError;
         match self {
+            Self::Model(ModelError::Train(e)) | Self::Search(SearchError::Model(ModelError::Train(e))) => {
+                hints::train(e)
+            }
             Self::Model(e) | Self::Search(SearchError::Model(e)) => e.hint().as_ref().map(hints::model),
             Self::Data(e) => e.hint().as_ref().map(hints::data),
             Self::Search(e) => search::hint(e),

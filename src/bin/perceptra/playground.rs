@@ -40,7 +40,7 @@ pub(crate) fn run(args: &PlaygroundArgs) -> Result<(), CliError> {
     let mut read = ReadOptions::default();
     args.read.apply(&mut read);
     let table = args.table.as_ref().map(|path| Table::read(path, &read)).transpose()?;
-    let options = Options { host: args.host, port: args.port, table, ..Options::new(choice.device) };
+    let options = Options { host: args.host, port: args.port, device: choice.device, table };
     let server = Server::bind(options).map_err(failed)?;
     if !args.host.is_loopback() {
         note("warning: everyone who can reach this address can use the playground and its device");

@@ -149,16 +149,14 @@ impl Plots<'_> {
             chart = chart.points("stopped early", 1, points(true));
         }
         chart = chart.rings("best", x.first().map(|x| (*x, self.scored[0].1)));
-        if spread(&self.scores()) >= 20.0 { chart.log_y() } else { chart }
+        chart.y.log = spread(&self.scores()) >= 20.0;
+        chart
     }
 
     fn against(&self, axis: &Axis) -> Chart {
-        let chart = self.scatter(Chart::new(&axis.short, &axis.short, &self.metric), &axis.positions);
-        match axis.names.is_empty() {
-            true if axis.log => chart.log_x(),
-            true => chart,
-            false => chart.x_names(&axis.names),
-        }
+        let mut chart = self.scatter(Chart::new(&axis.short, &axis.short, &self.metric), &axis.positions);
+        (chart.x.log, chart.x.names) = (axis.log && axis.names.is_empty(), axis.names.clone());
+        chart
     }
 
     fn in_order(&self) -> Chart {
@@ -187,11 +185,10 @@ impl Plots<'_> {
         let mut all: Vec<f64> = curves.iter().flatten().map(|(_, v)| *v).collect();
         all.sort_by(f64::total_cmp);
         let (low, high) = (all[0], all[all.len() * 95 / 100]);
-        Some(match (low < high, low > 0.0 && high / low >= 20.0) {
-            (true, true) => chart.y_range(low, high).log_y(),
-            (true, false) => chart.y_range(low, high),
-            (false, _) => chart,
-        })
+        if low < high {
+            (chart.y.range, chart.y.log) = (Some((low, high)), low > 0.0 && high / low >= 20.0);
+        }
+        Some(chart)
     }
 
     /// Parallel coordinates: a line for each trial through its settings and its rank.
@@ -205,10 +202,11 @@ impl Plots<'_> {
         for rank in (0..self.scored.len()).rev() {
             chart = chart.shaded(line(rank), self.shade(rank));
         }
-        let ends = ["lowest", "highest"].map(str::to_owned);
         let last = self.axes.len() as f64;
-        let chart = chart.line("best", line(0)).x_names(&titles.collect::<Vec<_>>()).y_names(&ends);
-        chart.x_range(-0.4, last + 0.4).y_range(-0.03, 1.03)
+        chart = chart.line("best", line(0));
+        (chart.x.names, chart.x.range) = (titles.collect(), Some((-0.4, last + 0.4)));
+        (chart.y.names, chart.y.range) = (["lowest", "highest"].map(str::to_owned).to_vec(), Some((-0.03, 1.03)));
+        chart
     }
 
     /// The metric over pairs of the first settings, averaged over nearby trials.
@@ -251,17 +249,13 @@ impl Plots<'_> {
         let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
         let (dark, light) = ends(&finite);
         let title = format!("{}: dark {}, light {}", self.metric, number(dark), number(light));
-        let field = Field::new(x.ends(), y.ends(), columns, values)?.log(x.log, y.log);
+        let mut field = Field::new(x.ends(), y.ends(), columns, values)?;
+        field.log = (x.log, y.log);
         let positions = || x.positions.iter().copied().zip(y.positions.iter().copied());
         let mut chart = Chart::new(&title, &x.short, &y.short).field(&field, Colors::Heat).points("", 6, positions());
         chart = chart.rings("best", positions().next());
-        if !x.names.is_empty() {
-            chart = chart.x_names(&x.names);
-        }
-        if !y.names.is_empty() {
-            chart = chart.y_names(&y.names);
-        }
-        chart = if x.log { chart.log_x() } else { chart };
-        Ok(if y.log { chart.log_y() } else { chart })
+        (chart.x.names, chart.x.log) = (x.names.clone(), x.log);
+        (chart.y.names, chart.y.log) = (y.names.clone(), y.log);
+        Ok(chart)
     }
 }

@@ -128,7 +128,7 @@ fn write<W: Write + Send>(
             return Err(interrupted);
         }
         let predictions = model.predict(&table?)?;
-        report.add(&predictions.report);
+        *report += &predictions.report;
         writer.write(&predictions)?;
     }
     Ok(writer.finish()?)

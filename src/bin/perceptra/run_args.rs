@@ -189,7 +189,7 @@ pub(crate) struct RunArgs {
     time_limit: Option<f64>,
 }
 
-/// What the flags of a command and its run file ask for.
+/// A run as the flags of a command and its run file describe it.
 pub(crate) struct Resolved {
     pub(crate) run: RunConfig,
     /// Name and text of the run file.

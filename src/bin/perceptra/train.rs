@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use perceptra::model::{Checkpoint, Member, Trained, resume, train};
+use perceptra::model::{Checkpoint, Member, Model, Trained, resume, train};
 use perceptra::train::{Batch, Engine, StopReason, TrainError};
 use perceptra::{Control, Event, ModelError, Observer, RunConfig, choose};
 use perceptra_files::{Lock, remove_stale, write_atomic};
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::live::Live;
 use crate::run_args::{Resolved, RunArgs};
-use crate::{CliError, note, print, print_json, report, same_file, signals, tables};
+use crate::{CliError, hints, note, print, print_json, report, same_file, signals, tables};
 
 /// Trains a network on a table and saves the model. Flags override the keys of the run file.
 #[derive(Debug, Args)]
@@ -131,7 +131,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     check_writable(&model_path)?;
     // Two runs that would write the same files are kept apart. What a run that was killed left is removed.
     let lock = Lock::acquire(&run_path.with_extension("toml.lock")).map_err(ModelError::from)?;
-    if let Some(pid) = lock.stale() {
+    if let Some(pid) = lock.stale {
         note(&format!("note: process {pid}, which was writing {}, has ended without doing so", model_path.display()));
     }
     remove_stale(folder_of(&model_path));
@@ -249,7 +249,7 @@ fn outcome(trained: &Trained, path: &Path, asked: bool) -> Result<(), CliError> 
                     "the training loss or the weights became NaN or infinite in epoch {epoch}, after a loss of {last:.6} in the \
                      epoch before; {kept}"
                 ),
-                hint: TrainError::Diverged { epoch }.hint(),
+                hint: hints::train(&TrainError::Diverged { epoch }),
             })
         }
         _ => Ok(()),
@@ -276,7 +276,7 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
         about.encoder.features().count(),
         about.encoder.width(),
         history.epochs.len(),
-        history.stop,
+        stopped(model),
         history.best_epoch,
     );
     let parts = [("validation", trained.validation.as_ref()), ("test", about.metrics.as_ref())];
@@ -288,7 +288,7 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
     if let Some(c) = &trained.calibration {
         let change = |[before, after]: [f64; 2]| format!("{} → {}", tables::number(before), tables::number(after));
         text += &format!(
-            "probabilities at temperature {:.3}, which the validation rows chose: their log loss {}, calibration error {}\n\n",
+            "temperature scaling {:.3}, fitted on the validation rows: log loss {}, calibration error {}\n\n",
             c.temperature,
             change(c.log_loss),
             change(c.calibration_error)
@@ -296,6 +296,23 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
     }
     text += &format!("model: {}\nrun file: {}\n", model_path.display(), run_path.display());
     text
+}
+
+/// Why the training ended, with the setting that ended it.
+pub(crate) fn stopped(model: &Model) -> String {
+    let train = model.training();
+    match (model.history().stop, train.patience, train.no_progress) {
+        (StopReason::Patience, Some(epochs), _) => format!("stopped early: no improvement for {}", count(epochs)),
+        (StopReason::NoProgress, _, Some(epochs)) => {
+            format!("stopped early: the training loss has not fallen for {}", count(epochs))
+        }
+        (stop, ..) => stop.to_string(),
+    }
+}
+
+/// `1 epoch`, `30 epochs`.
+fn count(epochs: usize) -> String {
+    if epochs == 1 { "1 epoch".to_owned() } else { format!("{epochs} epochs") }
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -301,6 +301,6 @@ fn blocks_are_trained_as_whole_tables_are() {
         // The error of the blocks comes back as it is; a copy has its message.
         assert_eq!(error.clone(), TrainError::blocks("the table is gone after row 96"));
         let TrainError::Blocks(error) = error else { panic!("{error}") };
-        assert_eq!(error.into_inner().downcast::<Gone>().unwrap().0, 96);
+        assert_eq!(error.0.downcast::<Gone>().unwrap().0, 96);
     }
 }

@@ -101,7 +101,8 @@ pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> R
                 false => chart.points(line, j, points()),
             };
         }
-        all.push(if names.is_empty() { chart } else { chart.x_names(&names) });
+        chart.x.names = names;
+        all.push(chart);
     }
     Ok(html! {
         p { "Average prediction over " (rows.rows()) " rows if all of them had the same value of a column, with the other columns unchanged." }

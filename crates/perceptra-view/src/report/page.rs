@@ -29,7 +29,7 @@ pub(super) fn evenly(table: &Table, most: usize) -> Table {
 /// Charts side by side.
 pub(super) fn charts(charts: Vec<Chart>) -> Result<Markup, ViewError> {
     let draw = |chart: Chart| {
-        let what = format!("{}: {} over {}", chart.title, chart.labels[1], chart.labels[0]);
+        let what = format!("{}: {} over {}", chart.title, chart.y.label, chart.x.label);
         let svg = picture(&[chart], 1, SIZE)?;
         Ok(html! { figure class="chart" role="img" aria-label=(what) { (PreEscaped(svg.svg())) } })
     };

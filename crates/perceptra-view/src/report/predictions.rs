@@ -93,19 +93,20 @@ fn classes(
         predicted.iter().zip(predictions.values.values.chunks(labels.len())).map(|(class, p)| p[*class]).collect();
     let correct: Vec<bool> = predicted.iter().zip(&truth).map(|(p, t)| *p == *t as usize).collect();
     let bins = reliability(&confidence, &correct, ClassificationMetrics::BINS);
+    let range = |mut chart: Chart| {
+        (chart.x.range, chart.y.range) = (Some((-0.02, 1.02)), Some((-0.02, 1.02)));
+        chart
+    };
     let calibration = Chart::new("Calibration", "probability of the predicted class", "share of correct rows")
         .points("rows, in bins", 0, bins.iter().map(|(p, share, _)| (*p, *share)))
         .line("", bins.iter().map(|(p, share, _)| (*p, *share)))
-        .dashed("perfectly calibrated", [(0.0, 0.0), (1.0, 1.0)])
-        .x_range(-0.02, 1.02)
-        .y_range(-0.02, 1.02);
+        .dashed("perfectly calibrated", [(0.0, 0.0), (1.0, 1.0)]);
     let mut all = Vec::new();
     if any {
-        let range = |chart: Chart| chart.x_range(-0.02, 1.02).y_range(-0.02, 1.02);
         all.push(range(roc.dashed("guessing", [(0.0, 0.0), (1.0, 1.0)])));
         all.push(range(curve));
     }
-    all.push(calibration);
+    all.push(range(calibration));
     Ok(html! {
         @if labels.len() <= LISTED { (confusion(metrics, labels)) }
         (charts(all)?)
