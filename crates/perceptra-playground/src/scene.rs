@@ -251,7 +251,8 @@ mod tests {
         let row = "a,b,c,d\n8.8,6.6,u,2024-01-05\n";
         let row = Table::from_csv("r.csv", row, &Default::default()).unwrap();
         let (inputs, _) = session.encoder().inputs(&row).unwrap();
-        let predicted = perceptra_train::predict_raw(session.network(), &inputs.values, session.loss()).unwrap();
+        let mut predictor = perceptra_nn::Predictor::new(session.network(), session.loss().takes_logits()).unwrap();
+        let predicted = predictor.predict(&inputs.values).unwrap();
         let predicted = perceptra_train::probabilities(&predicted, session.encoder().outputs(), session.loss());
         for (j, p) in predicted.iter().enumerate() {
             let byte = surfaces[(5 + j + 1) * GRID * GRID - 1];

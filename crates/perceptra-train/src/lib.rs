@@ -41,7 +41,6 @@ mod fused;
 mod gradients;
 mod history;
 mod job;
-mod join;
 mod many;
 mod metrics;
 mod network;
@@ -50,7 +49,6 @@ mod optimizer;
 mod perceptron;
 mod pool;
 mod population;
-mod predict;
 mod progress;
 mod rule;
 mod schedule;
@@ -83,7 +81,6 @@ pub use self::{
 pub use self::{
     metrics::{argmax, probabilities},
     observer::Quiet,
-    predict::predict_raw,
     state::with_weights,
     threads::{has_own_memory, parallel, threads, with_threads},
 };
