@@ -205,7 +205,7 @@ impl<'a, O: Observer> Keeper<'a, O> {
             about.history.epochs.clone_from(&state.epochs);
             (about.history.best_epoch, about.history.stop) = (self.best, stop);
             let resume = Resume { engine: state.engine, data: self.data.clone(), run: self.run.clone() };
-            let bytes = Model { about, network, share: 1.0, others: Vec::new() }.bytes(Some((resume, &state)))?;
+            let bytes = Model::new(about, network).bytes(Some((resume, &state)))?;
             write_atomic(&path, |file| file.write_all(&bytes))
                 .map_err(|source| ModelError::Write { path: path.clone(), source })?;
             self.written = epoch;

@@ -35,13 +35,14 @@ impl Model {
         if members.is_empty() {
             return Err(ModelError::Ensemble("there are no models".into()));
         }
-        let (share, first) = members.remove(0);
-        Ok(Self { share, others: members, ..first })
+        let (share, mut first) = members.remove(0);
+        (first.share, first.others) = (share, members);
+        Ok(first)
     }
 
     /// The networks of the model: one, or the members of an ensemble.
     pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
-        self.parts().map(|(share, model)| Member { share, network: &model.network, history: &model.about.history })
+        self.parts().map(|(share, model)| Member { share, network: model.network(), history: &model.about.history })
     }
 }
 

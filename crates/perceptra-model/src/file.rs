@@ -180,7 +180,7 @@ impl Model {
     pub(crate) fn bytes(&self, resume: Option<(Resume, &TrainState)>) -> Result<Vec<u8>, ModelError> {
         let mut all: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (k, (_, model)) in self.parts().enumerate() {
-            for (name, (shape, values)) in tensors(&model.network)? {
+            for (name, (shape, values)) in tensors(model.network())? {
                 let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
                 all.insert(prefix(k) + &name, (Dtype::F32, shape, bytes));
             }
@@ -288,11 +288,12 @@ impl Parsed {
         let build = |k: usize, about: About, share: f64| {
             let network = network(&about.network, &prefix(k), &tensors, device)
                 .map_err(|reason| ModelError::Damaged { name: name.clone(), reason })?;
-            Ok::<_, ModelError>((share, Model { about, network, share: 1.0, others: Vec::new() }))
+            Ok::<_, ModelError>((share, Model::new(about, network)))
         };
-        let (_, first) = build(0, about, share)?;
+        let (_, mut model) = build(0, about, share)?;
         let others = others.into_iter().enumerate().map(|(k, other)| build(k + 1, other.about, other.share));
-        Ok(Model { share, others: others.collect::<Result<_, _>>()?, ..first })
+        (model.share, model.others) = (share, others.collect::<Result<_, _>>()?);
+        Ok(model)
     }
 
     /// The metadata of a checkpoint, and the bytes of its network, its best network and its optimizer; nothing for a model.

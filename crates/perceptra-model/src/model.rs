@@ -1,11 +1,11 @@
 //! The trained model.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
 use perceptra_data::{ColumnKind, EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task};
-use perceptra_nn::{FeedForward, FeedForwardConfig, Loss};
-use perceptra_train::{ClassificationMetrics, History, RegressionMetrics, TrainConfig, probabilities};
+use perceptra_nn::{FeedForward, FeedForwardConfig, Loss, Predictor};
+use perceptra_train::{ClassificationMetrics, History, RegressionMetrics, TrainConfig, TrainError, probabilities};
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::{Confidence, temper};
@@ -18,11 +18,29 @@ use crate::predictions::Predictions;
 #[derive(Debug, Clone)]
 pub struct Model {
     pub(crate) about: About,
-    pub(crate) network: FeedForward,
+    /// Private, because it must not change once it has a predictor.
+    network: FeedForward,
+    predictor: Idle,
     /// Share of `network` in the predictions; 1 without further members.
     pub(crate) share: f64,
     /// Further members of an ensemble with their shares.
     pub(crate) others: Vec<(f64, Model)>,
+}
+
+/// The predictor of a model's network while nobody predicts with it. A copy of a model makes its own.
+#[derive(Debug, Default)]
+struct Idle(Mutex<Option<Predictor>>);
+
+impl Clone for Idle {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Idle {
+    fn replace(&self, predictor: Option<Predictor>) -> Option<Predictor> {
+        std::mem::replace(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), predictor)
+    }
 }
 
 /// Everything in a model file but the weights. Of an ensemble, it describes the first network, except for the scores.
@@ -75,6 +93,11 @@ pub(crate) fn fits(first: &About, other: &About) -> Result<(), String> {
 }
 
 impl Model {
+    /// A model of one network.
+    pub(crate) fn new(about: About, network: FeedForward) -> Self {
+        Self { about, network, predictor: Idle::default(), share: 1.0, others: Vec::new() }
+    }
+
     /// Everything the model knows but its weights: schema, encoder, settings, history and scores.
     pub fn about(&self) -> &About {
         &self.about
@@ -164,7 +187,14 @@ impl Model {
     /// The outputs of the model's own network for encoded rows, `[rows, outputs]`; logits under a loss that takes them. Every
     /// prediction passes through here.
     pub(crate) fn network_outputs(&self, inputs: &[f32]) -> Result<Vec<f32>, ModelError> {
-        Ok(perceptra_train::predict_raw(&self.network, inputs, self.about.loss)?)
+        // Two predictions at once have a predictor each, and one of them is kept.
+        let mut predictor = match self.predictor.replace(None) {
+            Some(predictor) => predictor,
+            None => Predictor::new(&self.network, self.about.loss.takes_logits()).map_err(TrainError::from)?,
+        };
+        let outputs = predictor.predict(inputs).map_err(TrainError::from)?;
+        self.predictor.replace(Some(predictor));
+        Ok(outputs)
     }
 
     /// The predictions of the model's own network for encoded rows.

@@ -104,7 +104,7 @@ impl Prepared {
     /// The model of the trained network, with its scores.
     pub(crate) fn finish(self, fitted: Fitted<FeedForward>) -> Result<Trained, ModelError> {
         let Self { calibrate, about, train_table, validation, test, rows, report, .. } = self;
-        let mut model = Model { about, network: fitted.network, share: 1.0, others: Vec::new() };
+        let mut model = Model::new(about, fitted.network);
         model.about.history = fitted.history;
         let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
         let judged = validation.map(|table| model.learn_confidence(&table, calibrate)).transpose()?;

@@ -1,6 +1,7 @@
 //! Activation functions.
 
 use burn::tensor::{Tensor, activation};
+use perceptra_kernel as kernel;
 use serde::{Deserialize, Serialize};
 
 use crate::all_variants;
@@ -73,13 +74,31 @@ impl Activation {
         }
     }
 
+    /// The same activation in the kernel; none for softmax, which is not a function of one number.
+    pub(crate) fn in_kernel(self) -> Option<kernel::Activation> {
+        Some(match self {
+            Self::Identity => kernel::Activation::Identity,
+            Self::Step => kernel::Activation::Step,
+            Self::Sign => kernel::Activation::Sign,
+            Self::Sigmoid => kernel::Activation::Sigmoid,
+            Self::Tanh => kernel::Activation::Tanh,
+            Self::Relu => kernel::Activation::Relu,
+            Self::LeakyRelu => kernel::Activation::LeakyRelu,
+            Self::Elu => kernel::Activation::Elu,
+            Self::Selu => kernel::Activation::Selu,
+            Self::Gelu => kernel::Activation::Gelu,
+            Self::Silu => kernel::Activation::Silu,
+            Self::Mish => kernel::Activation::Mish,
+            Self::Softplus => kernel::Activation::Softplus,
+            Self::Dendritic => kernel::Activation::Dendritic,
+            Self::Softmax => return None,
+        })
+    }
+
     /// Whether f(0) = 0, so that units filled in with zeros stay zero.
     pub(crate) fn keeps_zero(self) -> bool {
-        match self {
-            Self::Identity | Self::Sign | Self::Tanh | Self::Relu | Self::LeakyRelu => true,
-            Self::Elu | Self::Selu | Self::Gelu | Self::Silu | Self::Mish => true,
-            Self::Step | Self::Sigmoid | Self::Softplus | Self::Dendritic | Self::Softmax => false,
-        }
+        // Softmax gives equal shares.
+        self.in_kernel().is_some_and(|f| !f.moves_zero())
     }
 
     /// Applies the function.

@@ -1,6 +1,6 @@
-//! Errors in the description of a network.
+//! Errors of networks.
 
-/// A network description that cannot be built.
+/// A network description that cannot be built, or a prediction that failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
@@ -54,6 +54,17 @@ pub enum NetworkError {
         /// The settings, as a sentence.
         what: String,
     },
+    /// Values that are not whole rows of the network's inputs.
+    #[error("{values} values are not whole rows of {inputs} inputs")]
+    Rows {
+        /// The number of values.
+        values: usize,
+        /// The number of inputs of the network.
+        inputs: usize,
+    },
+    /// The device failed: out of memory, lost, or a kernel that could not run.
+    #[error("the device failed: {0}")]
+    Device(String),
     /// More parameters than a model file or the indices of GPU kernels can address.
     #[error("the network would have {parameters} parameters, more than the {limit} that fit")]
     TooLarge {

@@ -28,6 +28,8 @@ mod dropout;
 mod embedding;
 mod error;
 mod feed_forward;
+#[doc(hidden)]
+pub mod host;
 mod initialization;
 mod initializer;
 mod layer;
@@ -36,7 +38,9 @@ mod membrane;
 mod neuron;
 mod parameters;
 mod population;
+mod predictor;
 mod role;
+mod threads;
 mod variants;
 
 pub use activation::Activation;
@@ -54,6 +58,7 @@ pub use membrane::HodgkinHuxley;
 pub use neuron::{Neuron, Synapse};
 pub use parameters::Parameter;
 pub use population::Population;
+pub use predictor::Predictor;
 pub use role::{EmbeddingTensor, Group, Role};
 
 #[cfg(test)]

@@ -250,10 +250,11 @@ mod tests {
         // The upper right corner, by a table of one row: a = 8.8, b = 6.6, the middle date, the most frequent text.
         let row = "a,b,c,d\n8.8,6.6,u,2024-01-05\n";
         let row = Table::from_csv("r.csv", row, &Default::default()).unwrap();
-        let (inputs, _) = session.about().encoder.inputs(&row).unwrap();
-        let predicted = perceptra_train::predict_raw(session.network(), &inputs.values, session.about().loss).unwrap();
-        let predicted =
-            perceptra_train::probabilities(&predicted, session.about().encoder.outputs(), session.about().loss);
+        let about = session.about();
+        let (inputs, _) = about.encoder.inputs(&row).unwrap();
+        let mut predictor = perceptra_nn::Predictor::new(session.network(), about.loss.takes_logits()).unwrap();
+        let predicted = predictor.predict(&inputs.values).unwrap();
+        let predicted = perceptra_train::probabilities(&predicted, about.encoder.outputs(), about.loss);
         for (j, p) in predicted.iter().enumerate() {
             let byte = surfaces[(5 + j + 1) * GRID * GRID - 1];
             assert!((f32::from(byte) / 255.0 - p).abs() < 0.003, "class {j}: {byte} {p}");

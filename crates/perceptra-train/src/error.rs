@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use perceptra_nn::NetworkError;
+
 /// Settings or data that cannot be trained, or a training that failed. [`TrainError::hint`] says how to fix it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -100,6 +102,15 @@ fn problems(list: &[String]) -> String {
     match list {
         [one] => one.clone(),
         several => format!("{} settings are wrong: {}", several.len(), several.join("; ")),
+    }
+}
+
+impl From<NetworkError> for TrainError {
+    fn from(error: NetworkError) -> Self {
+        match error {
+            NetworkError::Device(message) => Self::Device(message),
+            error => Self::Settings(vec![error.to_string()]),
+        }
     }
 }
 

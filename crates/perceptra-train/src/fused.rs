@@ -3,13 +3,12 @@
 use burn::module::Module;
 use burn::tensor::{DType, Tensor};
 use perceptra_kernel as kernel;
-use perceptra_nn::{Activation, Column, EmbeddingTensor, FeedForward, Group, Layer, Loss, NumberEmbedding, Role};
+use perceptra_nn::{FeedForward, Group, Layer, Loss, host};
 
 use crate::choices::{Engine, Optimizer, Reduction};
 use crate::config::{StepSettings, TrainConfig};
 use crate::engine::{self, EngineRun, EpochResult, Judged, Plan, Until};
 use crate::error::TrainError;
-use crate::join::join;
 use crate::metrics::{Metric, monitored};
 use crate::network::Network;
 use crate::schedule::Schedules;
@@ -63,39 +62,6 @@ impl Rows {
     }
 }
 
-/// The same activation in the kernel; none for softmax, which is not of one number.
-fn activation(f: Activation) -> Option<kernel::Activation> {
-    Some(match f {
-        Activation::Identity => kernel::Activation::Identity,
-        Activation::Step => kernel::Activation::Step,
-        Activation::Sign => kernel::Activation::Sign,
-        Activation::Sigmoid => kernel::Activation::Sigmoid,
-        Activation::Tanh => kernel::Activation::Tanh,
-        Activation::Relu => kernel::Activation::Relu,
-        Activation::LeakyRelu => kernel::Activation::LeakyRelu,
-        Activation::Elu => kernel::Activation::Elu,
-        Activation::Selu => kernel::Activation::Selu,
-        Activation::Gelu => kernel::Activation::Gelu,
-        Activation::Silu => kernel::Activation::Silu,
-        Activation::Mish => kernel::Activation::Mish,
-        Activation::Softplus => kernel::Activation::Softplus,
-        Activation::Dendritic => kernel::Activation::Dendritic,
-        Activation::Softmax => return None,
-    })
-}
-
-/// The activation of each layer as the loss sees it: without a sigmoid or softmax where it takes logits.
-pub(crate) fn activations(network: &FeedForward, loss: Loss) -> Option<Vec<kernel::Activation>> {
-    let last = network.layers().len().checked_sub(1)?;
-    let of = |(i, f): (usize, Activation)| match f {
-        Activation::Sigmoid | Activation::Softmax if i == last && loss.takes_logits() => {
-            Some(kernel::Activation::Identity)
-        }
-        f => activation(f),
-    };
-    network.layers().iter().map(|layer| layer.activation).enumerate().map(of).collect()
-}
-
 /// The kernel's update rule; none for optimizers that it does not have.
 fn rule(optimizer: Optimizer, momentum: f64, nesterov: bool) -> Option<kernel::UpdateRule> {
     let momentum = momentum as f32;
@@ -121,97 +87,6 @@ fn loss_of(loss: Loss) -> kernel::Loss {
     }
 }
 
-/// The layers of a network, with these activations, and its extras, as the kernel describes them.
-pub(crate) fn layers(
-    network: &FeedForward,
-    activations: Vec<kernel::Activation>,
-) -> (Vec<kernel::Layer>, kernel::Extras) {
-    let embedding = network.embedding().cloned();
-    let embedding = embedding.map(|config| kernel::InputEmbedding {
-        columns: config
-            .columns
-            .iter()
-            .map(|column| match column {
-                Column::Number => kernel::Column::Number,
-                Column::Plain => kernel::Column::Plain,
-                Column::Category(n) => kernel::Column::Category(*n),
-            })
-            .collect(),
-        numbers: match config.numbers {
-            NumberEmbedding::None => kernel::NumberEmbedding::Plain,
-            NumberEmbedding::Periodic { frequencies, width, .. } => {
-                kernel::NumberEmbedding::Periodic(frequencies, width)
-            }
-            NumberEmbedding::PiecewiseLinear { edges, width } => kernel::NumberEmbedding::PiecewiseLinear(edges, width),
-        },
-        category_width: config.category_width,
-    });
-    let extras = kernel::Extras {
-        embedding,
-        input_scale: network.parameter(Role::InputScale).is_some(),
-        parametric: (0..network.layers().len()).any(|i| network.parameter(Role::Alpha(i)).is_some()),
-        members: network.members(),
-        ntk: network.is_ntk(),
-    };
-    let layers = network.layers().iter().zip(network.widths()).zip(activations);
-    let layers = layers.map(|((layer, (inputs, outputs)), activation)| kernel::Layer {
-        inputs,
-        outputs,
-        bias: layer.linear.bias.is_some(),
-        activation,
-    });
-    (layers.collect(), extras)
-}
-
-/// The factor of a layer's weights on their way to the kernel, which keeps NTK weights multiplied out.
-fn gain(network: &FeedForward, layer: usize) -> f32 {
-    if network.is_ntk() { (network.widths()[layer].0 as f64).sqrt().recip() as f32 } else { 1.0 }
-}
-
-/// Gives the kernel's network the weights of `network`.
-pub(crate) fn set_weights(to: &mut kernel::Network, network: &FeedForward) -> Result<(), TrainError> {
-    let values = |role: Role| network.parameter(role).map(|p| read(p.values().inner())).transpose();
-    for i in 0..network.layers().len() {
-        let (mut weight, bias) = (values(Role::Weight(i))?.unwrap_or_default(), values(Role::Bias(i))?);
-        let gain = gain(network, i);
-        weight.iter_mut().for_each(|w| *w *= gain);
-        to.set_layer(i, &weight, &bias.unwrap_or_default());
-    }
-    for parameter in network.parameters() {
-        if let Some(part) = kernel_part(parameter.role, network) {
-            to.set_part(part, &read(parameter.values().inner())?);
-        }
-    }
-    Ok(())
-}
-
-/// The kernel's name of a tensor; none for weights and biases, which it takes by layers, and for normalizations, which it has not.
-fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
-    Some(match role {
-        Role::Embedding(tensor) => kernel::Part::Embedding(match tensor {
-            EmbeddingTensor::PeriodicWeight | EmbeddingTensor::PiecewiseWeight => 0,
-            EmbeddingTensor::PeriodicPhase | EmbeddingTensor::PiecewiseBias => 1,
-            EmbeddingTensor::PeriodicOutput | EmbeddingTensor::PiecewiseOutput => 2,
-            EmbeddingTensor::PeriodicBias => 3,
-            EmbeddingTensor::Category(i) => {
-                let has = |tensor| network.parameter(Role::Embedding(tensor)).is_some();
-                // Behind the tensors of numbers.
-                match (has(EmbeddingTensor::PeriodicWeight), has(EmbeddingTensor::PiecewiseWeight)) {
-                    (true, _) => 4 + i,
-                    (_, true) => 3 + i,
-                    (false, false) => i,
-                }
-            }
-        }),
-        Role::InputScale => kernel::Part::R(0),
-        Role::Alpha(i) => kernel::Part::Alpha(i),
-        Role::R(i) => kernel::Part::R(i),
-        Role::S(i) => kernel::Part::S(i),
-        Role::Weight(_) | Role::Bias(_) => return None,
-        Role::Gamma(_) | Role::Beta(_) | Role::RunningMean(_) | Role::RunningVariance(_) => return None,
-    })
-}
-
 /// The group of parameters that the kernel has by this name.
 fn group_of(group: kernel::Group) -> Group {
     match group {
@@ -222,10 +97,6 @@ fn group_of(group: kernel::Group) -> Group {
         kernel::Group::Activation => Group::Activation,
         kernel::Group::Member => Group::Member,
     }
-}
-
-pub(crate) fn has_norm(network: &FeedForward) -> bool {
-    network.layers().iter().any(Layer::has_norm)
 }
 
 /// Why not all that the network has would be trained by the kernels, if so: frozen or other numbers, adapters.
@@ -275,7 +146,7 @@ fn description(
         dropout_schedule: _,
     } = plan.config.step_settings();
     let softmax = || format!("it has no softmax under the loss {loss}");
-    let (layers, extras) = layers(network, activations(network, loss).ok_or_else(softmax)?);
+    let (layers, extras) = host::describe(network, loss.takes_logits()).ok_or_else(softmax)?;
     let settings = kernel::Settings {
         loss: loss_of(loss),
         sum: reduction == Reduction::Sum,
@@ -305,7 +176,7 @@ impl<'a, N: Network> Fused<'a, N> {
         if has_own_memory(&plan.device) {
             return Some("the device is not the CPU".to_owned());
         }
-        if has_norm(dense) {
+        if dense.layers().iter().any(Layer::has_norm) {
             return Some("it has no normalization layers".to_owned());
         }
         untrained(dense).or_else(|| description(dense, plan).err())
@@ -320,7 +191,7 @@ impl<'a, N: Network> Fused<'a, N> {
         let (layers, extras, settings) = description(dense, plan).map_err(unsupported)?;
         let mut trainer = kernel::Trainer::new(&layers, &extras, settings, threads())
             .map_err(|e: kernel::Unsupported| unsupported(e.to_string()))?;
-        set_weights(trainer.network(), dense)?;
+        host::set_weights(trainer.network(), dense)?;
         let mut best = Vec::new();
         trainer.save(&mut best);
         Ok(Self {
@@ -346,21 +217,7 @@ impl<'a, N: Network> Fused<'a, N> {
     fn trained(&mut self) -> N {
         let mut network = self.network.valid();
         if let Some(dense) = network.as_feed_forward_mut() {
-            for i in 0..dense.layers().len() {
-                let gain = gain(dense, i);
-                let (mut weight, bias) = self.trainer.network().layer(i);
-                weight.iter_mut().for_each(|w| *w /= gain);
-                dense.set_values(Role::Weight(i), weight);
-                if dense.parameter(Role::Bias(i)).is_some() {
-                    dense.set_values(Role::Bias(i), bias);
-                }
-            }
-            let roles: Vec<Role> = dense.parameters().iter().map(|p| p.role).collect();
-            for role in roles {
-                if let Some(part) = kernel_part(role, dense) {
-                    dense.set_values(role, self.trainer.network().part(part));
-                }
-            }
+            host::get_weights(self.trainer.network(), dense);
         }
         network
     }
@@ -373,7 +230,7 @@ impl<'a, N: Network> Fused<'a, N> {
     fn set(&mut self, record: &[u8]) -> Result<(), TrainError> {
         let network = with_weights(self.network.valid(), record)?;
         match network.as_feed_forward() {
-            Some(dense) => set_weights(self.trainer.network(), dense),
+            Some(dense) => Ok(host::set_weights(self.trainer.network(), dense)?),
             None => Err(TrainError::Resume("the network is not a FeedForward".to_owned())),
         }
     }
@@ -412,7 +269,7 @@ impl<N: Network> EngineRun<N> for Fused<'_, N> {
         let logits = self.loss.takes_logits();
         let joined = |outputs: &mut Vec<f32>| {
             if let Some(dense) = dense {
-                join(outputs, dense, logits);
+                host::average_members(outputs, dense, logits);
             }
         };
         let totals = self.trainer.evaluate(&data.data(), &mut self.outputs, joined);

@@ -41,7 +41,6 @@ mod fused;
 mod gradients;
 mod history;
 mod job;
-mod join;
 mod many;
 mod metrics;
 mod named;
@@ -51,7 +50,6 @@ mod optimizer;
 mod perceptron;
 mod pool;
 mod population;
-mod predict;
 mod progress;
 mod rule;
 mod schedule;
@@ -83,7 +81,6 @@ pub use self::{
 #[doc(hidden)]
 pub use self::{
     metrics::{argmax, probabilities},
-    predict::predict_raw,
     state::with_weights,
     threads::{has_own_memory, parallel, threads, with_threads},
 };

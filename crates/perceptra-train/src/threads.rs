@@ -1,49 +1,10 @@
-//! The threads to compute with, and work that is shared among them.
+//! Work that is shared among threads.
 
-use std::cell::Cell;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::Device;
-
-thread_local! {
-    /// The most threads that a training started on this thread may take.
-    static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// Calls `f`, in which the fused engine takes at most `threads` threads: for several trainings at once, each by a thread of its own.
-/// Results do not depend on it.
 #[doc(hidden)]
-pub fn with_threads<T>(threads: usize, f: impl FnOnce() -> T) -> T {
-    struct Restore(usize);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            LIMIT.set(self.0);
-        }
-    }
-    let _restore = Restore(LIMIT.replace(threads.max(1)));
-    f()
-}
-
-/// The number of threads to compute with: `RAYON_NUM_THREADS`, which Burn's CPU backends obey too, or the number of the CPU's threads,
-/// but at most what [`with_threads`] allows.
-#[doc(hidden)]
-pub fn threads() -> usize {
-    // Asked once: the answer takes reading several files of the system, longer than a small network trains.
-    static THREADS: OnceLock<usize> = OnceLock::new();
-    let all = THREADS.get_or_init(|| {
-        let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
-        asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-    });
-    LIMIT.get().min(*all)
-}
-
-/// Whether a device has memory of its own, as GPUs do; the CPU computes in the host's memory.
-#[doc(hidden)]
-pub fn has_own_memory(device: &Device) -> bool {
-    // Only such devices report a memory pool.
-    device.memory_pool_usage().is_some()
-}
+pub use perceptra_nn::host::{has_own_memory, threads, with_threads};
 
 /// Does `count` pieces of work, as many at once as the CPU has threads, and returns their results in order. Training within a piece
 /// takes its share of the threads; that does not change results. On a device with memory of its own, pieces are done one after another.

@@ -194,7 +194,7 @@ fn the_engines_make_the_same_steps_with_all_extras() {
         }
         // Predictions are the same too.
         let rows = read(judged.inputs.clone()).unwrap();
-        let kernel = predict_raw(&network, &rows, loss).unwrap();
+        let kernel = perceptra_nn::Predictor::new(&network, true).unwrap().predict(&rows).unwrap();
         let mode = ForwardMode { logits: true, dropout: None };
         let burn = read(Network::forward(&network.valid(), judged.inputs.clone(), mode)).unwrap();
         assert!(kernel.iter().zip(&burn).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0)), "{name}");

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_nn::{
     Activation, Column, EmbeddingConfig, EmbeddingTensor, Extras, FeedForward, FeedForwardConfig, Group, Initializer,
-    Loss, NumberEmbedding, Role,
+    Loss, NumberEmbedding, Predictor, Role,
 };
 use serde_json::Value;
 
@@ -74,7 +74,7 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
         network
     };
     let (start, x) = (load("start"), numbers_of("x"));
-    close(&predict_raw(&start, &x, Loss::MeanSquared).unwrap(), &numbers_of("outputs"), 1e-5);
+    close(&start.predict(&x).unwrap(), &numbers_of("outputs"), 1e-5);
     let data = Dataset::from_rows(x.clone(), numbers_of("y"), (2, 1), &device).unwrap();
     let lr_factors = Factors { bias: 0.1, input_scale: 6.0, embedding: 0.1, activation: 0.1, ..Factors::all(1.0) };
     for engine in ENGINES {
@@ -93,7 +93,7 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
             ..TrainConfig::default()
         };
         let trained = last(&start, &data, &config);
-        close(&predict_raw(&trained, &x, Loss::MeanSquared).unwrap(), &numbers_of("outputs_after"), 1e-4);
+        close(&trained.predict(&x).unwrap(), &numbers_of("outputs_after"), 1e-4);
         for end in load("end").parameters().iter().filter(|p| p.role.group() != Some(Group::Bias)) {
             let values = trained.parameter(end.role).unwrap().values();
             close(&read(values).unwrap(), &read(end.values()).unwrap(), 2e-4);
@@ -183,7 +183,7 @@ fn tabm_computes_and_learns_as_the_package_tabm_does() {
     }
     let loss = Loss::CategoricalCrossEntropy;
     let probabilities = |network: &FeedForward| {
-        let logits = predict_raw(network, &x, loss).unwrap();
+        let logits = Predictor::new(network, true).unwrap().predict(&x).unwrap();
         crate::probabilities(&logits, 3, loss)
     };
     let start = load("start");

@@ -1,0 +1,187 @@
+//! A dense network as the kernel has it: for the engine that trains by the kernel, and for predictions on the host.
+
+use burn::tensor::{Device, Tensor};
+use perceptra_kernel as kernel;
+
+use crate::activation::Activation;
+use crate::embedding::{Column, NumberEmbedding};
+use crate::error::NetworkError;
+use crate::feed_forward::FeedForward;
+use crate::layer::Layer;
+use crate::role::{EmbeddingTensor, Role};
+pub use crate::threads::{threads, with_threads};
+
+/// Whether a device has memory of its own, as GPUs do; the CPU computes in the host's memory.
+pub fn has_own_memory(device: &Device) -> bool {
+    // Only such devices report a memory pool.
+    device.memory_pool_usage().is_some()
+}
+
+/// The values of a tensor, row by row. Waits for the device.
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, NetworkError> {
+    tensor.try_into_vec_as().map_err(|e| NetworkError::Device(e.to_string()))
+}
+
+/// The activation of each layer, with the identity in place of a sigmoid or softmax at the end for `logits`; none if another softmax or a
+/// softmax without `logits` is left, which is not a function of one number.
+fn activations(network: &FeedForward, logits: bool) -> Option<Vec<kernel::Activation>> {
+    let last = network.layers().len().checked_sub(1)?;
+    let of = |(i, f): (usize, Activation)| match f {
+        Activation::Sigmoid | Activation::Softmax if i == last && logits => Some(kernel::Activation::Identity),
+        f => f.in_kernel(),
+    };
+    network.layers().iter().map(|layer| layer.activation).enumerate().map(of).collect()
+}
+
+/// The layers and the extras of a network as the kernel describes them, with outputs before a sigmoid or softmax for `logits`; none for a
+/// network with normalization layers or a softmax, which the kernel does not have.
+pub fn describe(network: &FeedForward, logits: bool) -> Option<(Vec<kernel::Layer>, kernel::Extras)> {
+    if network.layers().iter().any(Layer::has_norm) {
+        return None;
+    }
+    let activations = activations(network, logits)?;
+    let embedding = network.embedding().cloned();
+    let embedding = embedding.map(|config| kernel::InputEmbedding {
+        columns: config
+            .columns
+            .iter()
+            .map(|column| match column {
+                Column::Number => kernel::Column::Number,
+                Column::Plain => kernel::Column::Plain,
+                Column::Category(n) => kernel::Column::Category(*n),
+            })
+            .collect(),
+        numbers: match config.numbers {
+            NumberEmbedding::None => kernel::NumberEmbedding::Plain,
+            NumberEmbedding::Periodic { frequencies, width, .. } => {
+                kernel::NumberEmbedding::Periodic(frequencies, width)
+            }
+            NumberEmbedding::PiecewiseLinear { edges, width } => kernel::NumberEmbedding::PiecewiseLinear(edges, width),
+        },
+        category_width: config.category_width,
+    });
+    let extras = kernel::Extras {
+        embedding,
+        input_scale: network.parameter(Role::InputScale).is_some(),
+        parametric: (0..network.layers().len()).any(|i| network.parameter(Role::Alpha(i)).is_some()),
+        members: network.members(),
+        ntk: network.is_ntk(),
+    };
+    let layers = network.layers().iter().zip(network.widths()).zip(activations);
+    let layers = layers.map(|((layer, (inputs, outputs)), activation)| kernel::Layer {
+        inputs,
+        outputs,
+        bias: layer.linear.bias.is_some(),
+        activation,
+    });
+    Some((layers.collect(), extras))
+}
+
+/// The factor of a layer's weights on their way to the kernel, which keeps NTK weights multiplied out.
+fn gain(network: &FeedForward, layer: usize) -> f32 {
+    if network.is_ntk() { (network.widths()[layer].0 as f64).sqrt().recip() as f32 } else { 1.0 }
+}
+
+/// Gives the kernel's network the weights of `network`.
+///
+/// # Errors
+///
+/// [`NetworkError::Device`].
+pub fn set_weights(to: &mut kernel::Network, network: &FeedForward) -> Result<(), NetworkError> {
+    let values = |role: Role| network.parameter(role).map(|p| read(p.values().inner())).transpose();
+    for i in 0..network.layers().len() {
+        let (mut weight, bias) = (values(Role::Weight(i))?.unwrap_or_default(), values(Role::Bias(i))?);
+        let gain = gain(network, i);
+        weight.iter_mut().for_each(|w| *w *= gain);
+        to.set_layer(i, &weight, &bias.unwrap_or_default());
+    }
+    for parameter in network.parameters() {
+        if let Some(part) = kernel_part(parameter.role, network) {
+            to.set_part(part, &read(parameter.values().inner())?);
+        }
+    }
+    Ok(())
+}
+
+/// Gives `network` the weights of the kernel's network.
+pub fn get_weights(from: &mut kernel::Network, network: &mut FeedForward) {
+    for i in 0..network.layers().len() {
+        let gain = gain(network, i);
+        let (mut weight, bias) = from.layer(i);
+        weight.iter_mut().for_each(|w| *w /= gain);
+        network.set_values(Role::Weight(i), weight);
+        if network.parameter(Role::Bias(i)).is_some() {
+            network.set_values(Role::Bias(i), bias);
+        }
+    }
+    let roles: Vec<Role> = network.parameters().iter().map(|p| p.role).collect();
+    for role in roles {
+        if let Some(part) = kernel_part(role, network) {
+            network.set_values(role, from.part(part));
+        }
+    }
+}
+
+/// The kernel's name of a tensor; none for weights and biases, which it takes by layers, and for normalizations, which it has not.
+fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
+    Some(match role {
+        Role::Embedding(tensor) => kernel::Part::Embedding(match tensor {
+            EmbeddingTensor::PeriodicWeight | EmbeddingTensor::PiecewiseWeight => 0,
+            EmbeddingTensor::PeriodicPhase | EmbeddingTensor::PiecewiseBias => 1,
+            EmbeddingTensor::PeriodicOutput | EmbeddingTensor::PiecewiseOutput => 2,
+            EmbeddingTensor::PeriodicBias => 3,
+            EmbeddingTensor::Category(i) => {
+                let has = |tensor| network.parameter(Role::Embedding(tensor)).is_some();
+                // Behind the tensors of numbers.
+                match (has(EmbeddingTensor::PeriodicWeight), has(EmbeddingTensor::PiecewiseWeight)) {
+                    (true, _) => 4 + i,
+                    (_, true) => 3 + i,
+                    (false, false) => i,
+                }
+            }
+        }),
+        Role::InputScale => kernel::Part::R(0),
+        Role::Alpha(i) => kernel::Part::Alpha(i),
+        Role::R(i) => kernel::Part::R(i),
+        Role::S(i) => kernel::Part::S(i),
+        Role::Weight(_) | Role::Bias(_) => return None,
+        Role::Gamma(_) | Role::Beta(_) | Role::RunningMean(_) | Role::RunningVariance(_) => return None,
+    })
+}
+
+/// Averages the outputs of several members, `[members, rows, outputs]` to `[rows, outputs]`: as logits, the logits of the average of
+/// their probabilities.
+pub fn average_members(outputs: &mut Vec<f32>, network: &FeedForward, logits: bool) {
+    let (members, m, g) = (network.members(), network.outputs(), network.output_activation());
+    let n = outputs.len() / members;
+    let lines = |i: usize| outputs.iter().skip(i).step_by(n).map(|x| f64::from(*x));
+    let log_sum = |values: &[f64]| {
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        most + values.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
+    };
+    let softplus = |z: f64| z.max(0.0) + (-z.abs()).exp().ln_1p();
+    let joined: Vec<f32> = match g {
+        Activation::Softmax if logits => {
+            // The sum of each member's exponentials: less it, logits are logarithms of probabilities.
+            let sums: Vec<f64> = outputs
+                .chunks_exact(m)
+                .map(|row| log_sum(&row.iter().map(|z| f64::from(*z)).collect::<Vec<_>>()))
+                .collect();
+            let rows = n / m;
+            let of = |i: usize| {
+                let logs: Vec<f64> = lines(i).enumerate().map(|(k, z)| z - sums[k * rows + i / m]).collect();
+                log_sum(&logs) as f32
+            };
+            (0..n).map(of).collect()
+        }
+        Activation::Sigmoid if logits => {
+            let of = |i: usize| {
+                let log = |sign: f64| log_sum(&lines(i).map(|z| -softplus(sign * z)).collect::<Vec<_>>());
+                (log(-1.0) - log(1.0)) as f32
+            };
+            (0..n).map(of).collect()
+        }
+        _ => (0..n).map(|i| (lines(i).sum::<f64>() / members as f64) as f32).collect(),
+    };
+    *outputs = joined;
+}
