@@ -300,8 +300,8 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
 
 /// Why the training ended, with the setting that ended it.
 pub(crate) fn stopped(model: &Model) -> String {
-    let train = model.training();
-    match (model.history().stop, train.patience, train.no_progress) {
+    let about = model.about();
+    match (about.history.stop, about.training.patience, about.training.no_progress) {
         (StopReason::Patience, Some(epochs), _) => format!("stopped early: no improvement for {}", count(epochs)),
         (StopReason::NoProgress, _, Some(epochs)) => {
             format!("stopped early: the training loss has not fallen for {}", count(epochs))
