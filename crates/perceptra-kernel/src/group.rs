@@ -29,7 +29,7 @@ pub struct PerGroup<T>([T; Group::ALL.len()]);
 
 impl<T: Copy> PerGroup<T> {
     /// The same value for every group.
-    pub const fn all(value: T) -> Self {
+    pub(crate) const fn all(value: T) -> Self {
         Self([value; Group::ALL.len()])
     }
 }

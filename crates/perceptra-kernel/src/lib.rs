@@ -25,7 +25,7 @@
 //! a minibatch) runs over buffers that are allocated once and laid out in panels of 64 columns; instructions are chosen at run time
 //! (AVX-512, AVX2 with FMA, NEON, or plain ones). `unsafe` code is confined to the module `kernel`.
 //!
-//! The crate knows neither Burn nor the formats of Perceptra: `perceptra-train` translates.
+//! The crate knows neither Burn nor the formats of Perceptra: `perceptra-nn` and `perceptra-train` translate.
 
 mod activation;
 mod data;
@@ -40,14 +40,16 @@ mod rule;
 mod settings;
 mod variants;
 
-pub use activation::Activation;
-pub use data::{Data, Totals};
-pub use embedding::{Column, InputEmbedding, NumberEmbedding};
-pub use error::Unsupported;
-pub use group::{Group, PerGroup};
-pub use kernel::{Network, Part, Trainer};
-pub use loss::Loss;
-pub use order::order;
+pub use self::{
+    activation::Activation,
+    data::{Data, Totals},
+    embedding::{Column, InputEmbedding, NumberEmbedding},
+    error::Unsupported,
+    group::{Group, PerGroup},
+    kernel::{Network, Part, Trainer},
+    loss::Loss,
+    order::order,
+    rule::{StepRates, UpdateRule},
+    settings::{Extras, Layer, Settings},
+};
 pub use pulp::Arch;
-pub use rule::{StepRates, UpdateRule};
-pub use settings::{Extras, Layer, Settings};

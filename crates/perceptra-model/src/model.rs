@@ -309,6 +309,21 @@ mod tests {
     }
 
     #[test]
+    fn pieces_and_threads_get_the_predictions_of_the_whole() {
+        let (model, table) = model("b");
+        let expected = model.predict(&table).unwrap().values.values;
+        let rows: Vec<f32> = (0..90).flat_map(|i| [(i % 11) as f32, (i % 7) as f32]).collect();
+        let predict = |model: &Model| -> Vec<f32> {
+            rows.chunks(2 * 20).flat_map(|piece| model.predict_rows(piece).unwrap().values.values).collect()
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| predict(&model))).collect();
+            threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), expected));
+        });
+        assert_eq!(predict(&model.clone()), expected);
+    }
+
+    #[test]
     fn categories_are_predicted_from_batches_alone() {
         let (model, table) = model("c");
         let error = model.predict_rows(&[1.0, 2.0]).unwrap_err().to_string();

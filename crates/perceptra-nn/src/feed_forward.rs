@@ -123,7 +123,7 @@ impl FeedForward {
     }
 
     /// The description of the embedding of the input columns, if there is one.
-    pub fn embedding(&self) -> Option<&EmbeddingConfig> {
+    pub(crate) fn embedding(&self) -> Option<&EmbeddingConfig> {
         self.embedding.as_ref().map(|embedding| &embedding.config)
     }
 

@@ -1,5 +1,8 @@
 //! A dense network as the kernel has it: for the engine that trains by the kernel, and for predictions on the host.
 
+use std::cell::Cell;
+use std::sync::OnceLock;
+
 use burn::tensor::{Device, Tensor};
 use perceptra_kernel as kernel;
 
@@ -9,7 +12,36 @@ use crate::error::NetworkError;
 use crate::feed_forward::FeedForward;
 use crate::layer::Layer;
 use crate::role::{EmbeddingTensor, Role};
-pub use crate::threads::{threads, with_threads};
+
+thread_local! {
+    /// The most threads that a training or prediction started on this thread may take.
+    static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Calls `f`, in which the kernel takes at most `threads` threads: for several trainings at once, each by a thread of its own. Results do
+/// not depend on it.
+pub fn with_threads<T>(threads: usize, f: impl FnOnce() -> T) -> T {
+    struct Restore(usize);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LIMIT.set(self.0);
+        }
+    }
+    let _restore = Restore(LIMIT.replace(threads.max(1)));
+    f()
+}
+
+/// The number of threads to compute with: `RAYON_NUM_THREADS`, which Burn's CPU backends obey too, or the number of the CPU's threads,
+/// but at most what [`with_threads`] allows.
+pub fn threads() -> usize {
+    // Asked once: the answer takes reading several files of the system, longer than a small network trains.
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    let all = THREADS.get_or_init(|| {
+        let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
+        asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    });
+    LIMIT.get().min(*all)
+}
 
 /// Whether a device has memory of its own, as GPUs do; the CPU computes in the host's memory.
 pub fn has_own_memory(device: &Device) -> bool {

@@ -16,7 +16,7 @@
 //! A [`FeedForwardConfig`] describes the network and [`FeedForwardConfig::init`] builds it on a device, with initial
 //! weights that depend on the seed alone. A [`FeedForward`] is a plain Burn [`Module`](burn::module::Module), which any other
 //! module can hold as a field; [`FeedForward::parameters`] lists its tensors by name. A [`Neuron`] is the smallest network, with
-//! given weights; a [`Population`] computes many networks at once. A [`Loss`] compares outputs with targets, row by row.
+//! given weights; a [`Population`] computes many networks at once, a [`Predictor`] rows in the host's memory. A [`Loss`] compares outputs with targets, row by row.
 
 mod activation;
 mod batched;
@@ -40,26 +40,29 @@ mod parameters;
 mod population;
 mod predictor;
 mod role;
-mod threads;
 mod variants;
 
-pub use activation::Activation;
-pub use config::{Extras, FeedForwardConfig, Hidden, Norm};
-pub use dropout::DropoutDraw;
-pub use embedding::{Column, EmbeddingConfig, NumberEmbedding};
-pub use error::NetworkError;
-pub use feed_forward::FeedForward;
-pub use initializer::Initializer;
-pub use layer::Layer;
-pub use loss::Loss;
+pub use self::{
+    activation::Activation,
+    config::{Extras, FeedForwardConfig, Hidden, Norm},
+    dropout::DropoutDraw,
+    embedding::{Column, EmbeddingConfig, NumberEmbedding},
+    error::NetworkError,
+    feed_forward::FeedForward,
+    initializer::Initializer,
+    layer::Layer,
+    loss::Loss,
+    membrane::HodgkinHuxley,
+    neuron::{Neuron, Synapse},
+    parameters::Parameter,
+    population::Population,
+    predictor::Predictor,
+    role::{EmbeddingTensor, Group, Role},
+};
+
+// For the other crates of Perceptra.
 #[doc(hidden)]
-pub use loss::class_weights;
-pub use membrane::HodgkinHuxley;
-pub use neuron::{Neuron, Synapse};
-pub use parameters::Parameter;
-pub use population::Population;
-pub use predictor::Predictor;
-pub use role::{EmbeddingTensor, Group, Role};
+pub use self::loss::class_weights;
 
 #[cfg(test)]
 mod gradient_tests;

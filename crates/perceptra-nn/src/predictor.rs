@@ -138,8 +138,8 @@ mod tests {
 
     use crate::config::{Extras, FeedForwardConfig, Norm};
     use crate::embedding::{Column, EmbeddingConfig, NumberEmbedding};
+    use crate::host::with_threads;
     use crate::testing::values;
-    use crate::threads::with_threads;
 
     fn embedding(numbers: NumberEmbedding) -> Extras {
         let columns = vec![Column::Number, Column::Category(3), Column::Plain];

@@ -25,5 +25,7 @@ mod trainer;
 mod update;
 mod work;
 
-pub use network::{Network, Part};
-pub use trainer::Trainer;
+pub use self::{
+    network::{Network, Part},
+    trainer::Trainer,
+};
