@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use perceptra_data::DataError;
 use perceptra_files::LockError;
 use perceptra_nn::NetworkError;
-use perceptra_train::TrainError;
+use perceptra_train::{Metric, TrainError};
 
 use crate::hint::Hint;
 
@@ -197,10 +197,12 @@ impl ModelError {
                 "binary" => "use binary-cross-entropy, or mse or half-sse on the probability",
                 _ => "use categorical-cross-entropy, or mse or half-sse on the probabilities",
             }),
-            Self::MetricMismatch { task, .. } => advice(match task.as_str() {
-                "regression" => "use loss, mse, rmse, mae, r2 or explained-variance",
-                _ => "use loss, accuracy, balanced-accuracy, precision, recall, f1, roc-auc or log-loss",
-            }),
+            Self::MetricMismatch { task, .. } => {
+                let fits =
+                    |metric: &&Metric| **metric == Metric::Loss || metric.is_of_classes() == (task != "regression");
+                let names: Vec<&str> = Metric::ALL.iter().filter(fits).map(|metric| metric.name()).collect();
+                Some(Hint::Advice(format!("use one of {}", names.join(", ")).into()))
+            }
             Self::Lock(LockError::Held { .. }) => advice("wait for it to end, or write somewhere else"),
             Self::NoCheckpoint { .. } => Some(Hint::WriteCheckpoints),
             Self::Occupied { folder } => Some(Hint::ResumeOrChangeFolder(folder.clone())),
