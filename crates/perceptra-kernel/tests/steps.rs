@@ -24,6 +24,14 @@ const SMOOTH: [Activation; 9] = [
     Activation::Softplus,
 ];
 
+#[test]
+fn the_tested_rules_are_all_rules() {
+    for rule in UpdateRule::ALL {
+        let same = |other: &UpdateRule| std::mem::discriminant(other) == std::mem::discriminant(rule);
+        assert!(RULES.iter().any(same), "{rule:?} is not tested");
+    }
+}
+
 fn activate(f: Activation, z: f64) -> f64 {
     match f {
         Activation::Identity => z,

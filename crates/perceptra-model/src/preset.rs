@@ -171,8 +171,7 @@ mod tests {
     #[test]
     fn settings_of_the_optimizer_or_the_loss_of_a_preset_are_dropped_with_it() {
         for &preset in Preset::ALL {
-            for optimizer in ["sgd", "adam", "adamw", "rmsprop", "adagrad", "adan", "lion", "lamb", "adafactor", "muon"]
-            {
+            for optimizer in Optimizer::ALL.iter().map(|optimizer| optimizer.name()) {
                 for task in [Task::Regression, Task::Binary, Task::Multiclass] {
                     let text = format!("[train]\noptimizer = \"{optimizer}\"\nloss = \"mse\"");
                     let run = over(preset, task, 100, &text).unwrap();

@@ -284,66 +284,127 @@ impl RunArgs {
                 *key = flag.to_vec();
             }
         }
-        set(&mut run.data.table, &self.table);
+        // Without `..`: the compiler warns of a flag that sets no key.
+        let Self {
+            table,
+            config: _,
+            preset: _,
+            set: _,
+            device,
+            seed,
+            target,
+            task,
+            numeric,
+            categorical,
+            ignore,
+            weights,
+            split,
+            test,
+            validation,
+            test_file,
+            validation_file,
+            no_stratify,
+            read,
+            stream,
+            buffer,
+            scaling,
+            min_category_rows,
+            max_categories,
+            hidden,
+            activation,
+            output_activation,
+            initializer,
+            dropout,
+            norm,
+            embedding,
+            members,
+            no_bias,
+            no_calibrate,
+            label_smoothing,
+            loss,
+            reduction,
+            optimizer,
+            learning_rate,
+            schedule,
+            batch,
+            drop_last,
+            momentum,
+            nesterov,
+            weight_decay,
+            l1,
+            l2,
+            clip_norm,
+            clip_value,
+            class_weights,
+            engine,
+            epochs,
+            patience,
+            min_delta,
+            monitor,
+            target_value,
+            no_progress,
+            time_limit,
+        } = self;
+        set(&mut run.data.table, table);
         let schema = &mut run.data.schema;
-        set_list(&mut schema.target, &self.target);
-        set_list(&mut schema.numeric, &self.numeric);
-        set_list(&mut schema.categorical, &self.categorical);
-        set_list(&mut schema.ignore, &self.ignore);
-        set_some(&mut schema.weights, &self.weights);
-        set_some(&mut schema.split, &self.split);
-        set(&mut schema.task, &self.task.map(|task| task.0));
-        self.read.apply(&mut run.data.read);
-        run.data.stream |= self.stream;
-        set(&mut run.data.buffer, &self.buffer);
-        set(&mut run.split.test, &self.test);
-        set(&mut run.split.validation, &self.validation);
-        set_some(&mut run.split.test_file, &self.test_file);
-        set_some(&mut run.split.validation_file, &self.validation_file);
-        run.split.stratify &= !self.no_stratify;
-        set(&mut run.encoder.scaling, &self.scaling);
-        set(&mut run.encoder.min_category_rows, &self.min_category_rows);
-        set(&mut run.encoder.max_categories, &self.max_categories);
-        set(&mut run.network.hidden, &self.hidden.as_ref().map(|w| w.0.clone()));
-        match self.activation.as_slice() {
+        set_list(&mut schema.target, target);
+        set_list(&mut schema.numeric, numeric);
+        set_list(&mut schema.categorical, categorical);
+        set_list(&mut schema.ignore, ignore);
+        set_some(&mut schema.weights, weights);
+        set_some(&mut schema.split, split);
+        set(&mut schema.task, &task.map(|task| task.0));
+        read.apply(&mut run.data.read);
+        run.data.stream |= *stream;
+        set(&mut run.data.buffer, buffer);
+        set(&mut run.split.test, test);
+        set(&mut run.split.validation, validation);
+        set_some(&mut run.split.test_file, test_file);
+        set_some(&mut run.split.validation_file, validation_file);
+        run.split.stratify &= !no_stratify;
+        set(&mut run.encoder.scaling, scaling);
+        set(&mut run.encoder.min_category_rows, min_category_rows);
+        set(&mut run.encoder.max_categories, max_categories);
+        set(&mut run.network.hidden, &hidden.as_ref().map(|w| w.0.clone()));
+        match activation.as_slice() {
             [] => {}
             [one] => run.network.activation = OneOrMany::One(*one),
             many => run.network.activation = OneOrMany::Many(many.to_vec()),
         }
-        set_some(&mut run.network.output_activation, &self.output_activation);
-        set(&mut run.network.initializer, &self.initializer);
-        set(&mut run.network.dropout, &self.dropout);
-        set(&mut run.network.norm, &self.norm);
-        set(&mut run.network.embedding, &self.embedding);
-        set(&mut run.network.members, &self.members);
-        run.network.bias &= !self.no_bias;
-        run.output.calibrate &= !self.no_calibrate;
+        set_some(&mut run.network.output_activation, output_activation);
+        set(&mut run.network.initializer, initializer);
+        set(&mut run.network.dropout, dropout);
+        set(&mut run.network.norm, norm);
+        set(&mut run.network.embedding, embedding);
+        set(&mut run.network.members, members);
+        run.network.bias &= !no_bias;
+        run.output.calibrate &= !no_calibrate;
         let train = &mut run.train;
-        set(&mut train.label_smoothing, &self.label_smoothing);
-        set_some(&mut train.loss, &self.loss);
-        set_some(&mut train.reduction, &self.reduction);
-        set(&mut train.optimizer, &self.optimizer);
-        set(&mut train.learning_rate, &self.learning_rate);
-        set(&mut train.schedule, &self.schedule);
-        set(&mut train.batch, &self.batch);
-        train.drop_last |= self.drop_last;
-        set(&mut train.momentum, &self.momentum);
-        train.nesterov |= self.nesterov;
-        set(&mut train.weight_decay, &self.weight_decay);
-        set(&mut train.l1, &self.l1);
-        set(&mut train.l2, &self.l2);
-        set_some(&mut train.clip_norm, &self.clip_norm);
-        set_some(&mut train.clip_value, &self.clip_value);
-        set(&mut train.class_weights, &self.class_weights);
-        set(&mut train.epochs, &self.epochs);
-        set(&mut train.patience, &self.patience.map(|p| p.0));
-        set(&mut train.min_delta, &self.min_delta);
-        set(&mut train.monitor, &self.monitor);
-        set_some(&mut train.target, &self.target_value);
-        set_some(&mut train.no_progress, &self.no_progress);
-        set_some(&mut train.time_limit, &self.time_limit);
-        set(&mut train.engine, &self.engine);
-        set(&mut train.seed, &self.seed);
-        set(&mut run.output.device, &self.device);
+        set(&mut train.label_smoothing, label_smoothing);
+        set_some(&mut train.loss, loss);
+        set_some(&mut train.reduction, reduction);
+        set(&mut train.optimizer, optimizer);
+        set(&mut train.learning_rate, learning_rate);
+        set(&mut train.schedule, schedule);
+        set(&mut train.batch, batch);
+        train.drop_last |= *drop_last;
+        set(&mut train.momentum, momentum);
+        train.nesterov |= *nesterov;
+        set(&mut train.weight_decay, weight_decay);
+        set(&mut train.l1, l1);
+        set(&mut train.l2, l2);
+        set_some(&mut train.clip_norm, clip_norm);
+        set_some(&mut train.clip_value, clip_value);
+        set(&mut train.class_weights, class_weights);
+        set(&mut train.epochs, epochs);
+        set(&mut train.patience, &patience.map(|p| p.0));
+        set(&mut train.min_delta, min_delta);
+        set(&mut train.monitor, monitor);
+        set_some(&mut train.target, target_value);
+        set_some(&mut train.no_progress, no_progress);
+        set_some(&mut train.time_limit, time_limit);
+        set(&mut train.engine, engine);
+        set(&mut train.seed, seed);
+        set(&mut run.output.device, device);
     }
 }
