@@ -268,6 +268,7 @@ impl RunArgs {
 
     /// Puts the flags that have keys of their own into a run.
     #[expect(clippy::ref_option, reason = "`set` and `set_some` take the fields of flags as they are")]
+    #[expect(clippy::too_many_lines, reason = "a line for each flag, taken apart so that none is forgotten")]
     fn put(&self, run: &mut RunConfig) {
         fn set<T: Clone>(key: &mut T, flag: &Option<T>) {
             if let Some(value) = flag {
