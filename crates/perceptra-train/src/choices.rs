@@ -113,7 +113,7 @@ named! {
 
 impl Optimizer {
     /// Whether `weight_decay` λ shrinks weights apart from their gradients, as w ← (1 − ρλ)w, instead of adding λw to the gradients.
-    pub(crate) fn decay_is_decoupled(self) -> bool {
+    pub fn decay_is_decoupled(self) -> bool {
         match self {
             Self::AdamW | Self::Adan | Self::Lion | Self::Lamb | Self::Adafactor | Self::Muon => true,
             Self::Sgd | Self::Adam | Self::RmsProp | Self::AdaGrad => false,
