@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::presets::table;
 use crate::{Folder, data, say};
 
 /// The instruction set that decides the order of sums.
@@ -39,17 +40,6 @@ fn tensors(path: &Path) -> u64 {
     let sorted: BTreeMap<String, Vec<u8>> =
         file.iter().map(|(name, tensor)| (name.to_owned(), tensor.data().to_vec())).collect();
     sorted.iter().fold(START, |all, (name, bytes)| hash(bytes, hash(name.as_bytes(), all)))
-}
-
-/// Numbers with gaps, a column of twelve categories, truth values; a number and a class to learn.
-fn table() -> String {
-    let row = |i: usize| {
-        let (a, b, city) = (i * 37 % 101, i * 53 % 97, i * 7 % 12);
-        let gap = if i.is_multiple_of(9) { String::new() } else { format!("{b}") };
-        let (y, class) = (a * 3 + city * 20, ["low", "middle", "high"][(a + 8 * city) / 64 % 3]);
-        format!("{a},{gap},city{city},{},{y},{class}\n", ["yes", "no"][i % 2])
-    };
-    format!("a,b,city,open,y,class\n{}", (0..240).map(row).collect::<String>())
 }
 
 /// The table's column that is a number, or the one that is a class, with a small network.

@@ -3,7 +3,7 @@
 use crate::Folder;
 
 /// Numbers with gaps, a column with many categories, truth values; a number and a class to learn.
-fn table() -> String {
+pub(crate) fn table() -> String {
     let row = |i: usize| {
         let (a, b, city) = (i * 37 % 101, i * 53 % 97, i * 7 % 12);
         let gap = if i.is_multiple_of(9) { String::new() } else { format!("{b}") };
