@@ -186,7 +186,7 @@ impl Layout {
     pub(crate) fn join(&mut self, rows: usize) {
         let few = |field: &&Field| match &field.kind {
             Kind::Bent(_, bins) => field.outputs.len() == JOINT && 2 * (2 + bins) <= rows,
-            _ => false,
+            Kind::Plain | Kind::Periodic(_) | Kind::Category(_) => false,
         };
         self.joint = self.fields.iter().take_while(few).count();
     }

@@ -95,6 +95,26 @@ impl Activation {
         })
     }
 
+    /// Whether it turns logits into probabilities. As the activation of the output it is left out for losses on logits.
+    pub fn makes_probabilities(self) -> bool {
+        match self {
+            Self::Sigmoid | Self::Softmax => true,
+            Self::Identity
+            | Self::Step
+            | Self::Sign
+            | Self::Tanh
+            | Self::Relu
+            | Self::LeakyRelu
+            | Self::Elu
+            | Self::Selu
+            | Self::Gelu
+            | Self::Silu
+            | Self::Mish
+            | Self::Softplus
+            | Self::Dendritic => false,
+        }
+    }
+
     /// Whether f(0) = 0, so that units filled in with zeros stay zero.
     pub(crate) fn keeps_zero(self) -> bool {
         // Softmax gives equal shares.

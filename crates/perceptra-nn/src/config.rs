@@ -208,7 +208,7 @@ impl FeedForwardConfig {
     }
 
     /// The extras, or the default, which is none of them.
-    pub fn extras(&self) -> Extras {
+    pub(crate) fn extras(&self) -> Extras {
         self.parts.clone().unwrap_or_default()
     }
 

@@ -58,9 +58,8 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Networ
 /// softmax without `logits` is left, which is not a function of one number.
 fn activations(network: &FeedForward, logits: bool) -> Option<Vec<kernel::Activation>> {
     let last = network.layers().len().checked_sub(1)?;
-    let of = |(i, f): (usize, Activation)| match f {
-        Activation::Sigmoid | Activation::Softmax if i == last && logits => Some(kernel::Activation::Identity),
-        f => f.in_kernel(),
+    let of = |(i, f): (usize, Activation)| {
+        if i == last && logits && f.makes_probabilities() { Some(kernel::Activation::Identity) } else { f.in_kernel() }
     };
     network.layers().iter().map(|layer| layer.activation).enumerate().map(of).collect()
 }

@@ -4,7 +4,6 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use perceptra_kernel as kernel;
 
-use crate::activation::Activation;
 use crate::error::NetworkError;
 use crate::feed_forward::FeedForward;
 use crate::host::{average_members, describe, has_own_memory, read, set_weights, threads};
@@ -93,8 +92,7 @@ impl Predictor {
             }
             return Ok(values);
         }
-        let logits =
-            self.logits && matches!(self.network.output_activation(), Activation::Sigmoid | Activation::Softmax);
+        let logits = self.logits && self.network.output_activation().makes_probabilities();
         let mut values = Vec::with_capacity(rows.len() / inputs * outputs);
         for chunk in rows.chunks((ROWS / members).max(1) * inputs) {
             let data = TensorData::new(chunk.to_vec(), [chunk.len() / inputs, inputs]);
@@ -136,6 +134,7 @@ impl FeedForward {
 mod tests {
     use super::*;
 
+    use crate::activation::Activation;
     use crate::config::{Extras, FeedForwardConfig, Norm};
     use crate::embedding::{Column, EmbeddingConfig, NumberEmbedding};
     use crate::host::with_threads;

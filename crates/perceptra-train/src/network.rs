@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ParamId};
 use burn::tensor::Tensor;
-use perceptra_nn::{Activation, DropoutDraw, FeedForward, Group};
+use perceptra_nn::{DropoutDraw, FeedForward, Group};
 
 /// A Burn module that maps a batch of rows to a batch of outputs: all that [`Fit`](crate::Fit) asks of a network.
 ///
@@ -83,7 +83,7 @@ pub struct ForwardMode<'a> {
 impl Network for FeedForward {
     fn forward(&self, inputs: Tensor<2>, mode: ForwardMode<'_>) -> Tensor<2> {
         let g = self.output_activation();
-        let as_logits = mode.logits && matches!(g, Activation::Sigmoid | Activation::Softmax);
+        let as_logits = mode.logits && g.makes_probabilities();
         match mode.dropout {
             Some(draw) if as_logits => self.forward_dropout(inputs, draw),
             Some(draw) => g.forward(self.forward_dropout(inputs, draw)),

@@ -400,7 +400,7 @@ impl<N: Network> Cohort<N> {
     /// Outputs as the loss takes them.
     fn outputs(&self, logits: Tensor<2>) -> Tensor<2> {
         match self.kind.activations.last() {
-            Some(Activation::Sigmoid | Activation::Softmax) if self.kind.loss.takes_logits() => logits,
+            Some(g) if g.makes_probabilities() && self.kind.loss.takes_logits() => logits,
             Some(g) => g.forward(logits),
             None => logits,
         }

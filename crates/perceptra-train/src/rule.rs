@@ -78,7 +78,7 @@ impl Scales {
                 self.keep = Some(column(members.iter().map(|(c, rate, _)| 1.0 - rate * c.weight_decay), &device));
             }
         }
-        if matches!(self.rule, Rule::Adam | Rule::AdamW) {
+        if self.rule.corrects_bias() {
             let power = |beta: f64| {
                 let power = move |step: usize| f64::from(1.0 - (beta as f32).powi(step as i32));
                 column(members.iter().map(move |(.., step)| power(*step)), &device)
@@ -114,6 +114,14 @@ impl Scales {
 }
 
 impl Rule {
+    /// Whether its averages of gradients and squares, which begin at 0, are divided by 1 − βᵗ.
+    fn corrects_bias(self) -> bool {
+        match self {
+            Self::Adam | Self::AdamW => true,
+            Self::Sgd | Self::Nesterov | Self::RmsProp | Self::AdaGrad | Self::Lion => false,
+        }
+    }
+
     /// The rule that a configuration asks for; none for optimizers that populations do not have.
     pub(crate) fn of(config: &TrainConfig) -> Option<Self> {
         Some(match config.optimizer {

@@ -69,7 +69,7 @@ fn text(model: &Model) -> String {
             parameters(&format!("layers.{i}.")),
         ]
     };
-    let extras = config.extras();
+    let extras = config.parts.clone().unwrap_or_default();
     let part = |name: &str, inputs: usize, start: &str| {
         vec![name.to_owned(), inputs.to_string(), shapes[0].0.to_string(), String::new(), parameters(start)]
     };
