@@ -195,6 +195,16 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_ensemble_with_an_input_scale_is_predicted_by_the_forward_pass() {
+        let extras = Extras { members: 3, input_scale: true, ..Extras::default() };
+        let config = FeedForwardConfig::new(3, 2).with_widths(&[8, 4], Activation::Tanh).with_parts(Some(extras));
+        let network = config.init(&Device::flex()).unwrap();
+        let rows = rows(50);
+        let x = Tensor::from_data(TensorData::new(rows.clone(), [50, 3]), &Device::flex());
+        assert_eq!(network.predict(&rows).unwrap(), values(network.forward(x)));
+    }
+
+    #[test]
     fn a_predictor_gives_the_same_bits_in_every_call_and_with_any_threads() {
         let all = rows(3000);
         for network in networks() {
