@@ -56,6 +56,18 @@ fn the_readme_lists_the_flags_of_train() {
 }
 
 #[test]
+fn every_flag_that_sets_a_key_is_the_flag_of_a_key() {
+    // Flags of the command alone; `--set` and `--config` name keys themselves.
+    let own = ["help", "config", "set", "json", "quiet", "verbose", "live", "report"];
+    let worded: BTreeSet<String> = RunConfig::keys()
+        .flat_map(|key| crate::set_args::flag(key).split([' ', ',']).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    for flag in train().get_arguments().filter_map(clap::Arg::get_long).filter(|flag| !own.contains(flag)) {
+        assert!(worded.contains(&format!("--{flag}")), "set_args::flag has no key for --{flag}");
+    }
+}
+
+#[test]
 fn the_help_and_errors_list_every_value() {
     let help = train().render_long_help().to_string();
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
