@@ -64,7 +64,7 @@ pub enum DeviceError {
 }
 
 impl DeviceError {
-    /// Suggestion for the user, if there is one.
+    /// Suggestion for the user; `None` if there is none.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unknown { .. } => format!("choose auto, cpu or one of {}", BACKENDS.join(", ")),
@@ -176,7 +176,7 @@ pub fn choose(flag: &str) -> Result<Choice, DeviceError> {
     }
 }
 
-/// The devices of a backend; none if it is not compiled in.
+/// The devices of a backend; empty if it is not compiled in or finds none.
 fn found(backend: &str) -> Vec<Found> {
     match backend {
         #[cfg(feature = "flex")]

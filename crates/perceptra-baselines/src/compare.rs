@@ -1,4 +1,4 @@
-//! A network beside simpler models, on the same rows.
+//! Comparison of a network with simpler models, on the same rows.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ pub struct CompareOptions {
     pub c: f64,
     /// ε of their regression, in standard deviations of the target.
     pub epsilon: f64,
-    /// The most rows that a support vector machine is trained on; memory and time grow with their square.
+    /// Maximum number of rows on which a support vector machine is trained; memory and time grow with its square.
     pub svm_rows: usize,
     /// Presets to train besides the network of the run.
     pub presets: Vec<Preset>,
@@ -57,14 +57,14 @@ pub struct Contender {
     pub seconds: f64,
     /// Number of parameters, the mean over the folds.
     pub parameters: f64,
-    /// Number of support vectors, the mean over the folds; only of support vector machines.
+    /// Number of support vectors, the mean over the folds; `None` for other models.
     pub support_vectors: Option<f64>,
-    /// A remark, such as that it was trained on fewer rows.
+    /// A remark, such as that the model was trained on fewer rows; `None` for no remark.
     pub note: Option<String>,
 }
 
 impl Contender {
-    /// The mean of a score over the folds, and for two or more folds its standard deviation.
+    /// The mean of the score with index `metric` over the folds, and for two or more folds its standard deviation.
     pub fn score(&self, metric: usize) -> (f64, Option<f64>) {
         let values: Vec<f64> = self.scores.iter().map(|scores| scores[metric]).collect();
         let n = values.len() as f64;
@@ -73,8 +73,8 @@ impl Contender {
         (mean, (values.len() > 1).then(|| variance.sqrt()))
     }
 
-    /// The difference of this model's score to that of another one on the same fold: its mean over the folds, its standard deviation,
-    /// and the number of folds in which it is positive.
+    /// This model's score minus that of `other` on the same fold: the mean over the folds, the standard deviation (`None` for a single
+    /// fold), and the number of folds in which the difference is positive.
     fn difference(&self, other: &Self, metric: usize) -> (f64, Option<f64>, usize) {
         let pairs = self.scores.iter().zip(&other.scores);
         let scores: Vec<Vec<f64>> = pairs.map(|(a, b)| vec![a[metric] - b[metric]]).collect();
@@ -85,8 +85,8 @@ impl Contender {
 }
 
 impl Comparison {
-    /// A recommendation in a sentence or two: the best model by the first metric (the simplest of equals), or a simpler one whose paired
-    /// difference from it over the folds is within two standard errors of 0.
+    /// A recommendation in a sentence or two: the best model by the first metric (the simplest of equally good ones), or a simpler model
+    /// whose paired difference from the best over the folds is within two standard errors of 0.
     pub fn advice(&self) -> String {
         let less_is_better = self.task == Task::Regression;
         let sign = if less_is_better { -1.0 } else { 1.0 };
@@ -160,9 +160,9 @@ impl Comparison {
 /// Trains the network of the run, one neuron (linear, logistic or softmax, by the task) with the same training settings, and support
 /// vector machines with three kernels, and scores all of them and the mean (or the most frequent class) on the same test rows.
 ///
-/// The support vector machines are trained on the encoded columns of the network. As they need no early stopping, they are trained
-/// on the validation rows too; they ignore row and class weights. γ is [`Kernel::scale`], the polynomial (γ x·x′ + 1)³. `progress` is
-/// called with the name of each model before its training.
+/// The support vector machines are trained on the encoded columns of the network. As they need no early stopping, they are trained on the
+/// validation rows too; they ignore row and class weights. γ is [`Kernel::scale`], and the polynomial kernel is (γ x·x′ + 1)³. `progress`
+/// is called with the name of each model before its training.
 ///
 /// # Errors
 ///
@@ -378,7 +378,7 @@ impl SvmRows {
         match (&self.classes, encoder.labels()) {
             (Some(classes), Some(labels)) => {
                 let svm = config.classify(inputs, columns, classes).map_err(failed)?;
-                // The predicted class has the probability 1.
+                // The predicted class gets the probability 1.
                 let predicted = svm.classes(&unseen);
                 let mut probabilities = vec![0.0; predicted.len() * labels.len()];
                 predicted
@@ -501,7 +501,7 @@ mod tests {
         let comparison =
             compare(&run, &Tables::from(table), &CompareOptions::default(), &Device::flex(), &mut |_| ()).unwrap();
         assert_eq!(comparison.metrics, ["rmse", "mae", "r2"]);
-        // A tenth of the target's standard deviation of 2890, and less, is free to the machines.
+        // The machines have no penalty for errors up to a tenth of the target's standard deviation, 2890.
         let line = &comparison.contenders[2];
         assert!((100.0..300.0).contains(&line.score(0).0) && line.score(2).0 > 0.98, "{line:?}");
         assert!(comparison.contenders[1].score(2).0 > 0.98, "{comparison:?}");
@@ -527,20 +527,20 @@ mod tests {
                 contenders: names.iter().zip(scores).map(|(name, scores)| contender(name, scores)).collect(),
             }
         };
-        // The second is behind by 1, 2 and 3, in all folds.
+        // The second model is behind by 1, 2 and 3: in all folds.
         let clear = [&[1.0, 2.0, 3.0][..], &[2.0, 4.0, 6.0], &[9.0; 3], &[9.0; 3], &[9.0; 3], &[9.0; 3]];
         let clear = comparison(Task::Regression, clear);
         assert_eq!(clear.contenders[1].difference(&clear.contenders[0], 0), (2.0, Some(1.0), 3));
         let text = clear.advice();
         assert_eq!(text, "Use network, which has the best rmse: ahead of one neuron by 2 ± 1 (3 of 3 folds).");
-        // A lead that comes and goes.
+        // The network is ahead in some folds only.
         let noise = [&[0.9, 0.8, 0.95][..], &[0.85, 0.85, 0.9], &[0.5; 3], &[0.5; 3], &[0.5; 3], &[0.4; 3]];
         let text = comparison(Task::Binary, noise).advice();
         assert!(text.ends_with("is not significant over these folds: use one neuron, which is simpler."), "{text}");
         let one = [&[1.0][..], &[2.0], &[3.0], &[3.0], &[3.0], &[9.0]];
         let text = comparison(Task::Regression, one).advice();
         assert!(text.starts_with("network has the best rmse on these test rows, 1."), "{text}");
-        // Of equals the simplest.
+        // Of equally good models, the simplest is recommended.
         let equal = [&[0.5][..], &[1.0], &[1.0], &[0.5], &[1.0], &[0.4]];
         let text = comparison(Task::Binary, equal).advice();
         let expected =

@@ -9,20 +9,20 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 /// Kernel function: the similarity of two rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kernel {
-    /// x·x′
+    /// Dot product x·x′ of the rows x and x′.
     Linear,
-    /// (γ x·x′ + c)ᵈ
+    /// Polynomial kernel, (γ x·x′ + c)ᵈ.
     Polynomial {
-        /// d, at least 1.
+        /// Degree d, at least 1.
         degree: u32,
-        /// γ, above 0.
+        /// Factor γ, above 0.
         gamma: f64,
-        /// c, 0 or more.
+        /// Constant c, 0 or more.
         constant: f64,
     },
-    /// exp(−γ |x − x′|²)
+    /// Radial kernel, exp(−γ |x − x′|²).
     Radial {
-        /// γ, above 0.
+        /// Factor γ, above 0.
         gamma: f64,
     },
 }
@@ -37,7 +37,7 @@ pub enum Kernel {
 /// | `tolerance` | 0.001 | violation of the optimality conditions at which the solver stops | > 0 |
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SvmConfig {
-    /// Similarity of two rows.
+    /// Kernel function, the similarity of two rows.
     pub kernel: Kernel,
     /// C, the penalty of a row on the wrong side of its margin, per unit of distance.
     pub c: f64,
@@ -54,11 +54,11 @@ pub enum SvmError {
     /// A setting out of its range.
     #[error("{name} is {value}, it must be {range}")]
     Setting {
-        /// The setting.
+        /// Name of the setting.
         name: &'static str,
-        /// Its value.
+        /// Value of the setting.
         value: f64,
-        /// Its valid range.
+        /// Valid range of the setting.
         range: &'static str,
     },
     /// Inputs and targets with different numbers of rows, or without rows.
@@ -85,8 +85,8 @@ pub enum SvmError {
     Solver(String),
 }
 
-/// A trained support vector machine: f(x) = Σᵢ αᵢ K(xᵢ, x) − ρ over its support vectors xᵢ. With three or more classes there is one
-/// machine for each class against the others, with several targets one for each target.
+/// A trained support vector machine: f(x) = Σᵢ αᵢ K(xᵢ, x) − ρ over its support vectors xᵢ, with kernel K, factors αᵢ and threshold ρ. With
+/// three or more classes there is one machine for each class against the others, with several targets one for each target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Svm {
     /// Indices of the training rows that are support vectors of any machine, in ascending order.
@@ -98,11 +98,11 @@ pub struct Svm {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Machine {
-    /// Indices of its support vectors among the training rows.
+    /// Indices of the machine's support vectors among the training rows.
     rows: Vec<u32>,
     /// `[support vectors, columns]`
     vectors: Vec<f32>,
-    /// αᵢ, above 0 for rows of the class, below 0 for the others.
+    /// Factor αᵢ of each support vector; in a classifier above 0 for rows of the class, below 0 for the others.
     alphas: Vec<f64>,
     rho: f64,
 }
@@ -114,7 +114,7 @@ impl Default for SvmConfig {
 }
 
 impl Kernel {
-    /// K(x, x′).
+    /// The kernel K(x, x′) of two rows.
     fn value(self, a: &[f32], b: &[f32]) -> f64 {
         let pairs = || a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
         let dot = || pairs().map(|(a, b)| a * b).sum::<f64>();
@@ -127,7 +127,7 @@ impl Kernel {
         }
     }
 
-    /// γ = 1 / (columns · the variance of all inputs), scikit-learn's `scale`.
+    /// The kernel parameter γ = 1 / (columns · variance of all inputs), which scikit-learn calls `scale`; 1 if the variance is 0.
     pub fn scale(inputs: &[f32], columns: usize) -> f64 {
         let n = inputs.len().max(1) as f64;
         let mean = inputs.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
@@ -185,7 +185,7 @@ impl SvmConfig {
         let machines = positive.map(|class| {
             let targets: Array1<bool> = classes.iter().map(|c| *c == class).collect();
             if !targets.iter().any(|t| *t) {
-                // A class without rows is never predicted.
+                // A class without rows gets f = −∞, so that it is never predicted.
                 return Ok(Machine { rows: Vec::new(), vectors: Vec::new(), alphas: Vec::new(), rho: f64::INFINITY });
             }
             let params = self.with_kernel(SvmParams::<f64, bool>::new()).pos_neg_weights(self.c, self.c);
@@ -223,7 +223,7 @@ impl SvmConfig {
         Ok(Svm::new(self.kernel, columns, machines.collect::<Result<_, _>>()?))
     }
 
-    /// The rows for the solver. Its polynomial kernel has no γ, so rows are scaled by √γ.
+    /// The checked rows for the solver. Its polynomial kernel has no γ, so for that kernel rows are scaled by √γ.
     fn records(&self, inputs: &[f32], columns: usize, targets: usize) -> Result<Array2<f64>, SvmError> {
         self.check()?;
         let rows = inputs.len() / columns.max(1);
@@ -253,7 +253,7 @@ impl SvmConfig {
 
 impl Machine {
     fn new(alphas: &[f64], rho: f64, inputs: &[f32], columns: usize) -> Self {
-        // Values at the bound 0 differ from it by rounding.
+        // Factors that should be 0 differ from it by rounding.
         let largest = alphas.iter().fold(0.0, |m: f64, a| m.max(a.abs()));
         let supports = || (0..).zip(alphas).filter(move |(_, a)| a.abs() > 1e-9 * largest);
         Self {
@@ -273,7 +273,8 @@ impl Svm {
         Self { support_vectors, kernel, columns, machines }
     }
 
-    /// f(x) of each machine. With two classes it is above 0 for class 1, and 1 or −1 on the margins.
+    /// The decision function f(x) of each machine for each row. With two classes it is above 0 for class 1, and 1 or −1 on the margins; for
+    /// a regression it is the prediction.
     ///
     /// # Shapes
     ///
@@ -356,7 +357,8 @@ mod tests {
             assert!(alphas.iter().sum::<f64>().abs() < 1e-6, "{alphas:?}");
             for ((f, a), class) in svm.decide(&inputs).into_iter().zip(alphas).zip(classes) {
                 let side = if class == 1 { 1.0 } else { -1.0 };
-                // Karush, Kuhn, Tucker: free rows on the margin, rows at 0 beyond it, rows at C inside.
+                // Conditions of Karush, Kuhn and Tucker: rows with 0 < α < C lie on the margin, rows with α = 0 beyond it, rows with α = C
+                // inside.
                 let (a, f) = (a * side, f * side);
                 assert!((-1e-9..=c + 1e-9).contains(&a), "{a}");
                 match a {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// How the names of temporary files begin and end.
+/// Prefix and suffix of the names of temporary files.
 const TEMPORARY: (&str, &str) = (".perceptra-", ".tmp");
 
 /// Writes the file `path` through a temporary file in the same folder: `write` fills it, then it is synced, renamed over
@@ -38,7 +38,7 @@ pub fn write_atomic<E: From<io::Error>>(
         let file = builder.tempfile_in(folder)?;
         // Marks the file as being written, where the file system has locks.
         let _ = file.as_file().try_lock();
-        // `remove_stale` may have removed it before it was locked.
+        // `remove_stale` may have removed the file before it was locked.
         if file.path().exists() {
             break file;
         }

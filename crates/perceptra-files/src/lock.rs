@@ -6,29 +6,29 @@ use std::path::{Path, PathBuf};
 
 /// A lock on a name in the file system, held until it is dropped. The lock file contains the id of the process that holds it.
 ///
-/// The lock is the operating system's, on the open file: it ends with its process, however that ends. On a file system
-/// without locks every process gets one.
+/// The lock is the operating system's, on the open file: it ends with its process, however that ends. On a file system without locks, every
+/// process acquires the lock.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
     path: PathBuf,
-    /// The id of the process that held the lock last and ended without releasing it.
+    /// The id of the process that held the lock last, if it ended without releasing it.
     pub stale: Option<u32>,
 }
 
-/// How often to try again when another process removes the lock file between our opening and locking it.
+/// Maximum number of attempts when other processes remove the lock file between our opening and locking it.
 const ATTEMPTS: usize = 1000;
 
 /// Why a lock could not be acquired.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// Another process holds it.
+    /// Another process holds the lock.
     #[error("{path}: another run{} is writing here", .pid.map_or_else(String::new, |pid| format!(" (process {pid})")))]
     Held {
         /// The lock file.
         path: PathBuf,
-        /// The id of that process, if the lock file contains it.
+        /// The id of that process; `None` if the lock file does not contain it.
         pid: Option<u32>,
     },
     /// The lock file cannot be created or written.
@@ -52,7 +52,7 @@ impl Lock {
         for attempt in 0.. {
             let mut file =
                 OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
-            // No more than a process id takes: the file may be anything.
+            // Reads no more bytes than a process id may have: the file may contain anything.
             let mut text = String::new();
             let holder = |file: &mut File, text: &mut String| {
                 let read = Read::by_ref(file).take(32).read_to_string(text);
@@ -83,7 +83,8 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While it is still locked, so that no other process's file is removed. An error leaves a stale file, which does no harm.
+        // Removes the file while it is still locked, so that no other process's file is removed. An error leaves a stale file, which does
+        // no harm.
         if is_same(&self.file, &self.path) {
             let _ = std::fs::remove_file(&self.path);
         }

@@ -4,21 +4,21 @@ use perceptra_data::Matrix;
 use perceptra_train::argmax;
 use serde::{Deserialize, Serialize};
 
-/// Residuals to keep for each target.
+/// Maximum number of residuals kept for each target.
 pub(crate) const KEPT: usize = 2000;
-/// Rows to fit a temperature on, at most.
+/// Maximum number of rows on which a temperature is fitted.
 const FITTING_ROWS: usize = 20_000;
-/// Standard deviation of the Gaussian prior on the logarithm of the temperature: without it, a few rows that are all predicted right
+/// Standard deviation of the Gaussian prior on the logarithm of the temperature: without it, a few rows that are all predicted correctly
 /// would drive the temperature to 0.
 const PRIOR: f64 = 0.5;
 
 /// Temperature and residuals of a model, from its validation rows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Confidence {
-    /// Divisor of the logits.
+    /// Temperature, the divisor of the logits; `None` without calibration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) temperature: Option<f64>,
-    /// Absolute residuals |y − f| of each target in ascending order: all, or [`KEPT`] of them, evenly spaced.
+    /// Absolute residuals |y − f| of each target y with prediction f, in ascending order: all, or [`KEPT`] of them, evenly spaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) residuals: Vec<Vec<f32>>,
     /// Number of validation rows that the residuals come from.
@@ -53,15 +53,15 @@ impl Confidence {
 /// Effect of temperature scaling on the probabilities of the validation rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Calibration {
-    /// Divisor of the logits: above 1 where the network was overconfident.
+    /// Temperature, the divisor of the logits; above 1 if the network was overconfident.
     pub temperature: f64,
-    /// Log loss before and after.
+    /// Log loss before and after the scaling.
     pub log_loss: [f64; 2],
-    /// Expected calibration error before and after.
+    /// Expected calibration error before and after the scaling.
     pub calibration_error: [f64; 2],
 }
 
-/// Divides the logits behind probabilities by a temperature: softmax(z) becomes softmax(z/T), as p^(1/T) normalized.
+/// Divides the logits behind probabilities by a temperature T: softmax(z) becomes softmax(z/T), computed as p^(1/T), normalized.
 pub(crate) fn temper(probabilities: &mut Matrix, temperature: f64) {
     let power = (1.0 / temperature) as f32;
     for row in probabilities.values.chunks_exact_mut(probabilities.columns) {

@@ -24,7 +24,7 @@ use crate::run::{CheckpointConfig, RunConfig, ValidRun};
 pub struct Checkpoint {
     /// The settings of the run.
     pub run: RunConfig,
-    /// The file.
+    /// The checkpoint's file.
     pub path: PathBuf,
     /// Number of epochs trained.
     pub epochs: usize,
@@ -40,7 +40,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`ModelError::NoCheckpoint`]; if all are damaged, what is wrong with the latest.
+    /// [`ModelError::NoCheckpoint`]; the error of the latest checkpoint if all are damaged.
     pub fn latest(folder: &Path) -> Result<Self, ModelError> {
         let files = files(folder).map_err(|source| ModelError::Read { path: folder.to_owned(), source })?;
         let mut skipped = Vec::new();
@@ -157,7 +157,8 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Creates and locks the folder of `run`. It must be empty of checkpoints, unless the run resumes `from` one of them.
+    /// Creates and locks the checkpoint folder of `run`; `None` if the run has none. It must be empty of checkpoints, unless the run
+    /// resumes `from` one of them.
     pub(crate) fn take(run: ValidRun<'_>, from: Option<&Checkpoint>) -> Result<Option<Self>, ModelError> {
         let Some(path) = run.checkpoint.folder.clone() else { return Ok(None) };
         let fail = |source| ModelError::Write { path: path.clone(), source };
@@ -168,7 +169,7 @@ impl Folder {
         for (epoch, file) in files(&path).map_err(fail)? {
             match from {
                 None => return Err(ModelError::Occupied { folder: path }),
-                // A later, damaged checkpoint, which will be written again.
+                // A later checkpoint, which is damaged and will be written again.
                 Some(_) if epoch > epochs => std::fs::remove_file(&file).map_err(fail)?,
                 Some(_) => {}
             }
@@ -178,7 +179,7 @@ impl Folder {
 }
 
 impl<'a, O: Observer> Keeper<'a, O> {
-    /// For a new run, or one that resumes `from` a checkpoint.
+    /// Creates the keeper of a new run, or of one that resumes `from` a checkpoint.
     pub(crate) fn new(
         run: ValidRun<'_>,
         folder: Option<Folder>,

@@ -49,7 +49,7 @@ impl Model {
             let pairs = column(&targets).into_iter().zip(column(&predictions.values));
             let mut all: Vec<f32> = pairs.map(|(y, f)| (y - f).abs()).collect();
             all.sort_by(f32::total_cmp);
-            // The largest residual of each of the `kept` groups, so that intervals are too wide rather than too narrow.
+            // Keeps the largest residual of each of `kept` groups, so that intervals are too wide rather than too narrow.
             let kept = rows.min(KEPT);
             (1..=kept).map(|i| all[i * rows / kept - 1]).collect::<Vec<f32>>()
         };

@@ -23,7 +23,7 @@ impl Encoded {
         Ok((Self { inputs, targets, weights }, report))
     }
 
-    /// The rows on a device. `target_scales` are the standard deviations by which the targets were divided; they may be empty.
+    /// Moves the rows to a device. `target_scales` are the standard deviations by which the targets were divided; they may be empty.
     pub(crate) fn dataset(self, target_scales: &[f32], device: &Device) -> Result<Dataset, ModelError> {
         let shape = (self.inputs.columns, self.targets.columns);
         let mut data = Dataset::from_rows(self.inputs.values, self.targets.values, shape, device)?;
@@ -59,7 +59,7 @@ impl Encoded {
     }
 }
 
-/// The edges of at most `bins` bins of a column with about as many rows each: its quantiles, without repetitions.
+/// The edges of at most `bins` bins of a column with about as many rows each: quantiles of its values, without repetitions.
 pub(crate) fn bins(rows: &Matrix, column: usize, bins: usize) -> Vec<f32> {
     let mut values: Vec<f32> = rows.values.iter().skip(column).step_by(rows.columns.max(1)).copied().collect();
     values.sort_by(f32::total_cmp);

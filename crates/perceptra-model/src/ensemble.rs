@@ -1,4 +1,4 @@
-//! Several networks as one model, whose predictions are averages.
+//! Ensembles: several networks as one model, whose predictions are averaged.
 
 use crate::calibration::Confidence;
 use crate::error::ModelError;
@@ -88,7 +88,7 @@ mod tests {
             let tables = tables(classes);
             let trained = train(&run(3), &tables, &device, &mut ()).unwrap();
             assert_eq!(trained.rows, [82, 14, 24]);
-            // On the same rows, with the seeds 5, 6 and 7.
+            // The members trained alone, on the same rows, with the seeds 5, 6 and 7.
             let parts = Partition::of(&run(1), &tables).unwrap();
             let alone: Vec<Predictions> = (5..8)
                 .map(|seed| {
@@ -108,7 +108,7 @@ mod tests {
                 assert!((f64::from(spread.values[i]) - variance.sqrt()).abs() <= 1e-5 * mean.abs().max(1e-3));
             }
             assert!(alone[0].values != alone[1].values && alone[0].spread.is_none());
-            // The test rows judge the whole.
+            // The test rows judge the whole ensemble.
             let scores = trained.model.evaluate(parts.test.as_ref().unwrap()).unwrap();
             assert_eq!(trained.model.about().metrics.as_ref(), Some(&scores));
             assert_eq!(classes, matches!(scores.values, MetricValues::Classification { .. }));

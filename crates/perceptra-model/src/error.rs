@@ -30,7 +30,7 @@ pub enum ModelError {
         name: String,
         /// Message of the parser, with line, column and the offending text.
         message: String,
-        /// The nearest known key.
+        /// The known key with the most similar name; `None` if none is similar.
         nearest: Option<String>,
     },
     /// A name that belongs to no key of a run file, or to several.
@@ -38,22 +38,22 @@ pub enum ModelError {
     Key {
         /// The name as written.
         name: String,
-        /// Why it is no key.
+        /// Why the name does not stand for a key.
         reason: String,
-        /// The nearest known key.
+        /// The known key with the most similar name; `None` if none is similar.
         nearest: Option<String>,
     },
-    /// A text that a key of a run file does not take as its value.
+    /// A text that a key of a run file does not accept as its value.
     #[error("`{key}={text}`: {reason}")]
     Value {
         /// The key by its path.
         key: String,
         /// The value as written.
         text: String,
-        /// The reason why not.
+        /// Why the key does not accept it.
         reason: String,
     },
-    /// Settings that are out of range or contradict each other: all of them at once.
+    /// Settings that are out of range or contradict each other; the list has every problem.
     #[error("{}", .0.join("; "))]
     Settings(Vec<String>),
     /// A loss that does not fit the task.
@@ -75,7 +75,7 @@ pub enum ModelError {
     /// Prediction intervals of a model that has no residuals of validation rows, or too few.
     #[error("the model has no prediction intervals: {0}")]
     NoIntervals(String),
-    /// Rows of numbers for a model with a feature of another kind.
+    /// Rows of numbers, given to a model with a feature that is not numeric.
     #[error("the feature {column:?} is {kind}: rows of numbers cannot hold it, a table or a record batch can")]
     NotNumeric {
         /// The feature.
@@ -83,15 +83,15 @@ pub enum ModelError {
         /// The kind of its column.
         kind: &'static str,
     },
-    /// Numbers that do not divide into rows.
+    /// A number of values that is not a multiple of the number of features.
     #[error("{values} values are no whole rows of {features} features")]
     RowLength {
-        /// Values that were given.
+        /// Number of values that were given.
         values: usize,
-        /// Values of a row.
+        /// Number of features, which is the number of values of a row.
         features: usize,
     },
-    /// Uncertainty of a model of one network: it is the disagreement of the members of an ensemble.
+    /// Uncertainty requested of a model of one network: uncertainty is the disagreement of the members of an ensemble.
     #[error("the model is one network, and only an ensemble knows its uncertainty")]
     NoUncertainty,
     /// A metric that does not measure the importance of features for the task.
@@ -110,7 +110,7 @@ pub enum ModelError {
     Write {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// Reading failed.
@@ -118,7 +118,7 @@ pub enum ModelError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// Another process is writing the same files.
@@ -130,7 +130,7 @@ pub enum ModelError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A folder for checkpoints that has those of an earlier run.
+    /// A folder for new checkpoints that already has those of an earlier run.
     #[error("{folder}: the folder has checkpoints of an earlier run")]
     Occupied {
         /// The folder.
@@ -144,12 +144,12 @@ pub enum ModelError {
         /// The differences.
         differences: Vec<String>,
     },
-    /// A file that is no model of this program.
+    /// A file that is not a model of this program.
     #[error("{name}: not a perceptra model: {reason}")]
     Foreign {
         /// The file.
         name: String,
-        /// Its apparent kind, or the part that is missing.
+        /// Apparent kind of the file, or the part that is missing.
         reason: String,
     },
     /// A model of a later version.
@@ -157,7 +157,7 @@ pub enum ModelError {
     Version {
         /// The file.
         name: String,
-        /// Its format.
+        /// Format of the model.
         found: u32,
         /// The latest known format.
         known: u32,
@@ -175,7 +175,8 @@ pub enum ModelError {
 impl From<TrainError> for ModelError {
     fn from(error: TrainError) -> Self {
         match error {
-            // The error of a streamed table comes back through the training loop, with its place and its hint.
+            // An error of a streamed table is unwrapped as it comes back through the training loop, so that it keeps its place in the file
+            // and its hint.
             TrainError::Blocks(error) => match error.0.downcast::<Self>() {
                 Ok(error) => *error,
                 Err(error) => Self::Train(TrainError::blocks(error)),
@@ -186,7 +187,7 @@ impl From<TrainError> for ModelError {
 }
 
 impl ModelError {
-    /// A suggestion for a remedy, if there is one.
+    /// A suggestion for a remedy; `None` if there is none.
     pub fn hint(&self) -> Option<Hint> {
         let advice = |text: &'static str| Some(Hint::Advice(text.into()));
         match self {

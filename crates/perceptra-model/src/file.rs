@@ -1,12 +1,13 @@
 //! The model file: one SafeTensors file.
 //!
-//! Tensors, all 32-bit floats: `layers.N.weight` [inputs, outputs] and `layers.N.bias` [outputs] of each dense layer; with
-//! batch normalization also `layers.N.norm.gamma`, `.beta`, `.mean` and `.variance`, with layer normalization the first
-//! two, each [outputs]. Further parts have `embedding...`, `input_scale` [1, inputs], `layers.N.mix` [1, outputs],
-//! `layers.N.factors.in` [members, inputs] and `layers.N.factors.out` [members, outputs]; of several members the biases are
-//! [members·outputs], and the weights of the output layer [members·inputs, outputs]. The metadata entry `perceptra` is JSON: `format`, `checksum` (CRC-32 of this JSON with an empty
-//! checksum, then of all tensors' bytes in order of their names), `version` of the program, and the schema, encoder, network,
-//! training, history and scores of the [`Model`]. Nothing in it is executed.
+//! Tensors, all 32-bit floats: `layers.N.weight` [inputs, outputs] and `layers.N.bias` [outputs] of each dense layer; with batch
+//! normalization also `layers.N.norm.gamma`, `.beta`, `.mean` and `.variance`, with layer normalization the first two, each [outputs].
+//! Extra parts of a network have the tensors `embedding...`, `input_scale` [1, inputs], `layers.N.mix` [1, outputs] (the parameters α of
+//! activations), `layers.N.factors.in` [members, inputs] and `layers.N.factors.out` [members, outputs] (the vectors r and s of a batch
+//! ensemble). In a batch ensemble, biases are [members·outputs], and the weights of the output layer [members·inputs, outputs]. The
+//! metadata entry `perceptra` is JSON: `format`, `checksum` (CRC-32 of this JSON with an empty checksum, then of all tensors' bytes in
+//! order of their names), `version` of the program, and the schema, encoder, network, training, history and scores of the [`Model`].
+//! Nothing in it is executed.
 //!
 //! An ensemble has format 2: its further members are in the JSON as `others`, each with its `share` and the entries of a model, and
 //! their tensors are named `members.N.layers...`, N from 1.
@@ -34,11 +35,11 @@ use crate::encoded::Encoded;
 use crate::error::ModelError;
 use crate::model::{About, Model, fits};
 
-/// The formats this program writes: of one network, and of several.
+/// The format numbers that this program writes: for one network, and for an ensemble.
 const FORMATS: [u32; 2] = [1, 2];
 /// The name of the metadata entry.
 const ENTRY: &str = "perceptra";
-/// The longest header that SafeTensors files have, in bytes.
+/// The longest header that a SafeTensors file may have, in bytes.
 const MAX_HEADER: u64 = 100_000_000;
 /// The largest model file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 34;
@@ -75,7 +76,7 @@ fn is_one(share: &f64) -> bool {
     *share == 1.0
 }
 
-/// Metadata that a checkpoint has and a model has not.
+/// Metadata that only a checkpoint has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Resume {
     pub(crate) engine: Engine,
@@ -83,7 +84,7 @@ pub(crate) struct Resume {
     pub(crate) run: String,
 }
 
-/// Size and checksum of the encoded training data; a run is resumed with the same data only.
+/// Size and checksum of the encoded training and validation rows; a run is resumed only with the same rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fingerprint {
@@ -117,7 +118,7 @@ impl Fingerprint {
         fingerprint
     }
 
-    /// Differences between `self`, the data of a checkpoint, and `now`.
+    /// Differences between the data of a checkpoint, `self`, and the data of the resumed run, `now`.
     pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
         let mut all = Vec::new();
         let names = ["training rows", "validation rows"];
@@ -136,7 +137,7 @@ impl Fingerprint {
     }
 }
 
-/// Names of the tensors that a checkpoint has and a model has not.
+/// Names of the tensors that only a checkpoint has.
 const RESUME: [&str; 3] = ["resume.network", "resume.best", "resume.optimizer"];
 
 /// The part of the metadata that every format has.
@@ -176,7 +177,7 @@ impl Model {
         self.bytes(None)
     }
 
-    /// The bytes of the model's file; of a checkpoint with `resume`.
+    /// The bytes of the model file, or with `resume` those of a checkpoint.
     pub(crate) fn bytes(&self, resume: Option<(Resume, &TrainState)>) -> Result<Vec<u8>, ModelError> {
         let mut all: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (k, (_, model)) in self.parts().enumerate() {
@@ -200,7 +201,7 @@ impl Model {
             others: self.others.iter().map(|(share, m)| Other { share: *share, about: m.about.clone() }).collect(),
             resume: resume.map(|(resume, _)| resume),
         };
-        // Plain data with text keys: JSON can write all of it.
+        // The metadata is plain data with text keys: JSON can write all of it.
         let json = |metadata: &Metadata| serde_json::to_string(metadata).unwrap_or_default();
         metadata.checksum = checksum(&json(&metadata), tensors.values().map(|(_, _, bytes)| bytes.as_slice()));
         let entry = HashMap::from([(ENTRY.to_owned(), json(&metadata))]);
@@ -296,7 +297,7 @@ impl Parsed {
         Ok(model)
     }
 
-    /// The metadata of a checkpoint, and the bytes of its network, its best network and its optimizer; nothing for a model.
+    /// The metadata of a checkpoint, and the bytes of its network, its best network and its optimizer; `None` for a plain model.
     pub(crate) fn resume(mut self) -> Option<(Resume, [Vec<u8>; 3])> {
         let bytes = RESUME.map(|name| self.tensors.remove(name).map(|(_, bytes)| bytes).unwrap_or_default());
         Some((self.resume?, bytes))
@@ -311,7 +312,7 @@ fn checksum<'a>(json: &str, tensors: impl Iterator<Item = &'a [u8]>) -> String {
     format!("{:08x}", crc.finalize())
 }
 
-/// The kind of a file that is no SafeTensors file, by its first bytes.
+/// The apparent kind of a file that is not a SafeTensors file, by its first bytes; `None` if it is not recognized.
 fn looks_like(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [] => Some("it is empty"),
@@ -339,12 +340,12 @@ fn tensors(network: &FeedForward) -> Result<Vec<(String, Values)>, ModelError> {
     network.parameters().into_iter().map(tensor).collect()
 }
 
-/// Prefix of the names of a member's tensors.
+/// Prefix of the names of the tensors of ensemble member `member`, counted from 0.
 fn prefix(member: usize) -> String {
     if member == 0 { String::new() } else { format!("members.{member}.") }
 }
 
-/// Checks that `tensors` are exactly those of the described networks, and of a checkpoint if the file is one.
+/// Checks that `tensors` are exactly those of the described networks, plus those of a checkpoint if the file is one.
 fn check(
     about: &About,
     share: f64,
@@ -371,7 +372,7 @@ fn check(
     Ok(())
 }
 
-/// The names of the tensors of the network that `about` describes, if all are there and have its shapes.
+/// The names of the tensors of the network that `about` describes, if all are there with the right types and shapes; else what is wrong.
 fn expected(
     about: &About,
     prefix: &str,
@@ -466,7 +467,7 @@ mod tests {
             };
             let loaded = network(&config, "", &written.iter().map(bytes).collect(), &device).unwrap();
             assert_eq!(tensors(&loaded).unwrap(), written);
-            // Each is another.
+            // All tensors have different values.
             let firsts: BTreeSet<u32> = written.iter().map(|(_, (_, values))| values[0] as u32).collect();
             assert_eq!(firsts.len(), config.tensors().len());
         }

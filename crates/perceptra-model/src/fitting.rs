@@ -1,4 +1,4 @@
-//! Losses and metrics that fit a task.
+//! Which losses and metrics fit a task.
 
 use perceptra_data::Task;
 use perceptra_nn::Loss;
@@ -13,22 +13,22 @@ pub(crate) fn usual_loss(task: Task) -> Loss {
     }
 }
 
-/// Whether a network can be trained by this loss: a loss that takes logits fits only the task whose usual loss it is.
+/// Whether `loss` can be used for `task`: a cross-entropy only for the task whose usual loss it is, any other loss for every task.
 pub(crate) fn loss_fits(loss: Loss, task: Task) -> bool {
     !loss.takes_logits() || loss == usual_loss(task)
 }
 
-/// Whether a run can monitor this metric.
+/// Whether a run with this task can monitor `metric`.
 pub(crate) fn metric_fits(metric: Metric, task: Task) -> bool {
     metric == Metric::Loss || metric.is_of_classes() == task.is_classification()
 }
 
-/// The losses that fit a task, as a hint.
+/// A hint that lists the losses that fit a task.
 pub(crate) fn loss_hint(task: Task) -> String {
     use_one_of(Loss::ALL.iter().filter(|loss| loss_fits(**loss, task)).map(|loss| loss.name()))
 }
 
-/// The metrics that fit a task, as a hint.
+/// A hint that lists the metrics that a run with this task can monitor.
 pub(crate) fn metric_hint(task: Task) -> String {
     use_one_of(Metric::ALL.iter().filter(|metric| metric_fits(**metric, task)).map(|metric| metric.name()))
 }

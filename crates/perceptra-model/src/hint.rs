@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
-/// A remedy for a [`ModelError`](crate::ModelError), in words that name no flag: a program can match it and name its own flags.
+/// A remedy for a [`ModelError`](crate::ModelError), without names of command-line flags: a program can match the hint and name its own
+/// flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hint {
     /// Advice that needs no setting.
     Advice(Cow<'static, str>),
-    /// The known key that is nearest to an unknown one.
+    /// The known key whose name is most similar to an unknown one.
     DidYouMean(String),
     /// Write checkpoints to a folder.
     WriteCheckpoints,

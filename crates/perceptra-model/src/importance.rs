@@ -9,7 +9,7 @@ use crate::error::ModelError;
 use crate::model::Model;
 use crate::predictions::Predictions;
 
-/// Values of permuted copies of the rows that are predicted at once.
+/// Maximum number of input values that are predicted at once, over all permuted copies of the rows.
 const AT_ONCE: usize = 1 << 22;
 
 /// How the importance of features is measured.
@@ -17,7 +17,7 @@ const AT_ONCE: usize = 1 << 22;
 pub struct ImportanceOptions {
     /// Metric whose change is the importance; by default RMSE for regression, log loss for classes.
     pub metric: Option<Metric>,
-    /// Permutations of each feature.
+    /// Number of permutations of each feature.
     pub repeats: usize,
     /// Seed of the permutations.
     pub seed: u64,
@@ -34,7 +34,7 @@ impl Default for ImportanceOptions {
 pub struct Explanation {
     /// Metric whose change is the importance.
     pub metric: Metric,
-    /// Score of the model on the rows as they are.
+    /// Score of the model on the unpermuted rows.
     pub score: f64,
     /// Number of rows.
     pub rows: usize,
@@ -47,9 +47,9 @@ pub struct Explanation {
 pub struct Importance {
     /// Name of its column.
     pub feature: String,
-    /// Loss of score when the feature is permuted, averaged over the permutations.
+    /// Amount by which the score gets worse when the feature's values are permuted, averaged over the permutations.
     pub importance: f64,
-    /// Standard deviation of the loss of score over the permutations.
+    /// Standard deviation of that amount over the permutations.
     pub deviation: f64,
 }
 
@@ -183,7 +183,7 @@ mod tests {
             assert!(a.importance > 2.0 * c.importance && c.importance > 10.0 * c.deviation, "{found:?}");
             assert!(rest.iter().all(|f| f.importance.abs() < 0.1 * c.importance), "{found:?}");
             assert_eq!(found.score, model.evaluate(&table).unwrap().get(found.metric).unwrap());
-            // Again, the same; and by hand for one feature and one order.
+            // A second call gives the same; for one feature and one order, so does the computation by hand.
             assert_eq!(model.importance(&table, &options).unwrap(), found);
             let once = ImportanceOptions { repeats: 1, ..options };
             let once = model.importance(&table, &once).unwrap();

@@ -1,4 +1,4 @@
-//! The keys of a run, each settable by its name and a text.
+//! The keys of a run file, each of which can be set by its name and a text.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -23,10 +23,10 @@ static KEYS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
     keys
 });
 
-/// Keys whose values are tables in TOML.
+/// Keys whose values are TOML tables, unlike sections, which are tables of keys.
 const TABLES: [&str; 2] = ["search.space", "train.class_weights"];
 
-/// Other names of keys: short ones and earlier ones.
+/// Alternative names of keys, short or from earlier versions, as (alternative name, current name), both without sections.
 const ALIASES: [(&str, &str); 3] =
     [("lr", "learning_rate"), ("places", "max_parallel"), ("standardise_target", "standardize_target")];
 
@@ -76,13 +76,13 @@ impl RunConfig {
         }
     }
 
-    /// Sets a key from text. `key` may be short, as [`RunConfig::key`] says. A list is written `128,64`, `[128, 64]` or, of numbers,
-    /// `128x64`; `none` is the empty list, and takes away a value that is optional. A text in quotes is taken as it is.
+    /// Sets a key from text. `key` may be any name that [`RunConfig::key`] knows. A list is written `128,64`, `[128, 64]` or, of numbers,
+    /// `128x64`; `none` is the empty list, and removes the value of an optional key. A text in quotes is taken literally.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Key`], and [`ModelError::Value`] for a text that the key does not take. Whether the value is sensible is left to
-    /// [`RunConfig::validate`].
+    /// [`ModelError::Key`], and [`ModelError::Value`] for a text that the key does not accept. [`RunConfig::validate`] checks whether
+    /// values are in range.
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), ModelError> {
         let key = Self::key(key)?;
         let fail = |reason: String| ModelError::Value { key: key.to_owned(), text: text.trim().to_owned(), reason };
@@ -110,13 +110,14 @@ impl RunConfig {
         Err(fail(reason))
     }
 
-    /// The value of a key, given by its whole path, as a run file writes it; `None` where a run file leaves it out.
+    /// The value of a key, given by its whole path, as a run file writes it; `None` if a run file leaves it out.
     pub fn get(&self, key: &str) -> Option<String> {
         let run = Value::try_from(self).ok()?;
         key.split('.').try_fold(&run, |value, part| value.get(part)).map(Value::to_string)
     }
 
-    /// A run with a value for every key, none of them the default. It shows what can be written; it is not meant to be trained.
+    /// A run with a value for every key, none of them the default. It shows the kind of value that each key takes; it is not meant to be
+    /// trained.
     #[doc(hidden)]
     pub fn with_every_key() -> Self {
         let factors = |first: f64| Factors {
@@ -235,7 +236,7 @@ impl RunConfig {
     }
 }
 
-/// Puts what is no table, or is in [`TABLES`], into a map by its path.
+/// Collects the values below `path` by their paths, such as `train.seed`. Tables in [`TABLES`] count as values, other tables are sections.
 fn leaves(path: &str, value: Value, all: &mut BTreeMap<String, Value>) {
     match value {
         Value::Table(table) if !TABLES.contains(&path) => {
@@ -248,7 +249,8 @@ fn leaves(path: &str, value: Value, all: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// The keys of this name: the one of this path, else those nearest to the root whose paths end with it.
+/// The keys that `name` may stand for: the key with that path, else, of the keys whose paths end with it, those that are nested least
+/// deeply.
 fn named(name: &str) -> Vec<&'static str> {
     if let Some((key, _)) = KEYS.get_key_value(name) {
         return vec![key];
@@ -260,7 +262,7 @@ fn named(name: &str) -> Vec<&'static str> {
     keys.into_iter().filter(|key| Some(depth(key)) == least).collect()
 }
 
-/// Puts a value into a run, and the sections around it that are left out at their defaults.
+/// Sets the value of a key in a run, and creates the sections around it if they were left out because they had their defaults.
 fn put(run: &mut Value, key: &str, value: Value) {
     match (key.split_once('.'), run.as_table_mut()) {
         (None, Some(table)) => drop(table.insert(key.to_owned(), value)),
@@ -272,7 +274,7 @@ fn put(run: &mut Value, key: &str, value: Value) {
     }
 }
 
-/// The run without a key, which then has its default.
+/// The run after removal of a key, which then has its default.
 fn without(mut run: Value, key: &str) -> Result<RunConfig, toml::de::Error> {
     let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
     let mut sections = path.split('.').filter(|section| !section.is_empty());
@@ -282,7 +284,7 @@ fn without(mut run: Value, key: &str) -> Result<RunConfig, toml::de::Error> {
     run.try_into()
 }
 
-/// Whether a key can be without a value: a run file that leaves it out is a run that has none.
+/// Whether a key may have no value: true if a run file that leaves it out gives it none, instead of a default.
 fn is_optional(key: &str) -> bool {
     let every = Value::try_from(RunConfig::with_every_key());
     every.is_ok_and(|run| without(run, key).is_ok_and(|run| run.get(key).is_none()))
@@ -302,13 +304,13 @@ fn readings(text: &str, like: &Value) -> Vec<Value> {
                 None => text.split([',', 'x']).collect(),
             };
             let list = Value::Array(parts.iter().map(|part| scalar(part, item)).collect());
-            // A list that may also be one value for all.
+            // A key that takes a list may also take one value for all.
             let one = (brackets.is_none() && parts.len() == 1).then(|| scalar(text, item));
             one.into_iter().chain([list]).collect()
         }
         Value::Table(_) if text.starts_with('{') => text.parse().into_iter().collect(),
         Value::Table(table) => {
-            // A name, or a list under the one name that takes it, such as `{ given = [1, 2] }`.
+            // The text may be a name, or a list for the one name that takes a list, such as `{ given = [1, 2] }`.
             let list = table.iter().find(|(_, value)| value.is_array());
             let lists = list.into_iter().flat_map(|(name, like)| {
                 readings(text, like)
@@ -322,7 +324,7 @@ fn readings(text: &str, like: &Value) -> Vec<Value> {
     }
 }
 
-/// A text as a value like `like`; as text where it is none.
+/// The text as a value of the same type as `like`, or as a string if it cannot be read as such.
 fn scalar(text: &str, like: &Value) -> Value {
     let text = text.trim();
     let quoted = || text.starts_with(['"', '\'']).then(|| text.parse().ok().filter(Value::is_str)).flatten();
@@ -361,7 +363,7 @@ pub fn split_list(text: &str) -> Vec<&str> {
     parts
 }
 
-/// The message of serde, in the words of the run file.
+/// Serde's error message in the terms of a run file, such as "expected a number".
 fn expected(error: &toml::de::Error) -> String {
     // serde: "invalid type: string "a", expected f64", then "in `train.l1`" on a line of its own.
     let message = error.message().lines().next().unwrap_or_default();

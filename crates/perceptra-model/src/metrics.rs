@@ -30,7 +30,7 @@ pub enum MetricValues {
 }
 
 impl Metrics {
-    /// One score, if the task has it.
+    /// The score by `metric`; `None` if the task does not have it.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match &self.values {
             MetricValues::Regression(values) => values.get(metric),

@@ -18,7 +18,7 @@ use crate::predictions::Predictions;
 #[derive(Debug, Clone)]
 pub struct Model {
     pub(crate) about: About,
-    /// Private, because it must not change once it has a predictor.
+    /// The first network. The field is private, because the network must not change once it has a predictor.
     network: FeedForward,
     predictor: Idle,
     /// Share of `network` in the predictions; 1 without further members.
@@ -27,7 +27,7 @@ pub struct Model {
     pub(crate) others: Vec<(f64, Model)>,
 }
 
-/// The predictor of a model's network while nobody predicts with it. A copy of a model makes its own.
+/// The cached predictor of a model's network; `None` before the first prediction and during one. A clone of a model creates its own.
 #[derive(Debug, Default)]
 struct Idle(Mutex<Option<Predictor>>);
 
@@ -43,12 +43,12 @@ impl Idle {
     }
 }
 
-/// Everything in a model file but the weights. Of an ensemble, it describes the first network, except for the scores.
+/// Everything in a model file but the weights. For an ensemble, it describes the first network, except for the scores.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct About {
     /// Features, targets and task.
     pub schema: Schema,
-    /// Texts that mean "no value" in tables.
+    /// Texts that stand for a missing value in tables.
     pub(crate) missing: Vec<String>,
     /// The encoder from features to inputs and from outputs to targets.
     pub encoder: Encoder,
@@ -56,11 +56,11 @@ pub struct About {
     pub network: FeedForwardConfig,
     /// Settings of the training.
     pub training: TrainConfig,
-    /// The loss of the training.
+    /// The loss that was minimized.
     pub loss: Loss,
-    /// Epochs of the training.
+    /// Losses and learning rate of each epoch of the training, and why it ended.
     pub history: History,
-    /// Scores on the test rows, if there were any.
+    /// Scores on the test rows; `None` without test rows.
     pub metrics: Option<Metrics>,
     /// Temperature and residuals, from the validation rows.
     #[serde(default, skip_serializing_if = "Confidence::is_empty")]
@@ -74,7 +74,7 @@ pub struct Member<'a> {
     pub share: f64,
     /// The network.
     pub network: &'a FeedForward,
-    /// Epochs of its training.
+    /// Losses and learning rate of each epoch of its training, and why it ended.
     pub history: &'a History,
 }
 
@@ -103,12 +103,12 @@ impl Model {
         &self.about
     }
 
-    /// How to read tables for this model: with the texts for missing values of its training table.
+    /// Options for reading tables for this model: the texts that stand for missing values are those of its training table.
     pub fn read_options(&self) -> ReadOptions {
         ReadOptions { missing: self.about.missing.clone(), ..ReadOptions::default() }
     }
 
-    /// The network; of an ensemble the first one.
+    /// The network; for an ensemble, the first one.
     pub fn network(&self) -> &FeedForward {
         &self.network
     }
@@ -127,7 +127,7 @@ impl Model {
         Ok(predictions)
     }
 
-    /// Predicts the rows of an Arrow record batch, as [`Model::predict`] does those of a table.
+    /// Predicts the rows of an Arrow record batch in the same way as [`Model::predict`] predicts a table.
     ///
     /// # Errors
     ///
@@ -136,13 +136,13 @@ impl Model {
         self.predict(&Table::from_batch("record batch", batch)?)
     }
 
-    /// Predicts rows of numbers that lie one after another. A row has the values of the features as a table has them (the model
-    /// scales them), in the order of [`Schema::features`]; NaN stands for a missing value.
+    /// Predicts rows of numbers, stored row by row. A row has the unscaled values of the features, as in a table, in the order of
+    /// [`Schema::features`]; NaN stands for a missing value.
     ///
     /// # Errors
     ///
-    /// [`ModelError::NotNumeric`] for a model with a feature that is no number, [`ModelError::RowLength`] for values that are no
-    /// whole rows; as [`Model::predict`].
+    /// [`ModelError::NotNumeric`] for a model with a feature that is not numeric, [`ModelError::RowLength`] for a number of values that is
+    /// not a multiple of the number of features; as [`Model::predict`].
     pub fn predict_rows(&self, values: &[f32]) -> Result<Predictions, ModelError> {
         let features = &self.about.schema.features;
         if let Some(feature) = features.iter().find(|feature| feature.kind != ColumnKind::Numeric) {
@@ -160,17 +160,18 @@ impl Model {
         self.predict_batch(&batch)
     }
 
-    /// The networks with their shares, as a model each: this one, then the further members of an ensemble.
+    /// The networks of the model, each as (share in the predictions, model): this model's own network, then the further members of an
+    /// ensemble.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (f64, &Self)> {
         std::iter::once((self.share, self)).chain(self.others.iter().map(|(share, model)| (*share, model)))
     }
 
-    /// The rows of `table` as inputs of each member.
+    /// Encodes the rows of `table` for each member: its inputs, and a report of missing values and unseen categories.
     pub(crate) fn encode(&self, table: &Table) -> Result<Vec<(Matrix, EncodeReport)>, ModelError> {
         Ok(self.parts().map(|(_, model)| model.about.encoder.inputs(table)).collect::<Result<_, _>>()?)
     }
 
-    /// Predictions from the inputs of each member.
+    /// Predictions from the encoded inputs of each member.
     pub(crate) fn predict_encoded(&self, inputs: &[&[f32]]) -> Result<Predictions, ModelError> {
         let mut all = Vec::new();
         for ((share, model), inputs) in self.parts().zip(inputs) {
@@ -187,7 +188,7 @@ impl Model {
     /// The outputs of the model's own network for encoded rows, `[rows, outputs]`; logits under a loss that takes them. Every
     /// prediction passes through here.
     pub(crate) fn network_outputs(&self, inputs: &[f32]) -> Result<Vec<f32>, ModelError> {
-        // Two predictions at once have a predictor each, and one of them is kept.
+        // Concurrent predictions use a predictor each, and one of these is kept.
         let mut predictor = match self.predictor.replace(None) {
             Some(predictor) => predictor,
             None => Predictor::new(&self.network, self.about.loss.takes_logits()).map_err(TrainError::from)?,
@@ -261,7 +262,7 @@ impl Model {
         Ok(Metrics { rows: table.rows(), values })
     }
 
-    /// The task it learned.
+    /// The task that the model learned.
     pub fn task(&self) -> Task {
         self.about.schema.task
     }

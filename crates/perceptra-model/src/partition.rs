@@ -11,14 +11,14 @@ use crate::tables::{Tables, fewest_rows};
 pub struct Partition {
     /// Training rows.
     pub train: Table,
-    /// Validation rows.
+    /// Validation rows; `None` if there are none.
     pub validation: Option<Table>,
-    /// Test rows.
+    /// Test rows; `None` if there are none.
     pub test: Option<Table>,
 }
 
 impl Partition {
-    /// Divides tables, which are not streamed, as training does.
+    /// Divides the tables of a run, which must not be streamed, in the same way as training does.
     ///
     /// # Errors
     ///
@@ -30,12 +30,12 @@ impl Partition {
         Ok(Self { train: train.unwrap_or_else(|| tables.table.clone()), validation, test })
     }
 
-    /// Divides a table for cross-validation: each of the `folds` partitions tests on its own rows and trains on all others, except
-    /// for the validation share of the run. Other splits that the run asks for are ignored.
+    /// Divides a table for cross-validation: each of the `folds` partitions tests on its own rows and trains on all others, except for the
+    /// validation share of the run. Other splits in the run's settings are ignored.
     ///
     /// # Errors
     ///
-    /// As [`Partition::of`], and a number of folds that does not suit the rows.
+    /// As [`Partition::of`], and an error for a number of folds that does not suit the number of rows.
     pub fn folds(run: &RunConfig, table: &Table, folds: usize) -> Result<Vec<Self>, ModelError> {
         let run = ValidRun::new(run)?;
         let schema = Schema::infer(table, &run.data.schema)?;
@@ -51,7 +51,8 @@ impl Partition {
         splits.iter().map(partition).collect()
     }
 
-    /// `run` for [`Partition::tables`]: it does not divide them again, ignores the split column and writes no checkpoints.
+    /// Adapts `run` to the tables of [`Partition::tables`]: the result does not divide them again, ignores the split column and writes no
+    /// checkpoints.
     #[doc(hidden)]
     pub fn settle(&self, run: &RunConfig) -> RunConfig {
         let mut run = run.clone();
@@ -65,19 +66,19 @@ impl Partition {
         run
     }
 
-    /// The rows as tables of a run that does not divide them again.
+    /// The three parts as tables, for a run that does not divide them again.
     pub fn tables(&self) -> Tables {
         let (validation, test) = (self.validation.clone(), self.test.clone());
         Tables { validation, test, ..Tables::from(self.train.clone()) }
     }
 }
 
-/// The stratum of each row, if the run stratifies its splits.
+/// The stratum of each row; `None` if the run does not stratify its splits, or the table has no strata.
 fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, ModelError> {
     Ok(if run.split.stratify { strata(table, schema, divided)? } else { None })
 }
 
-/// The training, validation and test rows; no training rows where these are the whole table.
+/// Divides the rows of `tables` into training, validation and test rows; `None` for a part without rows.
 pub(crate) fn divide(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<[Option<Table>; 3], ModelError> {
     let table = &tables.table;
     let options = &run.split;
@@ -93,7 +94,7 @@ pub(crate) fn divide(run: &RunConfig, tables: &Tables, schema: &Schema) -> Resul
             part(&split.test).or_else(|| tables.test.clone()),
         ]);
     }
-    // A table of its own takes the place of a share.
+    // A separate validation or test table replaces the share of this table.
     let test = if tables.test.is_some() { 0.0 } else { options.test };
     let validation = if tables.validation.is_some() { 0.0 } else { options.validation };
     let classes = strata_of(run, table, schema, test + validation > 0.0)?;

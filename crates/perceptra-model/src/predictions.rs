@@ -6,13 +6,13 @@ use perceptra_train::argmax;
 /// Predictions of the rows of a table, in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
-    /// `[rows, targets]` in the units of the targets; for classification probabilities, `[rows, classes]`.
+    /// Predicted values in the units of the targets, `[rows, targets]`; for classification, predicted probabilities, `[rows, classes]`.
     pub values: Matrix,
-    /// Standard deviation of each value over the members of an ensemble, which tells how uncertain it is.
+    /// Standard deviation of each value over the members of an ensemble, a measure of its uncertainty; `None` for a single network.
     pub spread: Option<Matrix>,
     /// Names of the target columns.
     pub targets: Vec<String>,
-    /// Names of the classes, for classification.
+    /// Names of the classes; `None` for regression.
     pub labels: Option<Vec<String>>,
     /// Missing values that were imputed, and categories that the training rows do not have.
     pub report: EncodeReport,
@@ -27,7 +27,7 @@ impl Predictions {
         }
     }
 
-    /// The weighted averages of predictions of the same rows and targets; weights add up to 1. The report is that of the first
+    /// The weighted averages of several predictions of the same rows and targets; weights must add up to 1. The report is that of the first
     /// predictions. `None` without predictions.
     #[doc(hidden)]
     pub fn average<'a>(weighted: impl Iterator<Item = (f64, &'a Self)> + Clone) -> Option<Self> {

@@ -101,7 +101,7 @@ impl Prepared {
         self.validation_rows.take().map(|rows| rows.dataset(&self.target_scales, device)).transpose()
     }
 
-    /// The model of the trained network, with its scores.
+    /// The model with the trained network, and its scores.
     pub(crate) fn finish(self, fitted: Fitted<FeedForward>) -> Result<Trained, ModelError> {
         let Self { calibrate, about, train_table, validation, test, rows, report, .. } = self;
         let mut model = Model::new(about, fitted.network);
@@ -114,7 +114,7 @@ impl Prepared {
     }
 }
 
-/// Whether the first rows of `table` have different inputs and yet the same outputs.
+/// Whether the network gives the same outputs for all of the first 1000 rows of `table`, although their inputs differ.
 fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
     let rows: Vec<u32> = (0..table.rows().min(1000) as u32).collect();
     let (inputs, _) = model.about().encoder.inputs(&table.take(&rows))?;
@@ -123,10 +123,10 @@ fn is_dead(model: &Model, table: &Table) -> Result<bool, ModelError> {
     Ok(same(&outputs, model.about().encoder.outputs()) && !same(&inputs.values, inputs.columns))
 }
 
-/// The most rows that a data-driven initializer is fitted on.
+/// Maximum number of rows to which data-driven initial weights are fitted.
 const INITIALIZER_ROWS: usize = 10_000;
 
-/// The network between the columns of `encoder`, with its initial weights; `rows` are training rows.
+/// Builds the network for the inputs and outputs of `encoder`, with its initial weights; `rows` are encoded training rows.
 pub(crate) fn build_network(
     run: &RunConfig,
     schema: &Schema,
@@ -150,7 +150,7 @@ pub(crate) fn build_network(
     Ok((config, network))
 }
 
-/// The description of the network, with the embedding for columns of these kinds. Edges of bins are quantiles of `rows`.
+/// The description of the network, with an embedding if inputs of these kinds need one. Bins have quantiles of `rows` as edges.
 fn describe(
     run: &RunConfig,
     kinds: &[InputKind],
@@ -189,7 +189,7 @@ fn describe(
     Ok(config.with_parts(network.extras(Some(embedding))))
 }
 
-/// The loss of the run if it suits the task; by default the usual loss of the task.
+/// The loss to train with: `loss`, by default the usual loss of the task. It is an error if `loss` does not fit the task.
 pub(crate) fn fitting_loss(loss: Option<Loss>, task: Task) -> Result<Loss, ModelError> {
     let loss = loss.unwrap_or_else(|| usual_loss(task));
     if loss_fits(loss, task) { Ok(loss) } else { Err(ModelError::LossMismatch { loss, task }) }

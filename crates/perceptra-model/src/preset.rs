@@ -1,4 +1,4 @@
-//! Presets: the settings they stand for, and a run file over them.
+//! Presets: their settings, and run files that override them.
 
 use perceptra_data::{Scaling, Task};
 use perceptra_nn::{Activation, Initializer};
@@ -9,8 +9,8 @@ use crate::run::{EmbeddingKind, OneOrMany, Preset, RunConfig, run_file_error};
 use crate::tables::Tables;
 
 impl Preset {
-    /// The settings for a task and a number of rows. Without validation rows (`validated` is false) the training loss is monitored.
-    /// Data, split and output have their defaults.
+    /// The settings of the preset for a task and a number of rows. Without validation rows (`validated` is false) the training loss is
+    /// monitored. Data, split and output have their defaults.
     pub(crate) fn run(self, task: Task, rows: usize, validated: bool) -> RunConfig {
         let mut run = RunConfig::default();
         match self {
@@ -47,8 +47,8 @@ impl Preset {
 impl RunConfig {
     /// The run of a preset for the task and the number of rows of `tables`, overridden by a run file and then by `flags`.
     ///
-    /// Label smoothing, betas and the schedule of weight decay belong to the loss and the optimizer of the preset. Where another loss or
-    /// optimizer is asked for, they have their defaults.
+    /// Label smoothing, betas and the schedule of weight decay belong to the loss and the optimizer of the preset. If the run file or the
+    /// flags choose another loss or optimizer, these settings have their defaults.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl RunConfig {
     }
 }
 
-/// The default parameters `RealMLP_TD_*` of `pytabkit`.
+/// Sets the default parameters of RealMLP-TD, or of RealMLP-TD-S if `small`: `RealMLP_TD_*` of `pytabkit`.
 fn real_mlp(run: &mut RunConfig, task: Task, small: bool) {
     let classes = task.is_classification();
     run.encoder.scaling = Scaling::Robust;
@@ -136,7 +136,7 @@ fn real_mlp(run: &mut RunConfig, task: Task, small: bool) {
     }
 }
 
-/// The default parameters `TABM_D_*` of `pytabkit`.
+/// Sets the default parameters of TabM, with piecewise-linear embeddings if `embedded`: `TABM_D_*` of `pytabkit`.
 fn tab_m(run: &mut RunConfig, task: Task, embedded: bool) {
     run.encoder.scaling = Scaling::Quantile;
     let network = &mut run.network;
@@ -194,7 +194,7 @@ mod tests {
         // Settings of the run file stay, and are refused where they contradict each other.
         let run = over(Preset::Realmlp, Task::Binary, 100, "[train]\noptimizer = \"sgd\"\nbetas = [0.8, 0.9]").unwrap();
         assert!(run.validate().unwrap_err().to_string().contains("betas are set"));
-        // By flags it is the same.
+        // The same holds for settings from flags.
         let flags = |mut run: RunConfig| {
             run.train.optimizer = Optimizer::Sgd;
             Ok::<_, ModelError>(run)
@@ -219,14 +219,14 @@ mod tests {
                     let mut same = run.clone();
                     (same.train.learning_rate, same.network.ntk) = (0.5, false);
                     assert_eq!(over, same);
-                    // As a run file of its own it is the same without the preset.
+                    // Written as a run file, the preset's settings are read back unchanged.
                     assert_eq!(RunConfig { version: None, ..RunConfig::from_toml("t", &run.to_toml()).unwrap() }, run);
                 }
             }
         }
         assert_eq!(Preset::Fast.run(Task::Regression, 10, true), RunConfig::default());
         assert!(Preset::Tabm.run(Task::Binary, 10, true).train.last_best);
-        // A metric of validation rows is monitored where there are some, or where it is asked for.
+        // A metric of validation rows is monitored if there are validation rows, or if the run file sets it.
         let all = "[split]\nvalidation = 0.0";
         for (text, monitor) in [
             (String::new(), Metric::Accuracy),

@@ -49,7 +49,7 @@ pub struct RunConfig {
     /// Version of the program that wrote the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Preset that fills settings which are not given, see [`RunConfig::over`]. Training ignores it.
+    /// Preset that provides settings which are not given, see [`RunConfig::over`]; `None` for no preset. Training ignores it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
     /// The table and the meaning of its columns.
@@ -129,7 +129,7 @@ impl RunConfig {
     pub fn to_toml(&self) -> String {
         let mut run = self.clone();
         run.version = Some(env!("CARGO_PKG_VERSION").to_owned());
-        // Maps with text keys, numbers and lists: TOML can write all of it.
+        // A run consists of maps with text keys, numbers and lists: TOML can write all of it.
         toml::to_string(&run).unwrap_or_default()
     }
 
@@ -142,7 +142,7 @@ impl RunConfig {
         all
     }
 
-    /// Settings of a run file that have other values in `self`: the path, the value in the file and the value here.
+    /// Settings of a run file that have other values in `self`, each as [path, value in the file, value in `self`].
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl RunConfig {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Settings`] with all that is wrong.
+    /// [`ModelError::Settings`], which lists every problem.
     pub fn validate(&self) -> Result<(), ModelError> {
         let mut problems = Vec::new();
         if let Err(perceptra_train::TrainError::Settings(found)) = self.train.validate() {
@@ -223,7 +223,7 @@ impl RunConfig {
 pub(crate) struct ValidRun<'a>(&'a RunConfig);
 
 impl<'a> ValidRun<'a> {
-    /// Checks every setting, as [`RunConfig::validate`] does.
+    /// Checks every setting with [`RunConfig::validate`].
     pub(crate) fn new(run: &'a RunConfig) -> Result<Self, ModelError> {
         run.validate().map(|()| Self(run))
     }
@@ -249,7 +249,7 @@ fn flatten(prefix: &str, value: toml::Value, all: &mut BTreeMap<String, String>)
     }
 }
 
-/// `[data]` joins two groups of keys, which serde cannot check for unknown ones.
+/// Checks the section `[data]` for unknown keys: it joins several groups of keys, so that serde cannot check it.
 fn check_data_keys(name: &str, text: &str) -> Result<(), ModelError> {
     let Ok(document) = text.parse::<toml::Table>() else { return Ok(()) };
     let Some(toml::Value::Table(data)) = document.get("data") else { return Ok(()) };
@@ -267,7 +267,7 @@ fn check_data_keys(name: &str, text: &str) -> Result<(), ModelError> {
     }
 }
 
-/// The error of a run file that TOML or serde refuses, with the nearest known key to an unknown one.
+/// The error of a run file that TOML or serde rejects; for an unknown key it has the known key with the most similar name.
 pub(crate) fn run_file_error(name: &str, error: &toml::de::Error) -> ModelError {
     let message = error.to_string();
     // serde: unknown field `lr`, expected one of `loss`, `optimizer`, ...

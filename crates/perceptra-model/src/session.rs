@@ -15,20 +15,21 @@ use crate::prepared::Prepared;
 use crate::run::{RunConfig, ValidRun};
 use crate::tables::Tables;
 
-/// A run that is trained a few epochs at a time. Between them its network can be inspected, and learning rate, batch and penalties can
-/// be changed. Without changes it has the same bits as [`train`](crate::train()) on the CPU backends.
+/// A run that is trained a few epochs at a time. Between calls of [`Session::advance`], its network can be inspected, and learning rate,
+/// batch and penalties can be changed. Without changes, its model is identical, to the bit, to that of [`train`](crate::train()) on the CPU
+/// backends.
 #[derive(Debug, Clone)]
 pub struct Session {
     prepared: Prepared,
     train: Dataset,
     validation: Option<Dataset>,
-    /// State after the latest epoch; none before the first.
+    /// State after the latest epoch; `None` before the first.
     state: Option<TrainState>,
     network: FeedForward,
 }
 
 impl Session {
-    /// A run before its first epoch.
+    /// Prepares a run, without training an epoch.
     ///
     /// # Errors
     ///
@@ -41,7 +42,8 @@ impl Session {
         Ok(Self { prepared, train, validation, state: None, network })
     }
 
-    /// Trains for `epochs` epochs, or until `deadline` but at least one. Once a rule of the run has stopped it, nothing is trained.
+    /// Trains for `epochs` epochs, or until `deadline` but at least one. Once the run has stopped by its settings, such as early stopping,
+    /// nothing is trained.
     ///
     /// # Errors
     ///
@@ -109,7 +111,7 @@ impl Session {
         Ok((loss(&self.train)?, self.validation.as_ref().map(loss).transpose()?))
     }
 
-    /// The schema, the encoder and the settings of the run. History and scores are those of [`Session::model`] alone.
+    /// The schema, the encoder and the settings of the run, without history and scores: only the model of [`Session::model`] has these.
     pub fn about(&self) -> &About {
         &self.prepared.about
     }
@@ -119,7 +121,7 @@ impl Session {
         (&self.prepared.train_table, self.prepared.validation.as_ref())
     }
 
-    /// The model, with the weights of the best epoch, as [`train`](crate::train()) gives it.
+    /// The model with the weights of the best epoch so far, as [`train`](crate::train()) returns it.
     ///
     /// # Errors
     ///
@@ -190,7 +192,7 @@ mod tests {
         assert!(error.to_string().contains("NaN or infinite"), "{error}");
         let epochs = session.epochs().len();
         session.tune(|training| training.learning_rate = 1e-3).unwrap();
-        // It continues from the last finite epoch.
+        // The session continues from the last finite epoch.
         let _ = session.advance(1, None);
         assert!(session.epochs().len() >= epochs);
     }

@@ -17,7 +17,7 @@ use crate::run::RunConfig;
 pub(crate) struct Streamed {
     table: TableStream,
     seed: u64,
-    /// Rows that are in memory at once.
+    /// Number of rows that are in memory at once.
     buffer: usize,
     division: Division,
     /// Number of training rows.
@@ -32,12 +32,12 @@ impl std::fmt::Debug for Streamed {
     }
 }
 
-/// Rows of a piece of the file.
+/// Number of rows of a piece of the file.
 const PIECE: usize = 1 << 13;
 /// A target with more distinct values than this is not a class.
 const MAX_CLASSES: usize = 10_000;
 
-/// The part that a row belongs to.
+/// The part to which a row belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Train,
@@ -54,8 +54,8 @@ struct Division {
     test: f32,
     /// Share of the validation rows.
     validation: f32,
-    /// Test and validation rows with a random number from this on do not fit the buffer. They are training rows, or left out if there
-    /// is a split column.
+    /// Limits of the random numbers of test and validation rows: rows at or above the limit do not fit the buffer. They become training
+    /// rows, or are left out if there is a split column.
     limits: [f32; 2],
 }
 
@@ -68,7 +68,7 @@ impl Division {
         Self { seed: run.train.seed, column, test, validation, limits: [f32::INFINITY; 2] }
     }
 
-    /// The part that each row of a piece belongs to, and a random number in [0, 1) by which rows of a part are sampled.
+    /// The part to which each row of a piece belongs, and a random number in [0, 1) by which rows of a part are sampled.
     fn of(&self, table: &Table, first_row: u64) -> Result<Vec<(Part, f32)>, DataError> {
         let rows = first_row..first_row + table.rows() as u64;
         let numbers = rows.map(|row| {
@@ -94,7 +94,7 @@ impl Division {
         }
     }
 
-    /// The training rows of a piece.
+    /// The indices of the training rows of a piece.
     fn training(&self, table: &Table, first_row: u64) -> Result<Vec<u32>, DataError> {
         let trains = |(part, number): (Part, f32)| match part {
             Part::Train => true,
@@ -168,7 +168,7 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
     Ok(Opened { sample, validation: validation_file.or(validation), test: test_file.or(test), stream: streamed })
 }
 
-/// Counts the rows of each value of the target, as long as they may be classes.
+/// Adds the number of rows of each value of the target to `counts`, as long as there are few enough values for classes.
 fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> Result<(), DataError> {
     if counts.len() <= MAX_CLASSES {
         let Values::Categories(categories) = table.summary(target, ColumnKind::Categorical)?.values else {
@@ -237,7 +237,7 @@ pub(crate) struct EncodedBlocks<'a> {
     target_scales: Vec<f32>,
     device: &'a Device,
     pass: Option<Pieces<'a>>,
-    /// Rows of a block.
+    /// Number of rows of a block.
     block: usize,
     /// Rows that have been read and not yet returned.
     waiting: Option<Encoded>,
@@ -245,7 +245,7 @@ pub(crate) struct EncodedBlocks<'a> {
 }
 
 impl EncodedBlocks<'_> {
-    /// Reads until a block is full or the file ends.
+    /// Reads until a block is full or the file ends, and returns the block; `None` at the end of the file.
     fn fill(&mut self) -> Result<Option<Dataset>, ModelError> {
         while self.waiting.as_ref().is_none_or(|rows| rows.inputs.rows < self.block) {
             let Some(piece) = self.pass.as_mut().and_then(Iterator::next) else { break };
@@ -292,7 +292,7 @@ impl Blocks for EncodedBlocks<'_> {
         self.block = (self.streamed.buffer / batch * batch).max(batch);
         (self.waiting, self.seen) = (None, 0);
         let order = |pieces| Stream::new(self.streamed.seed, Purpose::Pieces, epoch).permutation(pieces);
-        // As the model's error, which the loop gives back as it is: see `From<TrainError>`.
+        // Wrapped as a `ModelError`, which comes back unchanged from the training loop: see `From<TrainError>`.
         self.pass = Some(self.streamed.table.read(order).map_err(ModelError::from).map_err(TrainError::blocks)?);
         Ok(())
     }

@@ -11,13 +11,13 @@ use crate::stream::{Streamed, open};
 /// The tables of a run.
 #[derive(Debug)]
 pub struct Tables {
-    /// The table to train on, and to split; of a streamed table a sample of its training rows.
+    /// The table that is split and trained on; for a streamed table, a sample of its training rows.
     pub table: Table,
-    /// Validation rows from a file of their own, or those of a streamed table.
+    /// Validation rows from a file of their own, or those of a streamed table. If `None`, validation rows are split from `table`.
     pub validation: Option<Table>,
-    /// Test rows from a file of their own, or those of a streamed table.
+    /// Test rows from a file of their own, or those of a streamed table. If `None`, test rows are split from `table`.
     pub test: Option<Table>,
-    /// The table that is streamed.
+    /// The table that is streamed; `None` for tables in memory.
     pub(crate) stream: Option<Streamed>,
 }
 
@@ -29,7 +29,7 @@ impl From<Table> for Tables {
 }
 
 impl Tables {
-    /// Reads the tables that `run` names. A streamed one is read twice here, and only a part of it is kept.
+    /// Reads the tables that `run` names. A streamed table is read twice, and only part of it is kept in memory.
     ///
     /// # Errors
     ///
@@ -70,13 +70,13 @@ impl Tables {
         self.stream.is_some()
     }
 
-    /// Rows of the table to train on and to split; of a streamed table its training rows.
+    /// Number of rows of the table that is split and trained on; for a streamed table, of its training rows.
     pub(crate) fn rows(&self) -> usize {
         self.stream.as_ref().map_or(self.table.rows(), Streamed::rows)
     }
 }
 
-/// The fewest rows that a part may have. One validation row cannot tell epochs apart.
+/// Minimum number of rows of a part: 2 for `validation`, because a single row cannot rank epochs, and 1 for others.
 pub(crate) fn fewest_rows(part: &str) -> usize {
     if part == "validation" { 2 } else { 1 }
 }

@@ -40,9 +40,9 @@ pub fn train(
     }
 }
 
-/// Trains as [`train`] does, from the `state` of an earlier stage of the same run up to the epoch `until`. On the CPU backends the
-/// last stage has the same bits as a run without stages. Returns the best model so far and the state to continue from, which is `None`
-/// if the run has ended.
+/// Trains as [`train`] does, from the `state` of an earlier stage of the same run up to the epoch `until`. On the CPU backends the result
+/// of the last stage is identical, to the bit, to that of a run without stages. Returns the best model so far and the state to continue
+/// from, which is `None` if the run has ended.
 ///
 /// # Errors
 ///
@@ -86,8 +86,8 @@ impl<O: Observer> Observer for StopAt<'_, O> {
     }
 }
 
-/// Continues the run of a checkpoint, as [`train`] does. On the CPU backends the model has the same bits as that of a run without
-/// interruption. `run` is the run of the checkpoint; it may differ in the rules for stopping, the device and the output.
+/// Continues the run of a checkpoint. On the CPU backends the model is identical, to the bit, to that of a run without interruption. `run`
+/// is the run of the checkpoint; it may differ in the rules for stopping, the device and the output.
 ///
 /// # Errors
 ///
@@ -148,7 +148,7 @@ fn train_from(
     prepared.finish(fitted)
 }
 
-/// Trains several models, each as [`train`] does. On the CPU, as many are trained at once as there are threads; on a device with its
+/// Trains several models, each in the way of [`train`]. On the CPU, as many are trained at once as there are threads; on a device with its
 /// own memory, runs of one network are trained together by [`fit_many`]. Setting `interrupt` stops all of them.
 pub fn train_many(
     runs: &[(RunConfig, &Tables)],
@@ -201,7 +201,7 @@ pub(crate) fn train_together(
     let members: Vec<_> = (0..ready.len()).map(member).collect();
     let is_member: Vec<bool> = members.iter().map(Option::is_some).collect();
     let mut fitted = fit_many(members.into_iter().flatten().collect(), interrupt).into_iter();
-    // The error of a device that did not take the rows.
+    // The error of a device that could not store the rows.
     let device_error = data.into_iter().find_map(Result::err).map_or_else(String::new, |e| e.to_string());
     for ((i, prepared), is_member) in ready.into_iter().zip(is_member) {
         let result = if is_member { fitted.next() } else { None };

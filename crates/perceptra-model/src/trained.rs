@@ -15,9 +15,9 @@ pub struct Trained {
     pub model: Model,
     /// Numbers of training, validation and test rows.
     pub rows: [usize; 3],
-    /// Scores on the validation rows, which chose the best epoch.
+    /// Scores on the validation rows, by which the best epoch was chosen; `None` without validation rows.
     pub validation: Option<Metrics>,
-    /// Effect of temperature scaling on the validation rows.
+    /// Effect of temperature scaling on the validation rows; `None` without calibration.
     pub calibration: Option<Calibration>,
     /// Missing values of the training rows that were imputed.
     pub report: EncodeReport,
@@ -26,8 +26,8 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Joins weighted members into an ensemble, as [`Model::ensemble`] does. They were trained on the training rows of `parts`; the
-    /// validation and test rows score the ensemble, and with `calibrate` the validation rows fit a temperature.
+    /// Joins weighted members, which were trained on the training rows of `parts`, into an ensemble by [`Model::ensemble`]. The validation
+    /// and test rows score the ensemble, and with `calibrate` the validation rows fit a temperature.
     ///
     /// # Errors
     ///

@@ -14,14 +14,14 @@ use crate::error::ModelError;
 use crate::model::Model;
 use crate::predictions::Predictions;
 
-/// A file format that predictions are written in.
+/// A file format for predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PredictionFormat {
     /// Fields separated by commas, after a header.
     Csv,
     /// Fields separated by tabs, after a header.
     Tsv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     JsonLines,
     /// Apache Parquet.
     Parquet,
@@ -30,7 +30,7 @@ pub enum PredictionFormat {
 perceptra_nn::all_variants! { PredictionFormat: Csv, Tsv, JsonLines, Parquet }
 
 impl PredictionFormat {
-    /// The endings of names of such files, the usual one first.
+    /// The file name extensions of the format, the usual one first.
     pub fn extensions(self) -> &'static [&'static str] {
         match self {
             Self::Csv => &["csv"],
@@ -40,7 +40,7 @@ impl PredictionFormat {
         }
     }
 
-    /// The format that the name of a file asks for by its ending.
+    /// The format that belongs to the extension of a file's name; `None` for any other extension.
     pub fn of_path(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?;
         Self::ALL.iter().copied().find(|format| format.extensions().contains(&extension))
@@ -55,17 +55,17 @@ pub struct PredictionOptions {
     /// Whether to write the standard deviation over the members of an ensemble as `uncertainty`: that of the probability of the
     /// predicted class, or of each target.
     pub uncertainty: bool,
-    /// Coverage of the prediction intervals to write as `lower` and `upper`, from [`Model::half_widths`].
+    /// Coverage of the prediction intervals to write as `lower` and `upper`, from [`Model::half_widths`]; `None` for no intervals.
     pub interval: Option<f64>,
 }
 
-/// The columns that predictions of a model are written in: `prediction`, or `prediction_TARGET` for each of several targets, and those
-/// of [`PredictionOptions`].
+/// The columns of a file of a model's predictions: `prediction`, or `prediction_TARGET` for each of several targets, and the columns that
+/// [`PredictionOptions`] add.
 #[derive(Debug, Clone)]
 pub struct PredictionColumns<'a> {
     model: &'a Model,
     options: PredictionOptions,
-    /// Half the width of each target's interval; none for no intervals.
+    /// Half the width of each target's prediction interval; empty for no intervals.
     half_widths: Vec<f32>,
 }
 
@@ -118,7 +118,7 @@ impl<'a> PredictionColumns<'a> {
             && (!self.options.uncertainty || predictions.spread.is_some())
     }
 
-    /// The cells of a row.
+    /// The cells of one row of the file.
     fn cells<'p>(&'p self, predictions: &'p Predictions, row: usize) -> impl Iterator<Item = Cell<'p>> {
         let columns = predictions.values.columns;
         let values = &predictions.values.values[row * columns..(row + 1) * columns];
@@ -160,7 +160,7 @@ impl<'a> PredictionColumns<'a> {
     }
 }
 
-/// The uncertainties of a row: of every target, or of the predicted class.
+/// The uncertainties of a row: one for every target, or that of the predicted class.
 fn uncertainties(predictions: &Predictions, row: usize) -> &[f32] {
     let Some(spread) = &predictions.spread else { return &[] };
     let range = row * spread.columns..(row + 1) * spread.columns;
@@ -186,7 +186,7 @@ impl Cell<'_> {
         };
     }
 
-    /// The cell in JSON, which has no NaN: null stands for it.
+    /// The cell as JSON; NaN, which JSON does not have, becomes null.
     fn json(&self) -> serde_json::Value {
         match self {
             Self::Number(x) => serde_json::Number::from_f64(f64::from(*x)).map_or(serde_json::Value::Null, Into::into),
@@ -195,7 +195,7 @@ impl Cell<'_> {
     }
 }
 
-/// Writes predictions piece by piece.
+/// Writes predictions to a file, piece by piece.
 ///
 /// ```
 /// # use burn::tensor::Device;
@@ -263,7 +263,7 @@ impl<'a, W: Write + Send> PredictionWriter<'a, W> {
         Ok(Self { columns, schema, encoder })
     }
 
-    /// Writes the rows of `predictions`, which the model of the columns made.
+    /// Writes the rows of `predictions`, which must come from the model of the columns.
     ///
     /// # Errors
     ///

@@ -2,16 +2,16 @@
 
 use std::net::SocketAddr;
 
-/// The playground cannot be served.
+/// Error of starting or running the playground's server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlaygroundError {
     /// The address is in use, or does not belong to this machine.
     #[error("cannot listen on {address}: {source}")]
     Bind {
-        /// The address.
+        /// The address that was requested.
         address: SocketAddr,
-        /// The reason.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The server stopped with an error.

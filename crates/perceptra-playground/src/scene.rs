@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::error::Refusal;
 
-/// Grid points of a surface along each axis.
+/// Number of grid points of a surface along each axis.
 pub(crate) const GRID: usize = 40;
 /// Maximum number of data points shown.
 const POINTS: usize = 800;
@@ -137,7 +137,7 @@ impl Scene {
     /// A picture of the network: the length of the header in four bytes (little-endian), the header as JSON, and the surfaces of the
     /// hidden units and of the outputs, `GRID`² bytes each, where 0 and 255 stand for the ends of the range in the header.
     ///
-    /// `seen` is the number of epochs whose losses earlier pictures had.
+    /// `seen` is the number of epochs whose losses were in earlier pictures.
     pub(crate) fn picture(&self, session: &Session, seen: usize, mut header: Value) -> Result<Vec<u8>, Refusal> {
         let network = session.network();
         let mut surfaces = Vec::new();
@@ -181,7 +181,7 @@ impl Axis {
     }
 }
 
-/// A binary message: the length of the header in four bytes, the header as JSON, and the bytes.
+/// A binary message: the length of the header in four bytes (little-endian), the header as JSON, and `bytes`.
 pub(crate) fn framed(header: &Value, bytes: &[u8]) -> Vec<u8> {
     let header = header.to_string().into_bytes();
     [&(header.len() as u32).to_le_bytes(), header.as_slice(), bytes].concat()
@@ -191,7 +191,8 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Refusal> {
     tensor.try_into_vec_as::<f32>().map_err(|e| Refusal::Request(format!("the device: {e:?}")))
 }
 
-/// Appends surfaces as bytes, scaled from their own range or a fixed one. `values` holds one surface after another.
+/// Appends surfaces as bytes, scaled from the `fixed` range or, without one, from each surface's own range, and appends that range to
+/// `ranges`. `values` holds one surface after another.
 fn add(surfaces: &mut Vec<u8>, ranges: &mut Vec<[f32; 2]>, values: &[f32], fixed: Option<(f32, f32)>) {
     for values in values.chunks(GRID * GRID) {
         let ends = || values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));

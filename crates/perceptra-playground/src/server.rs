@@ -24,7 +24,7 @@ const PAGES: usize = 32;
 const MESSAGE: usize = 4 << 20;
 /// Maximum number of queued messages of a page, more than anybody can click.
 const WAITING: usize = 64;
-/// How long a page may accept no bytes, or send none (browsers answer pings by themselves).
+/// Time after which a page that accepts no bytes, or sends none, is dropped (browsers answer pings by themselves).
 const PATIENCE: Duration = Duration::from_mins(1);
 const PING: Duration = Duration::from_secs(15);
 
@@ -43,7 +43,7 @@ pub struct Options {
     pub port: u16,
     /// Device to train on.
     pub device: Device,
-    /// Table that every page offers besides the built-in data sets.
+    /// Table that every page offers besides the built-in data sets; `None` for no table.
     pub table: Option<Table>,
 }
 
@@ -70,7 +70,7 @@ struct Shared {
 }
 
 impl Server {
-    /// Starts to listen; [`Server::run`] answers.
+    /// Starts to listen on the port; requests are answered by [`Server::run`].
     ///
     /// # Errors
     ///
@@ -86,12 +86,12 @@ impl Server {
         Ok(Self { listener, address, device: options.device, table })
     }
 
-    /// Address that the server listens on, with the port that was chosen.
+    /// Address that the server listens on, with the actual port if any free one was requested.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` returns true; it is called ten times per second.
+    /// Serves until `stop` returns true; `stop` is called ten times per second.
     ///
     /// # Errors
     ///

@@ -84,7 +84,7 @@ pub(crate) struct Spec {
     pub(crate) seed: u64,
     /// Target column of an uploaded table; by default its last column.
     pub(crate) target: Option<String>,
-    /// Columns of the axes; by default the first two numeric features.
+    /// Names of the columns of the x axis and the y axis; by default the first two numeric features.
     pub(crate) axes: Option<[String; 2]>,
 }
 

@@ -1,4 +1,4 @@
-//! The thread of a page: its run, and the requests that it answers.
+//! The thread behind a page, which holds its run and answers its requests.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ struct Run {
     session: Session,
     scene: Scene,
     config: RunConfig,
-    /// Rows of a built-in data set as CSV, for the download.
+    /// Rows of a built-in data set as CSV, for the download; `None` for an uploaded table.
     text: Option<String>,
     /// Number of epochs whose losses have been sent.
     seen: usize,
@@ -42,17 +42,17 @@ struct Run {
 
 pub(crate) struct Worker {
     device: Device,
-    /// The uploaded table.
+    /// The uploaded table, before an upload the server's own; `None` without either.
     table: Option<Table>,
     run: Option<Run>,
-    /// Epochs per picture while training; none while paused.
+    /// Number of epochs per picture while training, 0 for as many as the time for a picture allows; `None` while paused.
     playing: Option<usize>,
     /// Number of pictures that may still be sent before one is acknowledged.
     credit: usize,
     answers: Sender<Reply>,
 }
 
-/// The page is closed.
+/// Error of a message to a page that is closed.
 struct Closed;
 
 /// Answers the requests of a page until it is closed.

@@ -4,8 +4,8 @@ use perceptra_model::{Partition, RunConfig, Tables};
 
 use crate::error::SearchError;
 
-/// The cases on which each trial is tried. A trial trains on the training rows of a case; the test rows of a fold judge it, else the
-/// validation rows. Test rows of the run are in no case.
+/// The cases on which each trial is tried. A trial trains on the training rows of a case and is judged by the case's test rows, if it is a
+/// fold, else by its validation rows. No case contains the run's own test rows.
 pub(crate) fn cases(run: &RunConfig, base: &RunConfig, tables: &Tables) -> Result<Vec<Partition>, SearchError> {
     let (folds, repeats) = (run.search.folds, run.search.repeats);
     let no_validation = || {
@@ -23,7 +23,7 @@ pub(crate) fn cases(run: &RunConfig, base: &RunConfig, tables: &Tables) -> Resul
         let text = "the validation rows are given by a file or a column, but folds and repeats split the rows anew";
         return Err(SearchError::Settings(text.to_owned()));
     }
-    // The test rows first: they are those of `perceptra train`, and no trial sees them.
+    // Sets the test rows aside first: they are those that `perceptra train` would choose, and no trial sees them.
     let mut test_only = base.clone();
     test_only.split.validation = 0.0;
     let rest = Partition::of(&test_only, tables)?.train;

@@ -32,16 +32,16 @@ pub enum Domain {
 /// How a run file writes a whole number for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notation {
-    /// As `8`.
+    /// A number without a decimal point, such as `8`.
     Integer,
-    /// As `8.0`.
+    /// A number with a decimal point, such as `8.0`.
     Float,
-    /// As `[8]`.
+    /// A list of one number, such as `[8]`.
     List,
 }
 
 impl Notation {
-    /// The notation of a key, by its path.
+    /// The notation of the key with this path, such as `network.hidden`.
     pub(crate) fn of(key: &str) -> Self {
         let example = RunConfig::with_every_key().get(key).unwrap_or_default();
         let is_float = example.parse::<i64>().is_err() && example.parse::<f64>().is_ok();
@@ -54,7 +54,7 @@ impl Notation {
 }
 
 impl Domain {
-    /// Reads a domain; of a choice, the values as written.
+    /// Reads a domain; the values of a choice are kept as written.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (kind, rest) = match text.split_once(':') {
             Some((kind @ ("choice" | "log" | "int" | "log-int"), rest)) => (kind, rest),
@@ -86,9 +86,9 @@ impl Domain {
         }
     }
 
-    /// The value at a position in [0, 1), as a run file writes it.
+    /// The value at a position between 0 (the start of the domain) and 1 (its end), as a run file writes it.
     pub(crate) fn at(&self, position: f64, notation: Notation) -> String {
-        // Five digits are enough for a setting, and can be read.
+        // Five significant digits are enough for a setting and easy to read.
         let float = |x: f64| Value::Float(format!("{x:.4e}").parse().unwrap_or(x)).to_string();
         let whole = |n: i64| match notation {
             Notation::Integer => n.to_string(),
@@ -101,7 +101,7 @@ impl Domain {
             Self::Log(low, high) => float((low.ln() + (high.ln() - low.ln()) * position).exp().clamp(*low, *high)),
             Self::Integer(low, high) => whole((low + ((high - low + 1) as f64 * position) as i64).min(*high)),
             Self::LogInteger(low, high) => {
-                // Each number has the interval from half below it to half above it.
+                // Each whole number n gets the interval from n − ½ to n + ½.
                 let (a, b) = ((*low as f64 - 0.5).max(0.5).ln(), (*high as f64 + 0.5).ln());
                 whole(((a + (b - a) * position).exp().round() as i64).clamp(*low, *high))
             }

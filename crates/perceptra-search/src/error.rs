@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use perceptra_files::LockError;
 use perceptra_model::ModelError;
 
-/// Why a search cannot run. A trial that fails is no error: it stands in the [`Leaderboard`](crate::Leaderboard) with its reason.
+/// Why a search cannot run. A trial that fails is no error: the [`Leaderboard`](crate::Leaderboard) lists it with its reason.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
@@ -15,20 +15,20 @@ pub enum SearchError {
     /// Another search is using the folder.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// There is nothing to search.
+    /// No settings to search were given.
     #[error("the search space is empty")]
     EmptySpace,
-    /// A name that belongs to no key that can be searched.
+    /// A name that is not that of a key that can be searched.
     #[error("`{key}` cannot be searched: {reason}")]
     Key {
         /// The key as written.
         key: String,
         /// Why it cannot be searched.
         reason: String,
-        /// The nearest known key.
+        /// The known key with the most similar name; `None` if none is similar.
         nearest: Option<String>,
     },
-    /// A text that is no domain, or has values that the key does not take.
+    /// A text that does not describe a domain, or has values that the key does not accept.
     #[error("`{key}={text}`: {reason}")]
     Domain {
         /// The key as written.
@@ -38,7 +38,7 @@ pub enum SearchError {
         /// The problem.
         reason: String,
     },
-    /// A grid over a range.
+    /// A grid search over a range, which has no list of values.
     #[error("`{key}` is a range, and a grid needs a list of values")]
     NotAGrid {
         /// The key of the range.
@@ -47,7 +47,7 @@ pub enum SearchError {
     /// More trials than a search may have.
     #[error("the search has {points} trials, but at most {most} are possible")]
     TooManyTrials {
-        /// Points of the grid, or requested trials.
+        /// Number of points of the grid, or of requested trials.
         points: u128,
         /// The maximum.
         most: usize,
@@ -67,7 +67,7 @@ pub enum SearchError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A folder with the search of other settings or other data.
+    /// A folder that holds a search with other settings or other data.
     #[error("{}: this search had other {what}", folder.display())]
     OtherSearch {
         /// The folder.
@@ -88,7 +88,7 @@ pub enum SearchError {
     /// Every trial failed.
     #[error("no trial has a score: {}", grouped(.reasons))]
     AllFailed {
-        /// The reasons, each with its number of trials.
+        /// The reasons, each with the number of trials that failed for it.
         reasons: Vec<(String, usize)>,
     },
     /// A file could not be read or written.
@@ -96,7 +96,7 @@ pub enum SearchError {
     File {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
@@ -108,7 +108,7 @@ fn grouped(reasons: &[(String, usize)]) -> String {
 }
 
 impl SearchError {
-    /// How to fix it, where there is a way.
+    /// Advice on how to fix the error; `None` where there is none.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Model(e) => return e.hint().map(|hint| hint.to_string()),

@@ -1,4 +1,4 @@
-//! Files of a search.
+//! Writing of a search's files.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use perceptra_files::write_atomic;
 
 use crate::error::SearchError;
 
-/// Writes a whole file, or nothing.
+/// Writes a file that appears whole or not at all.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), SearchError> {
     write_atomic(path, |file| std::io::Write::write_all(file, bytes))
         .map_err(|source| SearchError::File { path: path.to_owned(), source })

@@ -7,20 +7,20 @@ use perceptra_model::{ModelError, RunConfig, Tables};
 
 use crate::error::SearchError;
 
-/// Settings that may change from one part of a search to the next.
+/// Prefixes of the keys that may change between shards of a search, or when it is resumed.
 const FREE: [&str; 7] =
     ["version", "output.device", "output.model", "checkpoint.", "data.table", "split.test_file", "search.ensemble"];
 
-/// Keys that were renamed, with the names by which the checksum knows them, so that older searches can be resumed.
+/// Keys that were renamed, as (current name, original name); the checksum uses the original, so that older searches can be resumed.
 const RENAMED: [(&str, &str); 2] =
     [("search.max_parallel", "search.places"), ("encoder.standardize_target", "encoder.standardise_target")];
 
-/// A checksum of the settings of a run and of what is searched.
+/// A checksum of a run's settings, including its search space.
 pub(crate) fn of_settings(run: &RunConfig) -> u32 {
     crc32fast::hash(checked_text(run).as_bytes())
 }
 
-/// The settings that identify a search, one a line.
+/// The settings that identify a search, one per line.
 fn checked_text(run: &RunConfig) -> String {
     let first_name =
         |key: String| RENAMED.iter().find(|(now, _)| *now == key).map_or(key, |(_, first)| (*first).into());
@@ -59,7 +59,7 @@ mod tests {
         let (old, new) = (read("standardise_target", "places"), read("standardize_target", "max_parallel"));
         assert_eq!(old, new);
         assert_eq!(new.search.max_parallel, Some(4));
-        // The names and the order that the older version hashed.
+        // The text has the names and the order that the older version hashed.
         let text = checked_text(&new);
         assert!(text.contains("encoder.standardise_target=false\n"), "{text}");
         assert!(text.contains("search.halving=3\nsearch.places=4\nsearch.repeats=1\n"), "{text}");

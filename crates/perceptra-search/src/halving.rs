@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perceptra_train::Metric;
 
-/// The epochs up to which trials are trained, rung by rung; a single rung without an end where nothing is halved.
+/// The epoch up to which each rung trains its trials; `usize::MAX` trains them to their end. Without halving there is a single such rung.
 ///
-/// In successive halving (Jamieson, Talwalkar, 2016) with factor η each rung has η times the epochs of the one before, the last one
-/// all of them, and one in η trials is promoted, until one is left or a rung would have less than an epoch.
+/// In successive halving (Jamieson, Talwalkar, 2016) with factor η, each rung has η times the epochs of the rung before, and the last has
+/// all epochs. One in η trials is promoted to the next rung. The number of rungs is limited: the last has at least one trial, and the first
+/// at least one epoch.
 pub(crate) fn budgets(epochs: usize, halving: Option<usize>, trials: usize) -> Vec<usize> {
     let Some(factor) = halving else { return vec![usize::MAX] };
     let mut budgets = vec![usize::MAX];
@@ -22,11 +23,12 @@ pub(crate) fn budgets(epochs: usize, halving: Option<usize>, trials: usize) -> V
     budgets
 }
 
-/// Successive halving with a limited number of trials in progress: the rule of ASHA (Li et al., 2020), in generations, so that it does
-/// not depend on which trial is ready first. A trial is promoted if it is among the best 1/η of those that have come to its rung; while
-/// others are still to come, it may be promoted later. With room for every trial it is plain successive halving.
+/// Successive halving with a limited number of trials in progress: the rule of ASHA (Li et al., 2020), applied to one generation of trials
+/// after another, so that the result does not depend on which trial is ready first. A trial is promoted if it is among the best 1/η of the
+/// trials that have finished its rung; it may still be promoted later, as long as others are to come. If all trials may be in progress at
+/// once, this is plain successive halving.
 pub(crate) struct Ladder {
-    /// Trials that have not begun.
+    /// Numbers of the trials that have not begun, the next one last.
     fresh: Vec<usize>,
     factor: usize,
     metric: Metric,
@@ -35,42 +37,42 @@ pub(crate) struct Ladder {
 
 #[derive(Default, Clone)]
 struct Rung {
-    /// Trials that are here, or on the way here.
+    /// Trials that have finished this rung, or are being trained for it.
     expected: BTreeSet<usize>,
-    /// Trials that are here; without a score, those that ended here.
+    /// Trials that have finished this rung, with their scores; `None` for a trial that ended here.
     arrived: BTreeMap<usize, Option<f64>>,
     promoted: BTreeSet<usize>,
     dropped: BTreeSet<usize>,
 }
 
-/// Trials with their rungs.
+/// Pairs of a trial's number and a rung's index.
 type At = Vec<(usize, usize)>;
 
-/// The next steps of trials.
+/// The next trials to train, and those that are dropped.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Generation {
-    /// Trials to train, each up to its next rung.
+    /// Trials to train, each with the rung to reach.
     pub(crate) promoted: At,
-    /// Trials that are dropped, each at its rung.
+    /// Trials that are dropped, each with the last rung it finished.
     pub(crate) dropped: At,
 }
 
 impl Ladder {
-    /// Trials before the first of `rungs` rungs, of which one in `factor` is promoted to the next.
+    /// Creates a ladder of `rungs` rungs with all `trials` before the first; one in `factor` trials is promoted from each rung to the next.
     pub(crate) fn new(trials: &[usize], rungs: usize, factor: usize, metric: Metric) -> Self {
         let fresh = trials.iter().rev().copied().collect();
         Self { fresh, factor: factor.max(2), metric, rungs: vec![Rung::default(); rungs] }
     }
 
-    /// A trial has come to a rung with this score; without one it ends there.
+    /// Records that a trial has finished a rung with this score; without a score the trial ends there.
     pub(crate) fn arrive(&mut self, trial: usize, rung: usize, score: Option<f64>) {
         self.rungs[rung].arrived.insert(trial, score);
     }
 
-    /// The next generation, once all trials of the last one have arrived; no more than `max_parallel` trials are in it.
+    /// The next generation, which trains at most `max_parallel` trials. All trials of the last generation must have arrived.
     pub(crate) fn next(&mut self, max_parallel: usize) -> Generation {
         let Generation { mut promoted, mut dropped } = Generation::default();
-        // Whether no further trial will come to the rung.
+        // Whether no further trial will reach rung r.
         let mut complete = self.fresh.is_empty();
         for r in 0..self.rungs.len().saturating_sub(1) {
             let rung = &self.rungs[r];
@@ -117,7 +119,8 @@ impl Ladder {
 mod tests {
     use super::*;
 
-    /// Runs all trials, whose score is `score(trial)`: the generations, and where each trial ended.
+    /// Runs all trials, each of which scores `score(trial)`. Returns the trials trained in each generation, and the rung at which each
+    /// trial ended.
     fn climb(
         trials: usize,
         rungs: usize,
@@ -158,7 +161,7 @@ mod tests {
 
     #[test]
     fn new_trials_fill_the_places_of_those_that_end() {
-        // The best comes last.
+        // Later trials score better.
         let (generations, ended) = climb(27, 3, 3, 6, |t| (28 - t) as f64);
         assert_eq!(generations[0], (1..=6).map(|t| (t, 0)).collect::<At>());
         // Two of six are promoted, four are new.

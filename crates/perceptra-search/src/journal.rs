@@ -14,22 +14,22 @@ use crate::trial::Trial;
 
 const NAME: &str = "journal.jsonl";
 
-/// The head of a journal: what identifies its search.
+/// The first line of a journal, which identifies its search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Head {
-    /// Checksum of the run's settings and of what is searched.
+    /// Checksum of the run's settings, including the search space.
     pub(crate) settings: u32,
     /// Checksum of the rows.
     pub(crate) data: u32,
     pub(crate) metric: Metric,
     /// Number of planned trials, in all shards together.
     pub(crate) planned: usize,
-    /// The run file of the search.
+    /// Text of the search's run file.
     pub(crate) run: String,
 }
 
 impl Head {
-    /// Checks that the folder of this head holds the same search as `other`.
+    /// Checks that this head, which was read from `folder`, belongs to the same search as `other`.
     pub(crate) fn check(&self, other: &Self, folder: &Path) -> Result<(), SearchError> {
         for (what, same) in [("settings", self.settings == other.settings), ("data", self.data == other.data)] {
             if !same {
@@ -48,7 +48,8 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Starts a journal in a folder, which is created if need be, or continues the one in it. Returns the finished trials too.
+    /// Starts a journal in a folder, which is created if necessary, or with `resume` continues the journal in it. Returns the journal and
+    /// the trials that are finished already.
     pub(crate) fn open(folder: &Path, head: &Head, resume: bool) -> Result<(Self, Vec<Trial>), SearchError> {
         let fail = |path: &Path| {
             let path = path.to_owned();
@@ -69,7 +70,7 @@ impl Journal {
             (true, true) => {
                 let (found, trials) = read(folder)?;
                 found.check(head, folder)?;
-                // Without a last line that was cut off: the next one would be appended to it.
+                // Drops a last line that was cut off: the next line would be appended to it.
                 let whole = [line(&found)].into_iter().chain(trials.iter().map(line)).collect::<Vec<_>>().concat();
                 write(&path, &whole)?;
                 trials
@@ -79,7 +80,7 @@ impl Journal {
         Ok((Self { file, path, _lock: lock }, trials))
     }
 
-    /// Appends a trial; it is on the disk when this returns.
+    /// Appends a trial and waits until it is on the disk.
     pub(crate) fn add(&mut self, trial: &Trial) -> Result<(), SearchError> {
         let written = self.file.write_all(&line(trial)).and_then(|()| self.file.sync_data());
         written.map_err(|source| SearchError::File { path: self.path.clone(), source })

@@ -26,7 +26,8 @@ impl Leaderboard {
     pub(crate) fn new(metric: Metric, planned: usize, mut trials: Vec<Trial>, interrupted: bool) -> Self {
         trials.sort_by(|a, b| {
             let rank = |trial: &Trial| trial.score().filter(|s| s.is_finite());
-            // Scores after different epochs are not compared: a trial that was trained longer had been better.
+            // Scores of trials that were trained for different numbers of epochs are not compared: a trial that was trained longer has won
+            // against the others before.
             let epochs = |trial: &Trial| trial.budget.unwrap_or(usize::MAX);
             match (rank(a), rank(b)) {
                 (Some(_), Some(_)) if a.budget != b.budget => epochs(b).cmp(&epochs(a)),
@@ -39,12 +40,12 @@ impl Leaderboard {
         Self { metric, planned, trials, interrupted }
     }
 
-    /// The best trial, if any has a score.
+    /// The best trial; `None` if no trial has a score.
     pub fn best(&self) -> Option<&Trial> {
         self.trials.first().filter(|trial| trial.score().is_some_and(f64::is_finite))
     }
 
-    /// The reasons why trials failed, each with its number of trials, the most frequent first.
+    /// The reasons why trials failed, each with the number of trials that failed for it, the most frequent first.
     pub fn failures(&self) -> Vec<(String, usize)> {
         let mut reasons: Vec<(String, usize)> = Vec::new();
         for reason in self.trials.iter().filter_map(|t| t.error.as_ref()) {

@@ -1,5 +1,5 @@
-//! Search for the best settings of a run: points of a grid, at random, of a Latin hypercube or a Sobol sequence, each judged on
-//! validation rows or by cross-validation, many at once.
+//! Search for the best settings of a run: points of a grid, random points, or those of a Latin hypercube or a Sobol sequence, each judged
+//! on validation rows or by cross-validation, many at once.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -25,7 +25,7 @@
 //! ```
 //!
 //! [`Search::new`] plans a search from a run; [`Search::run`] trains and judges its [`Trial`]s, and ranks them in a [`Leaderboard`].
-//! Finished trials are kept in a journal, so that a search that was killed can be resumed, and [`merge`] can join the shards of one.
+//! Finished trials are kept in a journal, so that a search that was killed can be resumed, and [`merge`] can join the shards of a search.
 
 mod case;
 mod domain;

@@ -1,4 +1,4 @@
-//! Shards of a search, joined.
+//! Joins the shards of a search.
 
 use std::path::{Path, PathBuf};
 

@@ -5,26 +5,26 @@ use perceptra_train::{History, Metric, StopReason, TrainState};
 
 /// How the training of a trial on one case ended.
 pub(crate) enum Outcome {
-    /// It has a score.
+    /// The trial has a score; its training can continue if there is a `state`.
     Score {
         score: f64,
-        /// The best epoch.
+        /// The best epoch, counted from 1.
         epoch: usize,
         /// Seconds of training.
         seconds: f64,
         curve: Vec<(usize, f64)>,
-        /// The state to continue from, if there is more to train.
+        /// The state to continue from; `None` if training has come to its end.
         state: Option<Box<TrainState>>,
     },
-    /// It has no score.
+    /// The trial has no score: training failed, diverged or gave a score that is not finite.
     Failed { reason: String, seconds: f64 },
-    /// The user interrupted it.
+    /// The user interrupted the training.
     Interrupted,
 }
 
 impl Outcome {
-    /// The outcome of a training that ended without an error, judged by `metric`. `seconds` are those of its epochs, if they are not
-    /// given.
+    /// The outcome of a training that ended without an error, scored by `metric`. `seconds` is its duration; `None` for the sum over its
+    /// epochs.
     pub(crate) fn of(trained: &Trained, metric: Metric, state: Option<TrainState>, seconds: Option<f64>) -> Self {
         let history = &trained.model.about().history;
         let seconds = seconds.unwrap_or_else(|| history.epochs.iter().map(|e| e.seconds).sum());
@@ -53,10 +53,10 @@ impl Outcome {
     }
 }
 
-/// Points of a learning curve that are kept.
+/// Largest number of points of a learning curve that are kept, apart from the last epoch.
 const CURVE: usize = 64;
 
-/// The monitored metric after some of the epochs, the last one among them.
+/// Learning curve: (epoch, monitored metric) after some of the epochs, including the last; values that are not finite are left out.
 fn curve(history: &History) -> Vec<(usize, f64)> {
     let n = history.epochs.len();
     let kept = history.epochs.iter().filter(|e| e.epoch % n.div_ceil(CURVE) == 0 || e.epoch == n);

@@ -8,7 +8,7 @@ use perceptra_train::TrainConfig;
 
 use crate::error::SearchError;
 
-/// A point of a search space: a value for each key that is searched.
+/// A point of a search space: one value for each searched key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     /// The values by their keys, as a run file writes them.
@@ -16,11 +16,11 @@ pub struct Point {
 }
 
 impl Point {
-    /// The run with the values of this point.
+    /// The run `base` with the values of this point.
     ///
     /// # Errors
     ///
-    /// [`SearchError::Model`] for values that a run does not take.
+    /// [`SearchError::Model`] for values that a run does not accept.
     pub(crate) fn apply(&self, base: &RunConfig) -> Result<RunConfig, SearchError> {
         let mut run = base.clone();
         for (key, value) in &self.settings {

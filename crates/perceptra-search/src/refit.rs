@@ -12,8 +12,9 @@ use crate::selection::CANDIDATES;
 use crate::trial::Trial;
 
 impl Search<'_> {
-    /// Trains the model of the best trial, and evaluates it on the test rows. After a cross-validation it is trained on all other rows,
-    /// for as many epochs as were best on average; else as in the trial, so that it is the trial's model.
+    /// Trains the final model with the settings of the best trial and evaluates it on the test rows. After a cross-validation, it is
+    /// trained on all other rows, for the mean of the best numbers of epochs over the cases; else it is trained as in the trial, which
+    /// gives the trial's model.
     ///
     /// # Errors
     ///
@@ -28,9 +29,9 @@ impl Search<'_> {
         Ok((run, trained))
     }
 
-    /// Trains the models of several trials, as [`Search::refit`] does that of the best, and joins them into one model. `which` are the
-    /// best trials, or those that greedy selection takes (see [`Ensemble`]). Returns the numbers of the trials with their weights, and
-    /// the model.
+    /// Trains final models of several trials, each in the way of [`Search::refit`], and joins them into one ensemble. `which` chooses the
+    /// trials: the best ones, or those of a greedy selection (see [`Ensemble`]). Returns the number and the weight of each chosen trial,
+    /// and the model.
     ///
     /// # Errors
     ///
@@ -42,7 +43,7 @@ impl Search<'_> {
         interrupt: Option<&AtomicBool>,
     ) -> Result<(Vec<(usize, f64)>, Trained), SearchError> {
         let best = best_of(board)?;
-        // Only those that were trained as long as the best.
+        // Only trials that were trained for as many epochs as the best.
         let comparable = |t: &&Trial| t.budget == best.budget && t.score().is_some_and(f64::is_finite);
         let ranked = board.trials.iter().filter(comparable);
         let members: Vec<(&Trial, f64)> = match which {
@@ -56,7 +57,7 @@ impl Search<'_> {
             split.split.validation = 0.0;
         }
         let parts = Partition::of(&split, self.tables)?;
-        // The test rows judge the joined model alone.
+        // The test rows judge only the joined model.
         let rows = Partition { test: None, ..parts.clone() };
         let tables = rows.tables();
         let run = |(trial, _): &(&Trial, f64)| Ok((rows.settle(&self.final_run(trial)?), &tables));
@@ -67,7 +68,7 @@ impl Search<'_> {
         Ok((weights, trained))
     }
 
-    /// The run by which a trial's final model is trained.
+    /// The run that trains a trial's final model.
     fn final_run(&self, trial: &Trial) -> Result<RunConfig, SearchError> {
         let mut run = self.run_of(trial.number)?;
         if self.run.search.folds.is_some() {

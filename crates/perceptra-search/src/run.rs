@@ -1,4 +1,4 @@
-//! A search that runs: its trials, promoted from rung to rung, and its files.
+//! Running of a search: trains its trials, promotes them from rung to rung, and writes its files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ use crate::search::Search;
 use crate::trial::Trial;
 use crate::workers::Job;
 
-/// Where a search keeps what is finished, and how much of it runs here.
+/// The folder of a search, and the share of its trials that this process runs.
 #[derive(Debug, Clone)]
 pub struct SearchPlace {
     /// The folder for the journal, the leaderboard and the run files.
     pub folder: PathBuf,
-    /// Whether to resume the search in the folder.
+    /// Whether to resume the search in the folder, instead of starting a new one.
     pub resume: bool,
     /// The shard (i, n): every n-th trial from the i-th on, counted from 1. Other machines run the other shards.
     pub shard: (usize, usize),
@@ -37,36 +37,36 @@ impl SearchPlace {
     }
 }
 
-/// News of a running search.
+/// An event of a running search.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum SearchEvent<'a> {
     /// The search begins.
     Started {
-        /// Trials of this shard, those that are finished included.
+        /// Number of trials of this shard, including the finished ones.
         planned: usize,
-        /// Trials that were finished before.
+        /// Number of this shard's trials that were finished before.
         finished: usize,
     },
     /// A trial is finished.
     Trial {
-        /// The trial.
+        /// The trial that has finished.
         trial: &'a Trial,
-        /// Number of finished trials.
+        /// Number of finished trials of this shard.
         finished: usize,
-        /// The best score so far.
+        /// The best score so far; `None` if no trial has a score.
         best: Option<f64>,
     },
 }
 
 impl Search<'_> {
-    /// Runs the trials that are not finished, and ranks all that are. Each one that ends is written to the journal and as
-    /// `trial-N.toml`, which `perceptra train --config` takes; a search that was interrupted or killed continues from there with
+    /// Runs the trials that are not finished yet, and ranks all finished ones. Each trial that ends is written to the journal, and its run
+    /// file as `trial-N.toml`, which `perceptra train --config` takes; a search that was interrupted or killed continues from there with
     /// [`SearchPlace::resume`]. A trial that fails or diverges is kept with the reason.
     ///
-    /// With `halving` all trials are trained for a few epochs first, and the best of them are promoted from rung to rung, each time
-    /// for more epochs. With `max_parallel` at most so many trials are in progress: when one ends, one that is promoted takes
-    /// its turn, else a new one.
+    /// With `halving` all trials are trained for a few epochs first, and the best of them are promoted from rung to rung, each time for
+    /// more epochs. With `max_parallel`, at most that many trials are in progress at once: when one ends, a promoted trial takes its place,
+    /// else a new one.
     ///
     /// The result does not depend on how many trials are trained at the same time.
     ///
@@ -93,7 +93,7 @@ impl Search<'_> {
         let budgets = budgets(self.run.train.epochs, self.run.search.halving, mine.len());
         let max_parallel = self.run.search.max_parallel.filter(|_| budgets.len() > 1).unwrap_or(mine.len()).max(1);
         let mut ladder = Ladder::new(&mine, budgets.len(), self.run.search.halving.unwrap_or(1), self.metric);
-        // The scores of each trial at the rungs it has passed; of those that were decided before, the journal knows.
+        // The scores of each trial at the rungs it has passed; for trials that were finished before, they come from the journal.
         let mut rungs: BTreeMap<usize, Vec<f64>> = trials.iter().map(|t| (t.number, t.rungs.clone())).collect();
         // The outcomes of trials that wait at a rung.
         let mut waiting: BTreeMap<usize, Vec<Outcome>> = BTreeMap::new();
@@ -164,7 +164,8 @@ impl Search<'_> {
         write(&folder.join(format!("trial-{number}.toml")), run.to_toml().as_bytes())
     }
 
-    /// The trial with these outcomes on its cases, of which the last may have failed.
+    /// Trial `number` with these outcomes on its cases, of which the last may have failed. `budget` is the epoch up to which it was
+    /// trained, `rungs` has its scores at the rungs it has passed.
     pub(crate) fn trial(&self, number: usize, outcomes: &[Outcome], budget: usize, rungs: Option<&Vec<f64>>) -> Trial {
         let mut trial = Trial {
             number,

@@ -1,4 +1,4 @@
-//! The plan of a search: its points, and the cases on which each is tried.
+//! The plan of a search: its points, and the cases on which each point is tried.
 
 use burn::tensor::Device;
 use perceptra_data::{Schema, Task};
@@ -11,7 +11,7 @@ use crate::fingerprint;
 use crate::point::Point;
 use crate::space::Space;
 
-/// A planned search: its points, and the rows on which each is trained and judged.
+/// A planned search: its points, and the rows on which each point is trained and judged.
 #[derive(Debug)]
 pub struct Search<'a> {
     pub(crate) run: RunConfig,
@@ -19,7 +19,7 @@ pub struct Search<'a> {
     pub(crate) device: &'a Device,
     /// The search space.
     pub space: Space,
-    /// Points that are tried, in order of their numbers, which count from 1.
+    /// Points that are tried, in the order of their trials' numbers: `points[0]` is trial 1.
     pub points: Vec<Point>,
     /// The metric by which trials are ranked.
     pub metric: Metric,
@@ -29,7 +29,7 @@ pub struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// Plans the search that `run.search` describes, on `tables`, whose test rows no trial sees.
+    /// Plans the search that `run.search` describes, on `tables`. No trial sees the test rows.
     ///
     /// The encoder is part of a trial: it is fitted on the trial's own training rows.
     ///
@@ -62,7 +62,7 @@ impl<'a> Search<'a> {
         self.cases.len()
     }
 
-    /// The run of a trial, as a user would run it.
+    /// The run configuration of a trial, as for a run outside the search.
     pub(crate) fn run_of(&self, number: usize) -> Result<RunConfig, SearchError> {
         let mut base = base_of(&self.run);
         base.output.model = None;
@@ -70,7 +70,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The run that every point changes: without the search, and without checkpoints.
+/// The run to which the values of a point are applied: `run` without its search settings and without checkpoints.
 fn base_of(run: &RunConfig) -> RunConfig {
     let mut base = run.clone();
     base.search = Default::default();
@@ -92,7 +92,8 @@ fn check_options(run: &RunConfig, tables: &Tables) -> Result<(), SearchError> {
     Err(SearchError::Settings(problem.to_owned()))
 }
 
-/// The metric by which trials are ranked: the one asked for, else the monitored one, else what suits the task.
+/// The metric by which trials are ranked: the metric of the search settings, else the monitored one unless that is the loss, else RMSE for
+/// regression or log loss for classification.
 fn ranking_metric(run: &RunConfig, task: Task) -> Result<Metric, SearchError> {
     let metric = match (run.search.metric, run.train.monitor, task) {
         (Some(Metric::Loss), ..) => {

@@ -1,4 +1,4 @@
-//! Greedy selection of the trials whose networks become one model.
+//! Greedy selection of the trials whose networks are joined into an ensemble.
 
 use std::sync::atomic::AtomicBool;
 
@@ -11,15 +11,15 @@ use crate::error::SearchError;
 use crate::search::Search;
 use crate::trial::Trial;
 
-/// Trials among which the selection chooses.
+/// Number of the best trials among which the selection chooses.
 pub(crate) const CANDIDATES: usize = 20;
 /// Maximum number of selected members, each counted as often as it is selected.
 const ROUNDS: usize = 30;
 
 impl Search<'_> {
-    /// Selects trials greedily, with replacement, from an empty ensemble (Caruana, Niculescu-Mizil, Crew, Ksikes, 2004): the trial that
-    /// makes the average score best is added, again and again; the ensemble that scored best is returned. Each trial comes with the
-    /// number of times it was selected. The candidates are trained again on each case, for their predictions.
+    /// Selects trials greedily, with replacement, from an empty ensemble (Caruana, Niculescu-Mizil, Crew, Ksikes, 2004): the trial whose
+    /// addition gives the best score of the averaged predictions is added, again and again, and the ensemble that scored best is returned.
+    /// Each trial comes with the number of times it was selected. The candidates are trained again on each case, for their predictions.
     pub(crate) fn select<'t>(
         &self,
         candidates: &[&'t Trial],
@@ -69,7 +69,7 @@ impl Search<'_> {
                 chosen.push((trial, times as f64));
             }
         }
-        // Where nothing can be scored, the best trial.
+        // Without any score, the best trial alone.
         Ok(if chosen.is_empty() { vec![(candidates[0], 1.0)] } else { chosen })
     }
 }

@@ -1,4 +1,4 @@
-//! The search space, and the points that are tried.
+//! The search space, and the sampling of the points that are tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,8 @@ use crate::point::Point;
 
 /// The settings that are searched, each with its domain.
 ///
-/// Keys of the run file's sections `encoder`, `network` and `train` can be searched, each by any name that
-/// [`RunConfig::key`](perceptra_model::RunConfig::key) knows; domains are written as [`Domain`] says.
+/// Keys of the run file's sections `encoder`, `network` and `train` can be searched, under any name that
+/// [`RunConfig::key`](perceptra_model::RunConfig::key) knows; [`Domain`] tells how domains are written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     /// The settings that are searched, in order of the keys as written.
@@ -43,8 +43,8 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// [`SearchError::EmptySpace`]; [`SearchError::Key`] for names of no key that can be searched; [`SearchError::Domain`] for what is
-    /// not written as a domain, or has values that the key does not take.
+    /// [`SearchError::EmptySpace`]; [`SearchError::Key`] for names of keys that cannot be searched; [`SearchError::Domain`] for texts that
+    /// do not describe a domain, or have values that the key does not accept.
     pub(crate) fn parse(base: &RunConfig, written: &BTreeMap<String, String>) -> Result<Self, SearchError> {
         if written.is_empty() {
             return Err(SearchError::EmptySpace);
@@ -61,7 +61,7 @@ impl Space {
             }
             let fail = |reason: String| SearchError::Domain { key: name.clone(), text: text.clone(), reason };
             let (domain, notation) = (Domain::parse(text).map_err(fail)?, Notation::of(key));
-            // What a run does not take is found now, not in some trial.
+            // Values that a run does not accept are found now, not in some trial.
             let check = |value: &str| check(base, key, value).map_err(fail);
             let domain = match domain {
                 Domain::Choice(values) => {
@@ -82,8 +82,8 @@ impl Space {
         Ok(Self { parameters })
     }
 
-    /// The points to try: the whole grid, or `trials` samples. Points that repeat are left out, so that a small space gives fewer.
-    /// The same seed gives the same points.
+    /// The points to try: the whole grid, or `trials` samples. Repeated points are left out, so that a small space gives fewer than
+    /// `trials`. The same seed gives the same points.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl Space {
         };
         let positions: Box<dyn Iterator<Item = Vec<f64>>> = match sampler {
             Sampler::Grid => return self.grid(),
-            // Draws repeat in a space of few points, so more are made than are wanted.
+            // Draws repeat in a space of few points, so more are made than needed.
             Sampler::Random => Box::new((0..(trials as u32).saturating_mul(20)).map(uniform)),
             Sampler::LatinHypercube => {
                 let order = |d: usize| Stream::new(seed, Purpose::Search, 1 + d as u32).permutation(trials);
@@ -147,7 +147,7 @@ impl Space {
             return Err(SearchError::TooManyTrials { points, most: MAX_POINTS });
         }
         let at = |mut index: usize| {
-            // The last key turns fastest.
+            // The last key varies fastest.
             let mut settings = BTreeMap::new();
             for (key, values) in lists.iter().rev() {
                 settings.insert((*key).clone(), values[index % values.len()].clone());
@@ -159,7 +159,7 @@ impl Space {
     }
 }
 
-/// The path of a key that can be searched. A short name is taken as that of a key that can be.
+/// The path of the searched key `name`. A short name stands for a key in one of the sections that can be searched.
 fn searched_key(name: &str) -> Result<&'static str, SearchError> {
     let is_searched =
         |key: &str| SECTIONS.iter().any(|s| key.strip_prefix(s).is_some_and(|rest| rest.starts_with('.')));
@@ -178,7 +178,7 @@ fn searched_key(name: &str) -> Result<&'static str, SearchError> {
     }
 }
 
-/// A value as a run file writes it, if the run takes it.
+/// The value as a run file writes it, or why the run does not accept it.
 fn check(base: &RunConfig, key: &str, value: &str) -> Result<String, String> {
     let mut run = base.clone();
     run.set(key, value).map_err(|e| match e {
@@ -243,7 +243,7 @@ mod tests {
         let keys: Vec<&str> = RunConfig::keys().filter(is_searched).collect();
         assert!(["network.embedding_width", "encoder.embed_above", "train.clip_norm"].iter().all(|k| keys.contains(k)));
         for key in keys {
-            // Its own value, or one that it may have if it has none.
+            // The key's own value, or, if it has none, one that it may have.
             let value = run.get(key).or_else(|| every.get(key)).unwrap();
             let found = space(&[(key, &value)]).unwrap_or_else(|e| panic!("{key}={value}: {e}"));
             assert_eq!(found.parameters[0].key, key);

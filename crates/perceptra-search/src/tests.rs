@@ -73,7 +73,7 @@ fn a_trial_is_the_training_of_its_run_file() {
             ([validation].as_slice(), alone.model.about().history.best_epoch)
         );
     }
-    // The best model is that of the best trial, and the test rows judge it.
+    // The refitted model is that of the best trial, and the test rows judge it.
     let (_, best) = plan.refit(&board, &mut ()).unwrap();
     assert_eq!(best.validation.unwrap().get(Metric::Rmse), board.trials[0].score());
     assert_eq!(best.model.about().metrics.as_ref().unwrap().rows, 40);
@@ -141,7 +141,7 @@ fn an_interrupted_search_resumes_to_the_same_result() {
     let board = plan.run(&place, &mut watch, None).unwrap();
     assert!(before >= 3 && !board.interrupted);
     assert_eq!(timeless(&board), timeless(&expected));
-    // Once more, with nothing left to do.
+    // Resumes once more, with nothing left to train.
     assert_eq!(timeless(&plan.run(&place, &mut |_| (), None).unwrap()), timeless(&expected));
     // Other settings or other rows make another search.
     let mut other = run.clone();
@@ -185,12 +185,12 @@ fn halving_trains_few_trials_to_the_end_as_if_alone() {
     let folder = tempfile::tempdir().unwrap();
     let board = search(&run, &tables, &SearchPlace::new(folder.path()));
     assert_eq!(board.trials.len(), 9);
-    // 9 for 2 epochs, 3 for 6, 1 for all 18.
+    // 9 trials are trained for 2 epochs, 3 for 6, 1 for all 18.
     let budgets: Vec<Option<usize>> = board.trials.iter().map(|t| t.budget).collect();
     assert_eq!(budgets, [&[None][..], &[Some(6); 2], &[Some(2); 6]].concat());
     let best = &board.trials[0];
     assert_eq!(best.rungs.len(), 2);
-    // It was promoted twice, and has the result that it has alone.
+    // The best trial was promoted twice, and has the result that it has when trained without interruption.
     let alone = full.trials.iter().find(|t| t.number == best.number).unwrap();
     assert_eq!((&best.scores, &best.epochs), (&alone.scores, &alone.epochs));
     for dropped in &board.trials[3..] {
@@ -234,14 +234,14 @@ fn with_max_parallel_the_scores_are_the_same() {
             }
         };
         let place = SearchPlace { workers: Some(1), ..SearchPlace::new(folder) };
-        // In two parts.
+        // Interrupted and resumed.
         plan.run(&place, &mut watch, Some(&stop)).unwrap();
         plan.run(&SearchPlace { resume: true, ..place }, &mut |_| (), None).unwrap()
     };
     let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
     let few = find(Some(4), folders[0].path());
     assert_eq!(few.trials.len(), 12);
-    // The scores of the first rung do not depend on it.
+    // A limit with room for all trials changes nothing, and no limit changes the scores of the first rung.
     let all = find(None, folders[1].path());
     assert_eq!(timeless(&find(Some(12), folders[2].path())), timeless(&all));
     for trial in &few.trials {
@@ -277,7 +277,7 @@ fn ensembles_of_a_search() {
         assert!(members.iter().all(|(n, _)| board.trials.iter().any(|t| t.number == *n)));
         assert_eq!(trained.model.members().count(), members.len());
         if folds.is_none() {
-            // On the rows by which it was chosen it is at least as good as the best trial.
+            // On the rows by which it was chosen, the ensemble is at least as good as the best trial.
             let score = trained.validation.unwrap().get(Metric::Rmse).unwrap();
             assert!(score <= board.trials[0].score().unwrap() + 1e-6, "{score} {board:?}");
         }

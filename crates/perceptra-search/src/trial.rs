@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 /// A trial of a search: one point of the space, trained and judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
-    /// Its number in the plan, from 1.
+    /// Number of the trial in the plan, from 1.
     pub number: usize,
-    /// The values of its point by their keys, as a run file writes them.
+    /// The values of the searched keys, as a run file writes them.
     pub settings: BTreeMap<String, String>,
-    /// Its score on each case; empty if it failed.
+    /// Score on each case; empty if the trial failed.
     pub scores: Vec<f64>,
-    /// Its best epoch on each case.
+    /// Best epoch on each case, counted from 1; empty if the trial failed.
     pub epochs: Vec<usize>,
     /// Seconds of training, on all cases together.
     pub seconds: f64,
-    /// The reason why it has no score.
+    /// Why the trial has no score; `None` if it has one.
     pub error: Option<String>,
-    /// The epochs after which successive halving dropped it; `None` if it was trained to its end.
+    /// Number of epochs after which successive halving dropped the trial; `None` if it was trained to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<usize>,
-    /// Its mean score at each rung of successive halving from which it was promoted or dropped.
+    /// Mean score at each rung of successive halving from which the trial was promoted or dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rungs: Vec<f64>,
-    /// Its learning curve on the first case: some epochs, each with the monitored metric after it.
+    /// Learning curve on the first case: some epochs, each with the monitored metric after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<(usize, f64)>,
 }
@@ -39,7 +39,7 @@ impl Trial {
         }
     }
 
-    /// The standard deviation of the scores, if there are two or more.
+    /// The standard deviation of the scores; `None` if there are fewer than two.
     pub fn deviation(&self) -> Option<f64> {
         let mean = self.score().filter(|_| self.scores.len() > 1)?;
         let squares: f64 = self.scores.iter().map(|s| (s - mean).powi(2)).sum();

@@ -13,24 +13,25 @@ use crate::error::SearchError;
 use crate::outcome::Outcome;
 use crate::search::Search;
 
-/// Networks that are trained at once on a device with memory of its own.
+/// Number of networks that are trained at once on a device with memory of its own.
 const TOGETHER: usize = 256;
 
-/// A trial to train up to an epoch.
+/// A trial to train, or to continue, up to an epoch.
 pub(crate) struct Job {
     /// Number of the trial.
     pub(crate) number: usize,
     /// The epoch up to which it is trained.
     pub(crate) until: usize,
-    /// Its outcomes on each case so far, if it has been trained before.
+    /// Outcome on each case so far; `None` if the trial has not been trained before.
     pub(crate) outcomes: Option<Vec<Outcome>>,
 }
 
-/// Takes a trial that has been trained: its number, and its outcomes on the cases, of which the last may have failed.
+/// Callback for a trained trial, with its number and its outcomes on the cases, of which the last may have failed.
 pub(crate) type Finished<'a> = dyn FnMut(usize, Vec<Outcome>) -> Result<(), SearchError> + 'a;
 
 impl Search<'_> {
-    /// Trains trials up to their epochs, and says whether all of them were; not if the user interrupted it. `finished` takes each one.
+    /// Trains each job's trial up to the job's epoch and calls `finished` for it. Returns whether all were trained, which is false if the
+    /// user interrupted.
     pub(crate) fn train_jobs(
         &self,
         mut jobs: Vec<Job>,
@@ -54,7 +55,7 @@ impl Search<'_> {
         let jobs = &jobs;
         let (next, failed) = (AtomicUsize::new(0), jobs.iter().map(|_| AtomicBool::new(false)).collect::<Vec<_>>());
         let interrupted = || interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed));
-        // Workers do not run far ahead of what is kept.
+        // The channel is bounded, so that workers do not run far ahead of the results that are kept.
         let (send, receive) = mpsc::sync_channel(workers);
         let (mut problem, mut complete) = (None, 0);
         std::thread::scope(|scope| {
@@ -67,7 +68,7 @@ impl Search<'_> {
                             break;
                         }
                         let (job, case) = (unit / cases, unit % cases);
-                        // A trial that failed on another case has no score, whatever this one says.
+                        // A trial that failed on another case has no score, whatever this case's outcome.
                         if failed[job].load(Ordering::Relaxed) {
                             continue;
                         }
@@ -99,7 +100,7 @@ impl Search<'_> {
                 let outcomes = std::mem::take(slot).into_iter().flatten().collect();
                 complete += 1;
                 if let Err(error) = finished(jobs[job].number, outcomes) {
-                    // Nothing that comes after would be kept either.
+                    // Later trials could not be kept either.
                     problem.get_or_insert(error);
                     next.store(units, Ordering::Relaxed);
                 }
@@ -111,8 +112,8 @@ impl Search<'_> {
         }
     }
 
-    /// Trains trials to their ends on a device with memory of its own, all cases of many of them at once, and says whether all of them
-    /// were.
+    /// Trains trials to their end on a device with memory of its own, all cases of many trials at once. Returns whether all were trained,
+    /// which is false if the user interrupted.
     pub(crate) fn train_together(
         &self,
         numbers: &[usize],
@@ -130,7 +131,8 @@ impl Search<'_> {
                 }));
             }
             let trained = catch_unwind(AssertUnwindSafe(|| train_many(&runs, self.device, interrupt)));
-            // A driver that panics would take all trials with it: one by one, it takes those that made it panic.
+            // A panic of the driver would fail all trials that are trained together. Trained one by one, only the trials that cause it
+            // fail.
             let Ok(trained) = trained else {
                 for number in numbers {
                     let cases = 0..self.cases.len();
@@ -163,7 +165,7 @@ impl Search<'_> {
         Ok(true)
     }
 
-    /// Trains a trial on one case up to an epoch, from its outcome so far.
+    /// Trains a trial on one case up to epoch `until`, continuing from its outcome so far.
     fn train_case(
         &self,
         number: usize,
@@ -174,7 +176,7 @@ impl Search<'_> {
     ) -> Outcome {
         let (from, spent) = match so_far {
             Some(Outcome::Score { state: Some(state), seconds, .. }) => (Some(state), seconds),
-            // It has come to its end before.
+            // The training on this case has ended before.
             Some(ended) => return ended,
             None => (None, 0.0),
         };

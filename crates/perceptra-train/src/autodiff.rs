@@ -18,21 +18,21 @@ use crate::schedule::Schedules;
 use crate::state::{TrainState, record, with_weights};
 use crate::weighted::{Totals, Weighted};
 
-/// Values gathered at once when an epoch's order is applied to the rows, in whole batches.
+/// Largest number of input and target values that are gathered at once when rows are put in an epoch's order; at least one batch is.
 const GATHER: usize = 1 << 24;
 
-/// A network in training by Burn's autodiff.
+/// A training run by Burn's autodiff.
 pub(crate) struct Autodiff<'a, N> {
     stepper: Stepper<'a>,
-    /// Absent only during a pass.
+    /// The network in training; `None` only during a pass.
     network: Option<N>,
     train: Option<&'a Weighted>,
     validation: Option<&'a Weighted>,
     monitor: Metric,
     totals: Totals,
-    /// The network after the last epoch.
+    /// The network after the last pass, without autodiff.
     snapshot: N,
-    /// The network after the best epoch.
+    /// The network after the best epoch, without autodiff.
     best: N,
 }
 
@@ -171,7 +171,8 @@ impl ModuleVisitor for Sums {
     }
 }
 
-/// The loss of each row, `[rows, 1]`: with several members in `outputs`, `[members·rows, columns]`, the mean of their losses.
+/// The loss of each row, `[rows, 1]`. If `outputs` has several batch-ensemble members, `[members·rows, columns]`, it is the mean of their
+/// losses.
 pub(crate) fn each_member(loss: Loss, outputs: Tensor<2>, targets: Tensor<2>, members: usize) -> Tensor<2> {
     if members <= 1 {
         return loss.per_row(outputs, targets);
@@ -191,14 +192,14 @@ struct Stepper<'a> {
     reduction: Reduction,
     seed: u64,
     batch: usize,
-    /// Number of members with batches of their own; 1 where members share batches.
+    /// Number of batch-ensemble members with batches of their own; 1 where members share batches.
     orders: usize,
     /// Steps per epoch.
     steps: usize,
 }
 
 impl Stepper<'_> {
-    /// Trains on the rows once, in the order that `draw` chooses.
+    /// Trains once on the rows, in the random order that `draw` selects.
     fn pass<N: Network>(
         &mut self,
         mut network: N,
@@ -239,7 +240,7 @@ impl Stepper<'_> {
                     None => (per_row.sum(), None),
                     Some(w) => ((per_row * w.clone()).sum(), Some(w.sum())),
                 };
-                // The mean over the members, as `each_member` takes it where they share batches.
+                // The mean over the members; where they share batches, `each_member` has taken it already.
                 let mean = |t: Tensor<1>| if orders == 1 { t } else { t / orders as f64 };
                 let (sum, weight, count) = (mean(sum), weight.map(mean), rows.len() / orders);
                 let objective = match (self.reduction == Reduction::Sum, &weight) {
@@ -248,7 +249,7 @@ impl Stepper<'_> {
                     // With weights that are all 0 the objective is 0.
                     (false, Some(w)) => sum.clone() / w.clone().clamp_min(f32::MIN_POSITIVE),
                 };
-                // Without a trained parameter there is no graph to go back through.
+                // Without a trainable parameter there is nothing to backpropagate through.
                 let grads = match objective.is_tracked() {
                     true => GradientsParams::from_grads(objective.backward(), &network),
                     false => GradientsParams::new(),

@@ -8,22 +8,23 @@ pub trait Blocks {
     /// The number of rows of an epoch.
     fn rows(&self) -> usize;
 
-    /// (columns of the inputs, columns of the targets).
+    /// The number of columns of the inputs, and of the targets.
     fn shape(&self) -> (usize, usize);
 
-    /// The number of rows of each class, for balanced class weights; none for regression.
+    /// The number of rows of each class, for balanced class weights; `None` for regression.
     fn class_rows(&self) -> Option<Vec<usize>> {
         None
     }
 
-    /// Begins an epoch; the first is 1. Blocks must consist of whole batches of `batch` rows; the last block may end with a short batch.
+    /// Begins epoch number `epoch`, counted from 1. Blocks must consist of whole batches of `batch` rows; the last block may end with a
+    /// short batch.
     ///
     /// # Errors
     ///
     /// [`TrainError::Blocks`], made by [`TrainError::blocks`] from any error.
     fn begin(&mut self, epoch: u32, batch: usize) -> Result<(), TrainError>;
 
-    /// The next block of the epoch. The training loop shuffles the rows within a block.
+    /// The next block of the epoch; `None` after the last. The training loop shuffles the rows within a block.
     ///
     /// # Errors
     ///

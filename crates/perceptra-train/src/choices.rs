@@ -1,15 +1,15 @@
-//! The values that the settings of a run can have.
+//! Types of the training settings: batch size, optimizer, reduction, schedules, factors per group of parameters, class weights, engine.
 
 use perceptra_nn::Group;
 use serde::{Deserialize, Serialize};
 
 use crate::named::named;
 
-/// Rows of a training step.
+/// Number of rows in a training step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BatchText", into = "BatchText")]
 pub enum Batch {
-    /// Minibatches of a size that suits the number of rows n: n/256 as a power of two, in 32..=256.
+    /// Minibatches sized by the number of rows n: n/256 rounded up to a power of two, between 32 and 256, but at most n.
     Auto,
     /// Minibatches of this many rows; 1 is one row at a time.
     Rows(usize),
@@ -18,7 +18,7 @@ pub enum Batch {
 }
 
 impl Batch {
-    /// Rows of a step, where the training set has `rows` rows.
+    /// Number of rows in a step for a training set of `rows` rows.
     pub(crate) fn size(self, rows: usize) -> usize {
         match self {
             Self::Auto => (rows / 256).next_power_of_two().clamp(32, 256).min(rows),
@@ -70,11 +70,12 @@ impl std::str::FromStr for Batch {
     }
 }
 
-/// The update rule that turns gradients into steps. All are Burn's, with the betas and epsilons of their papers as defaults.
+/// The update rule, which turns gradients into changes of the weights. All are Burn's, with the betas and epsilons of their papers as
+/// defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Optimizer {
-    /// Gradient descent, θ ← θ − ρ∇R, with optional momentum.
+    /// Gradient descent, θ ← θ − ρ∇R, for parameters θ, learning rate ρ and loss R, with optional momentum.
     Sgd,
     /// Adam (Kingma, Ba, 2015).
     #[default]
@@ -112,7 +113,7 @@ named! {
 }
 
 impl Optimizer {
-    /// Whether `weight_decay` λ shrinks weights apart from their gradients, as w ← (1 − ρλ)w, instead of adding λw to the gradients.
+    /// Whether `weight_decay` λ shrinks weights directly, w ← (1 − ρλ)w at learning rate ρ, instead of adding λw to their gradients.
     pub fn decay_is_decoupled(self) -> bool {
         match self {
             Self::AdamW | Self::Adan | Self::Lion | Self::Lamb | Self::Adafactor | Self::Muon => true,
@@ -120,7 +121,7 @@ impl Optimizer {
         }
     }
 
-    /// Whether the setting `momentum` is one of this rule's.
+    /// Whether this optimizer uses the setting `momentum`.
     pub(crate) fn has_momentum(self) -> bool {
         match self {
             Self::Sgd | Self::RmsProp => true,
@@ -135,7 +136,7 @@ impl Optimizer {
         }
     }
 
-    /// Whether the setting `betas` is one of this rule's.
+    /// Whether this optimizer uses the setting `betas`.
     pub(crate) fn has_betas(self) -> bool {
         match self {
             Self::Adam | Self::AdamW => true,
@@ -150,7 +151,7 @@ impl Optimizer {
         }
     }
 
-    /// Whether `decay_schedule` can change this rule's decay over the run.
+    /// Whether `decay_schedule` can change this optimizer's weight decay over the run.
     pub(crate) fn has_decay_schedule(self) -> bool {
         match self {
             Self::AdamW | Self::Lion => true,
@@ -166,13 +167,13 @@ impl Optimizer {
     }
 }
 
-/// How the losses of a batch's rows become one number.
+/// How the losses of a batch's rows are combined into one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reduction {
-    /// Σ wᵢlᵢ: a step grows with the batch.
+    /// Σ wᵢlᵢ, where row i has the loss lᵢ and the weight wᵢ; the gradient grows with the batch.
     Sum,
-    /// Σ wᵢlᵢ / Σ wᵢ.
+    /// Σ wᵢlᵢ / Σ wᵢ, the weighted mean.
     Mean,
 }
 
@@ -183,7 +184,7 @@ named! {
 }
 
 impl Reduction {
-    /// One loss from Σ wᵢlᵢ and Σ wᵢ; the mean of rows without any weight is 0.
+    /// Combined loss of rows with losses lᵢ and weights wᵢ, from `loss` = Σ wᵢlᵢ and `weight` = Σ wᵢ. The mean is 0 if all weights are 0.
     pub(crate) fn reduce(self, loss: f64, weight: f64) -> f64 {
         match self {
             Self::Sum => loss,
@@ -193,29 +194,30 @@ impl Reduction {
     }
 }
 
-/// How a number, such as the learning rate, changes over the run.
+/// How a setting, such as the learning rate, changes over the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Not at all.
+    /// No change.
     #[default]
     Constant,
-    /// In a straight line to 1% of its value at the last epoch.
+    /// Linear decrease to 1% of the setting's value at the end of the run.
     Linear,
-    /// Along half a cosine to 0 at the last epoch (Loshchilov, Hutter, 2017).
+    /// Decrease along half a cosine to 0 at the end of the run (Loshchilov, Hutter, 2017).
     Cosine,
-    /// By the same factor each step, to 1% of its value at the last epoch.
+    /// Decrease by the same factor at each step, to 1% of the setting's value at the end of the run.
     Exponential,
-    /// To a tenth after each third of the epochs.
+    /// Drop to a tenth after each third of the run.
     Step,
-    /// Not at all in the first half, then along half a cosine to 0 at the last epoch.
+    /// No change in the first half of the run, then decrease along half a cosine to 0 at its end.
     FlatCosine,
-    /// Up from 1/25 of its value in the first three tenths, then down to 10⁻⁴ of that, along half cosines (Smith, Topin, 2019).
+    /// Rise from 1/25 of the setting's value to that value in the first three tenths of the run, then fall to 10⁻⁴ of the initial 1/25,
+    /// both along half a cosine (Smith, Topin, 2019).
     OneCycle,
-    /// Four waves from 0 up to its value and back, each about twice as long as the one before: ½(1 − cos(2π log₂(1 + 15t))) at the
-    /// fraction t of the run (Holzmüller, Grinsztajn, Steinwart, 2024).
+    /// Four waves from 0 up to the setting's value and back, each about twice as long as the one before: ½(1 − cos(2π log₂(1 + 15t))) at
+    /// the fraction t of the run (Holzmüller, Grinsztajn, Steinwart, 2024).
     Coslog4,
-    /// Times `plateau_factor` whenever `monitor` has made no progress for `plateau_patience` epochs, as PyTorch's
+    /// Multiplication by `plateau_factor` whenever `monitor` has not improved for `plateau_patience` epochs, like PyTorch's
     /// `ReduceLROnPlateau`.
     Plateau,
 }
@@ -233,23 +235,23 @@ named! {
     Plateau = "plateau",
 }
 
-/// One factor for each group of parameters.
+/// Factors of the learning rate or the weight decay, one for each group of parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Factors {
-    /// For the weights of dense layers.
+    /// Factor for the weights of dense layers.
     pub weight: f64,
-    /// For biases.
+    /// Factor for biases.
     pub bias: f64,
-    /// For the scales and shifts of normalization layers.
+    /// Factor for the scales and shifts of normalization layers.
     pub norm: f64,
-    /// For embeddings.
+    /// Factor for embeddings.
     pub embedding: f64,
-    /// For the learned scale of each input.
+    /// Factor for the learned scale of each input.
     pub input_scale: f64,
-    /// For the parameters of parametric activations.
+    /// Factor for the parameters of parametric activations.
     pub activation: f64,
-    /// For the factors r and s of batch-ensemble members.
+    /// Factor for the factors r and s of batch-ensemble members.
     pub member: f64,
 }
 
@@ -286,26 +288,26 @@ impl Factors {
         }
     }
 
-    /// 1 for weights and 0 for all other groups: the default of decay.
+    /// 1 for weights and 0 for all other groups, the default of `decay_factors`.
     pub(crate) const fn weights_only() -> Self {
         Self { weight: 1.0, ..Self::all(0.0) }
     }
 }
 
-/// How much each class counts.
+/// Weight of each class in the loss and the monitored metric.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassWeights {
-    /// All the same.
+    /// 1 for every class.
     #[default]
     Equal,
-    /// In inverse proportion to their rows in the training set: n / (classes · nₖ).
+    /// n / (K · nₖ) for class k of K, which has nₖ of the n training rows.
     Balanced,
-    /// As given, in the order of the classes.
+    /// These weights, in the order of the classes.
     Given(Vec<f32>),
 }
 
-/// Which engine trains.
+/// Implementation of training steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
@@ -314,8 +316,8 @@ pub enum Engine {
     Auto,
     /// Burn's autodiff: any network, any device, any optimizer.
     Autodiff,
-    /// Explicit backpropagation in fused kernels, on the CPU: [`FeedForward`](perceptra_nn::FeedForward) networks without
-    /// normalization, with SGD, Adam, AdamW, RMSProp, AdaGrad or Lion. It makes the same steps, but for rounding.
+    /// Explicit backpropagation in fused kernels, on the CPU: [`FeedForward`](perceptra_nn::FeedForward) networks without normalization,
+    /// with SGD, Adam, AdamW, RMSProp, AdaGrad or Lion. It makes the same steps as `Autodiff`, up to rounding.
     Fused,
 }
 

@@ -14,28 +14,28 @@ use crate::metrics::Metric;
 /// | `loss` | by the task, else `mse` | loss to minimize | |
 /// | `reduction` | by the loss: `sum` for `half-sse`, else `mean` | how the losses of rows become one, in steps and in reports | |
 /// | `optimizer` | `adam` | update rule | |
-/// | `learning_rate` | 0.002 | ρ, the size of steps | > 0 |
-/// | `schedule` | `constant` | ρ over the run | |
+/// | `learning_rate` | 0.002 | learning rate ρ | > 0 |
+/// | `schedule` | `constant` | how ρ changes over the run | |
 /// | `plateau_patience` | 10 | epochs without progress before the schedule `plateau` lowers ρ | ≥ 1 |
 /// | `plateau_factor` | 0.1 | factor by which the schedule `plateau` lowers ρ | (0, 1) |
 /// | `lr_factors` | 1 | factors of ρ by group of parameters | ≥ 0 |
 /// | `betas` | 0.9, 0.999 | β₁ and β₂ of Adam and AdamW | [0, 1) |
-/// | `batch` | `auto` | rows of a step | ≥ 1, `auto` or `full` |
-/// | `drop_last` | false | leave out a short last batch | |
+/// | `batch` | `auto` | rows in a step | ≥ 1, `auto` or `full` |
+/// | `drop_last` | false | skip an epoch's last batch if it is short | |
 /// | `share_batches` | true | train the members of a batch ensemble on the same rows at each step | |
 /// | `momentum` | 0 | momentum of SGD and RMSProp | [0, 1) |
 /// | `nesterov` | false | Nesterov's form of SGD's momentum | |
 /// | `weight_decay` | 0 | decay of weights, and of other groups by `decay_factors` | ≥ 0 |
 /// | `decay_factors` | 1 for weights, 0 for others | factors of `weight_decay` by group of parameters | ≥ 0 |
-/// | `decay_schedule` | `constant` | `weight_decay` over the run, with AdamW and Lion | |
-/// | `dropout_schedule` | `constant` | the network's dropout rate over the run | |
+/// | `decay_schedule` | `constant` | how `weight_decay` changes over the run, with AdamW and Lion | |
+/// | `dropout_schedule` | `constant` | how the network's dropout rate changes over the run | |
 /// | `l1` | 0 | λ of the penalty λΣ\|w\| on weights | ≥ 0 |
 /// | `l2` | 0 | λ of the penalty ½λΣw² on weights | ≥ 0 |
 /// | `clip_norm` | none | largest norm of the gradient of all parameters together | > 0 |
-/// | `clip_value` | none | largest element of the gradient | > 0 |
-/// | `epochs` | 200 | most passes over the data | ≥ 1 |
+/// | `clip_value` | none | largest absolute value of an element of the gradient | > 0 |
+/// | `epochs` | 200 | maximum number of passes over the data | ≥ 1 |
 /// | `patience` | 30 | epochs without progress of `monitor` before early stopping | ≥ 1 |
-/// | `min_delta` | 0 | smallest gain that counts as progress | ≥ 0 |
+/// | `min_delta` | 0 | gain that must be exceeded to count as progress | ≥ 0 |
 /// | `last_best` | false | keep the last of equally good epochs instead of the first | |
 /// | `monitor` | `loss` | metric of the validation rows by which epochs are compared | |
 /// | `target` | none | stop when `monitor` reaches this value | |
@@ -50,28 +50,28 @@ use crate::metrics::Metric;
 pub struct TrainConfig {
     /// Loss to minimize. By default the one that suits the task; for plain tensors that is the mean squared error.
     pub loss: Option<Loss>,
-    /// How the losses of rows become one. By default as the loss defines it: the sum for `half-sse`, else the mean.
+    /// How the losses of rows are combined into one. By default as the loss defines it: the sum for `half-sse`, else the mean.
     pub reduction: Option<Reduction>,
     /// Update rule.
     pub optimizer: Optimizer,
-    /// ρ, the size of steps.
+    /// Learning rate ρ.
     pub learning_rate: f64,
-    /// ρ over the run.
+    /// How the learning rate ρ changes over the run.
     pub schedule: Schedule,
     /// Epochs without progress before the schedule `plateau` lowers ρ.
     pub plateau_patience: usize,
     /// Factor by which the schedule `plateau` lowers ρ each time.
     pub plateau_factor: f64,
-    /// Factors of ρ by group of parameters.
+    /// Factors of the learning rate by group of parameters.
     #[serde(skip_serializing_if = "is_all_one")]
     pub lr_factors: Factors,
     /// β₁ and β₂ of Adam and AdamW.
     pub betas: [f64; 2],
-    /// Rows of a step.
+    /// Number of rows in a step.
     pub batch: Batch,
-    /// Whether a short last batch is left out.
+    /// Whether an epoch's last batch is skipped if it is shorter than the others.
     pub drop_last: bool,
-    /// Whether the members of a batch ensemble see the same rows at each step, instead of each the rows in an order of its own.
+    /// Whether all members of a batch ensemble train on the same rows at each step; otherwise each takes the rows in an order of its own.
     pub share_batches: bool,
     /// Momentum of SGD and RMSProp.
     pub momentum: f64,
@@ -83,34 +83,34 @@ pub struct TrainConfig {
     /// Factors of `weight_decay` by group of parameters.
     #[serde(deserialize_with = "decay_factors", skip_serializing_if = "is_weights_only")]
     pub decay_factors: Factors,
-    /// `weight_decay` over the run, with AdamW and Lion.
+    /// How `weight_decay` changes over the run, with AdamW and Lion.
     pub decay_schedule: Schedule,
-    /// The network's dropout rate over the run.
+    /// How the network's dropout rate changes over the run.
     pub dropout_schedule: Schedule,
     /// λ of the penalty λΣ|w| on weights.
     pub l1: f64,
     /// λ of the penalty ½λΣw² on weights.
     pub l2: f64,
-    /// Largest norm of the gradient of all parameters together; longer gradients are scaled down.
+    /// Largest norm of the gradient of all parameters together; longer gradients are scaled down to it. `None` for no limit.
     pub clip_norm: Option<f64>,
-    /// Largest element of the gradient; larger ones are clipped.
+    /// Largest absolute value of an element of the gradient; larger ones are clipped to it. `None` for no limit.
     pub clip_value: Option<f64>,
-    /// Most passes over the data.
+    /// Maximum number of passes over the data.
     pub epochs: usize,
     /// Epochs without progress of `monitor` before early stopping; `"none"` in files switches it off.
     #[serde(with = "or_none")]
     pub patience: Option<usize>,
-    /// Smallest gain that counts as progress, for `patience` and `no_progress`.
+    /// Gain that must be exceeded to count as progress, for `patience`, `no_progress` and the schedule `plateau`.
     pub min_delta: f64,
-    /// Whether the last of equally good epochs is the best, instead of the first.
+    /// Whether the last of equally good epochs counts as the best, instead of the first.
     pub last_best: bool,
-    /// Metric of the validation rows by which epochs are compared. Without validation rows that is the training loss.
+    /// Metric of the validation rows by which epochs are compared. Without validation rows, the training loss is used instead.
     pub monitor: Metric,
-    /// Value of `monitor` at which the run stops.
+    /// Value of `monitor` at which the run stops; `None` for no target.
     pub target: Option<f64>,
-    /// Epochs without a lower training loss before stopping.
+    /// Number of epochs without a lower training loss after which the run stops; `None` for no such limit.
     pub no_progress: Option<usize>,
-    /// Seconds after which the run ends.
+    /// Seconds after which the run ends; `None` for no limit.
     pub time_limit: Option<f64>,
     /// Weight of each class.
     pub class_weights: ClassWeights,
@@ -126,7 +126,7 @@ fn is_all_one(factors: &Factors) -> bool {
     *factors == Factors::all(1.0)
 }
 
-/// The given factors; groups that are not given have those of [`Factors::weights_only`].
+/// Reads factors; groups that are missing get those of [`Factors::weights_only`].
 fn decay_factors<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Factors, D::Error> {
     #[derive(Deserialize)]
     #[serde(default, deny_unknown_fields)]
@@ -153,7 +153,7 @@ fn is_weights_only(factors: &Factors) -> bool {
     *factors == Factors::weights_only()
 }
 
-/// `None` written as `"none"`, for settings that have a value by default.
+/// Reads and writes `None` as `"none"`, for settings whose default is not `None`.
 mod or_none {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -225,13 +225,13 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// How the losses of rows become one under `loss`: as `reduction` says, else as the loss defines it.
+    /// How the losses of rows are combined under `loss`: by the setting `reduction`, else as the loss defines it.
     pub(crate) fn reduction_of(&self, loss: Loss) -> Reduction {
         self.reduction.unwrap_or(if loss.is_sum() { Reduction::Sum } else { Reduction::Mean })
     }
 
-    /// Takes `betas`, `decay_schedule` and `label_smoothing` from `asked` where this optimizer or loss does not have them: a preset
-    /// sets them for an optimizer and a loss that a run file or a flag may have replaced.
+    /// Takes `betas`, `decay_schedule` and `label_smoothing` from `asked` where this configuration's optimizer or loss does not use them: a
+    /// preset sets them for its own optimizer and loss, which a run file or a flag may have replaced.
     #[doc(hidden)]
     #[must_use]
     pub fn yielding_to(mut self, asked: &Self) -> Self {
@@ -247,7 +247,7 @@ impl TrainConfig {
         self
     }
 
-    /// Whether labels can be smoothed under the loss; a loss that the task will choose may allow it.
+    /// Whether the loss supports label smoothing; true if the loss is not chosen yet, because the task will choose it.
     fn can_smooth_labels(&self) -> bool {
         self.loss.is_none_or(Loss::takes_logits)
     }
@@ -256,7 +256,7 @@ impl TrainConfig {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Settings`] with every problem there is.
+    /// [`TrainError::Settings`], which lists every problem.
     pub fn validate(&self) -> Result<(), TrainError> {
         let mut problems = Vec::new();
         let mut require = |fine: bool, problem: String| {
@@ -342,13 +342,13 @@ impl TrainConfig {
     }
 }
 
-/// The names of the optimizers that have something, such as `adam and adamw`.
+/// Names of the optimizers for which `has` is true, such as `adam and adamw`.
 fn names_with(has: fn(Optimizer) -> bool) -> String {
     let names: Vec<&str> = Optimizer::ALL.iter().copied().filter(|o| has(*o)).map(Optimizer::name).collect();
     names.join(" and ")
 }
 
-/// The settings that decide what a step computes: each engine takes them apart without `..`, so that a new one does not compile until
+/// The settings that decide what a step computes: each engine destructures them without `..`, so that a new setting does not compile until
 /// every engine honors it or names it as unsupported.
 #[derive(Clone, Copy)]
 pub(crate) struct StepSettings<'a> {
@@ -373,7 +373,7 @@ pub(crate) struct StepSettings<'a> {
 }
 
 impl TrainConfig {
-    /// The settings that engines answer for.
+    /// The settings that engines must honor.
     pub(crate) fn step_settings(&self) -> StepSettings<'_> {
         let Self {
             loss,
@@ -407,7 +407,8 @@ impl TrainConfig {
             no_progress: _,
             time_limit: _,
             engine: _,
-            // Settings of the rows that engines are given: which make a step (`engine::order`), their weights and targets (`Weighted`).
+            // Settings applied to rows before engines get them: which rows make a step (`engine::order`), row weights and targets
+            // (`Weighted`).
             batch: _,
             drop_last: _,
             share_batches: _,
@@ -462,7 +463,7 @@ mod tests {
         for (name, text) in documented() {
             let text = text.trim_matches('`');
             let value = match &defaults[name] {
-                // The loss decides, and factors are not written where they are these.
+                // The default depends on the loss, or is a set of factors, which is not written.
                 serde_json::Value::Null if text.starts_with("by ") || text == "none" => continue,
                 serde_json::Value::Null => match name {
                     "lr_factors" => "1".to_owned(),

@@ -14,7 +14,7 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Rows from tensors.
+    /// Creates a data set from tensors.
     ///
     /// # Shapes
     ///
@@ -35,7 +35,7 @@ impl Dataset {
         Ok(Self { inputs: inputs.inner(), targets: targets.inner(), weights: None, target_scales: None })
     }
 
-    /// Rows from values, row by row: `inputs` have `shape.0` columns and `targets` `shape.1`.
+    /// Creates a data set from values stored row by row: `inputs` with `shape.0` columns and `targets` with `shape.1`.
     ///
     /// # Errors
     ///
@@ -79,12 +79,12 @@ impl Dataset {
         self.inputs.dims()[0]
     }
 
-    /// (columns of the inputs, columns of the targets).
+    /// The number of columns of the inputs, and of the targets.
     pub(crate) fn shape(&self) -> (usize, usize) {
         (self.inputs.dims()[1], self.targets.dims()[1])
     }
 
-    /// The device that has the rows.
+    /// The device on which the rows are stored.
     pub(crate) fn device(&self) -> Device {
         self.inputs.device()
     }

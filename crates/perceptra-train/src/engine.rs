@@ -12,7 +12,7 @@ use crate::metrics::Metric;
 use crate::state::TrainState;
 use crate::weighted::Weighted;
 
-/// The run that an engine is made for.
+/// The run for which an engine is created: settings, rows and batches.
 pub(crate) struct Plan<'a> {
     pub(crate) config: &'a TrainConfig,
     pub(crate) loss: Loss,
@@ -21,15 +21,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) device: burn::tensor::Device,
     pub(crate) validation: Option<&'a Weighted>,
     pub(crate) monitor: Metric,
-    /// Rows of a step, of each member if members have batches of their own.
+    /// Number of rows in a step; per batch-ensemble member, if members have batches of their own.
     pub(crate) batch: usize,
-    /// Number of members with batches of their own; 1 where members share batches.
+    /// Number of batch-ensemble members with batches of their own; 1 where members share batches.
     pub(crate) orders: usize,
     /// Steps per epoch.
     pub(crate) steps: usize,
 }
 
-/// When to end an epoch early, after the current batch.
+/// Conditions under which an epoch ends early, after the current batch.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Until<'a> {
     pub(crate) deadline: Option<Instant>,
@@ -55,12 +55,13 @@ impl Until<'_> {
 pub(crate) struct EpochResult {
     /// The learning rate of the last step.
     pub(crate) rate: f64,
-    /// Whether all rows were trained.
+    /// Whether the pass trained on all rows; false if it ended early.
     pub(crate) whole: bool,
 }
 
 /// The row numbers of an epoch in the order of training, without a short last batch if the settings drop it. With several `orders`, each
-/// step has a batch of the first order, then one of the second, and so on. `draw` is the epoch, or a number of its own for each further block.
+/// step has a batch of the first order, then one of the second, and so on. `draw` selects the random order: the epoch's number, or another
+/// number for each further block of streamed rows.
 pub(crate) fn order(config: &TrainConfig, rows: usize, batch: usize, orders: usize, draw: u32) -> Vec<u32> {
     let shuffled = |purpose: Purpose| {
         let mut order = perceptra_kernel::order(&Stream::new(config.seed, purpose, draw), rows);
@@ -80,37 +81,37 @@ pub(crate) fn order(config: &TrainConfig, rows: usize, batch: usize, orders: usi
     order
 }
 
-/// The losses of an epoch.
+/// The losses and the monitored metric of an epoch.
 pub(crate) struct Judged {
     pub(crate) train_loss: f64,
     pub(crate) validation_loss: Option<f64>,
-    /// The monitored metric of the validation rows; none where that is the loss.
+    /// The monitored metric of the validation rows; `None` if the loss is monitored.
     pub(crate) monitored: Option<f64>,
     /// Whether all weights are finite numbers.
     pub(crate) finite: bool,
 }
 
-/// A network in training by one of the engines.
+/// A training run in progress; each of the two engines implements it.
 pub(crate) trait EngineRun<N> {
     /// Begins an epoch: clears the sums of losses.
     fn begin(&mut self);
 
-    /// Multiplies the schedule's learning rates by `factor` from now on, instead of an earlier factor.
+    /// Multiplies the schedule's learning rates by `factor` from now on; replaces an earlier factor.
     fn scale_rate(&mut self, factor: f64);
 
-    /// Trains on the training rows, or on a block of them, once, in the order that `draw` chooses.
+    /// Trains once on the training rows, or on `block` if rows come in blocks, in the random order that `draw` selects.
     fn pass(&mut self, block: Option<&Weighted>, draw: u32, until: &Until<'_>) -> Result<EpochResult, TrainError>;
 
-    /// Computes the losses of the epoch.
+    /// Computes the epoch's losses and monitored metric.
     fn judge(&mut self) -> Result<Judged, TrainError>;
 
     /// Keeps the current weights as the best.
     fn keep(&mut self);
 
-    /// The current state of the run, without its epochs.
+    /// The current state of the run, with an empty list of epochs.
     fn state(&mut self) -> Result<TrainState, TrainError>;
 
-    /// Continues from `state`.
+    /// Continues the run from `state`.
     fn resume(&mut self, state: &TrainState) -> Result<(), TrainError>;
 
     /// The network with the best weights.

@@ -5,11 +5,11 @@ use std::fmt;
 
 use perceptra_nn::NetworkError;
 
-/// Settings or data that cannot be trained, or a training that failed. [`TrainError::hint`] says how to fix it.
+/// Error of settings or data with which training is impossible, or of a training that failed. [`TrainError::hint`] says how to fix it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// Settings that are out of range or contradict each other: every problem there is.
+    /// Settings that are out of range or contradict each other; the list has every problem.
     #[error("{}", problems(.0))]
     Settings(Vec<String>),
     /// Inputs, targets or weights that differ in their number of rows.
@@ -17,7 +17,7 @@ pub enum TrainError {
     Rows {
         /// "targets" or "weights".
         what: &'static str,
-        /// The number of its rows.
+        /// Number of rows of those targets or weights.
         found: usize,
         /// The number of rows of the inputs.
         expected: usize,
@@ -30,9 +30,9 @@ pub enum TrainError {
     Width {
         /// "inputs" or "outputs".
         what: &'static str,
-        /// The width of the network.
+        /// The number of inputs or outputs of the network.
         network: usize,
-        /// The width of the data.
+        /// The number of inputs or outputs of the data.
         data: usize,
     },
     /// The number of class weights is not that of the classes.
@@ -46,36 +46,36 @@ pub enum TrainError {
     /// The fused engine was chosen and does not support the network or a setting.
     #[error("the fused engine cannot train this: {obstacle}")]
     Engine {
-        /// The reason why not.
+        /// Why the fused engine does not support it.
         obstacle: String,
     },
     /// The device failed: out of memory, lost, or a kernel that could not run.
     #[error("the device failed: {0}")]
     Device(String),
-    /// The training loss or the weights became NaN or infinite before there was a best epoch. A run that has one ends with it, and with
-    /// [`StopReason::Diverged`](crate::StopReason::Diverged).
+    /// The training loss or the weights became NaN or infinite before there was a best epoch. A run that already has a best epoch returns
+    /// its weights instead, with [`StopReason::Diverged`](crate::StopReason::Diverged).
     #[error("the training loss or the weights became NaN or infinite in epoch {epoch}")]
     Diverged {
         /// The epoch, from 1.
         epoch: usize,
     },
-    /// The monitored metric was NaN or infinite in every epoch, so that there is no best one.
+    /// The monitored metric was NaN or infinite in every epoch, so that no epoch is the best.
     #[error("the monitored {monitor} was not a finite number in any of {epochs} epochs")]
     Undefined {
-        /// The metric.
+        /// Name of the metric.
         monitor: String,
         /// The number of epochs trained.
         epochs: usize,
     },
-    /// The state is damaged, or one of another run.
+    /// The state to resume from is damaged, or belongs to another run.
     #[error("the run cannot be resumed: {0}")]
     Resume(String),
-    /// The [`Blocks`](crate::Blocks) could not give their rows.
+    /// The [`Blocks`](crate::Blocks) failed to provide their rows.
     #[error("{0}")]
     Blocks(BlocksError),
 }
 
-/// The error of [`Blocks`](crate::Blocks) that could not give their rows. Two are equal if their messages are; a clone keeps only the
+/// Error of [`Blocks`](crate::Blocks) that failed to provide their rows. Errors with the same message are equal; a clone keeps only the
 /// message.
 #[derive(Debug)]
 pub struct BlocksError(pub Box<dyn Error + Send + Sync>);
@@ -115,12 +115,12 @@ impl From<NetworkError> for TrainError {
 }
 
 impl TrainError {
-    /// A [`TrainError::Blocks`] with any error, or with a message.
+    /// Wraps any error, or a message, in a [`TrainError::Blocks`].
     pub fn blocks(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Blocks(BlocksError(error.into()))
     }
 
-    /// How to fix it, where there is a way, in words that name no flag: a program can match the error and name its own flags.
+    /// Advice on how to fix the error; `None` where there is none. It names no flags: a program can match the error and name its own.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Diverged { .. } => {

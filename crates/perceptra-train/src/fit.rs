@@ -34,8 +34,8 @@ pub struct Fitted<N> {
 /// A training run: a network and its rows, with or without validation rows, an earlier state and an observer.
 ///
 /// The rows stay on their device. Each epoch they are shuffled by `(seed, epoch)` and taken in minibatches; losses are added up on the
-/// device and read once at the end of the epoch. The weights of the best epoch come back whatever ended the run; an epoch whose monitored
-/// value is not finite is never the best. One of two [`Engine`]s trains, which make the same steps.
+/// device and read once at the end of the epoch. The weights of the best epoch are returned whatever ended the run; an epoch whose
+/// monitored value is not finite is never the best. One of two [`Engine`]s trains; both make the same steps, up to rounding.
 ///
 /// ```
 /// # use burn::tensor::Device;
@@ -61,7 +61,7 @@ pub struct Fit<'a, N> {
     observer: Option<&'a mut dyn Observer>,
 }
 
-/// Training rows.
+/// The training rows: all in memory, or in blocks.
 enum Rows<'a> {
     Whole(&'a Dataset),
     Blocks(&'a mut dyn Blocks, &'a Device),
@@ -78,14 +78,14 @@ impl<'a, N: Network> Fit<'a, N> {
         Self { network, rows: Rows::Blocks(blocks, device), validation: None, state: None, observer: None }
     }
 
-    /// Compares epochs by these rows. Without them, epochs are compared by the training loss.
+    /// Sets the validation rows, by which epochs are compared. Without them, epochs are compared by the training loss.
     pub fn validation(mut self, rows: impl Into<Option<&'a Dataset>>) -> Self {
         self.validation = rows.into();
         self
     }
 
-    /// Continues from the state of an earlier run with the same network, rows and settings: on the CPU the result has the bits of a
-    /// run without interruption. The settings may allow more epochs than that run had.
+    /// Continues from the state of an earlier run with the same network, rows and settings: on the CPU the result is identical, to the bit,
+    /// to that of a run without interruption. The settings may allow more epochs than that run had.
     pub fn resume(mut self, state: impl Into<Option<&'a TrainState>>) -> Self {
         self.state = state.into();
         self
@@ -97,7 +97,7 @@ impl<'a, N: Network> Fit<'a, N> {
         self
     }
 
-    /// Trains.
+    /// Runs the training.
     ///
     /// A training loss or weights that are no longer finite are noticed at the end of their epoch. The run then ends with
     /// [`StopReason::Diverged`] and the best weights so far.
@@ -112,7 +112,8 @@ impl<'a, N: Network> Fit<'a, N> {
     }
 }
 
-/// Added for each further block to the number that chooses orders and dropout, so that blocks do not repeat each other's.
+/// Increment, for each further block of an epoch, of the number that selects row orders and dropout masks, so that blocks get different
+/// ones.
 const BLOCK: u32 = 0x9E37_79B9;
 
 fn run<N: Network>(
@@ -242,7 +243,7 @@ fn capture<N: Network>(
     Ok(TrainState { epochs: epochs.to_vec(), ..engine_run.borrow_mut().state()? })
 }
 
-/// The class weights of rows that come in blocks.
+/// The class weights of rows that come in blocks; `None` if all classes count equally.
 fn block_classes(
     blocks: &mut dyn Blocks,
     config: &TrainConfig,
@@ -267,15 +268,15 @@ pub fn evaluate_loss<N: Network>(network: &N, data: &Dataset, loss: Loss) -> Res
     data.judge(&network.valid(), loss, Metric::Loss)?.0.read(config.reduction_of(loss))
 }
 
-/// A run by the engine that was chosen for it.
+/// A started run and the engine that was chosen for it.
 struct Started<'a, N> {
     run: Box<dyn EngineRun<N> + 'a>,
     engine: Engine,
-    /// Why this is not the fused engine, where none was asked for.
+    /// Why autodiff was chosen instead of the fused engine; `None` if autodiff was requested or the fused engine trains.
     obstacle: Option<String>,
 }
 
-/// Starts the engine that is asked for, or the fastest that supports the run; a resumed run continues with its engine.
+/// Starts the requested engine, or the fastest that supports the run; a resumed run continues with the engine that began it.
 fn start<'a, N: Network + 'a>(
     network: N,
     plan: &Plan<'a>,

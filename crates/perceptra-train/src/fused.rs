@@ -16,7 +16,7 @@ use crate::state::{TrainState, record, with_weights};
 use crate::threads::{has_own_memory, threads};
 use crate::weighted::{Weighted, read};
 
-/// A dense network in training on the CPU.
+/// A training run of a dense network on the CPU.
 pub(crate) struct Fused<'a, N> {
     network: N,
     trainer: kernel::Trainer,
@@ -29,7 +29,7 @@ pub(crate) struct Fused<'a, N> {
     validation: Option<Rows>,
     steps: usize,
     batch: usize,
-    /// Number of members with batches of their own; 1 where members share batches.
+    /// Number of batch-ensemble members with batches of their own; 1 where members share batches.
     orders: usize,
     totals: kernel::Totals,
     outputs: Vec<f32>,
@@ -62,7 +62,7 @@ impl Rows {
     }
 }
 
-/// The kernel's update rule; none for optimizers that it does not have.
+/// The kernel's update rule; `None` for optimizers that it does not have.
 fn rule(optimizer: Optimizer, momentum: f64, nesterov: bool) -> Option<kernel::UpdateRule> {
     let momentum = momentum as f32;
     Some(match optimizer {
@@ -87,7 +87,7 @@ fn loss_of(loss: Loss) -> kernel::Loss {
     }
 }
 
-/// The group of parameters that the kernel has by this name.
+/// The network's group of parameters that corresponds to one of the kernel's.
 fn group_of(group: kernel::Group) -> Group {
     match group {
         kernel::Group::Weight => Group::Weight,
@@ -99,17 +99,18 @@ fn group_of(group: kernel::Group) -> Group {
     }
 }
 
-/// Why not all that the network has would be trained by the kernels, if so: frozen or other numbers, adapters.
+/// Why the kernels could not train every parameter of the network: it has frozen parameters, other numbers than 32-bit floats, or adapters.
+/// `None` if they could.
 fn untrained(dense: &FeedForward) -> Option<String> {
-    // What is trained shows on the network in training; adapters show as more parameters than weights.
+    // Only a network in training mode shows which parameters are trained; adapters show as more parameters than weights.
     let active = dense.clone().train();
     let device = active.layers().first()?.linear.weight.val().device();
     let tensors = active.parameters();
     let trained = tensors.iter().all(|p| p.is_trained() && p.dtype() == DType::F32);
     let weights: usize = tensors.iter().map(|p| p.shape().iter().product::<usize>()).sum();
     let parameters = active.num_params();
-    // Burn's autodiff forgets parameters that no backward pass has reached at the next backward pass, of whatever: without one they would
-    // stay for good.
+    // Burn's autodiff frees parameters that no backward pass has reached only at the next backward pass of any tensor: without this one
+    // they would stay in memory for good.
     drop(tensors);
     drop(active);
     Tensor::<1>::ones([1], &device).require_grad().backward();
@@ -119,7 +120,7 @@ fn untrained(dense: &FeedForward) -> Option<String> {
     (parameters != weights).then(|| "the network has parameters besides its weights and biases".to_owned())
 }
 
-/// The network and the run as the kernel describes them, or why it does not support them.
+/// The network and the run described in the kernel's types, or why the kernel does not support them.
 fn description(
     network: &FeedForward,
     plan: &Plan<'_>,
@@ -168,7 +169,7 @@ fn description(
 }
 
 impl<'a, N: Network> Fused<'a, N> {
-    /// Why this engine does not support the run, if it does not.
+    /// Why this engine does not support the run; `None` if it does.
     pub(crate) fn obstacle(network: &N, plan: &Plan<'_>) -> Option<String> {
         let Some(dense) = network.as_feed_forward() else {
             return Some("the network is not a FeedForward".to_owned());
@@ -226,7 +227,7 @@ impl<'a, N: Network> Fused<'a, N> {
         self.network.as_feed_forward().is_some_and(FeedForward::is_ntk)
     }
 
-    /// Gives the trainer the weights of Burn's `record` of the network.
+    /// Loads the weights of the network from Burn's `record` into the trainer.
     fn set(&mut self, record: &[u8]) -> Result<(), TrainError> {
         let network = with_weights(self.network.valid(), record)?;
         match network.as_feed_forward() {
@@ -301,7 +302,7 @@ impl<N: Network> EngineRun<N> for Fused<'_, N> {
         let mut optimizer = step.to_le_bytes().to_vec();
         optimizer.extend(remembered.iter().flat_map(|x| x.to_le_bytes()));
         if self.is_ntk() {
-            // The record has weights divided by their gain; multiplied again, they would not be the same to the bit.
+            // The record has the kernel's weights divided by their gain; multiplied by it again, they would not be the same to the bit.
             optimizer.extend(weights.iter().chain(&self.best).flat_map(|x| x.to_le_bytes()));
         }
         Ok(TrainState { engine: Engine::Fused, epochs: Vec::new(), network, best: best?, optimizer })

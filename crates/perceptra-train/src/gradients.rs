@@ -1,4 +1,4 @@
-//! Gradients checked against central differences.
+//! Checks of gradients against central differences.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::network::{ForwardMode, Groups, Network};
 use crate::optimizer::edit_gradients;
 use crate::weighted::{Weighted, read};
 
-/// The gradients of a network against central differences, tensor by tensor.
+/// Comparison of a network's gradients with central differences, tensor by tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GradientCheck {
     /// The loss on the rows.
@@ -28,12 +28,13 @@ pub struct GradientCheck {
     /// The largest error of all tensors and engines; infinite if one is NaN. Gradients are correct if it is at most
     /// [`GradientCheck::TOLERANCE`].
     pub worst: f64,
-    /// Why the fused engine was not checked, if it does not support the network.
+    /// Why the fused engine was not checked; `None` if it supports the network.
     pub obstacle: Option<String>,
 }
 
-/// The check of one tensor. Errors are the largest difference from the central differences, relative to the tensor's largest ∂R/∂w by
-/// central differences (at least a thousandth of the network's largest).
+/// The check of one tensor. An error is the largest difference between a gradient ∂R/∂w and its central difference, divided by the tensor's
+/// largest |∂R/∂w| by central differences (at least a thousandth of the network's largest). R is the loss with its penalties, w a value of
+/// the tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorCheck {
     /// The name in the network, such as `layers.0.weight`.
@@ -46,7 +47,7 @@ pub struct TensorCheck {
     pub largest: f64,
     /// The error of Burn's autodiff.
     pub autodiff: f64,
-    /// The error of the fused engine's formulas.
+    /// The error of the fused engine's formulas; `None` if it was not checked.
     pub fused: Option<f64>,
 }
 
@@ -131,16 +132,16 @@ pub fn check_gradients<N: Network>(
     Ok(GradientCheck { loss: rows.value(&exact)?, tensors, worst, obstacle })
 }
 
-/// h of the central differences.
+/// Step h of the central differences.
 const STEP: f64 = 1e-6;
 
-/// The gradients of the fused engine, computed from the weights before and after one step; or why it does not support the network.
+/// The gradients of the fused engine, computed from the weights before and after one step; or why that engine does not support the network.
 fn fused_gradients<N: Network>(
     network: &N,
     data: &Dataset,
     config: &TrainConfig,
 ) -> Result<Result<HashMap<ParamId, Vec<f32>>, TrainError>, String> {
-    // So long that the digits lost by adding the step to the weights do not matter.
+    // A step so long that the digits lost by adding it to the weights do not matter.
     const RATE: f64 = 1024.0;
     let config = TrainConfig {
         // The objective whose gradient is checked.
@@ -209,7 +210,7 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn objective<N: Network>(&self, network: &N) -> Tensor<1> {
         let members = network.as_feed_forward().map_or(1, FeedForward::members);
-        // In training mode each member has its own loss. Nothing is dropped.
+        // In training mode each batch-ensemble member has its own loss. The rate 0 drops nothing.
         let draw = DropoutDraw { seed: 0, epoch: 0, rows: &[], share_batches: true, part: 0.0 };
         let mode = ForwardMode { logits: self.loss.takes_logits(), dropout: (members > 1).then_some(draw) };
         let outputs = network.forward(self.data.inputs.clone(), mode);
@@ -272,7 +273,7 @@ impl ModuleVisitor for Penalties {
 /// Collects the gradient of every trained tensor.
 #[derive(Default)]
 struct Collect {
-    /// Names of the tensors of a [`FeedForward`]; others have their place in the module.
+    /// Names of the tensors of a [`FeedForward`]; other tensors are named by their path in the module.
     names: HashMap<ParamId, String>,
     path: Vec<String>,
     grads: GradientsParams,
@@ -295,7 +296,7 @@ impl ModuleVisitor for Collect {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        // A frozen parameter has no gradient, nor has one that the loss does not depend on.
+        // Frozen parameters and those on which the loss does not depend have no gradient.
         if let Some(gradient) = self.grads.remove::<D>(param.id) {
             let gradient = read(gradient).unwrap_or_default();
             let name = self.names.get(&param.id).cloned().unwrap_or_else(|| self.path.join("."));

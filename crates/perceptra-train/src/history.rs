@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::Metric;
 
-/// The numbers of one epoch.
+/// Losses, learning rate and duration of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// Its number, from 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Loss of the training rows, each computed when its batch was trained.
+    /// Loss of the training rows, each row's computed when its batch was trained.
     pub train_loss: f64,
-    /// Loss of the validation rows after the epoch.
+    /// Loss of the validation rows after the epoch; `None` without validation rows.
     #[serde(with = "any_number")]
     pub validation_loss: Option<f64>,
-    /// The monitored metric of the validation rows; none where that is the loss.
+    /// The monitored metric of the validation rows; `None` if the loss is monitored.
     #[serde(with = "any_number")]
     pub monitored: Option<f64>,
     /// Learning rate of the epoch's last step.
@@ -32,7 +32,7 @@ impl Epoch {
     }
 }
 
-/// Numbers that may be NaN or infinite. JSON does not have these, so they are written as text.
+/// Reads and writes numbers that may be NaN or infinite; JSON does not have these, so they are written as text.
 mod any_number {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -118,7 +118,7 @@ pub struct History {
 }
 
 impl History {
-    /// The epoch whose weights were kept; none in a history without epochs.
+    /// The epoch whose weights were kept; `None` in a history without epochs.
     pub fn best(&self) -> Option<&Epoch> {
         self.epochs.get(self.best_epoch.wrapping_sub(1))
     }

@@ -25,9 +25,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`Fit`] trains any [`Network`] (a [`FeedForward`](perceptra_nn::FeedForward) is one) on a [`Dataset`] on a device, as a [`TrainConfig`]
-//! says, and returns the best weights with the [`History`] of the run. An [`Observer`] can store the state of the run after any epoch, from
-//! which [`Fit::resume`] continues; rows that do not fit into memory come in [`Blocks`].
+//! A [`Fit`] trains any [`Network`] (a [`FeedForward`](perceptra_nn::FeedForward) is one) on a [`Dataset`] on a device, with the settings
+//! of a [`TrainConfig`], and returns the best weights with the [`History`] of the run. An [`Observer`] can store the state of the run after
+//! any epoch, from which [`Fit::resume`] continues; rows that do not fit into memory come in [`Blocks`].
 
 mod autodiff;
 mod blocks;

@@ -60,7 +60,7 @@ fn on_device<N: Network>(
     let slots: Vec<Mutex<Option<Indexed<'_, N>>>> = alone.into_iter().map(|m| Mutex::new(Some(m))).collect();
     results.extend(
         parallel(device, slots.len(), |i| {
-            // Each slot is asked for once.
+            // Each slot is taken once.
             let job = slots[i].lock().unwrap_or_else(PoisonError::into_inner).take();
             job.map(|(index, job)| {
                 let mut observer = interrupt;
@@ -135,7 +135,7 @@ mod tests {
                         |f: &Fitted<FeedForward>| f.history.epochs.iter().map(|e| e.train_loss).collect::<Vec<_>>();
                     assert_eq!(losses(&a), losses(&b));
                 }
-                // The last one does not fit its rows.
+                // The last network does not fit its rows.
                 (Err(a), Err(b)) => assert_eq!(a, b),
                 (a, b) => panic!("{:?} {:?}", a.err(), b.err()),
             }

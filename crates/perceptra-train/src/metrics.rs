@@ -1,4 +1,4 @@
-//! How good predictions are, computed on the host in 64-bit floats.
+//! Metrics of predictions, computed on the host in 64-bit floats.
 
 use perceptra_nn::Loss;
 use serde::{Deserialize, Serialize};
@@ -18,26 +18,27 @@ pub enum Metric {
     Mae,
     /// Mean squared error.
     Mse,
-    /// Coefficient of determination, 1 − Σ(y−f)² / Σ(y−ȳ)².
+    /// Coefficient of determination, 1 − Σ(y−f)² / Σ(y−ȳ)², for targets y with mean ȳ and predictions f.
     R2,
-    /// 1 − var(y−f) / var(y).
+    /// Explained variance, 1 − var(y−f) / var(y), for targets y and predictions f.
     ExplainedVariance,
     /// Share of rows classified correctly.
     Accuracy,
     /// Recall of each class, averaged over the classes.
     BalancedAccuracy,
-    /// Share of the rows predicted to be of a class that are; of class 1 for two classes, the mean over the classes for more.
+    /// Share of the rows predicted to be of a class that truly are. For two classes it is that of class 1, for more the mean over the
+    /// classes.
     Precision,
-    /// Share of the rows of a class that are predicted to be; averaged as precision.
+    /// Share of the rows of a class that are predicted to be of it; averaged like precision.
     Recall,
-    /// Harmonic mean of precision and recall; averaged as precision.
+    /// Harmonic mean of precision and recall; averaged like precision.
     F1,
-    /// Area under the receiver operating characteristic; one class against the rest, averaged, for more than two.
+    /// Area under the receiver operating characteristic; for more than two classes, the mean over the classes, each against the rest.
     RocAuc,
     /// Mean negative logarithm of the probability of the true class.
     LogLoss,
-    /// Expected calibration error: the difference between the probability of the predicted class and how often it is the true one, in
-    /// 15 bins of that probability, averaged over the rows (Naeini, Cooper, Hauskrecht, 2015).
+    /// Expected calibration error: the difference between the mean probability of the predicted class and the share of rows of which it is
+    /// the true class, in 15 bins of that probability, averaged over the rows (Naeini, Cooper, Hauskrecht, 2015).
     CalibrationError,
 }
 
@@ -60,7 +61,7 @@ named! {
 }
 
 impl Metric {
-    /// The name for people, in tables and reports, such as `ROC AUC`.
+    /// The name shown in tables and reports, such as `ROC AUC`.
     pub fn title(self) -> &'static str {
         match self {
             Self::Loss => "loss",
@@ -80,7 +81,7 @@ impl Metric {
         }
     }
 
-    /// Whether more is better.
+    /// Whether larger values are better.
     pub fn more_is_better(self) -> bool {
         match self {
             Self::Loss | Self::Rmse | Self::Mae | Self::Mse | Self::LogLoss | Self::CalibrationError => false,
@@ -161,7 +162,7 @@ pub struct ClassificationMetrics {
     /// [`Metric::CalibrationError`]; NaN in files that were written without it.
     #[serde(with = "nan_as_null", default = "nan")]
     pub calibration_error: f64,
-    /// `confusion[true class][predicted class]`: sums of row weights, which are counts without weights.
+    /// `confusion[true class][predicted class]`: sums of row weights, or numbers of rows if they have no weights.
     pub confusion: Vec<Vec<f64>>,
 }
 
@@ -169,7 +170,7 @@ fn nan() -> f64 {
     f64::NAN
 }
 
-/// JSON has no NaN.
+/// Reads and writes numbers that are not finite as `null`: JSON has no NaN.
 mod nan_as_null {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -184,7 +185,7 @@ mod nan_as_null {
 }
 
 impl RegressionMetrics {
-    /// Compares `predictions` with `targets`, both row by row with `outputs` columns, weighted by `weights` (one a row).
+    /// Compares `predictions` with `targets`, both stored row by row with `outputs` columns, weighted by `weights` (one per row).
     pub fn of(predictions: &[f32], targets: &[f32], outputs: usize, weights: Option<&[f32]>) -> Self {
         let rows = targets.len() / outputs.max(1);
         let weight = |row: usize| weights.map_or(1.0, |w| f64::from(w[row]));
@@ -212,7 +213,7 @@ impl RegressionMetrics {
         Self { mse, rmse, mae, r2, explained_variance }
     }
 
-    /// The value of a metric of numbers; none for the loss and for metrics of classes.
+    /// The value of a metric of numbers; `None` for the loss and for metrics of classes.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match metric {
             Metric::Rmse => Some(self.rmse),
@@ -234,17 +235,17 @@ impl RegressionMetrics {
 }
 
 impl ClassificationMetrics {
-    /// Bins of the calibration error, all of the same width.
+    /// Number of bins of the calibration error, all of the same width.
     pub const BINS: usize = 15;
 
-    /// Compares probabilities with the true classes, weighted by `weights` (one a row).
+    /// Compares probabilities with the true classes, weighted by `weights` (one per row).
     ///
     /// `probabilities` has `classes` columns, row by row.
     pub fn of(probabilities: &[f32], truth: &[u32], classes: usize, weights: Option<&[f32]>) -> Self {
         let weight = |row: usize| weights.map_or(1.0, |w| f64::from(w[row]));
         let mut confusion = vec![vec![0.0; classes]; classes];
         let (mut log_loss, mut total) = (0.0, 0.0);
-        // The sum over a bin's rows of the probability of the predicted class, less 1 where it is the true one.
+        // The sum over a bin's rows of the probability of the predicted class, minus 1 where it is the true class.
         let mut bins = [0.0; Self::BINS];
         for (i, (p, &class)) in probabilities.chunks_exact(classes).zip(truth).enumerate() {
             let w = weight(i);
@@ -253,7 +254,7 @@ impl ClassificationMetrics {
             let confidence = f64::from(p[predicted]);
             let bin = ((confidence * Self::BINS as f64) as usize).min(Self::BINS - 1);
             bins[bin] += w * (confidence - f64::from(u8::from(predicted == class as usize)));
-            // As scikit-learn: a probability of 0 counts as the smallest step above it.
+            // Like scikit-learn, raises smaller probabilities to the machine epsilon, so that the logarithm is finite.
             log_loss -= w * f64::from(p[class as usize]).max(f64::from(f32::EPSILON)).ln();
             total += w;
         }
@@ -263,7 +264,7 @@ impl ClassificationMetrics {
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
         let occurring: Vec<usize> = (0..classes).filter(|&c| actual(c) > 0.0).collect();
         let balanced = occurring.iter().map(|&c| hits(c) / actual(c)).sum::<f64>() / occurring.len().max(1) as f64;
-        // Two classes: of class 1. More: the mean over the classes that occur or are predicted.
+        // For two classes, the metrics are those of class 1; for more, means over the classes that occur or are predicted.
         let averaged: Vec<usize> = match classes {
             2 => vec![1],
             _ => (0..classes).filter(|&c| actual(c) > 0.0 || predicted(c) > 0.0).collect(),
@@ -290,7 +291,7 @@ impl ClassificationMetrics {
         }
     }
 
-    /// The value of a metric of classes; none for the loss and for metrics of numbers.
+    /// The value of a metric of classes; `None` for the loss and for metrics of numbers.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match metric {
             Metric::Accuracy => Some(self.accuracy),
@@ -318,8 +319,8 @@ pub fn argmax(values: &[f32]) -> usize {
     best
 }
 
-/// The chance that a row of `class` has a higher probability of it than another row (Mann and Whitney, 1947); ties count
-/// half.
+/// The chance that a row of `class` gets a higher probability of `class` than a row of another class (Mann and Whitney, 1947); ties count
+/// half. NaN if all rows are of `class`, or none is.
 fn roc_auc(probabilities: &[f32], truth: &[u32], class: u32, classes: usize, weight: &dyn Fn(usize) -> f64) -> f64 {
     let score = |row: usize| probabilities[row * classes + class as usize];
     let mut rows: Vec<usize> = (0..truth.len()).collect();
@@ -336,7 +337,8 @@ fn roc_auc(probabilities: &[f32], truth: &[u32], class: u32, classes: usize, wei
     if below > 0.0 && positives > 0.0 { wins / (below * positives) } else { f64::NAN }
 }
 
-/// Turns the outputs of a network, as `loss` takes them, into probabilities of classes, row by row: two columns for one output.
+/// Turns the outputs of a network, in the form that `loss` takes, into class probabilities, stored row by row; a single output becomes two
+/// columns.
 #[doc(hidden)]
 pub fn probabilities(outputs: &[f32], columns: usize, loss: Loss) -> Vec<f32> {
     let sigmoid = |z: f32| 1.0 / (1.0 + (-z).exp());
@@ -360,7 +362,7 @@ pub fn probabilities(outputs: &[f32], columns: usize, loss: Loss) -> Vec<f32> {
             out
         }
         _ => {
-            // Under a loss of numbers: the positive parts of the outputs, scaled to a sum of 1.
+            // Under a regression loss, probabilities are the positive parts of the outputs, scaled to a sum of 1.
             let mut out = outputs.to_vec();
             for row in out.chunks_exact_mut(columns) {
                 row.iter_mut().for_each(|p| *p = p.max(0.0));
@@ -373,7 +375,8 @@ pub fn probabilities(outputs: &[f32], columns: usize, loss: Loss) -> Vec<f32> {
     }
 }
 
-/// The value of `metric` for outputs and targets whose columns are to be multiplied by `scales`.
+/// The value of `metric` for `outputs` and `targets`, stored row by row. For regression metrics, column j of both is first multiplied by
+/// `scales[j]`.
 pub(crate) fn monitored(
     mut outputs: Vec<f32>,
     targets: &[f32],

@@ -41,23 +41,23 @@ pub trait Network: Module {
         Vec::new()
     }
 
-    /// This network as a [`FeedForward`], if its [`forward`](Network::forward) does nothing else: then the fused engine can train it.
+    /// This network as a [`FeedForward`], which the fused engine can train; `None` if its [`forward`](Network::forward) does anything else.
     fn as_feed_forward(&self) -> Option<&FeedForward> {
         None
     }
 
-    /// As [`Network::as_feed_forward`], for writing the trained weights back.
+    /// Mutable access as by [`Network::as_feed_forward`], for writing the trained weights back.
     fn as_feed_forward_mut(&mut self) -> Option<&mut FeedForward> {
         None
     }
 
-    /// (inputs, outputs), if the network knows them: then the data are checked against them before training.
+    /// The numbers of inputs and outputs, against which data are checked before training; `None` if the network does not know them.
     fn shape(&self) -> Option<(usize, usize)> {
         None
     }
 }
 
-/// The groups of a network's parameters.
+/// The group of each parameter of a network.
 pub(crate) struct Groups(HashMap<ParamId, Group>);
 
 impl Groups {
@@ -65,7 +65,7 @@ impl Groups {
         Self(network.groups().into_iter().collect())
     }
 
-    /// The group of a parameter, which has `dimensions` dimensions.
+    /// The group of parameter `id`, a tensor with `dimensions` dimensions.
     pub(crate) fn get(&self, id: ParamId, dimensions: usize) -> Group {
         self.0.get(&id).copied().unwrap_or(if dimensions < 2 { Group::Bias } else { Group::Weight })
     }
@@ -76,7 +76,7 @@ impl Groups {
 pub struct ForwardMode<'a> {
     /// Whether the loss takes logits: then a sigmoid or softmax at the end is left out.
     pub logits: bool,
-    /// The random numbers for dropout, in training; none in evaluation.
+    /// The random numbers for dropout, in training; `None` in evaluation.
     pub dropout: Option<DropoutDraw<'a>>,
 }
 

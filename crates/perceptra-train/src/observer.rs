@@ -1,4 +1,4 @@
-//! Watching a training run and stopping it.
+//! Observers, which watch a training run and can stop it.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -13,38 +13,38 @@ use crate::state::Snapshot;
 pub enum Event<'a> {
     /// The training begins.
     Started {
-        /// The most epochs that will be trained.
+        /// Maximum number of epochs.
         epochs: usize,
-        /// Training rows.
+        /// Number of training rows.
         rows: usize,
-        /// Training steps per epoch.
+        /// Number of training steps per epoch.
         steps: usize,
         /// The engine that trains.
         engine: Engine,
-        /// Why that is not the fused engine, where the engine was not chosen.
+        /// Why the automatic choice was not the fused engine; `None` if it was, or if the engine was requested.
         obstacle: Option<&'a str>,
     },
     /// An epoch has ended.
     Epoch {
-        /// The epoch.
+        /// The epoch that has ended.
         epoch: &'a Epoch,
         /// Whether it is the best so far.
         improved: bool,
-        /// The state of the run after the epoch; none if the epoch was cut short.
+        /// The state of the run after the epoch; `None` if the epoch was cut short.
         run: Option<Snapshot<'a>>,
     },
-    /// A checkpoint was written, or could not be.
+    /// A checkpoint was written, or could not be written.
     Checkpoint {
-        /// The file.
+        /// The checkpoint's file.
         path: &'a Path,
-        /// Why it could not be written; the run continues.
+        /// Why it could not be written, in which case the run continues; `None` if it was written.
         error: Option<&'a str>,
     },
     /// The training has ended.
     Stopped {
-        /// The whole run.
+        /// The history of the whole run.
         history: &'a History,
-        /// The state of the run at its end; none if the last epoch was cut short.
+        /// The state of the run at its end; `None` if the last epoch was cut short.
         run: Option<Snapshot<'a>>,
     },
 }

@@ -1,4 +1,4 @@
-//! Burn's optimizers as a [`TrainConfig`] asks for them, and the penalties and clipping of gradients before them.
+//! Creation of Burn's optimizers from a [`TrainConfig`], and the penalties and clipping applied to gradients before an optimizer's step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::choices::{Optimizer, Schedule};
 use crate::config::TrainConfig;
 use crate::network::{Groups, Network};
 
-/// The optimizer for `network`: each group of parameters with its learning rate and its decay.
+/// Creates the optimizer for `network`, in which each group of parameters has its own learning rate and weight decay.
 pub(crate) fn optimizer<N: Network>(config: &TrainConfig, network: &N, decay: &Arc<DecayShare>) -> ModuleOptimizer {
     let mut by_group = ByGroup { groups: Groups::of(network), ids: Vec::new() };
     network.visit(&mut by_group);
@@ -90,7 +90,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// The decay that Burn's rule applies; one that changes over the run is applied by [`Tuned`].
+    /// The weight decay of `group` that Burn's rule applies: 0 if the decay changes over the run, because [`Tuned`] then applies it.
     fn decay(&self, group: Group) -> f32 {
         if self.config.decay_schedule == Schedule::Constant { self.whole_decay(group) as f32 } else { 0.0 }
     }
@@ -114,7 +114,7 @@ impl Builder<'_> {
     }
 }
 
-/// The share of the decay that the current step applies, as bits of an `f64`. The optimizers of all groups read it.
+/// Factor of the weight decay at the current step, by its schedule, as bits of an `f64`. The optimizers of all groups read it.
 #[derive(Debug, Default)]
 pub(crate) struct DecayShare(AtomicU64);
 
@@ -128,7 +128,7 @@ impl DecayShare {
 trait BurnRule: burn::optim::Optimizer + DynOptimizer {}
 impl<O: burn::optim::Optimizer + DynOptimizer> BurnRule for O {}
 
-/// An update rule with a factor of its learning rate and with a decoupled decay that changes over the run.
+/// An update rule with a factor of its learning rate and a decoupled weight decay that changes over the run.
 #[derive(Clone)]
 struct Tuned<O> {
     rule: O,
@@ -166,8 +166,8 @@ impl<O: burn::optim::Optimizer> burn::optim::Optimizer for Tuned<O> {
     }
 }
 
-/// Adds the gradients of the penalties, then clips. Burn's clipping takes each parameter on its own; the norm here is that of all
-/// parameters together, as in PyTorch's `clip_grad_norm_`.
+/// Adds the gradients of the L1 and L2 penalties to `grads`, then clips. Burn's clipping takes each parameter on its own; the norm here is
+/// that of all parameters together, as in PyTorch's `clip_grad_norm_`.
 pub(crate) fn edit_gradients<N: Network>(config: &TrainConfig, module: &N, grads: GradientsParams) -> GradientsParams {
     let penalized = config.l1 > 0.0 || config.l2 > 0.0;
     if !penalized && config.clip_value.is_none() && config.clip_norm.is_none() {
@@ -187,7 +187,7 @@ pub(crate) fn edit_gradients<N: Network>(config: &TrainConfig, module: &N, grads
 
 struct Penalize<'a> {
     config: &'a TrainConfig,
-    /// Absent without penalties.
+    /// The parameter groups; `None` without penalties.
     groups: Option<Groups>,
     grads: GradientsParams,
     squares: Option<Tensor<1>>,

@@ -5,17 +5,17 @@ use perceptra_random::{Purpose, Stream};
 
 use crate::error::TrainError;
 
-/// The settings of a perceptron's learning.
+/// Settings for training a perceptron.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PerceptronConfig {
-    /// Step, for targets 0 and 1, or sign, for targets −1 and 1.
+    /// Activation: step, for targets 0 and 1, or sign, for targets −1 and 1.
     pub activation: Activation,
-    /// ρ, above 0. It scales the weights and changes nothing else: they start at 0.
+    /// Learning rate ρ, above 0. It only scales the weights, because they start at 0.
     pub learning_rate: f64,
-    /// Most passes over the rows, at least 1.
+    /// Maximum number of passes over the rows, at least 1.
     pub max_epochs: usize,
-    /// Gallant's pocket algorithm (*IEEE Trans. Neural Networks* 1:179, 1990): rows in random order, and the weights with
-    /// the fewest errors are kept. For rows that no line separates.
+    /// Gallant's pocket algorithm (*IEEE Trans. Neural Networks* 1:179, 1990): rows come in random order, and the weights with the fewest
+    /// errors are kept. It is meant for rows that no neuron separates.
     pub pocket: bool,
     /// Seed of the random order.
     pub seed: u64,
@@ -30,22 +30,22 @@ impl Default for PerceptronConfig {
 /// Whether one neuron can separate the rows, as far as learning has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Separability {
-    /// The neuron separates them without an error.
+    /// The neuron separates the rows without an error.
     Separable,
-    /// No neuron separates them: the weights returned to earlier ones, so the rule would repeat itself for ever.
+    /// No neuron separates the rows: the weights returned to earlier ones, so the rule would repeat itself forever.
     NotSeparable,
-    /// Not separated within the epochs allowed.
+    /// The rows were not separated within the epochs allowed.
     Undecided,
 }
 
-/// The result of a perceptron's learning.
+/// The result of training a perceptron.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Perceptron {
     /// The neuron.
     pub neuron: Neuron,
     /// The number of corrections.
     pub updates: usize,
-    /// The number of passes over the rows, including the last, which made no correction.
+    /// The number of passes over the rows, including a last one without corrections, if there is one.
     pub epochs: usize,
     /// The number of rows that the neuron classifies wrongly.
     pub errors: usize,
@@ -64,11 +64,11 @@ impl std::fmt::Display for Separability {
 }
 
 impl PerceptronConfig {
-    /// Learns by Rosenblatt's rule (*Psychological Review* 65:386, 1958): each row that the neuron classifies wrongly moves the weights,
-    /// w ← w + ρtx and b ← b + ρt, with t = 1 or −1 by its class. This is ρ(y − f)x for step.
+    /// Learns by Rosenblatt's rule (*Psychological Review* 65:386, 1958): each row that the neuron classifies wrongly moves the weights, w
+    /// ← w + ρtx and b ← b + ρt, with t = 1 or −1 by the class of the row x. For step, t is y − f, the target minus the output.
     ///
-    /// For rows with a separating neuron of margin γ the corrections are at most (R/γ)², R the length of the longest row with a 1
-    /// for the bias (Novikoff, 1962; [`mistake_bound`]).
+    /// If some neuron separates the rows with margin γ, there are at most (R/γ)² corrections, where R is the length of the longest row,
+    /// extended by a 1 for the bias (Novikoff, 1962; [`mistake_bound`]).
     ///
     /// # Shapes
     ///
@@ -146,7 +146,7 @@ struct Pocket {
 }
 
 impl Pocket {
-    /// Takes other weights with a longer run, if they have fewer errors.
+    /// Replaces the weights by `weights`, which have a longer run, if those make fewer errors.
     fn offer(&mut self, weights: &[f64], run: usize, errors: impl FnOnce() -> usize) {
         self.run = run;
         let errors = errors();
@@ -156,9 +156,10 @@ impl Pocket {
     }
 }
 
-/// (R/γ)²: no perceptron makes more corrections on rows that `neuron` separates with margin γ. None if it does not separate them.
+/// Upper bound (R/γ)² of a perceptron's corrections on rows that `neuron` separates with margin γ; `None` if it does not separate them.
 ///
-/// R is the length of the longest row, γ the smallest distance of a row from the neuron's plane, both with a 1 for the bias.
+/// R is the length of the longest row, γ the smallest distance of a row from the neuron's hyperplane, both with rows extended by a 1 for
+/// the bias.
 ///
 /// # Errors
 ///
@@ -178,7 +179,7 @@ pub fn mistake_bound(neuron: &Neuron, inputs: &[f32], targets: &[f32]) -> Result
     Ok((margin > 0.0).then(|| (radius / margin).powi(2)))
 }
 
-/// Rows with the classes −1 and 1.
+/// Rows whose classes are coded as −1 and 1.
 struct Rows<'a> {
     inputs: &'a [f32],
     classes: Vec<f64>,
@@ -224,7 +225,7 @@ impl<'a> Rows<'a> {
 
     fn is_right(&self, row: usize, weights: &[f64], activation: Activation) -> bool {
         let sum = self.sum(row, weights);
-        // Step fires at 0; sign is of neither class there.
+        // At a sum of 0, step gives 1, and sign gives 0, which is neither class.
         match self.classes[row] > 0.0 {
             true => sum > 0.0 || (sum == 0.0 && activation == Activation::Step),
             false => sum < 0.0,

@@ -1,30 +1,30 @@
-//! The rows of a population.
+//! The rows of all members of a population.
 
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::weighted::Weighted;
 
-/// The address of a data set, and the bits of the label smoothing of its targets.
+/// Address of a data set, and the bits of the label smoothing of its targets.
 pub(crate) type Identity = (usize, u64);
 
 /// The rows of several data sets in one tensor, each data set once.
 pub(crate) struct Pool {
     inputs: Tensor<2>,
     targets: Tensor<2>,
-    /// `[rows, 1]`, if one of the sets has them.
+    /// Row weights, `[rows, 1]`; `None` if no set has any.
     pub(crate) weights: Option<Tensor<2>>,
-    /// The first row and the number of rows of each member.
+    /// The first row and the number of rows of each set.
     pub(crate) ranges: Vec<(usize, usize)>,
 }
 
 impl Pool {
-    /// `sets` with the identities of their data: sets with the same identity are kept once.
+    /// Pools `sets`, each with the identity of its data. Sets with the same identity and without weights are kept once.
     pub(crate) fn new(sets: &[(&Weighted, Identity)]) -> Self {
         let (mut kept, mut starts, mut rows) = (Vec::<&Weighted>::new(), Vec::<(Identity, usize)>::new(), 0);
         let mut ranges = Vec::new();
         for (set, identity) in sets {
             let known = starts.iter().find(|(known, _)| known == identity).map(|(_, start)| *start);
-            // The same rows may have other class weights.
+            // With weights, the same rows are kept again: their class weights may differ.
             let start = known.filter(|_| set.weights.is_none()).unwrap_or_else(|| {
                 kept.push(set);
                 starts.push((*identity, rows));
@@ -47,7 +47,8 @@ impl Pool {
         }
     }
 
-    /// Inputs, targets and weights of some rows, `[rows, columns]` each. `counts` is 1 for rows and 0 for padding, if there is padding.
+    /// Inputs, targets and weights of the given rows, `[rows, columns]` each; the weights are `None` if all are 1. `counts`, by which the
+    /// weights are multiplied, is 1 for rows and 0 for padding, or `None` without padding.
     pub(crate) fn take(&self, rows: Vec<i32>, counts: Option<Vec<f32>>) -> [Option<Tensor<2>>; 3] {
         let (n, device) = (rows.len(), self.inputs.device());
         let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [n]), &device);

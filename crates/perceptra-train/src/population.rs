@@ -23,14 +23,14 @@ use crate::rule::{Rule, Scales};
 use crate::schedule::Schedules;
 use crate::weighted::{Weighted, read};
 
-/// Values gathered at once, for all members together.
+/// Largest number of input and target values that are gathered at once, for all members together.
 const GATHER: usize = 1 << 24;
-/// A member is padded to at most this many times its own weights.
+/// A member is padded to the size of its population's largest network, at most this many times its own number of parameters.
 const PADDED: usize = 4;
 
 /// A job whose network can be a member of a population.
 struct Entry<'a, N> {
-    /// Its index among the jobs.
+    /// Index of the job among all jobs.
     index: usize,
     job: FitJob<'a, N>,
     dense: FeedForward,
@@ -44,7 +44,7 @@ struct Entry<'a, N> {
 struct Kind {
     activations: Vec<Activation>,
     biases: Vec<bool>,
-    /// (inputs, outputs).
+    /// Numbers of inputs and of outputs.
     ends: (usize, usize),
     loss: Loss,
     reduction: Reduction,
@@ -120,7 +120,7 @@ pub(crate) fn takes<N: Network>(job: &FitJob<'_, N>) -> bool {
         && [*decay_schedule, *dropout_schedule] == [Schedule::Constant; 2]
         && *engine != Engine::Fused
         && Rule::of(&job.config).is_some();
-    // Adapters and the like show as more parameters.
+    // Adapters and other additions show as more parameters.
     supported && dense.is_plain() && job.network.num_params() == dense.num_params()
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn fit_population<N: Network>(
             Err(error) => results.push((index, Err(error))),
         }
     }
-    // The largest first: those after them are padded to their widths.
+    // The largest networks first: smaller ones are padded to their widths.
     entries.sort_by_key(|e| (std::cmp::Reverse(e.dense.num_params()), e.index));
     for entry in entries {
         let kind = Kind::of(&entry);
@@ -185,12 +185,12 @@ struct Alive<N> {
     schedules: Schedules,
     deadline: Option<Instant>,
     target_scales: Option<Vec<f32>>,
-    /// The targets and weights of its validation rows, where a metric other than the loss is monitored.
+    /// The targets and weights of its validation rows; `None` if the loss is monitored.
     judged: Option<(Vec<f32>, Option<Vec<f32>>)>,
-    /// The ranges of its rows in the pools.
+    /// The first row and the number of rows of its training rows in their pool; `validation` likewise.
     train: (usize, usize),
     validation: Option<(usize, usize)>,
-    /// The number of its steps so far, and the learning rate of the last.
+    /// The number of its steps so far; `rate` is the learning rate of the last.
     steps: usize,
     rate: f64,
 }
@@ -202,20 +202,20 @@ struct Cohort<N> {
     alive: Vec<Alive<N>>,
     weights: Vec<Tensor<3>>,
     best: Vec<Tensor<3>>,
-    /// The optimizer's state of each tensor.
+    /// The optimizer's state of each tensor of weights, such as both moments of Adam.
     memory: Vec<[Option<Tensor<3>>; 2]>,
     scales: Scales,
     train: Pool,
     validation: Option<Pool>,
 }
 
-/// The settings of the members that are still in training.
+/// The step settings of the members that are still in training.
 fn scales<N>(kind: &Kind, alive: &[Alive<N>]) -> Scales {
     Scales::new(kind.rule, &alive.iter().map(|m| &m.config).collect::<Vec<_>>(), &kind.device)
 }
 
-/// The sums of an epoch's losses and of the weights of its rows, `[members, 1, 1]` each, and the outputs for the validation rows where a
-/// metric is monitored.
+/// Sums of an epoch's losses and of its row weights, `[members, 1, 1]` each, and the outputs for the validation rows, if a metric other
+/// than the loss is monitored.
 struct Sums {
     train: [Tensor<3>; 2],
     validation: Option<[Tensor<3>; 2]>,
@@ -299,7 +299,7 @@ impl<N: Network> Cohort<N> {
         Ok(done)
     }
 
-    /// Trains an epoch and returns the sums of the losses and of the weights of the rows.
+    /// Trains an epoch and returns the sums of the losses and of the row weights, `[members, 1, 1]` each.
     fn pass(&mut self, epoch: u32, until: &Until<'_>) -> [Tensor<3>; 2] {
         let device = self.kind.device.clone();
         let (k, batch) = (self.alive.len(), self.kind.batch);
@@ -307,7 +307,7 @@ impl<N: Network> Cohort<N> {
             self.alive.iter().map(|m| engine::order(&m.config, m.train.1, batch, 1, epoch)).collect();
         let longest = orders.iter().map(Vec::len).max().unwrap_or(0);
         let steps = longest.div_ceil(batch);
-        // A batch that is whole for all members needs no counts.
+        // A step in which every member has a full batch needs no mask for padding.
         let whole = |step: usize| orders.iter().all(|order| order.len() >= (step + 1) * batch);
         let width = self.kind.ends.0 + self.kind.ends.1;
         let at_once = (GATHER / width / batch / k).clamp(1, steps.max(1));
@@ -390,14 +390,14 @@ impl<N: Network> Cohort<N> {
         [losses, total]
     }
 
-    /// The loss of each row, `[members, rows, 1]`, from outputs before their activation.
+    /// The loss of each row, `[members, rows, 1]`, from outputs before the output activation.
     fn per_row(&self, outputs: Tensor<3>, targets: Tensor<2>) -> Tensor<3> {
         let [k, rows, columns] = outputs.dims();
         let outputs = self.outputs(outputs.reshape([k * rows, columns]));
         self.kind.loss.per_row(outputs, targets).reshape([k, rows, 1])
     }
 
-    /// Outputs as the loss takes them.
+    /// Outputs in the form that the loss takes: logits, or the result of the output activation.
     fn outputs(&self, logits: Tensor<2>) -> Tensor<2> {
         match self.kind.activations.last() {
             Some(g) if g.makes_probabilities() && self.kind.loss.takes_logits() => logits,
@@ -406,7 +406,7 @@ impl<N: Network> Cohort<N> {
         }
     }
 
-    /// Makes the step of the members that have rows in it: `works`.
+    /// Updates the weights of the members that have rows in this step, those with a true value in `works`.
     fn step(&mut self, grads: Vec<Tensor<3>>, works: &[bool]) {
         for (member, works) in self.alive.iter_mut().zip(works) {
             if *works {
@@ -428,7 +428,7 @@ impl<N: Network> Cohort<N> {
         }
     }
 
-    /// The sums of the losses and weights of the validation rows, and the outputs for them where a metric is monitored.
+    /// The sums of the losses and weights of the validation rows, and the outputs for them if a metric other than the loss is monitored.
     #[allow(clippy::type_complexity)]
     fn judge(&self) -> Result<(Option<[Tensor<3>; 2]>, Option<Vec<f32>>), TrainError> {
         let Some(pool) = &self.validation else { return Ok((None, None)) };
@@ -462,7 +462,8 @@ impl<N: Network> Cohort<N> {
         Ok((Some([losses, total]), outputs))
     }
 
-    /// Ends an epoch: reads its losses, the only transfer from the device, and keeps the best weights. Returns the members that diverged.
+    /// Ends an epoch: reads its losses, the only transfer from the device, and keeps the best weights. Returns [`StopReason::Diverged`] for
+    /// each member that diverged.
     fn close(&mut self, epoch: usize, sums: &Sums, seconds: f64) -> Result<Vec<Option<StopReason>>, TrainError> {
         let k = self.alive.len();
         let finite = self.weights.iter().map(|w| w.clone().sum_dim(1).sum_dim(2));
@@ -513,7 +514,7 @@ impl<N: Network> Cohort<N> {
         Ok(ends)
     }
 
-    /// Removes the members that have ended.
+    /// Removes the members that have a reason to stop in `ends` and adds their results to `done`.
     fn retire(&mut self, ends: &[Option<StopReason>], done: &mut Vec<IndexedResult<N>>) {
         if ends.iter().all(Option::is_none) {
             return;

@@ -9,13 +9,13 @@ use crate::metrics::Metric;
 pub(crate) struct Progress {
     config: TrainConfig,
     pub(crate) epochs: Vec<Epoch>,
-    /// The best value and the number of its epoch; 0 without one.
+    /// The best value of `monitor` and the number of its epoch, from 1; the number is 0 before there is a best epoch.
     pub(crate) best: (f64, usize),
-    /// How long `monitor` has not improved, for `patience`.
+    /// Epochs since `monitor` last improved, which `patience` limits.
     monitored: Stagnation,
-    /// How long the training loss has not improved, for `no_progress`.
+    /// Epochs since the training loss last improved, which `no_progress` limits.
     train_loss: Stagnation,
-    /// How long `monitor` has not improved, for the schedule `plateau`, and how often that has lowered the learning rate.
+    /// Epochs since `monitor` last improved or the schedule `plateau` last lowered the learning rate, and how often it has lowered it.
     plateau: (Stagnation, i32),
 }
 
@@ -46,13 +46,13 @@ impl Progress {
         improved
     }
 
-    /// The factor of learning rates by the schedule `plateau`; 1 under other schedules.
+    /// Factor by which the schedule `plateau` has lowered the learning rate so far; 1 under other schedules.
     pub(crate) fn plateau_scale(&self) -> f64 {
         let config = &self.config;
         if config.schedule == Schedule::Plateau { config.plateau_factor.powi(self.plateau.1) } else { 1.0 }
     }
 
-    /// Why the run has to stop after the last epoch, if it has to.
+    /// Why the run must stop after the last epoch; `None` if it must not.
     pub(crate) fn stop(&self) -> Option<StopReason> {
         let config = &self.config;
         let last = self.epochs.last()?.value();
@@ -70,7 +70,7 @@ impl Progress {
     }
 }
 
-/// For how many epochs a metric has not improved.
+/// The number of epochs since a metric last improved.
 struct Stagnation {
     metric: Metric,
     best: f64,
@@ -82,7 +82,7 @@ impl Stagnation {
         Self { metric, best: f64::NAN, idle: 0 }
     }
 
-    /// Takes the value of the next epoch; one that is not finite is no improvement.
+    /// Takes the value of the next epoch. It is an improvement if it is finite and better than the best by more than `delta`.
     fn advance(&mut self, value: f64, delta: f64) {
         if value.is_finite() && self.metric.better(value, self.best, delta) {
             self.best = value;

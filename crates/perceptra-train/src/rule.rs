@@ -26,17 +26,17 @@ pub(crate) struct Scales {
     rule: Rule,
     rate: Tensor<3>,
     momentum: Option<Tensor<3>>,
-    /// λ of decay that is added to the gradient.
+    /// Weight decay λ, if λ times the weights is added to the gradient.
     decay: Option<Tensor<3>>,
-    /// 1 − ρλ of decoupled decay.
+    /// 1 − ρλ, the factor of the weights under decoupled weight decay λ at learning rate ρ.
     keep: Option<Tensor<3>>,
-    /// 1 − β₁ᵗ and 1 − β₂ᵗ.
+    /// 1 − β₁ᵗ and 1 − β₂ᵗ, the bias corrections of Adam at step t of each member.
     corrections: Option<[Tensor<3>; 2]>,
     l1: Option<Tensor<3>>,
     l2: Option<Tensor<3>>,
     clip_value: Option<Tensor<3>>,
     clip_norm: Option<Tensor<3>>,
-    /// 1 for members that make the step and 0 for others, if there are others.
+    /// 1 for members that make the step and 0 for others; `None` if all make it.
     works: Option<Tensor<3>>,
 }
 
@@ -69,7 +69,8 @@ impl Scales {
         }
     }
 
-    /// Prepares the next step. `members` are, for each member, its settings, learning rate and number of the step, from 1.
+    /// Prepares the next step. `members` has the settings, learning rate and step number, from 1, of each member; `works` tells which of
+    /// them make the step, and is `None` if all do.
     pub(crate) fn next(&mut self, members: &[(&TrainConfig, f64, usize)], works: Option<&[bool]>) {
         let device = self.rate.device();
         if members.iter().any(|(config, ..)| config.schedule != Schedule::Constant) {
@@ -114,7 +115,7 @@ impl Scales {
 }
 
 impl Rule {
-    /// Whether its averages of gradients and squares, which begin at 0, are divided by 1 − βᵗ.
+    /// Whether the averages of gradients and of their squares, which begin at 0, are divided by 1 − βᵗ at step t.
     fn corrects_bias(self) -> bool {
         match self {
             Self::Adam | Self::AdamW => true,
@@ -122,7 +123,7 @@ impl Rule {
         }
     }
 
-    /// The rule that a configuration asks for; none for optimizers that populations do not have.
+    /// The rule of a configuration's optimizer; `None` for optimizers that populations do not have.
     pub(crate) fn of(config: &TrainConfig) -> Option<Self> {
         Some(match config.optimizer {
             Optimizer::Sgd if config.nesterov => Self::Nesterov,
@@ -136,7 +137,7 @@ impl Rule {
         })
     }
 
-    /// The weights after a step; `memory` is the optimizer's state of them.
+    /// The weights after a step; `memory` is the optimizer's state for them, which is updated.
     pub(crate) fn step(
         self,
         weight: Tensor<3>,

@@ -1,4 +1,4 @@
-//! The learning rate, decay and dropout over a run.
+//! Schedules of the learning rate, weight decay and dropout over a run.
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::lr_scheduler::{
@@ -17,7 +17,7 @@ pub(crate) struct Schedules {
     rate: Option<ModuleLrScheduler>,
     decay: Option<ModuleLrScheduler>,
     dropout: Option<ModuleLrScheduler>,
-    /// Factor of all further learning rates: of the schedule `plateau`, and of an observer.
+    /// Factor of all further learning rates: the product of the factors of the schedule `plateau` and of an observer.
     scale: f64,
 }
 
@@ -30,7 +30,7 @@ impl Schedules {
         Self { base: settings.learning_rate, rate, decay, dropout, scale: 1.0 }
     }
 
-    /// Multiplies the schedule's learning rates by `factor` from now on, instead of an earlier factor.
+    /// Multiplies the schedule's learning rates by `factor` from now on; replaces an earlier factor.
     pub(crate) fn scale_rate(&mut self, factor: f64) {
         self.scale = factor;
     }
@@ -42,7 +42,7 @@ impl Schedules {
         StepRates { rate, decay: of(&mut self.decay), dropout: of(&mut self.dropout) }
     }
 
-    /// Passes over steps that were made before the run was resumed.
+    /// Skips the steps that were made before the run was resumed.
     pub(crate) fn skip(&mut self, steps: usize) {
         (0..steps).for_each(|_| {
             self.next();
@@ -50,10 +50,10 @@ impl Schedules {
     }
 }
 
-/// The schedule over `steps` training steps, as a factor; none where the factor is always 1.
+/// The schedule over `steps` training steps, as a factor; `None` if the factor is always 1.
 fn schedule(kind: Schedule, steps: usize) -> Option<ModuleLrScheduler> {
     let steps = steps.max(1);
-    // Burn refuses rates outside (0, 1], factors outside (0, 1) and 0 steps: none of these is asked for.
+    // Burn refuses rates outside (0, 1], factors outside (0, 1) and 0 steps: none of these occurs here.
     match kind {
         Schedule::Constant | Schedule::Plateau => None,
         Schedule::Linear => LinearLrSchedulerConfig::new(1.0, 0.01, steps).init().ok(),
@@ -71,12 +71,12 @@ fn schedule(kind: Schedule, steps: usize) -> Option<ModuleLrScheduler> {
     }
 }
 
-/// Half a cosine from 1 at 0 down to 0 at 1.
+/// Half a cosine, which falls from 1 at t = 0 to 0 at t = 1.
 fn fall(t: f64) -> f64 {
     0.5 * (1.0 + (std::f64::consts::PI * t).cos())
 }
 
-/// A factor that is a function of the fraction of the run.
+/// A schedule whose factor is a function of the fraction of the run that is over.
 #[derive(Clone)]
 struct Shape {
     at: usize,

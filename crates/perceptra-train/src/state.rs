@@ -19,9 +19,9 @@ pub struct TrainState {
     pub engine: Engine,
     /// The epochs so far, in order.
     pub epochs: Vec<Epoch>,
-    /// The current weights, as Burn's record.
+    /// The current weights, as Burn's serialized record.
     pub network: Vec<u8>,
-    /// The weights of the best epoch, as Burn's record.
+    /// The weights of the best epoch, as Burn's serialized record.
     pub best: Vec<u8>,
     /// The optimizer's state, such as its moments, in the engine's own format.
     pub optimizer: Vec<u8>,
@@ -50,7 +50,7 @@ impl std::fmt::Debug for Snapshot<'_> {
     }
 }
 
-/// The weights of `network` as Burn's record, in bytes.
+/// The weights of `network` as Burn's record, serialized to bytes.
 pub(crate) fn record<M: Module>(network: &M) -> Result<Vec<u8>, TrainError> {
     let bytes = network.clone().into_record().into_bytes().map_err(|e| TrainError::Device(e.to_string()))?;
     Ok(bytes.to_vec())

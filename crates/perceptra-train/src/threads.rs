@@ -6,8 +6,9 @@ use burn::tensor::Device;
 #[doc(hidden)]
 pub use perceptra_nn::host::{has_own_memory, threads, with_threads};
 
-/// Does `count` pieces of work, as many at once as the CPU has threads, and returns their results in order. Training within a piece
-/// takes its share of the threads; that does not change results. On a device with memory of its own, pieces are done one after another.
+/// Calls `work(i)` for each i below `count`, as many calls at once as the CPU has threads, and returns the results in order. Training
+/// within a call takes its share of the threads; that does not change results. On a device with memory of its own, calls are made one after
+/// another.
 #[doc(hidden)]
 pub fn parallel<T: Send>(device: &Device, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let workers = if has_own_memory(device) { 1 } else { threads().min(count) };

@@ -10,14 +10,14 @@ use crate::error::TrainError;
 use crate::metrics::{Metric, monitored};
 use crate::network::{ForwardMode, Network};
 
-/// Rows of a validation batch.
+/// Largest number of rows in a validation batch, counted once per batch-ensemble member.
 pub(crate) const EVALUATE: usize = 1 << 14;
 
-/// Σ wᵢlᵢ and Σ wᵢ, on the device.
+/// Σ wᵢlᵢ and Σ wᵢ over rows with losses lᵢ and weights wᵢ, on the device.
 #[derive(Clone)]
 pub(crate) struct Totals {
     loss: Tensor<1>,
-    /// Σ wᵢ; absent where rows have no weights.
+    /// Σ wᵢ; `None` if rows have no weights.
     weight: Option<Tensor<1>>,
     rows: usize,
 }
@@ -27,7 +27,7 @@ impl Totals {
         Self { loss: Tensor::zeros([1], device), weight: None, rows: 0 }
     }
 
-    /// No losses, on the same device.
+    /// Empty sums on the same device.
     pub(crate) fn cleared(&self) -> Self {
         Self::none(&self.loss.device())
     }
@@ -40,12 +40,12 @@ impl Totals {
         Self { loss: self.loss + loss, weight, rows: self.rows + rows }
     }
 
-    /// The mean (or sum) of the loss: waits for the device.
+    /// The mean (or sum) of the losses; waits for the device.
     pub(crate) fn read(self, reduction: Reduction) -> Result<f64, TrainError> {
         Ok(self.read_with(reduction, Vec::new())?.0)
     }
 
-    /// As [`Totals::read`], and reads `more` in the same transfer.
+    /// Does the same as [`Totals::read`], and also reads `more` in the same transfer.
     pub(crate) fn read_with(self, reduction: Reduction, more: Vec<Tensor<1>>) -> Result<(f64, Vec<f32>), TrainError> {
         let weighted = self.weight.is_some();
         let mut tensors = vec![self.loss];
@@ -122,7 +122,7 @@ impl Weighted {
         Self { targets, ..self }
     }
 
-    /// The loss of a network in evaluation, and the metric where it is not the loss.
+    /// The losses of a network in evaluation mode, and the value of `metric`, or `None` if that is the loss.
     pub(crate) fn judge<N: Network>(
         &self,
         network: &N,

@@ -4,7 +4,8 @@ use crate::chart::{Axis, Chart, Layer};
 use crate::error::ViewError;
 
 impl Chart {
-    /// The ends of an axis: those that were set, else the range of the layers and a margin.
+    /// The lower and upper end of axis 0 (x) or 1 (y): those that were set, else the range of the layers with a margin. On a logarithmic
+    /// axis, they are base-10 logarithms.
     pub(crate) fn range(&self, axis: usize) -> Result<(f64, f64), ViewError> {
         let Axis { range, log, names, .. } = if axis == 0 { &self.x } else { &self.y };
         let scale = |v: f64| if *log { v.log10() } else { v };
@@ -50,25 +51,25 @@ impl Chart {
         Ok((low - margin, high + margin))
     }
 
-    /// Whether the background is colored.
+    /// Whether the background is colored by a field.
     pub(crate) fn has_field(&self) -> bool {
         self.layers.iter().any(|layer| matches!(layer, Layer::Field { .. }))
     }
 
-    /// A point in the coordinates of the axes, logarithms on logarithmic ones.
+    /// A point in the coordinates of the axes: base-10 logarithms on a logarithmic axis.
     pub(crate) fn scaled(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (if self.x.log { x.log10() } else { x }, if self.y.log { y.log10() } else { y })
     }
 }
 
-/// The name at this position of an axis, if it has one.
+/// The name at position `v` of a categorical axis; empty between positions and beyond the last name.
 pub(crate) fn name(names: &[String], v: f64) -> String {
     let place = v.round();
     let named = ((v - place).abs() < 1e-6 && place >= 0.0).then(|| names.get(place as usize));
     named.flatten().cloned().unwrap_or_default()
 }
 
-/// A number on an axis of this length, with as few digits as distinguish it from its neighbors.
+/// The label of value `v` on an axis that spans `length`, with as few digits as distinguish it from neighboring labels.
 pub(crate) fn short(v: f64, length: f64) -> String {
     let v = if v.abs() < length * 1e-9 { 0.0 } else { v };
     if v != 0.0 && (v.abs() >= 1e5 || v.abs() < 1e-3) {

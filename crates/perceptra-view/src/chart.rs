@@ -1,4 +1,4 @@
-//! Charts: what they show.
+//! Charts as descriptions: axes and layers, without drawing.
 
 use perceptra_train::History;
 
@@ -23,7 +23,7 @@ pub struct Chart {
 pub struct Axis {
     /// The label beside the axis.
     pub label: String,
-    /// The lowest and the highest value; by default those of the layers, with a margin.
+    /// The lowest and the highest value; `None` for those of the layers, with a margin.
     pub range: Option<(f64, f64)>,
     /// Whether the axis is logarithmic; only values above 0 are shown then.
     pub log: bool,
@@ -36,7 +36,7 @@ pub struct Axis {
 pub enum Colors {
     /// Probabilities: from the color of class 0 at 0 to that of class 1 at 1.
     Probability,
-    /// Classes: the color of the class with this number.
+    /// Class numbers: the color of the class.
     Classes,
     /// A color map: dark for the smallest value, light for the largest.
     Heat,

@@ -1,4 +1,4 @@
-//! Colors that are told apart by color-blind eyes.
+//! Colors that color-blind readers can tell apart.
 
 use plotters::style::RGBColor;
 
@@ -13,7 +13,7 @@ const PALETTE: [RGBColor; 7] = [
     RGBColor(0x00, 0x00, 0x00),
 ];
 
-/// The color map cividis at multiples of 1/8.
+/// Colors of the color map cividis at 0, 1/8, ..., 1.
 const CIVIDIS: [RGBColor; 9] = [
     RGBColor(0x00, 0x22, 0x4E),
     RGBColor(0x12, 0x35, 0x70),
@@ -26,7 +26,7 @@ const CIVIDIS: [RGBColor; 9] = [
     RGBColor(0xFE, 0xE8, 0x38),
 ];
 
-/// The color at `t` between `a` (0) and `b` (1).
+/// The mix of two colors: `a` at t = 0, `b` at t = 1.
 pub(crate) fn mix(a: RGBColor, b: RGBColor, t: f64) -> RGBColor {
     let part = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * t.clamp(0.0, 1.0)).round() as u8;
     RGBColor(part(a.0, b.0), part(a.1, b.1), part(a.2, b.2))

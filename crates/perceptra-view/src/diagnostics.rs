@@ -1,6 +1,6 @@
-//! Curves of the quality of predicted probabilities.
+//! Curves that show the quality of predicted probabilities: ROC, precision-recall, reliability.
 
-/// The rates of one class against the others at every threshold of its probability.
+/// Rates of classifying one class against the others, at every threshold of its predicted probability.
 pub(crate) struct Thresholds {
     /// The ROC curve: (false positive rate, true positive rate), from (0, 0) to (1, 1).
     pub(crate) roc: Vec<(f64, f64)>,
@@ -8,12 +8,13 @@ pub(crate) struct Thresholds {
     pub(crate) precision_recall: Vec<(f64, f64)>,
     /// Area under the ROC curve.
     pub(crate) area: f64,
-    /// Share of the rows that are of the class, which is the precision of guessing.
+    /// Share of the rows that are of the class, which is the precision of random guessing.
     pub(crate) share: f64,
 }
 
 impl Thresholds {
-    /// From the probability of the class for each row, and whether the row is of the class. None if all rows are, or none is.
+    /// Computes the curves from each row's probability of the class and whether the row `is` of it. `None` if all rows are of the class, or
+    /// none is.
     pub(crate) fn new(probabilities: &[f32], is: &[bool]) -> Option<Self> {
         let positives = is.iter().filter(|b| **b).count() as f64;
         let negatives = is.len() as f64 - positives;
@@ -37,8 +38,9 @@ impl Thresholds {
     }
 }
 
-/// The points of a reliability diagram with `bins` equal bins of the probability of the predicted class: its mean, the share of
-/// correct rows, and the number of rows. Empty bins are left out.
+/// The points of a reliability diagram: for each of `bins` equal bins of the predicted class's probability, the mean probability, the share
+/// of correct rows, and the number of rows. `sure` has the probability of each row, `right` whether its prediction is correct. Empty bins
+/// are left out.
 pub(crate) fn reliability(sure: &[f32], right: &[bool], bins: usize) -> Vec<(f64, f64, usize)> {
     let mut sums = vec![(0.0, 0.0, 0); bins];
     for (p, right) in sure.iter().zip(right) {
@@ -63,7 +65,7 @@ mod tests {
 
     #[test]
     fn rates_by_hand() {
-        // In order: right, wrong, right, (right and wrong tied).
+        // By falling probability: of the class, not of it, of it, then one of each, tied.
         let t = Thresholds::new(&[0.9, 0.8, 0.7, 0.1, 0.1], &[true, false, true, true, false]).unwrap();
         let third = 1.0 / 3.0;
         assert_eq!(t.roc, [(0.0, 0.0), (0.0, third), (0.5, third), (0.5, 2.0 * third), (1.0, 1.0)]);

@@ -1,4 +1,4 @@
-//! Draws a chart with plotters.
+//! Drawing of charts with plotters.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -68,7 +68,7 @@ struct Pen<'a, 'b> {
     area: &'a Area<'b>,
     x: (f64, f64),
     y: (f64, f64),
-    /// Maps a point in the coordinates of the axes to the area.
+    /// Maps a point from the coordinates of the axes to drawing units in the area.
     unit: &'a dyn Fn((f64, f64)) -> Point,
 }
 
@@ -103,7 +103,7 @@ impl Pen<'_, '_> {
         }
     }
 
-    /// A line, clipped to the axes.
+    /// Draws a line, clipped to the axes.
     fn line(&self, points: &[(f64, f64)], dash: Option<Point>, ink: RGBColor, width: i32) -> Result<(), ViewError> {
         let style = ink.stroke_width((width * UNITS) as u32);
         let halo = WHITE.stroke_width(((width + 3) * UNITS) as u32);
@@ -120,7 +120,7 @@ impl Pen<'_, '_> {
         Ok(())
     }
 
-    /// A rectangle around every point of the grid; neighbors of the same color are joined along x.
+    /// Draws a field as a rectangle around each grid point; neighbors along x with the same color are joined.
     fn field(&self, field: &Field, colors: Colors) -> Result<(), ViewError> {
         let finite = || field.values.iter().copied().filter(|v| v.is_finite());
         let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
@@ -130,9 +130,9 @@ impl Pen<'_, '_> {
             Colors::Classes => mix(color(v.max(0.0) as usize), WHITE, 0.6),
             Colors::Heat => heat(((v - low) / (high - low).max(f64::MIN_POSITIVE) * 24.0).round() / 24.0),
         };
-        // Halfway between two points, and at the ends of the field.
+        // The left edge of rectangle i lies halfway between two grid points, or at an end of the field.
         let edge = |i: usize, n: usize| (i as f64 - 0.5).clamp(0.0, (n - 1) as f64);
-        // Edges between pixels would leave seams.
+        // Corners are rounded to whole pixels: edges between pixels would leave seams.
         let base = self.area.get_base_pixel();
         let whole = |v: i32, base: i32| (f64::from(v + base) / f64::from(UNITS)).round() as i32 * UNITS - base;
         for (row, values) in field.values.chunks(field.columns).enumerate() {
@@ -157,7 +157,7 @@ impl Pen<'_, '_> {
 }
 
 const DARK: RGBColor = RGBColor(0x44, 0x44, 0x44);
-/// The mark of a point: a shape that depends on its class, or a ring.
+/// Draws the mark of a point: a shape and color that depend on its class, or a ring.
 fn mark(area: &Area<'_>, (x, y): Point, shape: usize, ring: bool) -> Result<(), ViewError> {
     let edge = BLACK.stroke_width(UNITS as u32 / 2);
     if ring {

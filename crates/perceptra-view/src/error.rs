@@ -41,9 +41,9 @@ pub enum ViewError {
     /// The file could not be written.
     #[error("{}: {source}", path.display())]
     Write {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
-        /// The reason.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }

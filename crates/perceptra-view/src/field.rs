@@ -1,10 +1,10 @@
-//! Values over a rectangle, and their contour lines.
+//! Fields, which are values on a rectangular grid, and their contour lines.
 
 use std::collections::BTreeMap;
 
 use crate::error::ViewError;
 
-/// Values at the points of a grid, `[rows, columns]`, from the bottom left.
+/// Values at the points of a rectangular grid, `[rows, columns]`, starting at the bottom left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     pub(crate) x: (f64, f64),
@@ -17,7 +17,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// A field over the rectangle `x.0..=x.1` by `y.0..=y.1`, with its values row by row.
+    /// Creates a field over the rectangle `x.0..=x.1` by `y.0..=y.1`, with its values row by row, starting at the bottom left.
     ///
     /// # Errors
     ///
@@ -36,7 +36,7 @@ impl Field {
         (0..n).flat_map(|row| (0..n).flat_map(move |column| [at(x, column), at(y, row)])).collect()
     }
 
-    /// The point at a position of the grid, which need not be whole.
+    /// The coordinates (x, y) at a position of the grid, which need not be a whole number.
     pub(crate) fn place(&self, column: f64, row: f64) -> (f64, f64) {
         let at = |(low, high): (f64, f64), i: f64, n: usize, log: bool| match i / (n - 1) as f64 {
             t if log => low * (high / low).powf(t),
@@ -51,7 +51,7 @@ impl Field {
 
     /// The contour lines at `level`, by marching squares (Lorensen, Cline, 1987).
     pub(crate) fn contour(&self, level: f64) -> Vec<Vec<(f64, f64)>> {
-        // An edge of the grid: where it starts, and whether it goes up rather than to the right.
+        // An edge of the grid: the column and row of its start, and whether it goes up instead of right.
         type Edge = (usize, usize, bool);
         let above = |c: usize, r: usize| self.value(c, r) > level;
         let mut next: BTreeMap<Edge, Vec<Edge>> = BTreeMap::new();
@@ -92,7 +92,7 @@ impl Field {
             self.place(c as f64 + if up { 0.0 } else { t }, r as f64 + if up { t } else { 0.0 })
         };
         let mut lines = Vec::new();
-        // Open lines from their ends first, then rings.
+        // Open lines first, each from one of its ends, then closed ones.
         let ends: Vec<Edge> = next.iter().filter(|(_, to)| to.len() == 1).map(|(&edge, _)| edge).collect();
         let starts: Vec<Edge> = ends.into_iter().chain(next.keys().copied()).collect();
         for start in starts {

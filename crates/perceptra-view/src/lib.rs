@@ -13,10 +13,10 @@
 //! # Ok::<(), perceptra_view::ViewError>(())
 //! ```
 //!
-//! A [`Chart`] is a list of layers, drawn in order; [`picture`] draws one or several charts side by side. A [`report`] is an HTML page on
-//! a model and a table. The same input gives the same bytes. Colors can be told apart by color-blind readers (Okabe and Ito, 2008;
-//! cividis: Nuñez, Anderton, Renslow, 2018), and points also differ in shape. The text of a PNG is set in DejaVu Sans, which is part of
-//! the crate.
+//! A [`Chart`] is a list of layers, drawn in order; [`picture`] draws one or several charts side by side. A [`report`] is an HTML page
+//! about a model, evaluated on a table. The same input gives the same bytes. Colors can be told apart by color-blind readers (Okabe and
+//! Ito, 2008; cividis: Nuñez, Anderton, Renslow, 2018), and points also differ in shape. The text of a PNG is set in DejaVu Sans, which is
+//! part of the crate.
 
 mod axis;
 mod chart;

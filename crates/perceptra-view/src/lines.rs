@@ -6,17 +6,17 @@ use crate::style::{Point, UNITS};
 pub(crate) const DASHES: Point = (7, 4);
 pub(crate) const DOTS: Point = (2, 4);
 
-/// The dash pattern of a line.
+/// The dash pattern of a line; `None` for a solid line.
 pub(crate) fn dash(dashed: bool) -> Option<Point> {
     dashed.then_some(DASHES)
 }
 
-/// Whether a value lies in a range.
+/// Whether a value lies in a range, ends included.
 pub(crate) fn within(v: f64, (low, high): (f64, f64)) -> bool {
     (low..=high).contains(&v)
 }
 
-/// The pieces of a line inside a rectangle, by the algorithm of Liang and Barsky.
+/// The parts of a polyline inside the rectangle `x` by `y`, by the algorithm of Liang and Barsky.
 pub(crate) fn clip(points: &[(f64, f64)], x: (f64, f64), y: (f64, f64)) -> Vec<Vec<(f64, f64)>> {
     let mut pieces: Vec<Vec<(f64, f64)>> = Vec::new();
     for ends in points.windows(2) {
@@ -43,7 +43,7 @@ pub(crate) fn clip(points: &[(f64, f64)], x: (f64, f64), y: (f64, f64)) -> Vec<V
     pieces
 }
 
-/// A line cut into dashes, in drawing units; the whole line without a pattern.
+/// A polyline, in drawing units, cut into dashes; the whole line without a dash pattern.
 pub(crate) fn dashes(line: &[Point], dash: Option<Point>) -> Vec<Vec<Point>> {
     let Some((part, gap)) = dash else { return vec![line.to_vec()] };
     let (part, gap) = (f64::from(part * UNITS), f64::from(gap * UNITS));

@@ -20,7 +20,7 @@ pub struct Picture {
     svg: String,
 }
 
-/// Draws charts side by side, `columns` per row, into a picture of this width and height in pixels.
+/// Draws charts side by side, `columns` per row, into a picture of `size` (width, height) in pixels.
 ///
 /// # Errors
 ///
@@ -66,7 +66,7 @@ fn compact(svg: &str) -> String {
     out
 }
 
-/// The color and the path of a filled rectangle as plotters writes it.
+/// The color and the SVG path of a filled rectangle, read from a line in the form that plotters writes; `None` for any other line.
 fn rectangle(line: &str) -> Option<(&str, String)> {
     let rest = line.strip_prefix("<rect ")?.strip_suffix(" stroke=\"none\"/>")?;
     let attribute = |name: &str| {
@@ -165,7 +165,7 @@ mod tests {
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }
 
-    /// Pixels that are not white, in a part of the picture.
+    /// The number of dark or colored pixels in a part of the picture.
     fn ink(png: &[u8], part: impl Fn(u32, u32) -> bool) -> usize {
         let pixels = tiny_skia::Pixmap::decode_png(png).unwrap();
         let width = pixels.width();
@@ -226,7 +226,7 @@ mod tests {
         let mut log = Chart::new("R", "x", "y").line("l", [(0.0, 1.0)]);
         (log.x.range, log.x.log) = (Some((0.0, 1.0)), true);
         assert!(matches!(picture(&[log], 1, (300, 200)), Err(ViewError::Range { .. })));
-        // One point, or a level line, is something.
+        // A single point is enough to show.
         picture(&[Chart::new("P", "x", "y").points("p", 0, [(0.0, 0.0)])], 1, (300, 200)).unwrap();
     }
 

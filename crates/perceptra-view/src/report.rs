@@ -1,4 +1,4 @@
-//! A report on a model: one self-contained HTML page.
+//! Reports about models, each a self-contained HTML page.
 
 mod data;
 mod explanations;
@@ -15,7 +15,7 @@ use crate::error::ViewError;
 use crate::text::{number, thousands};
 use page::{charts, evenly};
 
-/// Maximum number of rows for the importance of features.
+/// Maximum number of rows on which the importance of features is computed.
 const JUDGED: usize = 2000;
 const STYLE: &str = include_str!("report.css");
 
@@ -24,11 +24,11 @@ const STYLE: &str = include_str!("report.css");
 pub struct ReportOptions<'a> {
     /// Name of the model, for the title.
     pub name: &'a str,
-    /// Which part of the split of a run the rows are, such as `test`; none for another table.
+    /// Which part of a run's split the rows are, such as `test`; `None` for another table.
     pub part: Option<&'a str>,
-    /// Run file that trains the model, as TOML.
+    /// Run file that trains the model, as TOML; `None` if it is not known.
     pub run: Option<&'a str>,
-    /// Number of permutations of each feature.
+    /// Number of permutations of each feature, for its importance.
     pub repeats: usize,
     /// Seed of the permutations.
     pub seed: u64,
@@ -41,7 +41,7 @@ impl Default for ReportOptions<'_> {
     }
 }
 
-/// Makes a report on a model, evaluated on a table with targets, as one HTML page with pictures and styles included; it loads nothing
+/// Creates a report about a model, evaluated on a table with targets, as one HTML page with pictures and styles included; it loads nothing
 /// and runs no script. The same model, table and options give the same bytes.
 ///
 /// The report has the scores, the columns of the table, the network, its learning curves, predicted and actual values, permutation

@@ -1,6 +1,7 @@
 //! Numbers as short text.
 
-/// A number as short text: integers as they are, others with four decimals, very large and very small ones with an exponent.
+/// A number as short text: integers as they are, others with four decimals (one from 1000 on), very large and very small ones with an
+/// exponent; `-` for NaN.
 #[doc(hidden)]
 pub fn number(x: f64) -> String {
     if x.is_nan() {

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), CliError> {
     print(&text(&found, repeats))
 }
 
-/// Characters of the longest bar.
+/// Length of the longest bar, in characters.
 const BAR: f64 = 24.0;
 
 fn text(found: &Explanation, repeats: usize) -> String {

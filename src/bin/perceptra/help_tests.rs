@@ -1,4 +1,4 @@
-//! Help, template and README say what the program does.
+//! Tests that help, template and README agree with the program.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ fn defaults_in_the_help_are_those_of_a_run() {
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         let Some((_, default)) = help.split_once("[default: ") else { continue };
         let default = default.trim_end_matches(']');
-        // Where the default depends on something, it is a sentence.
+        // A default that depends on something is a sentence.
         if default.contains(' ') {
             continue;
         }
@@ -57,7 +57,7 @@ fn the_readme_lists_the_flags_of_train() {
 
 #[test]
 fn every_flag_that_sets_a_key_is_the_flag_of_a_key() {
-    // Flags of the command alone; `--set` and `--config` name keys themselves.
+    // Flags that set no key of their own; `--set` and `--config` name keys themselves.
     let own = ["help", "config", "set", "json", "quiet", "verbose", "live", "report"];
     let worded: BTreeSet<String> = RunConfig::keys()
         .flat_map(|key| crate::set_args::flag(key).split([' ', ',']).map(str::to_owned).collect::<Vec<_>>())

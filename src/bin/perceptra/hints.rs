@@ -4,7 +4,7 @@ use perceptra::data::{self, Task};
 use perceptra::model;
 use perceptra::train::TrainError;
 
-/// How to mend an error in a table.
+/// Advice on how to fix an error in a table.
 pub(crate) fn data(hint: &data::Hint) -> String {
     use data::Hint;
     match hint {
@@ -41,7 +41,7 @@ pub(crate) fn data(hint: &data::Hint) -> String {
     }
 }
 
-/// How to fix settings or a training that failed.
+/// Advice on how to fix settings or a training that failed; `None` if there is none.
 pub(crate) fn train(error: &TrainError) -> Option<String> {
     match error {
         TrainError::Diverged { .. } => {

@@ -22,7 +22,7 @@ pub(crate) struct InspectArgs {
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
     let model = load_model(&args.model, "cpu").or_else(|e| match e {
-        // Without a CPU backend any device will do.
+        // Without a CPU backend, any device is used.
         CliError::Device(_) => load_model(&args.model, "auto"),
         other => Err(other),
     })?;
@@ -53,7 +53,7 @@ fn text(model: &Model) -> String {
     let about = model.about();
     let config = &about.network;
     let (shapes, tensors) = (model.network().widths(), config.tensors());
-    // Of the tensors whose names begin so.
+    // Number of parameters in the tensors whose names begin with `start`.
     let parameters = |start: &str| {
         let own = tensors.iter().filter(|(role, _)| role.group().is_some() && role.to_string().starts_with(start));
         tables::thousands(own.map(|(_, shape)| shape.iter().product::<usize>() as u64).sum())
@@ -117,7 +117,7 @@ fn text(model: &Model) -> String {
         crate::train::stopped(model),
         history.best_epoch
     );
-    // The first, the best, the last, and about ten between.
+    // Shows the first, the best, the last, and about ten epochs in between.
     let n = history.epochs.len();
     let shown: Vec<usize> =
         (0..n).filter(|i| i % n.div_ceil(10) == 0 || i + 1 == n || i + 1 == history.best_epoch).collect();

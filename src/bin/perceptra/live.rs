@@ -29,7 +29,7 @@ const POINTS: usize = 4000;
 /// Factor by which + and − change the learning rate.
 const STEP: f64 = 1.25;
 
-/// State of the run to show, and requests of the keys.
+/// State of the run that the view shows, and what the user has requested by keys.
 struct State {
     title: String,
     device: String,
@@ -45,7 +45,7 @@ struct State {
     best: (usize, f64),
     rate: f64,
     speed: f64,
-    /// Factor for the learning rate after this epoch.
+    /// Factor by which keys change the learning rate after this epoch.
     scale: f64,
     /// Product of all such factors so far.
     scaled: f64,
@@ -53,7 +53,7 @@ struct State {
     message: String,
 }
 
-/// Losses of every epoch.
+/// Losses by epoch, thinned to fewer than [`POINTS`] points.
 #[derive(Default)]
 struct Curves {
     training: Vec<(f64, f64)>,
@@ -90,7 +90,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Opens the view, if standard input and standard error are a terminal.
+    /// Opens the view; `None` unless standard input and standard error are a terminal.
     pub(crate) fn open(title: &str, device: &str) -> Option<Self> {
         if !(std::io::stdin().is_terminal() && stderr().is_terminal()) {
             return None;

@@ -98,7 +98,7 @@ struct ReadArgs {
 }
 
 impl ReadArgs {
-    /// Puts the flags into the options.
+    /// Overrides `options` with the flags; texts for missing values are added.
     fn apply(&self, options: &mut ReadOptions) {
         options.delimiter = self.delimiter.or(options.delimiter);
         options.comment = self.comment.or(options.comment);
@@ -136,7 +136,7 @@ enum CliError {
     /// The program was ended by a signal, with its work saved.
     #[error("{message}")]
     Interrupted { signal: u8, message: String },
-    /// Another error, for example after a model has been saved all the same.
+    /// Another error, for example one that occurs after the model has been saved.
     #[error("{message}")]
     Other { message: String, hint: Option<String> },
     #[error("internal error: {0}")]
@@ -150,7 +150,7 @@ impl CliError {
         Self::Usage { message: message.into(), hint: Some(hint.to_owned()) }
     }
 
-    /// The error for a signal, if one has arrived.
+    /// The error for a signal that has arrived; `None` if none has.
     fn interrupted(message: impl Into<String>) -> Option<Self> {
         let (signal, name) = signals::which()?;
         Some(Self::Interrupted { signal, message: format!("{name}: {}", message.into()) })
@@ -248,7 +248,7 @@ fn load_model(path: &Path, device: &str) -> Result<Model, CliError> {
     Ok(Model::load(path, &choice.device)?)
 }
 
-/// Reads a model, and a table with the read options of the model.
+/// Reads a model, and a table with the model's read options, which the flags in `read` override.
 fn load_both(model: &Path, table: &Path, device: &str, read: &ReadArgs) -> Result<(Model, perceptra::Table), CliError> {
     let model = load_model(model, device)?;
     let mut options = model.read_options();

@@ -7,11 +7,11 @@ use perceptra::view::{Chart, Colors, Field, ViewError, picture};
 
 use crate::CliError;
 
-/// Number of settings of which heat maps are drawn, for each pair.
+/// Number of settings, from the first on, of which heat maps are drawn for each pair.
 const PAIRED: usize = 4;
 /// Approximate number of cells along a side of a heat map.
 const CELLS: usize = 60;
-/// Width of the kernel by which trials color a heat map, as a share of its side.
+/// Standard deviation of the Gaussian kernel that averages the trials near a cell of a heat map, as a share of the map's side.
 const REACH: f64 = 0.08;
 
 /// Draws a search into its folder, as SVG and PNG: `search` (the metric against each setting and in order of the trials, learning
@@ -43,7 +43,7 @@ pub(crate) fn draw(space: &Space, board: &Leaderboard, folder: &Path) -> Result<
 struct Axis {
     short: String,
     positions: Vec<f64>,
-    /// Names of the values at 0, 1, 2..., if they are not numbers.
+    /// Names of the values at the positions 0, 1, 2... of the axis; empty if the values are numbers.
     names: Vec<String>,
     log: bool,
 }
@@ -90,7 +90,7 @@ impl Axis {
         }
     }
 
-    /// The value at a position from 0 to 1.
+    /// The value at a position between the ends, from 0 to 1.
     fn value(&self, part: f64) -> f64 {
         let (low, high) = self.ends();
         if self.log { low * (high / low).powf(part) } else { low + (high - low) * part }
@@ -128,7 +128,7 @@ fn spread(values: &[f64]) -> f64 {
 struct Plots<'a> {
     metric: String,
     less_is_better: bool,
-    /// The best first.
+    /// Trials with their scores, the best first.
     scored: Vec<(&'a Trial, f64)>,
     axes: Vec<Axis>,
 }
@@ -138,7 +138,7 @@ impl Plots<'_> {
         self.scored.iter().map(|(_, score)| *score).collect()
     }
 
-    /// The scores at these positions.
+    /// Adds the trials' scores to a chart as points, over the positions `x`; trials that halving stopped early get a mark of their own.
     fn scatter(&self, chart: Chart, x: &[f64]) -> Chart {
         let points = |dropped: bool| {
             let chosen = self.scored.iter().zip(x).filter(move |((t, _), _)| t.budget.is_some() == dropped);
@@ -169,7 +169,7 @@ impl Plots<'_> {
         rank as f64 / (self.scored.len().max(2) - 1) as f64
     }
 
-    /// The monitored metric of all trials by epoch; none if no trial has more than one epoch.
+    /// The monitored metric of all trials by epoch; `None` if no trial has more than one epoch.
     fn curves(&self) -> Option<Chart> {
         let curve = |trial: &Trial| trial.curve.iter().map(|(epoch, v)| (*epoch as f64, *v)).collect::<Vec<_>>();
         let curves: Vec<_> = self.scored.iter().map(|(t, _)| curve(t)).collect();
@@ -217,7 +217,7 @@ impl Plots<'_> {
     }
 
     fn heat_map(&self, x: &Axis, y: &Axis) -> Result<Chart, ViewError> {
-        // Without this, the worst trials would determine the scale.
+        // Scores are clipped at the worst tenth, because the worst trials would otherwise determine the scale.
         let mut scores = self.scores();
         scores.sort_by(f64::total_cmp);
         let (low, high) = match self.less_is_better {
@@ -229,7 +229,7 @@ impl Plots<'_> {
             .collect();
         let size = |axis: &Axis| axis.names.len().max(1) * CELLS.div_ceil(axis.names.len().max(1));
         let (columns, rows) = (size(x), size(y));
-        // A name is near to itself only.
+        // A named value is near only to itself.
         let near = |axis: &Axis, a: f64, b: f64| match axis.names.is_empty() {
             true => (-0.5 * ((a - b) / REACH).powi(2)).exp(),
             false => f64::from(u8::from(axis.value(a).round() == axis.value(b).round())),

@@ -11,7 +11,7 @@ use perceptra_files::write_atomic;
 
 use crate::{CliError, ReadArgs, load_model, note, same_file, signals};
 
-/// Rows in memory at once.
+/// Number of rows in memory at once.
 const CHUNK: usize = 1 << 14;
 
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub(crate) struct PredictArgs {
     read: ReadArgs,
 }
 
-/// The format that the name of the output asks for.
+/// The format that belongs to the extension of the output's name.
 fn format_of(path: &Path) -> Result<PredictionFormat, CliError> {
     PredictionFormat::of_path(path).ok_or_else(|| {
         let endings: Vec<_> = PredictionFormat::ALL.iter().map(|format| format.extensions()[0]).collect();
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let model = load_model(&args.model, &args.device)?;
     let (probabilities, uncertainty, interval) = (args.proba, args.uncertainty, args.interval);
     let columns = PredictionColumns::new(&model, PredictionOptions { probabilities, uncertainty, interval })?;
-    // A file that is half written is removed.
+    // After a signal, a half-written file is removed.
     if args.output.is_some() {
         signals::watch();
     }
@@ -116,7 +116,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Predicts a table piece by piece and writes each piece at once; adds up what there is to note of them.
+/// Predicts a table piece by piece and writes each piece as soon as it is predicted; adds up missing and unseen values in `report`.
 fn write<W: Write + Send>(
     model: &Model,
     reader: TableReader,

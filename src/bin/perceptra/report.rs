@@ -49,7 +49,8 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), CliError> {
     print(&format!("report: {}\n", output.display()))
 }
 
-/// Reports, beside the model, on the rows that the run left to judge by: those to test by, else those to stop by, else those that trained.
+/// Writes a report on a run's model beside the model file and returns its path. It uses the test rows, else the validation rows, else the
+/// training rows.
 pub(crate) fn of_run(model: &Model, run: &RunConfig, tables: &Tables, path: &Path) -> Result<PathBuf, CliError> {
     let output = path.with_extension("html");
     let name = path.display().to_string();

@@ -82,7 +82,7 @@ pub(crate) struct RunArgs {
     /// Categories with fewer rows than this share one input [default: 3]
     #[arg(long, value_name = "ROWS", help_heading = "Encoding")]
     min_category_rows: Option<usize>,
-    /// Maximum number of categories of a column that have an input each [default: 100]
+    /// Maximum number of categories of a column that have an input of their own; the rarer ones share one [default: 100]
     #[arg(long, value_name = "N", help_heading = "Encoding")]
     max_categories: Option<usize>,
     /// Widths of the hidden layers, such as 128,64; `none` for a single neuron per output [default: 128,64]
@@ -189,17 +189,17 @@ pub(crate) struct RunArgs {
     time_limit: Option<f64>,
 }
 
-/// A run as the flags of a command and its run file describe it.
+/// A run, combined from the flags of a command and its run file.
 pub(crate) struct Resolved {
     pub(crate) run: RunConfig,
-    /// Name and text of the run file.
+    /// Name and text of the run file; `None` without one.
     pub(crate) file: Option<(String, String)>,
-    /// The tables, if they have been read.
+    /// The tables; `None` if they have not been read yet.
     tables: Option<Tables>,
 }
 
 impl Resolved {
-    /// Puts in the flags of the command, and checks the settings.
+    /// Applies the command's own flags, and checks all settings.
     fn with(mut self, own: impl FnOnce(&mut RunConfig)) -> Result<Self, CliError> {
         own(&mut self.run);
         self.run.validate()?;
@@ -213,8 +213,9 @@ impl Resolved {
 }
 
 impl RunArgs {
-    /// The run file or the defaults, with these flags and those of the command (`own`) put in; what neither says is as a preset has
-    /// it. The run file is read once, and so are the tables: here if a preset depends on them, else by [`Resolved::tables`].
+    /// Combines the run file, or the defaults, with these flags and those of the command (`own`). A preset, if one is named, provides all
+    /// settings that neither file nor flags give. The run file is read once, and so are the tables: here if a preset is named, which
+    /// depends on them, else by [`Resolved::tables`].
     pub(crate) fn resolve(&self, own: impl Fn(&mut RunConfig)) -> Result<Resolved, CliError> {
         self.check_keys(&own)?;
         let (name, text) = match &self.config {
@@ -235,7 +236,7 @@ impl RunArgs {
         Resolved { run, file, tables }.with(own)
     }
 
-    /// A run that is known without a run file, with these flags and those of the command put in.
+    /// Combines a run that does not come from `--config`, such as that of a checkpoint, with these flags and those of the command.
     pub(crate) fn resolve_from(&self, run: RunConfig, own: impl Fn(&mut RunConfig)) -> Result<Resolved, CliError> {
         self.check_keys(&own)?;
         Resolved { run: self.apply(run)?, file: None, tables: None }.with(own)
@@ -250,7 +251,7 @@ impl RunArgs {
         })
     }
 
-    /// A run with the flags put in.
+    /// Applies `--set` and these flags to a run, and checks that it names a table and a target.
     pub(crate) fn apply(&self, mut run: RunConfig) -> Result<RunConfig, CliError> {
         self.set.apply(&mut run)?;
         self.put(&mut run);
@@ -266,7 +267,7 @@ impl RunArgs {
         Ok(run)
     }
 
-    /// Puts the flags that have keys of their own into a run.
+    /// Applies the flags that set a key each, thus not `--set`, to a run.
     #[expect(clippy::ref_option, reason = "`set` and `set_some` take the fields of flags as they are")]
     #[expect(clippy::too_many_lines, reason = "a line for each flag, taken apart so that none is forgotten")]
     fn put(&self, run: &mut RunConfig) {

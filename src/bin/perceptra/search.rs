@@ -159,7 +159,7 @@ impl SearchArgs {
     }
 }
 
-/// How to fix an error of a search, with the flags of this command.
+/// Advice on how to fix an error of a search, with the flags of this command; `None` if there is none.
 pub(crate) fn hint(error: &SearchError) -> Option<String> {
     let text = match error {
         SearchError::EmptySpace => {
@@ -298,7 +298,7 @@ fn finish(
     print(&summary(&trained, &members, board, &model, folder))
 }
 
-/// Trials of the printed table.
+/// Maximum number of trials in the printed table.
 const SHOWN: usize = 10;
 
 fn table(board: &Leaderboard) -> String {

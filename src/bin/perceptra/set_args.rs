@@ -18,12 +18,12 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 impl SetArgs {
-    /// Checks that no key is set twice; `flags` puts the values of the other flags into a run.
+    /// Checks that no key is set twice; `flags` applies the other flags to a run.
     pub(crate) fn check(&self, flags: impl Fn(&mut RunConfig)) -> Result<(), CliError> {
         if self.set.is_empty() {
             return Ok(());
         }
-        // Two runs that differ in every key: what is alike afterwards was set by flags.
+        // Two runs that differ in every key: a key that is equal in both afterwards was set by a flag.
         let mut runs = [RunConfig::default(), RunConfig::with_every_key()];
         runs.iter_mut().for_each(flags);
         let mut seen: Vec<(&str, String)> = Vec::new();
@@ -41,7 +41,7 @@ impl SetArgs {
         Ok(())
     }
 
-    /// Puts the values into a run.
+    /// Sets the keys in a run.
     pub(crate) fn apply(&self, run: &mut RunConfig) -> Result<(), CliError> {
         self.set.iter().try_for_each(|(name, value)| run.set(name, value).map_err(|e| usage(name, value, &e)))
     }

@@ -35,7 +35,7 @@ pub(crate) fn watch() {
     });
 }
 
-/// Whether a signal has arrived; none before [`watch`].
+/// Flag that tells whether a signal has arrived; `None` before [`watch`].
 pub(crate) fn came() -> Option<&'static AtomicBool> {
     SIGNALS.get().map(|signals| &*signals.arrived)
 }
@@ -48,7 +48,7 @@ pub(crate) fn interrupt() {
     }
 }
 
-/// The number and the name of the signal that has arrived.
+/// The number and the name of the signal that has arrived; `None` if none has.
 pub(crate) fn which() -> Option<(u8, &'static str)> {
     let signals = SIGNALS.get().filter(|signals| signals.arrived.load(Ordering::Relaxed))?;
     Some(match signals.which.load(Ordering::Relaxed) as i32 {

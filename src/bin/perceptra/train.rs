@@ -65,7 +65,7 @@ pub(crate) struct TrainArgs {
 }
 
 impl TrainArgs {
-    /// The run of the checkpoint, the run file or the defaults, with the flags put in.
+    /// Combines the run of the checkpoint `from`, else the run file or the defaults, with the flags.
     pub(crate) fn resolve(&self, from: Option<&Checkpoint>) -> Result<Resolved, CliError> {
         let own = |run: &mut RunConfig| {
             if let Some(output) = &self.output {
@@ -85,7 +85,7 @@ impl TrainArgs {
     }
 }
 
-/// `data/penguins.csv.gz` → `penguins`.
+/// Name of a table without folder and extensions, such as `penguins` for `data/penguins.csv.gz`; `model` if it has none.
 pub(crate) fn stem(table: &Path) -> String {
     let name = table.file_name().map_or_else(|| "model".into(), |n| n.to_string_lossy().into_owned());
     match name.split('.').next() {
@@ -129,7 +129,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         ));
     }
     check_writable(&model_path)?;
-    // Two runs that would write the same files are kept apart. What a run that was killed left is removed.
+    // A lock keeps apart two runs that would write the same files. Temporary files of a run that was killed are removed.
     let lock = Lock::acquire(&run_path.with_extension("toml.lock")).map_err(ModelError::from)?;
     if let Some(pid) = lock.stale {
         note(&format!("note: process {pid}, which was writing {}, has ended without doing so", model_path.display()));
@@ -156,7 +156,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     }?;
     let asked = progress.finish();
     save(&trained, &model_path, &run)?;
-    // The run file is ours to write, but not over the user's own.
+    // The run file is written beside the model, but not over the user's own.
     let own_file = args.run.config.as_deref().is_some_and(|config| same_file(config, &run_path));
     if !own_file {
         write_atomic(&run_path, |file| std::io::Write::write_all(file, run.to_toml().as_bytes()))
@@ -215,7 +215,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     outcome(&trained, &model_path, asked)
 }
 
-/// Writes the model; what cannot be written where it was to go is written elsewhere rather than lost.
+/// Writes the model to `path`. If that fails, it is written to the folder for temporary files, so that it is not lost, and an error tells
+/// where.
 fn save(trained: &Trained, path: &Path, run: &RunConfig) -> Result<(), CliError> {
     let Err(error) = trained.model.save(path) else { return Ok(()) };
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -230,7 +231,8 @@ fn save(trained: &Trained, path: &Path, run: &RunConfig) -> Result<(), CliError>
     Err(CliError::Other { message: error.to_string(), hint: Some(hint) })
 }
 
-/// A run that did not come to its own end is no success, though its model is kept; unless a key `asked` for that.
+/// The error of a run that diverged or was interrupted, although its model is kept. An interruption is no error if the user `asked` for it
+/// by a key.
 fn outcome(trained: &Trained, path: &Path, asked: bool) -> Result<(), CliError> {
     let early = |m: &Member<'_>| match m.history.stop {
         StopReason::Interrupted => !asked,
@@ -319,7 +321,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Finds out before the training whether the model can be written after it.
+/// Checks, before training, whether the model can be written after it.
 fn check_writable(path: &Path) -> Result<(), CliError> {
     let fail = |source| Err(CliError::write(path, source));
     if path.is_dir() {
@@ -329,7 +331,7 @@ fn check_writable(path: &Path) -> Result<(), CliError> {
         return fail(std::io::Error::other("the file is read-only"));
     }
     let folder = folder_of(path);
-    // What is written at the end is written beside the model first: try just that.
+    // At the end, the model is first written to a temporary file beside it: tries to create such a file.
     match tempfile::Builder::new().prefix(".perceptra-").suffix(".tmp").tempfile_in(folder) {
         Ok(_) => Ok(()),
         Err(e) => fail(std::io::Error::new(
@@ -339,14 +341,14 @@ fn check_writable(path: &Path) -> Result<(), CliError> {
     }
 }
 
-/// A bar with losses, rows per second and time left; nothing where standard error is no terminal.
+/// A progress bar with losses, rows per second and time left, hidden unless standard error is a terminal; or the live view.
 struct Progress {
     bar: ProgressBar,
     rows: usize,
     verbose: bool,
     engine: Engine,
     live: Option<Live>,
-    /// A note for after the live view.
+    /// A note to print once the live view is closed.
     later: Option<String>,
 }
 
@@ -366,7 +368,7 @@ impl Progress {
         }
     }
 
-    /// Puts the terminal back: whether a key ended the run.
+    /// Restores the terminal, and returns whether a key ended the run.
     fn finish(&mut self) -> bool {
         self.bar.finish_and_clear();
         let asked = self.live.as_mut().is_some_and(|live| {
@@ -389,7 +391,7 @@ impl Observer for Progress {
                     let why = obstacle.map_or_else(String::new, |o| format!(", not by the fused one: {o}"));
                     let text = format!("note: {steps} steps an epoch by the {} engine{why}", engine.name());
                     match self.live {
-                        // Once the screen is the terminal's again.
+                        // Printed once the live view is closed.
                         Some(_) => self.later = Some(text),
                         None => note(&text),
                     }

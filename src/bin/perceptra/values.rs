@@ -60,10 +60,10 @@ pub(crate) fn hidden_activation() -> OneOf<Activation> {
     OneOf { hidden: &["softmax"], setting: PhantomData }
 }
 
-/// See [`one_of`].
+/// Parser of a flag whose value has a name, made by [`one_of`].
 #[derive(Debug, Clone)]
 pub(crate) struct OneOf<T> {
-    /// Names that are understood and not listed.
+    /// Names that are accepted but not listed.
     hidden: &'static [&'static str],
     setting: PhantomData<T>,
 }
@@ -85,7 +85,7 @@ impl<T: Named> TypedValueParser for OneOf<T> {
         }
         let name = text.split(':').next().unwrap_or_default();
         if !T::names().iter().any(|known| known == name) {
-            // Fails, with the names and the one that is nearest.
+            // This fails, with an error that lists the names and the most similar one.
             PossibleValuesParser::new(self.values()).parse_ref(command, arg, value)?;
         }
         StringValueParser::new().try_map(|text| named(&text)).parse_ref(command, arg, value)
@@ -114,7 +114,7 @@ pub(crate) struct Widths(pub(crate) Vec<usize>);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OrNone(pub(crate) Option<usize>);
 
-/// A value of a key, written as in `--set`.
+/// The value of a key, read from text that is written as in `--set`.
 fn value_of<T>(key: &str, text: &str, get: impl Fn(RunConfig) -> T) -> Result<T, String> {
     let mut run = RunConfig::default();
     run.set(key, text).map_err(|e| match e {

@@ -17,7 +17,7 @@ pub struct DataConfig {
     /// holds. The encoder is fitted on a sample of that many training rows. Every epoch reads the pieces of the file in a new order
     /// and shuffles rows within the buffer.
     pub stream: bool,
-    /// Rows of a streamed table that are in memory at once.
+    /// Number of rows of a streamed table that are in memory at once.
     pub buffer: usize,
     /// Roles and kinds of columns.
     #[serde(flatten)]
@@ -35,7 +35,7 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
-    /// The keys of `[data]`. Serde names only values that are set, so every key has one here; a new field does not compile without.
+    /// The keys of `[data]`. Serde names only keys that have a value, so every key gets one here; a new field does not compile without it.
     pub(crate) fn keys() -> Vec<String> {
         let (name, list) = (Some(String::new()), Vec::new());
         let schema = SchemaOptions {

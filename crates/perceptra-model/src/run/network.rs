@@ -13,7 +13,7 @@ pub struct NetworkConfig {
     pub hidden: Vec<usize>,
     /// Activations of the hidden layers: one for all, or one for each.
     pub activation: OneOrMany,
-    /// Activation of the output; by default none for numbers, sigmoid or softmax for classes.
+    /// Activation of the output; by default the identity for regression, sigmoid or softmax for classification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_activation: Option<Activation>,
     /// Distribution of the initial weights.
@@ -29,11 +29,11 @@ pub struct NetworkConfig {
     /// Width of the embedding of a numeric column; by default 4 for `periodic`, 16 for `piecewise-linear`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_width: Option<usize>,
-    /// Cosines per numeric column in a periodic embedding.
+    /// Number of cosines per numeric column in a periodic embedding.
     pub frequencies: usize,
     /// Standard deviation of the initial frequencies of a periodic embedding.
     pub frequency_scale: f64,
-    /// Bins per numeric column in a piecewise-linear embedding; their edges are quantiles of the training rows.
+    /// Maximum number of bins per numeric column in a piecewise-linear embedding; their edges are quantiles of the training rows.
     pub bins: usize,
     /// Width of the embedding of a categorical column, see [`EncoderOptions::embed_above`](perceptra_data::EncoderOptions).
     pub category_width: usize,
@@ -41,11 +41,11 @@ pub struct NetworkConfig {
     pub input_scale: bool,
     /// Whether the activations of hidden units have learned parameters.
     pub parametric: bool,
-    /// Whether weights have the neural-tangent-kernel parametrization.
+    /// Whether weights have the neural-tangent-kernel parametrization, which divides them by √inputs in the forward pass.
     pub ntk: bool,
-    /// Members of a batch ensemble, which share most of their weights (TabM).
+    /// Number of members of a batch ensemble, which share most of their weights (TabM).
     pub members: usize,
-    /// Networks of an ensemble, which differ in their seeds; their predictions are averaged.
+    /// Number of networks of an ensemble, which differ in their seeds; their predictions are averaged.
     pub ensemble: usize,
 }
 
@@ -75,8 +75,8 @@ impl Default for NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// The description of the network between `inputs` and `outputs`, without an embedding. `output` is the activation of the
-    /// outputs where the run names none.
+    /// The description of the network with these numbers of inputs and outputs, without an embedding. `output` is the activation of the
+    /// outputs if the run does not set one.
     pub(crate) fn feed_forward(
         &self,
         inputs: usize,
@@ -105,13 +105,13 @@ impl NetworkConfig {
             .with_seed(seed))
     }
 
-    /// The parts of the network beyond dense layers, if it has any.
+    /// The parts of the network beyond dense layers; `None` if it has none.
     pub(crate) fn extras(&self, embedding: Option<EmbeddingConfig>) -> Option<Extras> {
         let Self { input_scale, parametric, ntk, members, .. } = *self;
         Some(Extras { embedding, input_scale, parametric, ntk, members }).filter(|parts| *parts != Extras::default())
     }
 
-    /// The embedding of numeric columns, whose bins have these edges.
+    /// The embedding of numeric columns; `edges` has the edges of the bins of each column, for a piecewise-linear one.
     pub(crate) fn number_embedding(&self, edges: Vec<Vec<f32>>) -> Result<NumberEmbedding, String> {
         let width = |default: usize, least: usize| match self.embedding_width.unwrap_or(default) {
             width if width < least => Err(format!("embedding_width is {width}, it must be at least {least}")),
@@ -150,8 +150,8 @@ perceptra_nn::all_variants! { EmbeddingKind: None, Periodic, PiecewiseLinear }
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected the name of an activation, such as relu, or a list of names")]
 pub enum OneOrMany {
-    /// One for all layers.
+    /// One activation for all layers.
     One(Activation),
-    /// One for each layer.
+    /// One activation for each layer.
     Many(Vec<Activation>),
 }

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutputConfig {
-    /// `auto`, `cpu`, `ndarray`, `flex`, `wgpu[:N]`, `cuda[:N]`...
+    /// Name of the device: `auto`, `cpu`, `ndarray`, `flex`, `wgpu[:N]`, `cuda[:N]`...
     pub device: String,
     /// The model file; by default named after the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
-    /// Whether the probabilities of classes get a temperature, fitted on the validation rows (Guo et al., 2017).
+    /// Whether predicted probabilities are calibrated by a temperature that is fitted on the validation rows (Guo et al., 2017).
     pub calibrate: bool,
 }
 
@@ -27,10 +27,10 @@ impl Default for OutputConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// The folder; without it no checkpoints are written.
+    /// Folder of the checkpoints; without it no checkpoints are written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
-    /// Epochs from one to the next.
+    /// Number of epochs from one checkpoint to the next.
     pub every: usize,
     /// Number of latest checkpoints to keep, besides that of the best epoch.
     pub keep: usize,

@@ -38,7 +38,7 @@ impl Preset {
         }
     }
 
-    /// One line on what it is.
+    /// A description of the preset in one line.
     pub fn description(self) -> &'static str {
         match self {
             Self::Fast => "one small network with early stopping",

@@ -8,27 +8,29 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchOptions {
-    /// Keys of the run file with their domains, such as `lr = "log:1e-4..1e-1"` and `hidden = "32,64x64"`.
+    /// Keys of the run file that are searched, with their domains, such as `lr = "log:1e-4..1e-1"` and `hidden = "32,64x64"`.
     pub space: BTreeMap<String, String>,
     /// Sampler of the points of the space.
     pub sampler: Sampler,
-    /// Number of points, unless the sampler is the grid.
+    /// Number of points to sample; ignored if the sampler is the grid.
     pub trials: usize,
-    /// Cross-validation folds for each point; by default points are scored on the validation rows.
+    /// Number of cross-validation folds on which each point is scored; by default points are scored on the validation rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
-    /// η of successive halving: all points are trained for a few epochs, the best 1/η of them continue for η times as many, and so on.
+    /// Factor η of successive halving: all points are trained for a few epochs, the best 1/η of them continue for η times as many, and so
+    /// on. `None` for no halving.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halving: Option<usize>,
-    /// The most trials that successive halving has in progress at a time; when one ends, another starts. By default all.
+    /// Maximum number of trials that successive halving has in progress at a time; when one ends, another starts. By default there is no
+    /// limit.
     #[serde(alias = "places", skip_serializing_if = "Option::is_none")]
     pub max_parallel: Option<usize>,
-    /// Number of different divisions into folds, or into training and validation rows.
+    /// Number of different divisions into folds, or into training and validation rows, on which each point is scored.
     pub repeats: usize,
     /// Metric by which points are ranked; by default `train.monitor`, or `rmse` or `log-loss` if that is the loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<perceptra_train::Metric>,
-    /// The networks to join into an ensemble, instead of the best one alone.
+    /// The networks to join into an ensemble; by default the final model is the best network alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<Ensemble>,
 }
@@ -92,7 +94,8 @@ pub enum Sampler {
     Grid,
     /// Uniformly at random (Bergstra, Bengio, 2012).
     Random,
-    /// One point in each of as many strata of every dimension as there are trials (McKay, Beckman, Conover, 1979).
+    /// A Latin hypercube: every dimension is divided into as many strata as there are trials, with one point in each (McKay, Beckman,
+    /// Conover, 1979).
     LatinHypercube,
     /// A Sobol sequence, scrambled (Sobol, 1967; Owen, 1995).
     Sobol,
@@ -117,7 +120,7 @@ impl Default for SearchOptions {
 }
 
 impl SearchOptions {
-    /// Whether nothing is searched.
+    /// Whether all options have their defaults, so that nothing is searched.
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }

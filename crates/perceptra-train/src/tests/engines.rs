@@ -157,7 +157,7 @@ proptest! {
         let sgd = config.optimizer == Optimizer::Sgd;
         let steps_an_epoch = rows.div_ceil(batch.size(rows));
         let config = TrainConfig { loss: Some(loss), batch, epochs: 1 + 4 / steps_an_epoch, seed, ..config };
-        // A sum over rows is as many times as steep as a mean.
+        // The gradient of a sum over the rows of a batch is that of the mean times the number of rows.
         let steepness = if config.reduction_of(loss) == Reduction::Sum { batch.size(rows) as f64 } else { 1.0 };
         let config = TrainConfig { learning_rate: config.learning_rate / steepness, ..config };
         // Where a steep loss makes training diverge there is nothing to compare.

@@ -45,7 +45,7 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
     };
     let device = Device::flex();
     let config = FeedForwardConfig::new(2, 1).with_widths(&[6], Activation::Mish).with_parts(Some(parts));
-    // There the numbers follow after all embeddings, here each number after its own embedding.
+    // In the reference, the numbers follow after all embeddings; here, each number follows its own embedding.
     const PLACES: [usize; 8] = [0, 1, 2, 6, 3, 4, 5, 7];
     let load = |when: &str| {
         let mut network = config.init(&device).unwrap();
@@ -84,7 +84,7 @@ fn real_mlp_computes_and_learns_as_pytabkit_does() {
             learning_rate: 0.02,
             lr_factors,
             weight_decay: 0.3,
-            // There the factor of the learning rate counts twice.
+            // In the reference, the factor of the learning rate multiplies the decay twice.
             decay_factors: Factors { bias: 0.0, ..lr_factors },
             batch: Batch::Full,
             epochs: 4,
@@ -160,7 +160,7 @@ fn tabm_computes_and_learns_as_the_package_tabm_does() {
         for (i, name) in ["backbone.blocks.0.0", "backbone.blocks.1.0", "output"].into_iter().enumerate() {
             let mut weight = of(&format!("{name}.weight"));
             if name != "output" {
-                // There weights are stored by output, here by input.
+                // In the reference, weights are stored by output; here, by input.
                 let (inputs, outputs) = widths[i];
                 let there = weight.clone();
                 for i in 0..inputs {
@@ -234,7 +234,7 @@ fn schedules_and_initial_biases_are_those_of_pytabkit() {
     let network = network.fit_to(rows, 1);
     let weights = read(network.layers()[0].linear.weight.val()).unwrap();
     assert!(weights.iter().all(|w| (w.abs() * deviation - 1.0).abs() < 1e-4));
-    // Compared by the sign of the weight.
+    // Biases are compared after division by their weights.
     let biases = read(network.layers()[0].linear.bias.as_ref().unwrap().val()).unwrap();
     let biases: Vec<f32> = biases.iter().zip(&weights).map(|(b, w)| b / w).collect();
     let average = biases.iter().sum::<f32>() / 4000.0;

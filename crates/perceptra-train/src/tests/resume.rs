@@ -282,7 +282,7 @@ fn blocks_are_trained_as_whole_tables_are() {
         let one = fitted(300, &mut none);
         let plain = Fit::new(network(Norm::None, &device), &whole).validation(&whole).run(&config).unwrap();
         assert!(bits(&one.network) == bits(&plain.network), "{engine:?}");
-        // Several blocks make as many steps, in another order.
+        // Several blocks make the same number of steps, with rows in another order.
         let mut keep = Keep { after: 5, state: None };
         let several = fitted(96, &mut keep);
         assert_eq!(several.history.epochs.len(), 10);

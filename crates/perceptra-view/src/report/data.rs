@@ -1,4 +1,4 @@
-//! The section on the columns of the table.
+//! The report's section about the columns of the table.
 
 use maud::{Markup, html};
 use perceptra_data::{ColumnKind, Summary, Table, Values};

@@ -1,4 +1,4 @@
-//! The sections that explain predictions: importance of features, partial dependence, worst predictions.
+//! The report's sections that explain predictions: importance of features, partial dependence, worst predictions.
 
 use maud::{Markup, PreEscaped, html};
 use perceptra_data::{ColumnKind, Table, Values};
@@ -41,7 +41,7 @@ pub(super) fn importance(found: &Explanation) -> Markup {
     }
 }
 
-/// The average prediction if all rows had the same value of a feature.
+/// The partial dependence section: the average prediction if all rows had the same value of a feature, for several values.
 pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> Result<Markup, ViewError> {
     let rows = evenly(table, AVERAGED);
     let (features, most) = DEPENDENCES;
@@ -50,7 +50,8 @@ pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> R
     for importance in found.features.iter().take(features) {
         let name = importance.feature.as_str();
         let kind = kinds.iter().find(|(n, _)| *n == name).map_or(ColumnKind::Categorical, |(_, kind)| *kind);
-        // For each value shown, its position on the axis and a row that has it: quantiles of numbers, the first row of categories.
+        // For each value shown, its position on the axis and a row that has it: quantiles for numbers, the first row of each category for
+        // categories.
         let (values, names): (Vec<(f64, usize)>, Vec<String>) = match kind {
             ColumnKind::Numeric | ColumnKind::Date => {
                 let numbers = table.numbers(name, kind).map_err(ModelError::from)?;
@@ -76,7 +77,7 @@ pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> R
         }
         let mut averages: Vec<(f64, Vec<f64>)> = Vec::new();
         for (x, row) in values {
-            // The value comes from a row of the whole table, the other columns from the rows that are averaged.
+            // The value comes from a row of the whole table, the other columns from the rows over which predictions are averaged.
             let donor = table.take(&[row as u32]);
             let spread = rows.with_column(name, &donor, 0).map_err(ModelError::from)?;
             let predicted = model.predict(&spread)?.values;
@@ -118,7 +119,7 @@ pub(super) fn worst(
 ) -> Result<Markup, ViewError> {
     let schema = &model.about().schema;
     let fail = ModelError::from;
-    // For each row: how bad its prediction is, its number, the actual and predicted value, and the error as text.
+    // For each row: how bad its prediction is, its index, the actual and predicted value, and the error as text.
     let mut rows: Vec<(f64, usize, String, String, String)> = Vec::new();
     match &predictions.labels {
         Some(labels) => {

@@ -11,7 +11,7 @@ use crate::text::number;
 
 /// Maximum number of points of a scatter plot or a curve.
 pub(super) const POINTS: usize = 1500;
-/// Maximum number of rows of tables.
+/// Maximum number of rows of a table in the report.
 pub(super) const LISTED: usize = 60;
 /// Maximum number of classes or targets drawn in a chart.
 pub(super) const CLASSES: usize = 7;
@@ -26,7 +26,7 @@ pub(super) fn evenly(table: &Table, most: usize) -> Table {
     }
 }
 
-/// Charts side by side.
+/// Draws charts side by side.
 pub(super) fn charts(charts: Vec<Chart>) -> Result<Markup, ViewError> {
     let draw = |chart: Chart| {
         let what = format!("{}: {} over {}", chart.title, chart.y.label, chart.x.label);

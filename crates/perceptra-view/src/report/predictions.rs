@@ -1,4 +1,4 @@
-//! The section that compares predictions with the actual values.
+//! The report's section that compares predictions with the actual values.
 
 use maud::{Markup, html};
 use perceptra_data::Table;
