@@ -10,7 +10,7 @@ use crate::variants::all_variants;
 /// An activation function of one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// x
+    /// f(x) = x
     Identity,
     /// 1 where x ≥ 0, else 0
     Step,
@@ -46,8 +46,8 @@ all_variants! {
 
 const SELU: (f32, f32) = (1.050_701, 1.673_263_2);
 
-/// Applies a function to each value. A macro, because a function passed as an argument is not always inlined, and only inlined ones are
-/// compiled for the wide instructions.
+/// Applies `$f` to each value of `$z`, and writes its value to `$a` and its derivative to `$d`. A macro, because a function passed
+/// as an argument is not always inlined, and only inlined code is compiled for the wide vector instructions.
 macro_rules! each {
     ($z:ident, $a:ident, $d:ident, $f:ident) => {
         for ((z, a), d) in $z.iter().zip($a).zip($d) {
@@ -57,7 +57,7 @@ macro_rules! each {
 }
 
 impl Activation {
-    /// a = f(z) and d = f′(z).
+    /// Writes f(z) of each value of `z` to `a`, and the derivative f′(z) to `d`.
     #[inline(always)]
     pub(crate) fn apply(self, z: &[f32], a: &mut [f32], d: &mut [f32]) {
         match self {
@@ -81,7 +81,7 @@ impl Activation {
         }
     }
 
-    /// Whether f(0) ≠ 0, so that units that only pad a layer do not stay 0.
+    /// Whether f(0) ≠ 0: then units that only pad a layer do not stay 0 by themselves.
     #[inline(always)]
     pub const fn moves_zero(self) -> bool {
         match self {
@@ -100,7 +100,7 @@ impl Activation {
     }
 }
 
-// f(z) and f′(z).
+// Each function below returns f(z) and f′(z).
 
 #[inline(always)]
 fn step(z: f32) -> (f32, f32) {
@@ -124,7 +124,7 @@ fn tanh_and_slope(z: f32) -> (f32, f32) {
     (t, 1.0 - t * t)
 }
 
-/// NaN stays NaN: it is neither below nor above 0.
+/// ReLU. NaN stays NaN, since it is neither below nor above 0.
 #[inline(always)]
 fn relu(z: f32) -> (f32, f32) {
     (if z <= 0.0 { 0.0 } else { z }, if z > 0.0 { 1.0 } else { 0.0 })
@@ -171,7 +171,7 @@ fn dendritic(z: f32) -> (f32, f32) {
     (e, if z > 0.0 { e * (-1.0 / 0.3) } else { 0.0 })
 }
 
-/// tanh(ln(1 + e)) = n/(n + 2) with n = e(e + 2): one exponential.
+/// Mish, z·tanh(ln(1 + e)) with e = eᶻ. As tanh(ln(1 + e)) = n/(n + 2) with n = e(e + 2), one exponential is enough.
 #[inline(always)]
 fn mish(z: f32) -> (f32, f32) {
     // Above 15 the result is z to all bits of an f32.

@@ -1,23 +1,24 @@
-//! Rows that are trained on, and sums over them.
+//! Rows to train on, and sums of their losses and weights.
 
-/// A table of rows, each matrix row by row.
+/// Rows to train on or to evaluate. Matrices are stored row by row.
 #[derive(Debug, Clone, Copy)]
 pub struct Data<'a> {
-    /// `[rows, inputs]`
+    /// Inputs of the network, `[rows, inputs]`.
     pub inputs: &'a [f32],
-    /// `[rows, outputs]`
+    /// Targets of the network, `[rows, outputs]`.
     pub targets: &'a [f32],
-    /// The weight of each row, `[rows]`; 1 if there are none.
+    /// Weight of each row's loss, `[rows]`; `None` gives every row the weight 1.
     pub weights: Option<&'a [f32]>,
 }
 
-/// Sums over the rows of an epoch.
+/// Sums over the rows of an epoch or of an evaluation.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Totals {
-    /// The sum of the rows' losses, each times the row's weight. In training, the loss of a row is that before the step it takes part in.
+    /// Sum of the rows' losses, each times the row's weight. In training, a row's loss is computed with the weights before the step
+    /// that uses the row.
     pub loss: f64,
-    /// The sum of the rows' weights.
+    /// Sum of the rows' weights.
     pub weight: f64,
-    /// Steps made.
+    /// Number of training steps made; 0 in an evaluation.
     pub steps: usize,
 }

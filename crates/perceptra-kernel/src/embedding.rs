@@ -1,49 +1,53 @@
-//! The input embedding: what numbers and categories of a row are turned into before the first dense layer.
+//! The input embedding: turns the numbers and categories of a row into the inputs of the first dense layer.
 
 use std::ops::Range;
 
 use crate::error::Unsupported;
 use crate::math::sin_cos;
 
-/// Width of a joint field.
+/// Width of the embedding of a joint field, a numeric column whose gradients are computed from sums per bin. Columns with another
+/// width are not joint.
 pub(crate) const JOINT: usize = 16;
 
-/// The kind of an input column.
+/// Kind of an input column: how its value becomes inputs of the first dense layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
-    /// A number, which is embedded.
+    /// A number, which is embedded as the [`NumberEmbedding`] says.
     Number,
-    /// A number that is passed on as it is.
+    /// A number that is passed to the first dense layer unchanged.
     Plain,
-    /// A category, given as an index below this count.
+    /// The index of a category, counted from 0, which becomes a trained vector. The field is the number of categories; larger
+    /// indices count as the last one.
     Category(usize),
 }
 
-/// How each column of numbers is embedded.
+/// How the numbers of a row are embedded: turned into inputs of the first dense layer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NumberEmbedding {
-    /// As it is.
+    /// No embedding: numbers are passed to the first dense layer unchanged.
     Plain,
-    /// (cos(2πwx + b)·V + c, x): the number of cosines, and the width of the result.
+    /// A number x becomes (cos(2πwx + b)·V + c, x), with trained w, b, V and c. The fields are the number of cosines and the width
+    /// of the result, x included.
     Periodic(usize, usize),
-    /// Linear in x and in its piecewise-linear encoding: the edges of the bins of each column, at least two, and the width of the result.
+    /// A number x becomes a vector that is linear in x and in its piecewise-linear encoding: for each bin, the share of the bin
+    /// that lies below x. The fields are the edges of the bins of each column (at least two) and the width of the result.
     PiecewiseLinear(Vec<Vec<f32>>, usize),
 }
 
-/// An embedding of the columns of a row, which makes the inputs of the first dense layer: embedded numbers first, then plain columns, then
-/// categories.
+/// Embedding of the columns of a row, which gives the inputs of the first dense layer: embedded numbers first, then plain columns,
+/// then categories.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputEmbedding {
     /// The kind of each input column.
     pub columns: Vec<Column>,
-    /// How columns of numbers are embedded.
+    /// How the columns of the kind [`Column::Number`] are embedded.
     pub numbers: NumberEmbedding,
-    /// Width of the vector that stands for a category.
+    /// Length of the vector that each category becomes.
     pub category_width: usize,
 }
 
 impl InputEmbedding {
-    /// Outputs for a row, if the embedding can be computed.
+    /// Number of values that a row becomes, or the reason why the kernel cannot compute this embedding.
     pub(crate) fn outputs(&self) -> Result<usize, Unsupported> {
         let numbers = self.columns.iter().filter(|column| **column == Column::Number).count();
         match &self.numbers {
@@ -73,12 +77,12 @@ impl InputEmbedding {
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
     fields: Vec<Field>,
-    /// Outputs for a row.
+    /// Number of values that a row becomes; 0 if columns are not embedded.
     pub(crate) outputs: usize,
-    /// Length of all parameters; those of each field begin at a multiple of 16.
+    /// Length of the buffer of all parameters, in which those of each field begin at a multiple of 16.
     pub(crate) parameters: usize,
-    /// The first so many fields are joint: their gradients are summed by bin rather than by row, together with those of the weights behind
-    /// them. Each of them is [`JOINT`] wide.
+    /// Number of joint fields, which come first. Their gradients, and those of the first dense layer's weights that multiply their
+    /// values, are computed from sums per bin instead of row by row. Each of these fields is [`JOINT`] wide.
     pub(crate) joint: usize,
 }
 
@@ -93,31 +97,32 @@ struct Field {
 #[derive(Debug)]
 enum Kind {
     Plain,
-    /// This many cosines; the parameters are w, b, V and c.
+    /// (cos(2πwx + b)·V + c, x) of a number x. The field is the number of cosines; the parameters are w, b, V and c, in this order.
     Periodic(usize),
-    /// Piecewise linear; the parameters are the linear part, its bias and V with a row for each bin, padded to this many bins.
+    /// Piecewise linear in a number x. The parameters are the weights of x, biases, and V with a row for each bin, padded to as
+    /// many rows as the second field says.
     Bent(Bins, usize),
-    /// This many categories; the parameters are a table with a row for each.
+    /// A category. The field is the number of categories; the parameters are a table with a row for each.
     Category(usize),
 }
 
-/// The bins of a piecewise-linear encoding.
+/// The bins of one column's piecewise-linear encoding.
 #[derive(Debug)]
 struct Bins {
-    /// The lower edge of each, and 1/width.
+    /// Lower edge and 1/width of each bin.
     all: Vec<(f32, f32)>,
-    /// The edges between them, padded with infinity.
+    /// Edges between neighboring bins, in groups of 16; the last group is padded with infinity.
     between: Vec<[f32; 16]>,
 }
 
-/// Rows sorted by the bin of a number.
+/// Rows sorted by the bin into which their number in one column falls.
 #[derive(Debug, Default)]
 pub(crate) struct Sorted {
-    /// The bin of each row, and the share of it below the number.
+    /// For each row, the bin of its number, and the share of the bin that lies below the number.
     codes: Vec<(usize, f32)>,
-    /// The row, the share of its bin below its number, and the number.
+    /// Rows in the order of their bins: the row's index, the share of its bin that lies below its number, and the number.
     pub(crate) rows: Vec<(usize, f32, f32)>,
-    /// The end of each bin in `rows`.
+    /// For each bin, the index in `rows` after its last row.
     pub(crate) ends: Vec<usize>,
 }
 
@@ -128,7 +133,8 @@ impl Bins {
         Self { all, between: edges[1..edges.len() - 1].chunks(16).map(fill).collect() }
     }
 
-    /// The bin of x, and the share of it below x: less than 0 below the first bin, more than 1 above the last.
+    /// The bin into which x falls, and the share of the bin that lies below x: negative for x below the first bin, above 1 for x
+    /// beyond the last.
     #[inline(always)]
     fn code(&self, x: f32) -> (usize, f32) {
         let mut counts = [0u32; 16];
@@ -182,7 +188,8 @@ impl Layout {
         self.fields.len()
     }
 
-    /// Makes fields joint where there are so few bins for `rows` that summing by bin is less work.
+    /// Makes the leading fields joint that are [`JOINT`] wide and have so few bins, for batches of `rows` rows, that sums per bin
+    /// are less work than sums over rows.
     pub(crate) fn join(&mut self, rows: usize) {
         let few = |field: &&Field| match &field.kind {
             Kind::Bent(_, bins) => field.outputs.len() == JOINT && 2 * (2 + bins) <= rows,
@@ -191,20 +198,20 @@ impl Layout {
         self.joint = self.fields.iter().take_while(few).count();
     }
 
-    /// Multiplications for one of `rows` rows, roughly, of the gradients of a joint field and of the weights behind it: `outputs` for each
-    /// of its columns.
+    /// Approximate number of multiplications per row, in batches of `rows` rows, for the gradients of a joint field and of the
+    /// first dense layer's weights that multiply its values. `outputs` is the number of that layer's units.
     pub(crate) fn joint_cost(&self, field: usize, outputs: usize, rows: usize) -> usize {
         let terms = self.fields[field].parameters.len() / JOINT;
         3 * outputs + 2 * JOINT * terms * outputs / rows
     }
 
-    /// The range of the parameters of some fields, with their padding.
+    /// Range of the parameters of some fields in the buffer of all parameters, with their padding.
     pub(crate) fn place(&self, fields: Range<usize>) -> Range<usize> {
         let end = self.fields.get(fields.end).map_or(self.parameters, |f| f.parameters.start);
         self.fields.get(fields.start).map_or(end, |f| f.parameters.start)..end
     }
 
-    /// Multiplications for one row, roughly, of the gradient of a field.
+    /// Approximate number of multiplications per row for the gradient of a field that is not joint.
     pub(crate) fn cost(&self, field: usize) -> usize {
         let field = &self.fields[field];
         match field.kind {
@@ -215,8 +222,8 @@ impl Layout {
         }
     }
 
-    /// The tensors of the parameters, in the order of [`Part::Embedding`](crate::Part::Embedding). Each is a list of ranges, one for each
-    /// column.
+    /// Places of the embedding's tensors in the buffer of all parameters, in the order of
+    /// [`Part::Embedding`](crate::Part::Embedding). Each tensor is a list of ranges, one for each column that it covers.
     pub(crate) fn tensors(&self) -> Vec<Vec<Range<usize>>> {
         let mut tensors: Vec<Vec<Range<usize>>> = Vec::new();
         let mut tables = Vec::new();
@@ -242,7 +249,8 @@ impl Layout {
         tensors
     }
 
-    /// Writes prefix sums of the bins of some fields: at the place of a bin's row of V, the sum of the bias and the rows of V before it.
+    /// Writes the prefix sums that [`Layout::forward`] needs of piecewise-linear fields: in the place of each bin's row of V, the
+    /// biases plus all earlier rows of V.
     #[inline(always)]
     pub(crate) fn sum(&self, fields: Range<usize>, p: &[f32], sums: &mut [f32]) {
         let first = self.place(fields.clone()).start;
@@ -260,7 +268,7 @@ impl Layout {
         }
     }
 
-    /// Embeds the row `x`, with the parameters `p` and the sums of [`Layout::sum`].
+    /// Embeds the row `x` into `out`, with the parameters `p` and the prefix sums of [`Layout::sum`].
     #[inline(always)]
     pub(crate) fn forward(&self, p: &[f32], sums: &[f32], x: &[f32], out: &mut [f32]) {
         for field in &self.fields {
@@ -298,7 +306,7 @@ impl Layout {
         }
     }
 
-    /// Sorts rows by the bins of a joint field. Its numbers lie in `xs`, `next` apart.
+    /// Sorts rows by the bins of a joint field. The numbers of the rows lie in `xs` with a stride of `next`.
     #[inline(always)]
     pub(crate) fn sort(&self, field: usize, xs: &[f32], next: usize, sorted: &mut Sorted) {
         let Kind::Bent(bins, _) = &self.fields[field].kind else { return };
@@ -319,14 +327,15 @@ impl Layout {
         }
     }
 
-    /// The outputs of a field, its column, and the range of its parameters.
+    /// Range of a field's values in the embedded row, index of its input column, and range of its parameters.
     pub(crate) fn field(&self, field: usize) -> (Range<usize>, usize, Range<usize>) {
         let field = &self.fields[field];
         (field.outputs.clone(), field.column, field.parameters.clone())
     }
 
-    /// Adds the gradients of some rows by the parameters `p` of a field to `g`. The numbers of the rows lie `next_x` apart, the gradients by
-    /// the field's outputs `next`. `WIDTH` is the width of the field if the compiler is to know it, or 0.
+    /// Adds the gradient with respect to the parameters `p` of a field, summed over some rows, to `g`. `xs` has the rows' numbers,
+    /// with a stride of `next_x`; `slopes` has the derivatives of the loss with respect to the field's values, with a stride of
+    /// `next`. `WIDTH` is the width of the field if it is known at compile time, else 0.
     #[inline(always)]
     pub(crate) fn backward<const WIDTH: usize>(
         &self,
@@ -348,7 +357,8 @@ impl Layout {
                 }
             }
             Kind::Bent(bins, _) => {
-                // For each bin, the sum of the slopes of its rows: their contribution to the bins before it.
+                // For each bin, the sum of its rows' slopes. The row of V of every earlier bin receives it too, since that bin lies
+                // below these rows' numbers.
                 sums.clear();
                 sums.resize(bins.all.len() * width, 0.0);
                 let (gw, rest) = g.split_at_mut(width);
@@ -384,7 +394,8 @@ impl Layout {
     }
 }
 
-/// Adds the gradient of a row by the parameters of a periodic embedding with q cosines to `g`.
+/// Adds one row's gradient with respect to the parameters `p` of a periodic embedding with `q` cosines to `g`. `slopes` are the
+/// derivatives of the loss with respect to the embedded values without x.
 #[inline(always)]
 fn waves(q: usize, p: &[f32], x: f32, slopes: &[f32], g: &mut [f32]) {
     let width = slopes.len();

@@ -1,8 +1,8 @@
-//! Limits of the kernel.
+//! Limits of the kernel: networks and settings that it does not support.
 
 use thiserror::Error;
 
-/// Why the kernel does not take a network, or does not train it with some settings.
+/// Reason why the kernel cannot compute a network, or cannot train it with the given settings.
 ///
 /// The message completes "the fused engine cannot train this:".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -16,7 +16,7 @@ pub enum Unsupported {
         /// The layer, counted from 0.
         layer: usize,
     },
-    /// A layer does not take what comes before it.
+    /// A layer's number of inputs differs from the number of outputs of the layer before, or of the input embedding.
     #[error("layer {layer} takes {inputs} inputs, and what comes before it has {given} outputs")]
     Width {
         /// The layer, counted from 0.
@@ -26,7 +26,7 @@ pub enum Unsupported {
         /// Outputs of the layer before, or of the input embedding.
         given: usize,
     },
-    /// An input embedding contradicts itself.
+    /// The input embedding is invalid. The field names the fault, as in "a column of no categories".
     #[error("the input embedding has {0}")]
     Embedding(&'static str),
     /// A batch ensemble has no members.
@@ -35,21 +35,21 @@ pub enum Unsupported {
     /// A batch ensemble lacks hidden layers, or some layer of it lacks biases.
     #[error("it has no batch ensembles without hidden layers or biases")]
     Members,
-    /// A batch ensemble has an input scale besides its members' own factors.
+    /// A batch ensemble has an input scale, besides its members' own factors r of the inputs.
     #[error("it has no input scale before several members")]
     InputScale,
     /// A batch has no rows.
     #[error("it has no batches of 0 rows")]
     EmptyBatch,
-    /// A batch ensemble has dropout behind a hidden layer whose width 4 does not divide.
+    /// A batch ensemble has dropout after a hidden layer whose width is not a multiple of 4.
     #[error("it drops units of several members by fours, and hidden layer {layer} has {width}")]
     Dropout {
         /// The layer, counted from 0.
         layer: usize,
-        /// Its outputs.
+        /// Number of units of the layer.
         width: usize,
     },
-    /// Weights in the NTK parametrization have penalties, clipping, or decay that joins the gradient.
+    /// The NTK parametrization is combined with penalties, gradient clipping, or weight decay that is added to the gradient.
     #[error("it has no penalties, clipping or coupled decay in the NTK parametrization")]
     Ntk,
 }

@@ -1,10 +1,10 @@
-//! Kinds of parameters.
+//! Kinds of parameters, which can have their own learning rates and decay.
 
 use std::ops::{Index, IndexMut};
 
 use crate::variants::all_variants;
 
-/// The kind of a parameter, by which learning rates and decay differ.
+/// Kind of a parameter. Each kind has its own factor of the learning rate and its own weight decay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// Weights of dense layers.
@@ -13,11 +13,11 @@ pub enum Group {
     Bias,
     /// Parameters of the input embedding.
     Embedding,
-    /// Factors of the inputs of the first dense layer.
+    /// Trained factors by which the inputs of the first dense layer are multiplied.
     InputScale,
-    /// The α of parametric activations.
+    /// The trained α of parametric activations z + α·(f(z) − z).
     Activation,
-    /// The factors r and s of the members of a batch ensemble.
+    /// Vectors r and s of each member of a batch ensemble, by which the inputs and the outputs of a layer are multiplied.
     Member,
 }
 
@@ -35,7 +35,7 @@ impl<T: Copy> PerGroup<T> {
 }
 
 impl<T> PerGroup<T> {
-    /// The value that `value` gives each group.
+    /// Calls `value` for each group and keeps the results.
     pub fn from_fn(mut value: impl FnMut(Group) -> T) -> Self {
         Self(std::array::from_fn(|i| value(Group::ALL[i])))
     }

@@ -1,4 +1,4 @@
-//! Training of dense networks on the CPU by the formulas of backpropagation, without a tensor library.
+//! Trains dense networks on the CPU by explicit backpropagation, without a tensor library.
 //!
 //! ```
 //! use perceptra_kernel::{Activation, Data, Extras, Layer, Settings, Trainer, UpdateRule};
@@ -21,11 +21,12 @@
 //! # Ok::<(), perceptra_kernel::Unsupported>(())
 //! ```
 //!
-//! A [`Network`] has weights and computes outputs; a [`Trainer`] has a network and trains it. A step (forward, loss, backward and update of
-//! a minibatch) runs over buffers that are allocated once and laid out in panels of 64 columns; instructions are chosen at run time
-//! (AVX-512, AVX2 with FMA, NEON, or plain ones). `unsafe` code is confined to the module `kernel`.
+//! A [`Network`] has weights and computes outputs; a [`Trainer`] has a network and trains it. A step (forward, loss, backward and
+//! update of a minibatch) runs over buffers that are allocated once and laid out in panels of 64 columns; the instruction set
+//! (AVX-512, AVX2 with FMA, NEON, or plain instructions) is chosen at run time. `unsafe` code is confined to the module `kernel`.
 //!
-//! The crate knows neither Burn nor the formats of Perceptra: `perceptra-nn` and `perceptra-train` translate.
+//! The crate does not depend on Burn and knows none of Perceptra's file formats: `perceptra-nn` and `perceptra-train` convert
+//! networks and settings.
 
 mod activation;
 mod data;

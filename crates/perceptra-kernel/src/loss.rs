@@ -7,21 +7,22 @@
 use crate::math::{exp, log1p, sigmoid};
 use crate::variants::all_variants;
 
-/// A loss of the outputs f and the targets y of a row. [`Settings`](crate::Settings) say whether the losses of rows are averaged or
-/// summed.
+/// Loss of a row, computed from its outputs f and its targets y. [`Settings`](crate::Settings) say whether the losses of rows are
+/// averaged or summed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Loss {
-    /// (f − y)², the mean over outputs.
+    /// Squared error (f − y)² of outputs f and targets y, averaged over the outputs of a row.
     MeanSquared,
-    /// ½(f − y)², summed over outputs.
+    /// Half the squared error, ½(f − y)², of outputs f and targets y, summed over the outputs of a row.
     HalfSumSquared,
-    /// |f − y|, the mean over outputs.
+    /// Absolute error |f − y| of outputs f and targets y, averaged over the outputs of a row.
     MeanAbsolute,
-    /// Huber's loss with this δ, the mean over outputs.
+    /// Huber's loss, averaged over the outputs of a row. The field is δ: the loss is quadratic in errors up to δ and linear beyond.
     Huber(f32),
-    /// −y·ln σ(f) − (1 − y)·ln(1 − σ(f)) of logits f, the mean over outputs.
+    /// Binary cross-entropy −y·ln σ(f) − (1 − y)·ln(1 − σ(f)) of logits f and targets y, σ the sigmoid, averaged over the outputs
+    /// of a row.
     BinaryCrossEntropy,
-    /// −Σ y·ln softmax(f) of logits f: one distribution a row.
+    /// Cross-entropy −Σ y·ln softmax(f) of a row's logits f and its target distribution y over the classes.
     CategoricalCrossEntropy,
 }
 
@@ -30,8 +31,8 @@ all_variants! {
 }
 
 impl Loss {
-    /// Computes the loss of each row and its derivative by each output. `f`, `y` and `slope` are `[rows, outputs]`, of which `f` is
-    /// overwritten; `loss` is `[rows]`.
+    /// Computes the loss of each row, and its derivatives `slope` with respect to the outputs `f`, for the targets `y`. `f`, `y`
+    /// and `slope` are `[rows, outputs]`, `loss` is `[rows]`; `f` is overwritten.
     #[inline(always)]
     pub(crate) fn apply(self, outputs: usize, f: &mut [f32], y: &[f32], slope: &mut [f32], loss: &mut [f32]) {
         let mean = 1.0 / outputs as f32;

@@ -1,9 +1,10 @@
-//! The order of the rows of an epoch.
+//! The random order in which an epoch visits the training rows.
 
 use perceptra_random::Stream;
 use pulp::{Arch, Simd, WithSimd};
 
-/// [`Stream::permutation`] with the instructions found at run time: the same numbers, sooner.
+/// A random order of the row numbers `0..rows`: the same numbers as [`Stream::permutation`], computed faster with the widest vector
+/// instructions that the CPU has.
 pub fn order(stream: &Stream, rows: usize) -> Vec<u32> {
     struct Order<'a>(&'a Stream, usize);
     impl WithSimd for Order<'_> {

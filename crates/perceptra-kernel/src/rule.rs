@@ -1,4 +1,4 @@
-//! Update rules: how gradients become steps.
+//! Update rules of optimizers: how a gradient changes the weights.
 //!
 //! Everything here is inlined into code that is compiled for the instruction set found at run time.
 
@@ -6,30 +6,31 @@
 
 use crate::variants::all_variants;
 
-/// The rates of one step.
+/// Learning rate of one training step, and factors of its weight decay and dropout.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepRates {
     /// The learning rate.
     pub rate: f64,
-    /// Factor of the weight decay; 1 for rules that add it to the gradient.
+    /// Factor of the weight decay in this step. Only rules with decoupled decay (AdamW, Lion) use it.
     pub decay: f64,
-    /// Factor of the dropout.
+    /// Factor of the dropout rate in this step.
     pub dropout: f64,
 }
 
 impl From<f64> for StepRates {
-    /// This learning rate, with decay and dropout as the settings have them.
+    /// This learning rate; decay and dropout stay as the settings have them.
     fn from(rate: f64) -> Self {
         Self { rate, decay: 1.0, dropout: 1.0 }
     }
 }
 
-/// How gradients become steps. The formulas, and the order of their operations, are those of Burn's optimizers.
+/// Formula of an optimizer that turns gradients into changes of the weights. The formulas, and the order of their operations, are
+/// those of Burn's optimizers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum UpdateRule {
-    /// Gradient descent.
+    /// Stochastic gradient descent.
     Sgd {
-        /// Share of the previous step's velocity that is kept.
+        /// Share of the previous step's velocity that is kept, 0 for none.
         momentum: f32,
         /// Whether the momentum is Nesterov's.
         nesterov: bool,
@@ -38,9 +39,9 @@ pub enum UpdateRule {
     Adam,
     /// Adam with decoupled decay; ε = 1e-8.
     AdamW,
-    /// RMSProp; α = 0.99, ε = 1e-8.
+    /// RMSProp; the mean of squares keeps α = 0.99 of its previous value; ε = 1e-8.
     RmsProp {
-        /// Share of the previous step that is kept.
+        /// Share of the previous step that is added to the next, 0 for none.
         momentum: f32,
     },
     /// AdaGrad; ε = 1e-8.
@@ -53,17 +54,17 @@ all_variants! {
     UpdateRule: Sgd { momentum: 0.9, nesterov: false }, Adam, AdamW, RmsProp { momentum: 0.9 }, AdaGrad, Lion,
 }
 
-/// One step of a rule.
+/// Coefficients of one step of an update rule.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
     rate: f64,
-    /// Factor of the weight decay.
+    /// Factor of decoupled weight decay in this step.
     decay: f64,
-    /// Factor of the dropout.
+    /// Factor of the dropout rate in this step.
     pub(crate) dropout: f64,
     first: bool,
     betas: (f32, f32),
-    /// 1 − β₁ᵗ and 1 − β₂ᵗ of Adam.
+    /// Bias corrections 1 − β₁ᵗ and 1 − β₂ᵗ of Adam and AdamW in step t; 1 for other rules.
     corrections: (f32, f32),
 }
 
@@ -75,7 +76,7 @@ impl Step {
         self.rate as f32
     }
 
-    /// Plain descent by the sum of two gradients.
+    /// Plain gradient descent: subtracts the sum of two gradients, `g` and `h`, times the learning rate from the weights `w`.
     #[inline(always)]
     pub(crate) fn descend(self, w: &mut [f32], g: &[f32], h: &[f32]) {
         let rate = self.rate as f32;
@@ -86,9 +87,9 @@ impl Step {
 }
 
 impl UpdateRule {
-    /// The step numbered `step`, from 1.
+    /// Coefficients of the optimizer's update number `step`, counted from 1.
     pub(crate) fn at(self, step: i32, rates: StepRates, betas: [f32; 2]) -> Step {
-        // Kept out of line: LLVM hoists `powi` into the common path otherwise.
+        // Not inlined, because LLVM would hoist `powi` into the path of all rules.
         #[cold]
         #[inline(never)]
         fn corrections(step: i32, betas: [f32; 2]) -> (f32, f32) {
@@ -102,7 +103,7 @@ impl UpdateRule {
         Step { rate, decay, dropout, first: step == 1, betas: (betas[0], betas[1]), corrections }
     }
 
-    /// Values that the rule keeps for each weight from step to step.
+    /// Number of values that the rule keeps for each weight from step to step, such as its momentum: 0 to 2.
     pub(crate) fn states(self) -> usize {
         match self {
             Self::Sgd { momentum, .. } => usize::from(momentum > 0.0),
@@ -121,7 +122,7 @@ impl UpdateRule {
         }
     }
 
-    /// Whether steps are proportional to the gradients. Those of other rules do not depend on the gradients' scale.
+    /// Whether steps are proportional to the gradient. Steps of the other rules do not depend on the gradient's scale.
     pub(crate) fn is_linear(self) -> bool {
         match self {
             Self::Sgd { .. } => true,
@@ -129,8 +130,8 @@ impl UpdateRule {
         }
     }
 
-    /// Moves the weights `w` by their gradients `g`. `factor`, `decay` and `small` are those weights' factor of the learning rate, decay and
-    /// factor of ε; `s` and `t` are the values that the rule keeps.
+    /// Updates the weights `w` with their gradient `g`. `factor` multiplies the learning rate of these weights, `decay` is their
+    /// weight decay, and `small` multiplies ε. `s` and `t` are the values that the rule keeps, empty if it keeps fewer.
     #[inline(always)]
     pub(crate) fn apply(
         self,

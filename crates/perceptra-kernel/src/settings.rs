@@ -1,4 +1,4 @@
-//! Networks and how they are trained.
+//! Descriptions of networks, and settings of their training.
 
 use crate::activation::Activation;
 use crate::embedding::InputEmbedding;
@@ -7,16 +7,16 @@ use crate::group::PerGroup;
 use crate::loss::Loss;
 use crate::rule::UpdateRule;
 
-/// One dense layer f(xW + b).
+/// A dense layer f(xW + b).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layer {
-    /// Columns of x.
+    /// Number of inputs, the columns of x.
     pub inputs: usize,
-    /// Columns of the result.
+    /// Number of outputs, the layer's units.
     pub outputs: usize,
-    /// Whether there is a b.
+    /// Whether the layer has a bias b.
     pub bias: bool,
-    /// f. For a loss that takes logits, the last layer's is the identity.
+    /// Activation function f. It must be the identity in the last layer if the loss takes logits.
     pub activation: Activation,
 }
 
@@ -29,11 +29,11 @@ pub struct Extras {
     pub input_scale: bool,
     /// Whether hidden units have a trained α in z + α·(f(z) − z).
     pub parametric: bool,
-    /// Members of a batch ensemble, which share the weights of hidden layers: f(((x⊙r)W)⊙s + b), each with its own r, s and b, and with
-    /// an output layer of its own. Each is trained by its own loss.
+    /// Number of members of a batch ensemble, 1 for a single network. Members share the weights W of hidden layers,
+    /// f(((x⊙r)W)⊙s + b); each has its own r, s, b and output layer, and is trained by its own loss.
     pub members: usize,
-    /// Whether sums of weights are divided by √inputs (the NTK parametrization). Weights are given and kept with this factor; steps are
-    /// as if they were not.
+    /// Whether weighted sums are divided by √inputs (the NTK parametrization). The kernel takes and stores weights that are already
+    /// divided by it, and updates them as if the undivided weights were trained.
     pub ntk: bool,
 }
 
@@ -45,7 +45,7 @@ impl Default for Extras {
 }
 
 impl Extras {
-    /// Whether the kernel computes a network of these dense layers with these extras.
+    /// Checks that the kernel can compute a network of these dense layers and extras.
     pub(crate) fn check(&self, layers: &[Layer]) -> Result<(), Unsupported> {
         let Self { embedding, input_scale, parametric: _, members, ntk: _ } = self;
         let first = layers.first().ok_or(Unsupported::NoLayers)?;
@@ -74,32 +74,33 @@ impl Extras {
 pub struct Settings {
     /// The loss to minimize.
     pub loss: Loss,
-    /// Whether a step follows the sum over its rows rather than the weighted mean.
+    /// Whether the loss of a batch is the sum over its rows instead of their weighted mean.
     pub sum: bool,
-    /// How gradients become steps.
+    /// Update rule: how gradients change the weights.
     pub rule: UpdateRule,
-    /// Rows of a step; of a batch ensemble, rows of each member.
+    /// Rows per step; in a batch ensemble, rows of each member per step.
     pub batch: usize,
-    /// Whether the members of a batch ensemble are trained on the same rows. Otherwise an order has, for each step, the rows of one
-    /// member after another.
+    /// Whether the members of a batch ensemble are trained on the same rows. Otherwise the order of an epoch lists, for each step,
+    /// the rows of the first member, then those of the second, and so on.
     pub share_batches: bool,
-    /// Share of the hidden units dropped, in [0, 1).
+    /// Share of the hidden units that each training step drops, in [0, 1).
     pub dropout: f64,
-    /// Seed of the dropout.
+    /// Seed of the random dropout masks.
     pub seed: u64,
     /// β₁ and β₂ of Adam and AdamW.
     pub betas: [f32; 2],
-    /// Factors of the learning rate.
+    /// Factor of the learning rate for each kind of parameter.
     pub rates: PerGroup<f64>,
-    /// Weight decay, decoupled or added to the gradient as the update rule has it.
+    /// Weight decay of each kind of parameter. The update rule decides whether it shrinks weights directly (decoupled) or is added
+    /// to the gradient.
     pub decay: PerGroup<f64>,
-    /// λ of the penalty λΣ|w| of weights.
+    /// λ of the penalty λΣ|w| on the weights of dense layers.
     pub l1: f64,
-    /// λ of the penalty ½λΣw² of weights.
+    /// λ of the penalty ½λΣw² on the weights of dense layers.
     pub l2: f64,
-    /// Limit of the absolute value of each element of the gradient.
+    /// Limit of the absolute value of each element of the gradient; larger ones are clipped to it. `None` for no limit.
     pub clip_value: Option<f64>,
-    /// Limit of the norm of the whole gradient.
+    /// Limit of the Euclidean norm of the whole gradient; a longer gradient is scaled down to it. `None` for no limit.
     pub clip_norm: Option<f64>,
 }
 
@@ -126,11 +127,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whether the kernel trains a network of these layers and extras so. [`Trainer::new`](crate::Trainer::new) asks this first.
+    /// Checks that the kernel can train a network of these layers and extras with these settings.
+    /// [`Trainer::new`](crate::Trainer::new) does so first.
     ///
     /// # Errors
     ///
-    /// The first reason that it does not.
+    /// The first reason why it cannot.
     pub fn check(&self, layers: &[Layer], extras: &Extras) -> Result<(), Unsupported> {
         #[rustfmt::skip]
         let Self {
@@ -156,7 +158,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether a step is w ← w − ρ·∂R/∂w and nothing more.
+    /// Whether a step subtracts the learning rate times the gradient from the weights and nothing more: without momentum, decay,
+    /// penalties, clipping by value or factors of the learning rate.
     #[inline(always)]
     pub(crate) fn is_plain_descent(&self) -> bool {
         self.rule == UpdateRule::Sgd { momentum: 0.0, nesterov: false }

@@ -1,10 +1,10 @@
 //! Lists of all variants of an enum.
 
-/// Gives an enum its `ALL`. A variant that the list lacks does not compile.
+/// Gives an enum the constant `ALL`, a list of its variants. If the list lacks a variant, the code does not compile.
 macro_rules! all_variants {
     ($name:ident: $($variant:ident $(($($value:tt)*))? $({$($field:tt)*})?),+ $(,)?) => {
         impl $name {
-            /// Every variant, with typical values of what it carries.
+            /// Every variant; the fields of variants have typical values.
             pub const ALL: &'static [Self] = &[$(Self::$variant $(($($value)*))? $({$($field)*})?),+];
         }
 

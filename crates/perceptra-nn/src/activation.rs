@@ -13,7 +13,7 @@ use crate::variants::named;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Activation {
-    /// x
+    /// f(x) = x
     #[default]
     Identity,
     /// 1 where x ≥ 0, else 0 (McCulloch and Pitts, 1943). Its gradient is 0, so gradient descent does not train what lies before it.
@@ -74,7 +74,7 @@ impl Activation {
         }
     }
 
-    /// The same activation in the kernel; none for softmax, which is not a function of one number.
+    /// The same activation in the kernel; `None` for softmax, which is not a function of one number.
     pub(crate) fn in_kernel(self) -> Option<kernel::Activation> {
         Some(match self {
             Self::Identity => kernel::Activation::Identity,
@@ -95,7 +95,8 @@ impl Activation {
         })
     }
 
-    /// Whether it turns logits into probabilities. As the activation of the output it is left out for losses on logits.
+    /// Whether the function turns logits into probabilities, as sigmoid and softmax do. A loss that takes logits is computed from
+    /// the outputs before such an output activation.
     pub fn makes_probabilities(self) -> bool {
         match self {
             Self::Sigmoid | Self::Softmax => true,
@@ -115,9 +116,9 @@ impl Activation {
         }
     }
 
-    /// Whether f(0) = 0, so that units filled in with zeros stay zero.
+    /// Whether f(0) = 0: then units that are only padding stay 0.
     pub(crate) fn keeps_zero(self) -> bool {
-        // Softmax gives equal shares.
+        // Softmax is not in the kernel, and turns zeros into equal shares.
         self.in_kernel().is_some_and(|f| !f.moves_zero())
     }
 

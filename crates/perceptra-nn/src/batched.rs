@@ -3,12 +3,12 @@
 
 use burn::tensor::Tensor;
 
-/// xW + b, or (xW)⊙s + b, of each network. x `[members, batch, inputs]`; W `[members, inputs, outputs]`, or `[1, inputs, outputs]`
-/// where all share it; s and b `[members, 1, outputs]`; result `[members, batch, outputs]`.
+/// Computes xW + b, or (xW)⊙s + b, for each network. x is `[members, batch, inputs]`; W is `[members, inputs, outputs]`, or
+/// `[1, inputs, outputs]` if all networks share it; s and b are `[members, 1, outputs]`; the result is `[members, batch, outputs]`.
 pub(crate) fn dense(x: Tensor<3>, weight: Tensor<3>, s: Option<Tensor<3>>, bias: Option<Tensor<3>>) -> Tensor<3> {
     let [members, batch, inputs] = x.dims();
     let z = match weight.dims() {
-        // With the same weights the rows of all members are those of one product.
+        // If all members share the weights, one matrix product takes the rows of all of them.
         [1, _, outputs] if members > 1 => {
             let z = x.reshape([members * batch, inputs]).matmul(weight.reshape([inputs, outputs]));
             z.reshape([members, batch, outputs])
@@ -19,7 +19,7 @@ pub(crate) fn dense(x: Tensor<3>, weight: Tensor<3>, s: Option<Tensor<3>>, bias:
     bias.into_iter().fold(z, |z, b| z + b)
 }
 
-/// Applies a function of `[batch, units]` to `[members, batch, units]`.
+/// Applies a function of a matrix `[batch, units]`, row by row, to a tensor `[members, batch, units]`.
 pub(crate) fn by_row(x: Tensor<3>, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<3> {
     let [members, batch, units] = x.dims();
     f(x.reshape([members * batch, units])).reshape([members, batch, units])

@@ -1,4 +1,4 @@
-//! Linear layers as one.
+//! Merging of linear layers into one.
 
 use burn::module::Param;
 use burn::nn::Linear;
@@ -9,8 +9,8 @@ use crate::feed_forward::FeedForward;
 use crate::layer::Layer;
 
 impl FeedForward {
-    /// A network with linear hidden layers as the equal network without hidden layers: its weights are W₁W₂⋯ and its biases
-    /// (b₁W₂ + b₂)W₃ + ⋯, and the output activation stays. Depth without a nonlinearity adds nothing.
+    /// Merges a network with linear hidden layers into the equivalent network without hidden layers, with the weights W₁W₂⋯, the
+    /// biases (b₁W₂ + b₂)W₃ + ⋯ and the same output activation. Depth without a nonlinearity adds nothing.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ use crate::variants::named;
 
 /// The most parameters a network may have: GPU kernels index them by 32-bit integers.
 const MAX_PARAMETERS: u128 = i32::MAX as u128;
-/// The most members a network has.
+/// The most members that a batch ensemble may have.
 const MAX_MEMBERS: usize = 1 << 12;
 
 /// One hidden layer: its width and its activation.
@@ -21,7 +21,7 @@ const MAX_MEMBERS: usize = 1 << 12;
 pub struct Hidden {
     /// Units of the layer.
     pub width: usize,
-    /// f, applied to each unit.
+    /// Activation, applied to each unit.
     pub activation: Activation,
 }
 
@@ -32,9 +32,9 @@ pub enum Norm {
     /// No normalization.
     #[default]
     None,
-    /// Over the batch (Ioffe, Szegedy, 2015); by running averages outside training.
+    /// Batch normalization, over the rows of a batch (Ioffe, Szegedy, 2015); outside training, by running averages.
     Batch,
-    /// Over the units of each row (Ba, Kiros, Hinton, 2016).
+    /// Layer normalization, over the units of each row (Ba, Kiros, Hinton, 2016).
     Layer,
 }
 
@@ -63,12 +63,12 @@ pub struct Extras {
     /// Whether each hidden unit has a learned α, initially 1, in its activation z + α·(f(z) − z).
     pub parametric: bool,
     /// Whether weighted sums are divided by √inputs, the neural-tangent-kernel parametrization (Jacot, Gabriel, Hongler, 2018):
-    /// weights then have a size of about 1, and steps the same effect at every width.
+    /// weights then have a size of about 1, and a step has the same effect at every width.
     pub ntk: bool,
-    /// Members of a batch ensemble, 1 for a single network. Members share the weights of hidden layers; each has factors r and s
-    /// of each hidden layer's inputs and outputs, biases and an output layer of its own: f(((x⊙r)W)⊙s + b) (BatchEnsemble: Wen,
-    /// Tran, Ba, 2020; as in TabM: Gorishniy, Kotelnikov, Babenko, 2025). Each is trained by its own loss; predictions are
-    /// averaged.
+    /// Number of members of a batch ensemble, 1 for a single network. Members share the weights W of hidden layers,
+    /// f(((x⊙r)W)⊙s + b); each has factors r and s of a layer's inputs and outputs, biases b and an output layer of its own
+    /// (BatchEnsemble: Wen, Tran, Ba, 2020; as in TabM: Gorishniy, Kotelnikov, Babenko, 2025). Each is trained by its own loss;
+    /// predictions are averaged.
     pub members: usize,
 }
 
@@ -81,17 +81,17 @@ impl Default for Extras {
 /// Describes a [`FeedForward`](crate::FeedForward).
 #[derive(Config, Debug)]
 pub struct FeedForwardConfig {
-    /// Columns of the input, at least 1.
+    /// Number of input columns, at least 1.
     pub inputs: usize,
-    /// Columns of the output, at least 1.
+    /// Number of outputs, at least 1.
     pub outputs: usize,
-    /// Hidden layers, first to last; without any there is one (linear or generalized linear) neuron for each output.
+    /// Hidden layers, first to last. Without any, each output is one (linear or generalized linear) neuron.
     #[config(default = "Vec::new()")]
     pub hidden: Vec<Hidden>,
-    /// g, applied to the output.
+    /// Activation of the output layer.
     #[config(default = "Activation::Identity")]
     pub output_activation: Activation,
-    /// How the weights are drawn.
+    /// How the initial weights are drawn.
     #[config(default = "Initializer::Auto")]
     pub initializer: Initializer,
     /// Whether the layers have biases.
@@ -106,7 +106,7 @@ pub struct FeedForwardConfig {
     /// Seed of the initial weights.
     #[config(default = 0)]
     pub seed: u64,
-    /// Extras, if any; the field has the name that it has in model files.
+    /// Extras beyond dense layers and normalization, if any. The field is named `parts` because it is called so in model files.
     pub parts: Option<Extras>,
 }
 
@@ -117,11 +117,11 @@ impl FeedForwardConfig {
         self.with_hidden(widths.iter().map(|&width| Hidden { width, activation }).collect())
     }
 
-    /// Checks the description.
+    /// Checks that the network can be built.
     ///
     /// # Errors
     ///
-    /// Every variant of [`NetworkError`].
+    /// The first fault found, such as [`NetworkError::ZeroWidth`] or [`NetworkError::Clash`].
     pub fn validate(&self) -> Result<(), NetworkError> {
         let zero = |what: String| Err(NetworkError::ZeroWidth { what });
         match (self.inputs, self.outputs, self.hidden.iter().position(|h| h.width == 0)) {
@@ -164,7 +164,7 @@ impl FeedForwardConfig {
         }
     }
 
-    /// Trainable parameters of the network.
+    /// Number of trainable parameters of the network.
     pub fn parameters(&self) -> u128 {
         let size = |shape: &[usize]| shape.iter().fold(1u128, |n, &m| n.saturating_mul(m as u128));
         self.tensors()
@@ -182,10 +182,10 @@ impl FeedForwardConfig {
         embedding.map(|(tensor, shape)| (Role::Embedding(tensor), shape.to_vec())).chain(others).collect()
     }
 
-    /// The shape of a tensor behind the embedding, if the network has it.
+    /// The shape of a tensor that does not belong to the embedding; `None` if the network does not have it.
     fn shape(&self, role: Role, extras: &Extras, widths: &[(usize, usize)]) -> Option<Vec<usize>> {
         let members = extras.members;
-        // (inputs, outputs) of a hidden layer.
+        // (inputs, outputs) of a hidden layer; `None` for the output layer.
         let hidden = |i: usize| widths.get(i).copied().filter(|_| i < self.hidden.len());
         let (ensemble, batch_norm) = (members > 1, self.norm == Norm::Batch);
         Some(match role {

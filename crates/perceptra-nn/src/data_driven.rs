@@ -1,16 +1,16 @@
-//! Initial weights and biases by training rows.
+//! Initial weights and biases that are fitted to training rows.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use perceptra_random::{Purpose, Stream};
 
 use crate::feed_forward::FeedForward;
 
-/// Training rows whose random mixture decides an initial bias.
+/// Number of training rows whose random mixture decides a unit's initial bias.
 const POINTS: usize = 5;
 
 impl FeedForward {
-    /// The second step of [`Initializer::DataDriven`](crate::Initializer::DataDriven): scales the weights and shifts the biases of
-    /// each layer to these training rows.
+    /// The second step of [`Initializer::DataDriven`](crate::Initializer::DataDriven): fits the scale of each layer's weights, and
+    /// its biases, to these training rows.
     ///
     /// # Shapes
     ///
@@ -30,7 +30,8 @@ impl FeedForward {
             let z = z * factor.clone();
             layer.linear.weight = layer.linear.weight.clone().map(|w| w * factor.inner());
             let stream = Stream::new(seed, Purpose::Biases(i as u16), 0);
-            // Σ −sₖ·z of five rows, s from the simplex: exponential numbers over their sum.
+            // A bias is −Σ sₖ·zₖ over five random rows. The shares s are uniform on the simplex: exponential numbers over their
+            // sum.
             let (mut shares, mut chosen) = (vec![0.0; units * POINTS], vec![0.0; units * POINTS]);
             stream.fill_uniform(0, &mut shares);
             stream.fill_uniform(1, &mut chosen);

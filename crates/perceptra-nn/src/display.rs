@@ -1,4 +1,4 @@
-//! A network in one sentence.
+//! The text form of a network, one sentence.
 
 use burn::module::Module;
 

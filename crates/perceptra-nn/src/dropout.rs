@@ -1,16 +1,17 @@
-//! Which units a training step drops.
+//! The choice of the units that a training step drops.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use perceptra_random::{Purpose, Stream};
 
-/// Which units a training step drops: a function of the seed, the epoch and the rows, the same on every backend.
+/// Key of the random choice of units that a training step drops. It is a function of the seed, the epoch and the rows, the same on
+/// every backend.
 #[derive(Debug, Clone, Copy)]
 pub struct DropoutDraw<'a> {
     /// Seed of the run.
     pub seed: u64,
-    /// Epoch, from 1.
+    /// Number of the epoch, counted from 1.
     pub epoch: u32,
-    /// Row numbers of the batch in the training set.
+    /// Numbers of the batch's rows in the training set.
     pub rows: &'a [u32],
     /// Whether the members of a batch ensemble share the rows; else `rows` is `[members·batch]`, one member after another.
     pub share_batches: bool,
@@ -19,7 +20,7 @@ pub struct DropoutDraw<'a> {
 }
 
 impl DropoutDraw<'_> {
-    /// The mask of a layer's units under this dropout rate: 0 where a unit is dropped, else 1/(1 − rate). `[batch, width]`.
+    /// The dropout mask of a layer's units, `[batch, width]`: 0 where a unit is dropped, else 1/(1 − rate).
     pub(crate) fn mask(&self, rate: f64, layer: u16, width: usize, device: &Device) -> Tensor<2> {
         let mut values = vec![0.0; self.rows.len() * width];
         for (row, units) in self.rows.iter().zip(values.chunks_exact_mut(width)) {
@@ -28,7 +29,7 @@ impl DropoutDraw<'_> {
         Tensor::from_data(TensorData::new(values, [self.rows.len(), width]), &device.clone().inner())
     }
 
-    /// As [`DropoutDraw::mask`], for each member of a batch ensemble: `[members, batch, width]`.
+    /// Like [`DropoutDraw::mask`], for each member of a batch ensemble: `[members, batch, width]`.
     pub(crate) fn member_masks(
         &self,
         rate: f64,
@@ -49,7 +50,7 @@ impl DropoutDraw<'_> {
         Tensor::from_data(TensorData::new(values, [members, batch, width]), &device.clone().inner())
     }
 
-    /// The mask of one row's units, from unit `first` of the layer on.
+    /// Writes the mask of one row to `units`, which are the layer's units from number `first` on.
     pub(crate) fn fill(&self, rate: f64, layer: u16, row: u32, first: usize, units: &mut [f32]) {
         let rate = rate * self.part;
         let stream = Stream::new(self.seed, Purpose::Dropout(layer), self.epoch);

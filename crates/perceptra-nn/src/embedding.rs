@@ -12,36 +12,38 @@ use crate::role::EmbeddingTensor;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Column {
-    /// A number that is embedded as the [`NumberEmbedding`] says.
+    /// A number that is embedded, as the [`NumberEmbedding`] says.
     Number,
     /// A number that is passed on unchanged, such as an indicator of a one-hot code.
     Plain,
-    /// The number of a category, counted from 0, of as many as the field says: each category becomes a learned vector.
+    /// The index of a category, counted from 0, which becomes a learned vector. The field is the number of categories.
     Category(usize),
 }
 
-/// How each number is embedded.
+/// How each number is embedded: turned into inputs of the first dense layer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NumberEmbedding {
-    /// It is passed on unchanged.
+    /// No embedding: numbers are passed to the first dense layer unchanged.
     #[default]
     None,
-    /// (cos(2πwx + b)·V + c, x), the embedding PBLD (Gorishniy, Rubachev, Babenko, 2022; Holzmüller, Grinsztajn, Steinwart, 2024).
+    /// A number x becomes (cos(2πwx + b)·V + c, x) with learned w, b, V and c: the embedding PBLD (Gorishniy, Rubachev, Babenko,
+    /// 2022; Holzmüller, Grinsztajn, Steinwart, 2024).
     Periodic {
-        /// Cosines for each number.
+        /// How many cosines are computed from each number.
         frequencies: usize,
-        /// Standard deviation of the initial w.
+        /// Standard deviation of the initial frequencies w.
         sigma: f64,
-        /// Values that a number becomes, x among them; at least 2.
+        /// How many values each number becomes, including the number itself; at least 2.
         width: usize,
     },
-    /// Linear in x, plus linear in the piecewise-linear code of x, which is the share of each bin that lies below x (Gorishniy,
-    /// Rubachev, Babenko, 2022; version "B" of TabM, in which the second term is initially 0).
+    /// A number x becomes the sum of two terms. One is linear in x, the other in the piecewise-linear code of x: for each bin, the
+    /// share of the bin that lies below x (Gorishniy, Rubachev, Babenko, 2022; version "B" of TabM, in which the second term is
+    /// initially 0).
     PiecewiseLinear {
         /// Edges of the bins of each number, ascending, at least 2.
         edges: Vec<Vec<f32>>,
-        /// Values that a number becomes.
+        /// How many values a number becomes.
         width: usize,
     },
 }
@@ -51,13 +53,13 @@ pub enum NumberEmbedding {
 pub struct EmbeddingConfig {
     /// The kind of each input column.
     pub columns: Vec<Column>,
-    /// How numbers are embedded.
+    /// How columns of the kind [`Column::Number`] are embedded.
     pub numbers: NumberEmbedding,
-    /// Values that a category becomes.
+    /// How many values a category becomes: the length of its vector.
     pub category_width: usize,
 }
 
-/// The most values that a number or a category becomes, and the most frequencies.
+/// The most values that a number or a category may become, and the most frequencies of a periodic embedding.
 const MAX_WIDTH: usize = 1 << 12;
 
 /// Turns input columns into the inputs of the first dense layer: those of numbers first, then plain columns, then categories.
@@ -73,13 +75,13 @@ pub(crate) struct Embedding {
 
 #[derive(Module, Debug)]
 pub(crate) struct Periodic {
-    /// w `[numbers, frequencies]`.
+    /// Frequencies w, `[numbers, frequencies]`.
     pub(crate) weight: Param<Tensor<2>>,
-    /// b `[numbers, frequencies]`.
+    /// Phases b, `[numbers, frequencies]`.
     pub(crate) phase: Param<Tensor<2>>,
-    /// V `[numbers·frequencies, width − 1]`.
+    /// Weights V of the cosines, `[numbers·frequencies, width − 1]`.
     pub(crate) output: Param<Tensor<2>>,
-    /// c `[numbers, width − 1]`.
+    /// Biases c, `[numbers, width − 1]`.
     pub(crate) bias: Param<Tensor<2>>,
 }
 
@@ -89,14 +91,14 @@ pub(crate) struct PiecewiseLinear {
     pub(crate) weight: Param<Tensor<2>>,
     /// Biases of the linear term, `[numbers, width]`.
     pub(crate) bias: Param<Tensor<2>>,
-    /// Weights of the code, `[numbers·bins, width]`.
+    /// Weights of the piecewise-linear code, `[numbers·bins, width]`.
     pub(crate) output: Param<Tensor<2>>,
     #[module(skip)]
     code: Code,
 }
 
-/// The bins of every number, by number and bin: left edge, 1/width, and least and greatest value of the code. A bin that a number
-/// lacks has the code 0.
+/// The piecewise-linear code of numbers: the share of each bin that lies below the number. The fields have a value for each number
+/// and bin: left edge, 1/width, and least and greatest value of the code. A bin that a number lacks has the code 0.
 #[derive(Debug, Clone)]
 struct Code {
     bins: usize,
@@ -137,12 +139,12 @@ impl Code {
 }
 
 impl EmbeddingConfig {
-    /// Columns of numbers.
+    /// How many columns are numbers to be embedded.
     fn numbers(&self) -> usize {
         self.columns.iter().filter(|c| **c == Column::Number).count()
     }
 
-    /// Values that a number becomes.
+    /// How many values a number becomes.
     fn number_width(&self) -> usize {
         match self.numbers {
             NumberEmbedding::None => 1,
@@ -150,12 +152,13 @@ impl EmbeddingConfig {
         }
     }
 
-    /// Inputs of the first dense layer.
+    /// Number of inputs of the first dense layer: all values that the columns become.
     pub(crate) fn outputs(&self) -> usize {
         self.sections().iter().sum()
     }
 
-    /// How many inputs of the first dense layer each column becomes, in their order there.
+    /// How many inputs of the first dense layer each column becomes, in the order of these inputs: numbers, plain columns,
+    /// categories.
     pub(crate) fn sections(&self) -> Vec<usize> {
         let of =
             |kind: fn(&Column) -> bool, width: usize| self.columns.iter().filter(move |c| kind(c)).map(move |_| width);
@@ -227,11 +230,11 @@ impl EmbeddingConfig {
         }
     }
 
-    /// Fresh tensors: of periodic embeddings as `pytabkit` draws them, of piecewise-linear ones as `rtdl_num_embeddings` does;
-    /// vectors of categories from N(0, 1).
+    /// Builds the embedding with initial values: periodic ones are drawn as in `pytabkit`, piecewise-linear ones as in
+    /// `rtdl_num_embeddings`, vectors of categories from N(0, 1).
     pub(crate) fn init(&self, seed: u64, device: &Device) -> Embedding {
         let stream = Stream::new(seed, Purpose::Embedding, 0);
-        // Each tensor draws from the row of random numbers that has its place in the list.
+        // Each tensor draws from the row of random numbers whose number is the tensor's index in this list.
         let tensors = self.tensors();
         let fresh = |row: usize, fill: &dyn Fn(u32, &mut [f32])| {
             let [n, m] = tensors[row].1;
@@ -285,7 +288,7 @@ impl EmbeddingConfig {
 }
 
 impl Embedding {
-    /// The inputs of the first dense layer.
+    /// Computes the inputs of the first dense layer from the input columns.
     ///
     /// # Shapes
     ///
@@ -311,7 +314,7 @@ impl Embedding {
         Tensor::cat(inputs, 1)
     }
 
-    /// The columns of one kind.
+    /// The columns of `x` whose kind `which` accepts, side by side; `None` if there are none.
     fn columns_of(&self, x: &Tensor<2>, which: impl Fn(Column) -> bool) -> Option<Tensor<2>> {
         let mut runs = Vec::new();
         let mut i = 0;
@@ -331,7 +334,8 @@ impl Embedding {
     }
 }
 
-/// `[batch, numbers, terms]` times each number's own `[terms, width]` out of `[numbers·terms, width]`: `[batch, numbers, width]`.
+/// Multiplies the terms of each number, x `[batch, numbers, terms]`, by the number's own weights, `[terms, width]` out of
+/// `[numbers·terms, width]`. The result is `[batch, numbers, width]`.
 fn by_number(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
     let [_, numbers, terms] = x.dims();
     let width = weight.dims()[1];

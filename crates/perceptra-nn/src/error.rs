@@ -4,54 +4,54 @@
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
-    /// Inputs, outputs or a hidden layer of width 0.
+    /// A network without inputs, outputs or members, or with a hidden layer of width 0.
     #[error("{what} is 0, a network needs at least 1")]
     ZeroWidth {
-        /// The number that is 0, such as "the width of hidden layer 2".
+        /// Name of the quantity that must not be 0, such as "the width of hidden layer 2".
         what: String,
     },
     /// A dropout rate outside [0, 1).
     #[error("dropout is {rate}, it must lie in [0, 1)")]
     Dropout {
-        /// The rate that was asked for.
+        /// The dropout rate that was given.
         rate: f64,
     },
-    /// Softmax inside the network, where it squeezes the units of a layer into one distribution.
+    /// Softmax as the activation of a hidden layer, whose units it would turn into one distribution.
     #[error("hidden layer {layer} has the activation softmax, which only an output layer can have")]
     HiddenSoftmax {
-        /// 1-based index of the hidden layer.
+        /// Number of the hidden layer, counted from 1.
         layer: usize,
     },
-    /// A hidden layer that is not linear in a network to be collapsed into one.
+    /// A hidden layer that is not linear, in a network whose layers should be merged into one.
     #[error("hidden layer {layer} is not linear, it has {what}: the network cannot be collapsed")]
     NotLinear {
-        /// 1-based index of the hidden layer.
+        /// Number of the hidden layer, counted from 1.
         layer: usize,
-        /// "the activation tanh" or "a normalization".
+        /// Reason why the layer is not linear: "a normalization", or its activation as in "the activation tanh".
         what: String,
     },
-    /// A network that is more than one neuron.
+    /// A network that cannot become a [`Neuron`](crate::Neuron), because it has a hidden layer or several outputs.
     #[error("a neuron has one output and no hidden layer, this network is {network}")]
     NotANeuron {
-        /// The network as it prints.
+        /// Description of the network, as it prints.
         network: String,
     },
     /// Networks that cannot be one [`Population`](crate::Population).
     #[error("the networks cannot be computed together: {what}")]
     Differ {
-        /// The difference.
+        /// The difference, such as "they have different depths".
         what: String,
     },
     /// An embedding that cannot be built.
     #[error("the embedding is wrong: {what}")]
     Embedding {
-        /// The fault.
+        /// The fault, such as "it has 0 frequencies".
         what: String,
     },
     /// Settings that exclude each other.
     #[error("{what}")]
     Clash {
-        /// The settings, as a sentence.
+        /// The conflict in words, such as "a network of several members has no normalization".
         what: String,
     },
     /// Values that are not whole rows of the network's inputs.
@@ -68,7 +68,7 @@ pub enum NetworkError {
     /// More parameters than a model file or the indices of GPU kernels can address.
     #[error("the network would have {parameters} parameters, more than the {limit} that fit")]
     TooLarge {
-        /// Parameters asked for.
+        /// Number of parameters that the network would have.
         parameters: u128,
         /// The most parameters a network may have.
         limit: u128,

@@ -9,7 +9,7 @@ use crate::dropout::DropoutDraw;
 use crate::embedding::{Embedding, EmbeddingConfig};
 use crate::layer::Layer;
 
-/// A dense feed-forward network y = g(Σ βₖ f(Σ wₖⱼxⱼ + wₖ₀) + β₀), of any depth.
+/// A dense feed-forward network of any depth. With one hidden layer it computes y = g(Σₖ βₖ f(Σⱼ wₖⱼxⱼ + wₖ₀) + β₀).
 ///
 /// ```
 /// # use burn::tensor::{Device, Tensor};
@@ -27,14 +27,14 @@ use crate::layer::Layer;
 pub struct FeedForward {
     /// Embedding of the input columns before the first layer.
     pub(crate) embedding: Option<Embedding>,
-    /// Factors of the inputs of the first layer, `[1, inputs]`.
+    /// Trained factors by which the inputs of the first layer are multiplied, `[1, inputs]`.
     pub(crate) input_scale: Option<Param<Tensor<2>>>,
     /// Hidden layers, then the output layer.
     pub(crate) layers: Vec<Layer>,
     /// Share of hidden units dropped in training, in [0, 1).
     #[module(skip)]
     pub(crate) dropout: f64,
-    /// Members of a batch ensemble, 1 for a single network.
+    /// Number of members of a batch ensemble, 1 for a single network.
     #[module(skip)]
     pub(crate) members: usize,
     /// Whether weighted sums are divided by √inputs.
@@ -43,7 +43,7 @@ pub struct FeedForward {
 }
 
 impl FeedForward {
-    /// The network's output.
+    /// The network's output; for a batch ensemble, the average output of its members.
     ///
     /// # Shapes
     ///
@@ -101,8 +101,8 @@ impl FeedForward {
         }
     }
 
-    /// As [`FeedForward::forward_logits`] in training, with the hidden units that `draw` chooses dropped and the others scaled up
-    /// to make up for them (Srivastava et al., 2014).
+    /// Computes the output before the output activation as in training: the hidden units that `draw` chooses are dropped, and the
+    /// others scaled up to make up for them (Srivastava et al., 2014).
     ///
     /// # Shapes
     ///
@@ -122,7 +122,7 @@ impl FeedForward {
         &mut self.layers
     }
 
-    /// The description of the embedding of the input columns, if there is one.
+    /// The description of the embedding of the input columns; `None` if they are not embedded.
     pub(crate) fn embedding(&self) -> Option<&EmbeddingConfig> {
         self.embedding.as_ref().map(|embedding| &embedding.config)
     }
@@ -139,7 +139,7 @@ impl FeedForward {
         self
     }
 
-    /// Members of a batch ensemble, 1 for a single network.
+    /// Number of members of a batch ensemble, 1 for a single network.
     pub fn members(&self) -> usize {
         self.members
     }
@@ -149,7 +149,7 @@ impl FeedForward {
         self.ntk
     }
 
-    /// (inputs, outputs) of each layer, as one member of a batch ensemble has them.
+    /// Pairs (inputs, outputs) of all layers; in a batch ensemble, those of a single member.
     pub fn widths(&self) -> Vec<(usize, usize)> {
         let of = |layer: &Layer| {
             let [n, m] = layer.linear.weight.lazy_shape().dims();
@@ -158,13 +158,13 @@ impl FeedForward {
         self.layers.iter().map(of).collect()
     }
 
-    /// Columns of the input.
+    /// Number of input columns.
     pub fn inputs(&self) -> usize {
         let first = || self.widths().first().map_or(0, |(inputs, _)| *inputs);
         self.embedding().map_or_else(first, |embedding| embedding.columns.len())
     }
 
-    /// Columns of the output.
+    /// Number of outputs.
     pub fn outputs(&self) -> usize {
         self.layers.last().map_or(0, |layer| layer.linear.weight.lazy_shape()[1])
     }
@@ -176,7 +176,7 @@ impl FeedForward {
         !extras && self.layers.iter().all(layer)
     }
 
-    /// g, the activation of the output layer.
+    /// The activation of the output layer.
     pub fn output_activation(&self) -> Activation {
         self.layers.last().map_or(Activation::Identity, |layer| layer.activation)
     }
@@ -186,19 +186,19 @@ impl FeedForward {
         Self { embedding: None, input_scale: None, layers, dropout, members: 1, ntk: false }
     }
 
-    /// Factor of a layer's weighted sums.
+    /// Factor of a layer's weighted sums: 1/√inputs in the NTK parametrization, else 1.
     pub(crate) fn gain(&self, layer: &Layer) -> f64 {
         let own = if layer.factors.is_some() { 1 } else { self.members };
         if self.ntk { ((layer.linear.weight.lazy_shape()[0] / own) as f64).sqrt().recip() } else { 1.0 }
     }
 
-    /// The inputs of the first layer.
+    /// Computes the inputs of the first layer: embeds the input columns and multiplies them by the input scale.
     pub(crate) fn begin(&self, x: Tensor<2>) -> Tensor<2> {
         let x = self.embedding.iter().fold(x, |x, embedding| embedding.forward(&x));
         self.input_scale.iter().fold(x, |x, scale| x * scale.val())
     }
 
-    /// `[members·batch, outputs]` before the output activation.
+    /// Outputs before the output activation, `[members·batch, outputs]`. Units are dropped if there is a `draw`.
     fn pass(&self, x: Tensor<2>, draw: Option<DropoutDraw<'_>>) -> Tensor<2> {
         let last = self.layers.len() - 1;
         let mut x = self.begin(x);

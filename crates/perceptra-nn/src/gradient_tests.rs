@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use crate::testing::values;
 use crate::{Activation, FeedForwardConfig, Loss};
 
-/// Layers of (weights by input and output, biases), for one row after another.
+/// A plain 64-bit network, which computes one row at a time. Each layer has weights by input, then by output, and biases.
 struct Reference {
     layers: Vec<(Vec<Vec<f64>>, Vec<f64>)>,
     hidden: Activation,
 }
 
-/// f of one number in 64 bits; none where f jumps, across which there is no difference to take, and for softmax, which is no
-/// function of one number.
+/// The activation as a 64-bit function of one number. `None` where it jumps, across which there is no difference to take, and for
+/// softmax, which is not a function of one number.
 fn continuous(f: Activation) -> Option<fn(f64) -> f64> {
     fn sigmoid(x: f64) -> f64 {
         1.0 / (1.0 + (-x).exp())
@@ -141,7 +141,7 @@ proptest! {
             .init(&device)
             .unwrap()
             .train();
-        // Weights that both sides have exactly.
+        // Weights as leaves of the autodiff graph, which have gradients.
         for layer in &mut network.layers {
             layer.linear.weight = layer.linear.weight.clone().map(|w| w.detach().require_grad());
         }
@@ -161,7 +161,7 @@ proptest! {
             }
             _ => row,
         }).collect();
-        // The rows as both sides see them.
+        // Rows rounded to `f32`, so that both sides compute with the same numbers.
         let round = |t: Vec<Vec<f64>>| -> Vec<Vec<f64>> {
             t.into_iter().map(|r| r.into_iter().map(|v| f64::from(v as f32)).collect()).collect()
         };
@@ -212,7 +212,7 @@ fn the_formulas_of_backpropagation_are_burns_gradients_and_the_differences() {
             .train();
         let numbers = |t: Tensor<1>| to_64(t.inner().try_into_vec_as().unwrap());
         let [hidden, output] = [0, 1].map(|i| &network.layers[i].linear);
-        // wⱼₖ at j·units + k, w₀ₖ, βₖ, β₀, one after another.
+        // All parameters as one vector: wⱼₖ at j·units + k, then w₀ₖ, βₖ and β₀.
         let all = [
             numbers(hidden.weight.val().flatten(0, 1)),
             numbers(hidden.bias.as_ref().unwrap().val()),

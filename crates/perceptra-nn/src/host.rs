@@ -1,4 +1,4 @@
-//! A dense network as the kernel has it: for the engine that trains by the kernel, and for predictions on the host.
+//! Conversion of networks to and from those of the CPU kernel, for the fused engine and for predictions on the host.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -18,8 +18,8 @@ thread_local! {
     static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// Calls `f`, in which the kernel takes at most `threads` threads: for several trainings at once, each by a thread of its own. Results do
-/// not depend on it.
+/// Calls `f`, in which the kernel takes at most `threads` threads, so that several trainings can run at once, each started by a
+/// thread of its own. Results do not depend on the limit.
 pub fn with_threads<T>(threads: usize, f: impl FnOnce() -> T) -> T {
     struct Restore(usize);
     impl Drop for Restore {
@@ -34,7 +34,7 @@ pub fn with_threads<T>(threads: usize, f: impl FnOnce() -> T) -> T {
 /// The number of threads to compute with: `RAYON_NUM_THREADS`, which Burn's CPU backends obey too, or the number of the CPU's threads,
 /// but at most what [`with_threads`] allows.
 pub fn threads() -> usize {
-    // Asked once: the answer takes reading several files of the system, longer than a small network trains.
+    // Computed once, because it reads several system files, which takes longer than training a small network.
     static THREADS: OnceLock<usize> = OnceLock::new();
     let all = THREADS.get_or_init(|| {
         let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
@@ -54,8 +54,8 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Networ
     tensor.try_into_vec_as().map_err(|e| NetworkError::Device(e.to_string()))
 }
 
-/// The activation of each layer, with the identity in place of a sigmoid or softmax at the end for `logits`; none if another softmax or a
-/// softmax without `logits` is left, which is not a function of one number.
+/// The activation of each layer in the kernel; for `logits`, with the identity in place of a sigmoid or softmax at the end. `None`
+/// if a softmax remains, since it is not a function of one number, or if there are no layers.
 fn activations(network: &FeedForward, logits: bool) -> Option<Vec<kernel::Activation>> {
     let last = network.layers().len().checked_sub(1)?;
     let of = |(i, f): (usize, Activation)| {
@@ -64,8 +64,8 @@ fn activations(network: &FeedForward, logits: bool) -> Option<Vec<kernel::Activa
     network.layers().iter().map(|layer| layer.activation).enumerate().map(of).collect()
 }
 
-/// The layers and the extras of a network as the kernel describes them, with outputs before a sigmoid or softmax for `logits`; none for a
-/// network with normalization layers or a softmax, which the kernel does not have.
+/// The layers and the extras of a network as the kernel describes them; for `logits`, without a sigmoid or softmax at the end.
+/// `None` for what the kernel does not have: normalization layers, or a softmax that remains.
 pub fn describe(network: &FeedForward, logits: bool) -> Option<(Vec<kernel::Layer>, kernel::Extras)> {
     if network.layers().iter().any(Layer::has_norm) {
         return None;
@@ -108,16 +108,17 @@ pub fn describe(network: &FeedForward, logits: bool) -> Option<(Vec<kernel::Laye
     Some((layers.collect(), extras))
 }
 
-/// The factor of a layer's weights on their way to the kernel, which keeps NTK weights multiplied out.
+/// Factor of a layer's weights when they are copied to the kernel: 1/√inputs in the NTK parametrization, because the kernel stores
+/// weights with this factor, else 1.
 fn gain(network: &FeedForward, layer: usize) -> f32 {
     if network.is_ntk() { (network.widths()[layer].0 as f64).sqrt().recip() as f32 } else { 1.0 }
 }
 
-/// Gives the kernel's network the weights of `network`.
+/// Copies all parameters of `network` to the kernel's network.
 ///
 /// # Errors
 ///
-/// [`NetworkError::Device`].
+/// [`NetworkError::Device`] if parameters cannot be read from the device.
 pub fn set_weights(to: &mut kernel::Network, network: &FeedForward) -> Result<(), NetworkError> {
     let values = |role: Role| network.parameter(role).map(|p| read(p.values().inner())).transpose();
     for i in 0..network.layers().len() {
@@ -134,7 +135,7 @@ pub fn set_weights(to: &mut kernel::Network, network: &FeedForward) -> Result<()
     Ok(())
 }
 
-/// Gives `network` the weights of the kernel's network.
+/// Copies all parameters of the kernel's network to `network`.
 pub fn get_weights(from: &mut kernel::Network, network: &mut FeedForward) {
     for i in 0..network.layers().len() {
         let gain = gain(network, i);
@@ -153,7 +154,8 @@ pub fn get_weights(from: &mut kernel::Network, network: &mut FeedForward) {
     }
 }
 
-/// The kernel's name of a tensor; none for weights and biases, which it takes by layers, and for normalizations, which it has not.
+/// The kernel's name for a tensor. `None` for weights and biases, which the kernel takes layer by layer, and for normalizations,
+/// which it does not have.
 fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
     Some(match role {
         Role::Embedding(tensor) => kernel::Part::Embedding(match tensor {
@@ -163,7 +165,7 @@ fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
             EmbeddingTensor::PeriodicBias => 3,
             EmbeddingTensor::Category(i) => {
                 let has = |tensor| network.parameter(Role::Embedding(tensor)).is_some();
-                // Behind the tensors of numbers.
+                // The tables of categories come after the tensors of numbers.
                 match (has(EmbeddingTensor::PeriodicWeight), has(EmbeddingTensor::PiecewiseWeight)) {
                     (true, _) => 4 + i,
                     (_, true) => 3 + i,
@@ -180,8 +182,8 @@ fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
     })
 }
 
-/// Averages the outputs of several members, `[members, rows, outputs]` to `[rows, outputs]`: as logits, the logits of the average of
-/// their probabilities.
+/// Averages the outputs of a batch ensemble's members, `[members, rows, outputs]` to `[rows, outputs]`. For `logits` of a sigmoid
+/// or softmax, the result is the logits of the average of the members' probabilities.
 pub fn average_members(outputs: &mut Vec<f32>, network: &FeedForward, logits: bool) {
     let (members, m, g) = (network.members(), network.outputs(), network.output_activation());
     let n = outputs.len() / members;
@@ -193,7 +195,7 @@ pub fn average_members(outputs: &mut Vec<f32>, network: &FeedForward, logits: bo
     let softplus = |z: f64| z.max(0.0) + (-z.abs()).exp().ln_1p();
     let joined: Vec<f32> = match g {
         Activation::Softmax if logits => {
-            // The sum of each member's exponentials: less it, logits are logarithms of probabilities.
+            // ln Σ eᶻ of each member's logits z in each row: z minus this is the logarithm of a probability.
             let sums: Vec<f64> = outputs
                 .chunks_exact(m)
                 .map(|row| log_sum(&row.iter().map(|z| f64::from(*z)).collect::<Vec<_>>()))

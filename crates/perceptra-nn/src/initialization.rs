@@ -1,4 +1,4 @@
-//! Fresh weights for a network.
+//! Initial weights of a network.
 
 use burn::module::Param;
 use burn::nn::{BatchNormConfig, LayerNormConfig, Linear};
@@ -13,11 +13,11 @@ use crate::initializer::Initializer;
 use crate::layer::Layer;
 
 impl FeedForwardConfig {
-    /// Builds the network with fresh weights on `device`.
+    /// Builds the network on `device`, with initial weights that depend on the seed alone.
     ///
     /// # Errors
     ///
-    /// Whatever [`FeedForwardConfig::validate`] finds.
+    /// The fault that [`FeedForwardConfig::validate`] finds.
     pub fn init(&self, device: &Device) -> Result<FeedForward, NetworkError> {
         self.validate()?;
         let extras = self.extras();
@@ -28,7 +28,7 @@ impl FeedForwardConfig {
             let hidden = self.hidden.get(i);
             let activation = hidden.map_or(self.output_activation, |h| h.activation);
             let (mut weights, mut biases) = (Vec::new(), Vec::new());
-            // Each member has an output layer of its own; biases of hidden layers begin alike.
+            // Each member has an output layer of its own; the biases of hidden layers are initially the same for all members.
             for member in 0..if hidden.is_some() { 1 } else { members } {
                 let stream = Stream::new(self.seed, Purpose::Init(i as u16), member as u32);
                 let (w, b) = self.initializer.draw(&stream, inputs, outputs, activation);
@@ -74,8 +74,8 @@ impl FeedForwardConfig {
         })
     }
 
-    /// Initial r of a layer. In the first layer it is random, the same for all inputs that one column becomes: a sign, or drawn
-    /// from N(0, 1) behind an embedding. In other layers it is 1.
+    /// Initial factors r of a layer's inputs in a batch ensemble, `[members, inputs]`. In the first layer they are random, the same
+    /// for all inputs that one column becomes: −1 or 1, or drawn from N(0, 1) if there is an embedding. In other layers they are 1.
     fn first_factors(
         &self,
         layer: usize,

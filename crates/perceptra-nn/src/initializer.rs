@@ -7,33 +7,33 @@ use crate::activation::Activation;
 use crate::all_variants;
 use crate::variants::named;
 
-/// How the initial weights of a layer are drawn; n are the inputs of the layer and m its outputs. Biases are 0 unless
-/// noted.
+/// How the initial weights of a layer are drawn. In the formulas, n is the number of the layer's inputs and m that of its outputs.
+/// Biases are 0 unless noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Initializer {
-    /// By the layer's activation: `KaimingUniform` for the ReLU family, `LecunUniform` for SELU, `XavierUniform` for the
+    /// Chosen by the layer's activation: `KaimingUniform` for the ReLU family, `LecunUniform` for SELU, `XavierUniform` for the
     /// others.
     #[default]
     Auto,
-    /// U(−√(6/n), √(6/n)) (He, Zhang, Ren, Sun, 2015)
+    /// U(−√(6/n), √(6/n)) for n inputs (He, Zhang, Ren, Sun, 2015)
     KaimingUniform,
-    /// N(0, 2/n) (He, Zhang, Ren, Sun, 2015)
+    /// N(0, 2/n) for n inputs (He, Zhang, Ren, Sun, 2015)
     KaimingNormal,
-    /// U(−√(6/(n+m)), √(6/(n+m))) (Glorot, Bengio, 2010)
+    /// U(−√(6/(n+m)), √(6/(n+m))) for n inputs and m outputs (Glorot, Bengio, 2010)
     XavierUniform,
-    /// N(0, 2/(n+m)) (Glorot, Bengio, 2010)
+    /// N(0, 2/(n+m)) for n inputs and m outputs (Glorot, Bengio, 2010)
     XavierNormal,
-    /// U(−√(3/n), √(3/n)) (LeCun, Bottou, Orr, Müller, 1998)
+    /// U(−√(3/n), √(3/n)) for n inputs (LeCun, Bottou, Orr, Müller, 1998)
     LecunUniform,
-    /// U(−√(1/n), √(1/n)), biases too, as in PyTorch's `Linear`
+    /// U(−√(1/n), √(1/n)) for n inputs, biases too, as in PyTorch's `Linear`
     Torch,
-    /// N(0, 1/n), biases N(0, 1), the output layer 0: the initial weights of RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart,
-    /// 2024)
+    /// N(0, 1/n) for n inputs, biases N(0, 1), all of the output layer 0: the initial weights of RealMLP-TD-S (Holzmüller,
+    /// Grinsztajn, Steinwart, 2024)
     LecunNormal,
-    /// N(0, 1/n), then scaled layer by layer until each unit's sum has variance 1 over the training rows; each bias makes its
-    /// unit's sum 0 at a random point between five training rows ("std" and "he+5": Steinwart, 2019; Holzmüller, Grinsztajn,
-    /// Steinwart, 2024). Needs the rows: see [`FeedForward::fit_to`](crate::FeedForward::fit_to).
+    /// N(0, 1/n) for n inputs, then scaled layer by layer so that each unit's sum has variance 1 over the training rows; each bias
+    /// makes its unit's sum 0 at a random point between five training rows ("std" and "he+5": Steinwart, 2019; Holzmüller,
+    /// Grinsztajn, Steinwart, 2024). Needs the rows: see [`FeedForward::fit_to`](crate::FeedForward::fit_to).
     DataDriven,
     /// All 0: only for networks without a hidden layer, since others cannot learn from zeros
     Zeros,
@@ -62,7 +62,7 @@ impl Initializer {
         }
     }
 
-    /// The weights `[inputs, outputs]`, row by row, and the biases `[outputs]` of a layer.
+    /// Draws the initial weights `[inputs, outputs]`, row by row, and biases `[outputs]` of a layer.
     pub(crate) fn draw(
         self,
         stream: &Stream,

@@ -9,27 +9,27 @@ use crate::batched::dense;
 
 /// One dense layer: f(norm(xW + b)).
 ///
-/// Checkpoints know its tensors by the names of these fields.
+/// Model files name its tensors after these fields.
 #[derive(Module, Debug)]
 pub struct Layer {
-    /// W `[inputs, outputs]` and b `[outputs]`.
+    /// Weights W `[inputs, outputs]` and biases b `[outputs]`.
     pub linear: Linear,
-    /// Normalization over the batch.
+    /// Batch normalization, over the rows of a batch; `None` without it.
     pub batch_norm: Option<BatchNorm>,
-    /// Normalization over the units of a row.
+    /// Layer normalization, over the units of each row; `None` without it.
     pub layer_norm: Option<LayerNorm>,
-    /// α of a parametric activation, `[1, outputs]`.
+    /// α of a parametric activation z + α·(f(z) − z), `[1, outputs]`; `None` for other activations.
     pub(crate) mix: Option<Param<Tensor<2>>>,
-    /// r `[members, inputs]` and s `[members, outputs]` of a batch ensemble. The biases then are `[members·outputs]`; the output
-    /// layer has neither r nor s, and weights `[members·inputs, outputs]`.
+    /// Factors r `[members, inputs]` and s `[members, outputs]` of a hidden layer in a batch ensemble, where biases are
+    /// `[members·outputs]`. `None` in its output layer, whose weights are `[members·inputs, outputs]`, and in single networks.
     pub(crate) factors: Option<[Param<Tensor<2>>; 2]>,
-    /// f.
+    /// Activation function f.
     #[module(skip)]
     pub activation: Activation,
 }
 
 impl Layer {
-    /// f(xW + b), without normalization or extras.
+    /// A layer f(xW + b), without normalization or extras.
     pub fn new(linear: Linear, activation: Activation) -> Self {
         Self { linear, batch_norm: None, layer_norm: None, mix: None, factors: None, activation }
     }
@@ -39,7 +39,7 @@ impl Layer {
         self.batch_norm.is_some() || self.layer_norm.is_some()
     }
 
-    /// norm(gain·xW + b), before the activation. x `[batch, inputs]`, result `[batch, outputs]`.
+    /// Computes norm(gain·xW + b), the values before the activation. x is `[batch, inputs]`, the result `[batch, outputs]`.
     pub(crate) fn linear(&self, x: Tensor<2>, gain: f64) -> Tensor<2> {
         let z = if gain == 1.0 {
             self.linear.forward(x)
@@ -51,7 +51,7 @@ impl Layer {
         self.layer_norm.iter().fold(z, |z, norm| norm.forward(z))
     }
 
-    /// The layer's activation, with its α where it has them.
+    /// Applies the layer's activation f to `z`; if it is parametric, the result is z + α·(f(z) − z).
     pub(crate) fn activate(&self, z: Tensor<2>) -> Tensor<2> {
         match &self.mix {
             None => self.activation.forward(z),
@@ -59,8 +59,8 @@ impl Layer {
         }
     }
 
-    /// gain·((x⊙r)W)⊙s + b of each member of a batch ensemble, and gain·xW + b of the output layer, whose weights are each
-    /// member's own. x `[members, batch, inputs]`, result `[members, batch, outputs]`.
+    /// Computes the values before the activation in a batch ensemble: gain·((x⊙r)W)⊙s + b for each member, and in the output layer
+    /// gain·xW + b with each member's own weights. x is `[members, batch, inputs]`, the result `[members, batch, outputs]`.
     pub(crate) fn members(&self, x: Tensor<3>, gain: f64) -> Tensor<3> {
         let [members, _, inputs] = x.dims();
         let outputs = self.linear.weight.lazy_shape()[1];

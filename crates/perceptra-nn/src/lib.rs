@@ -13,10 +13,11 @@
 //! # Ok::<(), perceptra_nn::NetworkError>(())
 //! ```
 //!
-//! A [`FeedForwardConfig`] describes the network and [`FeedForwardConfig::init`] builds it on a device, with initial
-//! weights that depend on the seed alone. A [`FeedForward`] is a plain Burn [`Module`](burn::module::Module), which any other
-//! module can hold as a field; [`FeedForward::parameters`] lists its tensors by name. A [`Neuron`] is the smallest network, with
-//! given weights; a [`Population`] computes many networks at once, a [`Predictor`] rows in the host's memory. A [`Loss`] compares outputs with targets, row by row.
+//! A [`FeedForwardConfig`] describes the network and [`FeedForwardConfig::init`] builds it on a device, with initial weights that
+//! depend on the seed alone. A [`FeedForward`] is a plain Burn [`Module`](burn::module::Module), which any other module can hold as
+//! a field; [`FeedForward::parameters`] lists its tensors by name. A [`Neuron`] is the smallest network, with given weights. A
+//! [`Population`] computes many networks at once; a [`Predictor`] computes outputs for rows in the host's memory. A [`Loss`]
+//! compares outputs with targets, row by row.
 
 mod activation;
 mod batched;

@@ -1,4 +1,4 @@
-//! Losses, the distance of outputs from targets.
+//! Losses, which measure how far outputs are from targets.
 
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use crate::all_variants;
 
 /// A loss over a batch.
 ///
-/// Each row has a loss ([`Loss::per_row`]); that of a batch is the weighted mean of its rows, or their weighted sum for
+/// Each row has a loss ([`Loss::per_row`]); that of a batch is the weighted mean of its rows' losses, or their weighted sum for
 /// [`Loss::HalfSumSquared`]. The formulas are those of one row, with outputs fⱼ, targets yⱼ and J outputs.
 ///
 /// In files and on the command line a loss is its [name](Loss::name); `huber` takes its δ behind a colon, as in `huber:1.5`.
@@ -57,7 +57,7 @@ impl Loss {
         }
     }
 
-    /// Whether rows are summed rather than averaged.
+    /// Whether the loss of a batch is the sum of its rows' losses rather than their mean.
     pub fn is_sum(self) -> bool {
         match self {
             Self::HalfSumSquared => true,
@@ -73,7 +73,7 @@ impl Loss {
     /// - outputs, targets: `[batch, outputs]`
     /// - result: `[batch, 1]`
     pub fn per_row(self, outputs: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
-        // Of one column the mean is the column; a step has one operation less to go back through.
+        // The mean of one column is the column itself: leaving it out saves an operation of the backward pass.
         let mean = |t: Tensor<2>| if t.dims()[1] == 1 { t } else { t.mean_dim(1) };
         match self {
             Self::MeanSquared => {
@@ -104,7 +104,8 @@ impl Loss {
 
     /// The loss of a batch: the rows' losses averaged (summed for [`Loss::HalfSumSquared`]), each times its weight.
     ///
-    /// A mean with weights is Σ wᵢlᵢ / Σ wᵢ. A row's weight is its row weight times its class's weight.
+    /// The weighted mean is Σ wᵢlᵢ / Σ wᵢ, with the loss lᵢ of row i and its weight wᵢ: the row's own weight times that of its
+    /// class.
     ///
     /// # Shapes
     ///
@@ -138,7 +139,7 @@ impl Loss {
     }
 }
 
-/// The weight of each row by its class.
+/// The weight of each row, which is the weight of its class.
 ///
 /// # Shapes
 ///

@@ -1,13 +1,13 @@
-//! A biological neuron, the model of the artificial one.
+//! Simulation of a biological neuron, after which the artificial one was modeled.
 
 use burn::tensor::{Device, Tensor};
 
-/// The squid axon's membrane of Hodgkin and Huxley (*J. Physiol.* 117:500, 1952), at 6.3 °C, in today's signs: rest lies near
-/// −65 mV.
+/// Hodgkin and Huxley's model of the squid axon's membrane (*J. Physiol.* 117:500, 1952), at 6.3 °C, with today's signs: the
+/// resting potential is near −65 mV.
 ///
-/// C dV/dt = I − ḡ_Na m³h (V − E_Na) − ḡ_K n⁴ (V − E_K) − ḡ_L (V − E_L), and dx/dt = α_x(V)(1 − x) − β_x(V)x for each of
-/// m, h and n. Many membranes, each with a current of its own, are integrated at once, by Runge and Kutta's fourth-order method in
-/// steps of 0.05 ms.
+/// C dV/dt = I − ḡ_Na m³h (V − E_Na) − ḡ_K n⁴ (V − E_K) − ḡ_L (V − E_L), and dx/dt = α_x(V)(1 − x) − β_x(V)x for each of the gating
+/// variables m, h and n; V is the membrane's potential, I the current. Many membranes, each with its own current, are integrated at
+/// once, by the Runge-Kutta method of fourth order in steps of 0.05 ms.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -20,11 +20,11 @@ use burn::tensor::{Device, Tensor};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HodgkinHuxley {
-    /// C, in µF/cm².
+    /// Capacitance C of the membrane, in µF/cm².
     pub capacitance: f64,
-    /// ḡ_Na, ḡ_K and ḡ_L, in mS/cm².
+    /// Maximum conductances ḡ_Na, ḡ_K and ḡ_L of sodium, potassium and the leak, in mS/cm².
     pub conductances: [f64; 3],
-    /// E_Na, E_K and E_L, in mV.
+    /// Reversal potentials E_Na, E_K and E_L of sodium, potassium and the leak, in mV.
     pub reversals: [f64; 3],
 }
 
@@ -37,10 +37,10 @@ impl Default for HodgkinHuxley {
 /// Step of the integration, in ms.
 const STEP: f64 = 0.05;
 
-/// Time left out at the start, in ms: a membrane answers the onset of a weak current with a spike or two.
+/// Time before spikes are counted, in ms: a membrane answers the onset of a weak current with a spike or two.
 const ONSET: f64 = 100.0;
 
-/// V in mV, m, h and n, each with one value per membrane.
+/// State of all membranes: the potential V in mV and the gating variables m, h and n, each with one value per membrane.
 type State = [Tensor<1>; 4];
 
 impl HodgkinHuxley {
@@ -68,7 +68,7 @@ impl HodgkinHuxley {
             }
             above = now;
         });
-        // Where there are no two spikes, first and last are the same.
+        // With fewer than two spikes, first and last are the same.
         let intervals = (count - 1.0).clamp_min(0.0);
         intervals * 1000.0 / (last - first).clamp_min(STEP)
     }
@@ -87,7 +87,7 @@ impl HodgkinHuxley {
         Tensor::stack(rows, 0)
     }
 
-    /// Integrates from rest; `each` is given the time and V after every step.
+    /// Integrates from the resting state for `duration` ms; calls `each` with the time in ms and V after every step.
     #[expect(clippy::needless_pass_by_value, reason = "tensors are handed on by value, as in Burn")]
     fn integrate(&self, currents: Tensor<1>, duration: f64, mut each: impl FnMut(f64, &Tensor<1>)) {
         let mut state = Self::rest(currents.dims()[0], &currents.device());
@@ -112,7 +112,7 @@ impl HodgkinHuxley {
         [-64.996_4, 0.052_955_1, 0.595_994_2, 0.317_732_4].map(|x| Tensor::full([membranes], x, device))
     }
 
-    /// d/dt of the state, per ms.
+    /// Time derivative of the state, per ms.
     fn slopes(&self, [v, m, h, n]: &State, currents: &Tensor<1>) -> State {
         let [g_na, g_k, g_l] = self.conductances;
         let [e_na, e_k, e_l] = self.reversals;

@@ -27,11 +27,11 @@ use crate::role::Role;
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Neuron {
-    /// wᵢ, one for each input.
+    /// Weights wᵢ, one for each input.
     pub weights: Vec<f32>,
-    /// b; the neuron's threshold is −b.
+    /// Bias b; the neuron's threshold is −b.
     pub bias: f32,
-    /// f.
+    /// Activation function f.
     pub activation: Activation,
 }
 
@@ -47,12 +47,12 @@ pub enum Synapse {
 }
 
 impl Neuron {
-    /// A neuron with these weights.
+    /// A neuron with the given weights, bias and activation.
     pub fn new(weights: Vec<f32>, bias: f32, activation: Activation) -> Self {
         Self { weights, bias, activation }
     }
 
-    /// A trained network of a single neuron, as a neuron.
+    /// Converts a network with one output and no hidden layer, such as a trained one, into a neuron.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Neuron {
         products.sum::<f64>() + f64::from(self.bias)
     }
 
-    /// The effect of each input.
+    /// The effect of each input on the neuron, by the sign of its weight.
     pub fn synapses(&self) -> Vec<Synapse> {
         let synapse = |w: &f32| match *w {
             w if w > 0.0 => Synapse::Excitatory,
@@ -152,7 +152,7 @@ mod tests {
             let sign = Neuron { activation: Activation::Sign, ..step.clone() };
             assert_eq!(respond(&sign, &rows), expected.map(|y| 2.0 * y - 1.0));
         }
-        // The threshold itself fires a step, and a sign is 0 there.
+        // At the threshold itself, step gives 1 and sign gives 0.
         let at = Neuron::new(vec![1.0, 1.0], -1.0, Activation::Step);
         assert_eq!(respond(&at, &[[0.0, 1.0]]), [1.0]);
         assert_eq!(respond(&Neuron { activation: Activation::Sign, ..at }, &[[0.0, 1.0]]), [0.0]);

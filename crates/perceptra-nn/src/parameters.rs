@@ -15,7 +15,7 @@ pub struct Parameter<'a> {
     tensor: Place<&'a Param<Tensor<1>>, &'a Param<Tensor<2>>, &'a RunningState<Tensor<1>>>,
 }
 
-/// Where a tensor is kept.
+/// Field of a network that holds a tensor: a vector, a matrix or a running statistic.
 #[derive(Debug, Clone, Copy)]
 enum Place<V, M, S> {
     Vector(V),
@@ -24,7 +24,7 @@ enum Place<V, M, S> {
 }
 
 impl Parameter<'_> {
-    /// Its shape.
+    /// Shape of the tensor.
     pub fn shape(&self) -> Vec<usize> {
         match self.tensor {
             Place::Vector(param) => param.lazy_shape().dims::<1>().to_vec(),
@@ -33,7 +33,7 @@ impl Parameter<'_> {
         }
     }
 
-    /// Its values, row by row.
+    /// Values of the tensor, row by row.
     pub fn values(&self) -> Tensor<1> {
         match self.tensor {
             Place::Vector(param) => param.val(),
@@ -42,7 +42,7 @@ impl Parameter<'_> {
         }
     }
 
-    /// The type of its values.
+    /// Element type of the tensor.
     pub fn dtype(&self) -> DType {
         match self.tensor {
             Place::Vector(param) => param.dtype(),
@@ -51,7 +51,7 @@ impl Parameter<'_> {
         }
     }
 
-    /// The number by which optimizers know it; none for running statistics.
+    /// Identifier by which optimizers know the tensor; `None` for running statistics.
     pub fn id(&self) -> Option<ParamId> {
         match self.tensor {
             Place::Vector(param) => Some(param.id),
@@ -60,7 +60,7 @@ impl Parameter<'_> {
         }
     }
 
-    /// Whether a network in training changes it by its gradient: it is not frozen, and not a running statistic.
+    /// Whether training changes the tensor by its gradient. Frozen tensors and running statistics are not trained.
     pub fn is_trained(&self) -> bool {
         match self.tensor {
             Place::Vector(param) => param.is_require_grad(),
@@ -70,7 +70,7 @@ impl Parameter<'_> {
     }
 }
 
-/// Where each tensor is, said once for reading and for writing.
+/// Defines the function `$place`, which finds the tensor of a role. One definition serves both shared and mutable references.
 macro_rules! place {
     ($place:ident, $get:ident, $as_ref:ident $(, $mut:tt)?) => {
         impl FeedForward {
@@ -148,12 +148,12 @@ impl FeedForward {
         Role::all(self.layers.len(), categories).filter_map(|role| self.parameter(role)).collect()
     }
 
-    /// One tensor of the network, if it has it.
+    /// The tensor with this role; `None` if the network does not have it.
     pub fn parameter(&self, role: Role) -> Option<Parameter<'_>> {
         Some(Parameter { role, tensor: self.place(role)? })
     }
 
-    /// Gives one tensor of the network other values, row by row. Its shape stays, and whether it is trained.
+    /// Replaces the values of the tensor with this role, row by row. Its shape stays, and whether it is trained.
     ///
     /// # Panics
     ///
@@ -174,7 +174,7 @@ impl FeedForward {
         }
     }
 
-    /// The kind of each parameter.
+    /// Identifier and kind of each parameter, for optimizers; running statistics are left out.
     pub fn groups(&self) -> Vec<(ParamId, Group)> {
         self.parameters().iter().filter_map(|p| Some((p.id()?, p.role.group()?))).collect()
     }
@@ -205,7 +205,7 @@ mod tests {
         })
     }
 
-    /// Networks with everything that one can have, among them many with tensors of equal shapes.
+    /// Networks with every part that one can have, many of them with tensors of equal shapes.
     fn configs() -> impl Strategy<Value = FeedForwardConfig> {
         let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
         let widths = prop::collection::vec(2usize..4, 0..4);
@@ -223,7 +223,7 @@ mod tests {
         )
     }
 
-    /// Where Burn finds each tensor.
+    /// Collects the path at which Burn finds each tensor.
     #[derive(Default)]
     struct Paths {
         path: Vec<String>,
@@ -279,7 +279,7 @@ mod tests {
                     prop_assert_eq!(by_id[&id], name);
                 }
             }
-            // All that Burn knows, nothing twice.
+            // All tensors that Burn knows, and none twice.
             let mut fields: Vec<String> = paths.found.into_iter().map(|(path, _)| path).collect();
             fields.sort();
             names.sort();

@@ -11,8 +11,8 @@ use crate::error::NetworkError;
 use crate::feed_forward::FeedForward;
 use crate::layer::Layer;
 
-/// Several networks of the same depth and activations, with one weight tensor for each layer of all of them: a forward pass
-/// takes a batch through each, in as many operations as one network needs.
+/// Several networks of the same depth and activations, computed together: the weights of each layer of all networks are one tensor,
+/// so a forward pass takes a batch through each network in as many operations as one network needs.
 ///
 /// Widths may differ: narrow layers are padded with units that are always 0, and whose weights stay 0.
 ///
@@ -36,7 +36,7 @@ use crate::layer::Layer;
 pub struct Population {
     /// Hidden layers, then the output layer.
     layers: Vec<PopulationLayer>,
-    /// Units of each layer, by member.
+    /// Number of units of each layer, by member, then by layer.
     #[module(skip)]
     widths: Vec<Vec<usize>>,
     /// Share of hidden units dropped in training, by member.
@@ -47,11 +47,11 @@ pub struct Population {
 /// A dense layer of every member: f(xW + b).
 #[derive(Module, Debug)]
 struct PopulationLayer {
-    /// W `[members, inputs, outputs]`.
+    /// Weights W, `[members, inputs, outputs]`.
     weight: Param<Tensor<3>>,
-    /// b `[members, 1, outputs]`.
+    /// Biases b, `[members, 1, outputs]`.
     bias: Option<Param<Tensor<3>>>,
-    /// f.
+    /// Activation function f, the same for all members.
     #[module(skip)]
     activation: Activation,
 }
@@ -106,12 +106,12 @@ impl Population {
         self.widths.len()
     }
 
-    /// Whether a member drops units in training.
+    /// Whether any member drops units in training.
     pub fn drops(&self) -> bool {
         self.dropout.iter().any(|rate| *rate > 0.0)
     }
 
-    /// One of the networks, counted from 0.
+    /// The network of one member, counted from 0, in its own widths.
     ///
     /// # Panics
     ///
@@ -129,7 +129,7 @@ impl Population {
         FeedForward::new(layers.collect(), self.dropout[member])
     }
 
-    /// The population of some of the networks, in this order.
+    /// A population of the given members, in this order.
     ///
     /// # Panics
     ///
@@ -152,7 +152,7 @@ impl Population {
         }
     }
 
-    /// Weights and biases of the layers in order, `[members, ...]` each.
+    /// Weights and biases, layer by layer: `[members, inputs, outputs]` and `[members, 1, outputs]`, padded to the widest member.
     pub fn tensors(&self) -> Vec<Tensor<3>> {
         self.layers
             .iter()
@@ -164,7 +164,7 @@ impl Population {
     ///
     /// # Panics
     ///
-    /// If there are fewer of them.
+    /// If there are fewer tensors than weights and biases.
     #[must_use]
     pub fn with_tensors(&self, tensors: Vec<Tensor<3>>) -> Self {
         let mut tensors = tensors.into_iter();
@@ -198,8 +198,8 @@ impl Population {
         self.pass(x, None)
     }
 
-    /// As [`Population::forward_logits`], with hidden units dropped by one draw for each member, as
-    /// [`FeedForward::forward_dropout`] does.
+    /// Computes the outputs before the output activation as in training, with hidden units dropped by one draw for each member. The
+    /// shapes are those of [`Population::forward_logits`]; see [`FeedForward::forward_dropout`].
     pub fn forward_dropout(&self, x: Tensor<3>, draws: &[DropoutDraw<'_>]) -> Tensor<3> {
         self.pass(x, Some(draws).filter(|_| self.drops()))
     }
@@ -238,7 +238,7 @@ impl Population {
     }
 }
 
-/// A matrix with rows and columns of 0 added to this shape.
+/// Pads a matrix with zeros to the given shape.
 fn padded(matrix: Tensor<2>, [rows, columns]: [usize; 2]) -> Tensor<2> {
     let [n, m] = matrix.dims();
     if [n, m] == [rows, columns] {

@@ -11,11 +11,12 @@ use crate::host::{average_members, describe, has_own_memory, read, set_weights, 
 /// Rows that Burn's forward pass takes at once.
 const ROWS: usize = 1 << 14;
 
-/// Predicts rows in the host's memory, with weights, memory and threads that are kept from one call to the next.
+/// Computes the outputs of a network for rows in the host's memory. Its weights, memory and threads are kept from one call to the
+/// next.
 ///
-/// On the CPU the kernel computes the outputs, without tensors. Networks that it does not have (such as those with normalization layers)
-/// and those on other devices are computed by [`FeedForward::forward`]. Weights are those that the network had when the predictor was
-/// made.
+/// On the CPU the kernel computes the outputs, without tensors. Networks that the kernel does not support (such as those with
+/// normalization layers) and networks on other devices are computed by [`FeedForward::forward`]. Weights are those that the network
+/// had when the predictor was made.
 ///
 /// ```
 /// # use burn::tensor::Device;
@@ -33,17 +34,17 @@ pub struct Predictor {
     logits: bool,
     device: Device,
     kernel: Option<kernel::Network>,
-    /// Most threads that `kernel` takes.
+    /// Maximum number of threads that `kernel` may use.
     threads: usize,
 }
 
 impl Predictor {
-    /// A predictor of a network's outputs; with `logits`, of those before a sigmoid or softmax at its end, as
-    /// [`FeedForward::forward_logits`] has them.
+    /// A predictor of a network's outputs; with `logits`, of the outputs before a sigmoid or softmax at the end, which
+    /// [`FeedForward::forward_logits`] computes.
     ///
     /// # Errors
     ///
-    /// [`NetworkError::ZeroWidth`] for a network without layers, [`NetworkError::Device`] if the device fails.
+    /// [`NetworkError::ZeroWidth`] for a network without inputs or layers, [`NetworkError::Device`] if the device fails.
     pub fn new(network: &FeedForward, logits: bool) -> Result<Self, NetworkError> {
         if network.inputs() == 0 {
             return Err(NetworkError::ZeroWidth { what: "the number of inputs".into() });
@@ -54,7 +55,8 @@ impl Predictor {
         Ok(predictor)
     }
 
-    /// The kernel's network, if the kernel has this one and its device is the CPU.
+    /// Builds the kernel's copy of the network. `None` if the kernel does not support the network, its device is not the CPU, or
+    /// its weights are not `f32`.
     fn start(&self) -> Result<Option<kernel::Network>, NetworkError> {
         if has_own_memory(&self.device) || self.network.layers()[0].linear.weight.dtype() != DType::F32 {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Which tensors a network can have, and their names.
+//! The tensors that a network can have, and their names.
 
 use crate::all_variants;
 
@@ -13,28 +13,29 @@ pub enum Group {
     Norm,
     /// Parameters of an embedding.
     Embedding,
-    /// Factors of the inputs of the first dense layer.
+    /// Trained factors by which the inputs of the first dense layer are multiplied.
     InputScale,
-    /// The α of parametric activations.
+    /// The trained α of parametric activations z + α·(f(z) − z).
     Activation,
-    /// The factors r and s of the members of a batch ensemble.
+    /// Vectors r and s of each member of a batch ensemble, by which the inputs and the outputs of a layer are multiplied.
     Member,
 }
 
 all_variants! { Group: Weight, Bias, Norm, Embedding, InputScale, Activation, Member }
 
-/// A tensor of a [`FeedForward`](crate::FeedForward): what it is, and of which layer, counted from 0.
+/// Identity of a tensor of a [`FeedForward`](crate::FeedForward): its kind and, for a tensor of a layer, the layer's index, counted
+/// from 0.
 ///
 /// It prints as the tensor's name in model files, such as `layers.0.weight`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// A tensor of the embedding, `[numbers, ...]` or `[categories, width]`.
+    /// A tensor of the embedding; its shape is documented in [`EmbeddingTensor`].
     Embedding(EmbeddingTensor),
-    /// Factors of the inputs of the first dense layer, `[1, inputs]`.
+    /// Trained factors by which the inputs of the first dense layer are multiplied, `[1, inputs]`.
     InputScale,
-    /// Weights, `[inputs, outputs]`; `[members·inputs, outputs]` of the output layer of a batch ensemble.
+    /// Weights of a layer, `[inputs, outputs]`; in the output layer of a batch ensemble, `[members·inputs, outputs]`.
     Weight(usize),
-    /// Biases, `[outputs]`; `[members·outputs]` in a batch ensemble.
+    /// Biases of a layer, `[outputs]`; in a batch ensemble, `[members·outputs]`.
     Bias(usize),
     /// Scale of a normalization, `[outputs]`.
     Gamma(usize),
@@ -44,11 +45,11 @@ pub enum Role {
     RunningMean(usize),
     /// Running variance of a batch normalization, `[outputs]`, which is not trained.
     RunningVariance(usize),
-    /// α of a parametric activation, `[1, outputs]`.
+    /// α of a layer's parametric activations z + α·(f(z) − z), `[1, outputs]`.
     Alpha(usize),
-    /// Factors of the layer's inputs in a batch ensemble, `[members, inputs]`.
+    /// Factors r of a layer's inputs in a batch ensemble, `[members, inputs]`.
     R(usize),
-    /// Factors of the layer's outputs in a batch ensemble, `[members, outputs]`.
+    /// Factors s of a layer's outputs in a batch ensemble, `[members, outputs]`.
     S(usize),
 }
 
@@ -59,7 +60,7 @@ pub enum EmbeddingTensor {
     PeriodicWeight,
     /// Phases b of a periodic embedding, `[numbers, frequencies]`.
     PeriodicPhase,
-    /// Weights V behind the cosines of a periodic embedding, `[numbers·frequencies, width − 1]`.
+    /// Weights V of the cosines of a periodic embedding, `[numbers·frequencies, width − 1]`.
     PeriodicOutput,
     /// Biases c of a periodic embedding, `[numbers, width − 1]`.
     PeriodicBias,
@@ -67,14 +68,15 @@ pub enum EmbeddingTensor {
     PiecewiseWeight,
     /// Biases of the linear part of a piecewise-linear embedding, `[numbers, width]`.
     PiecewiseBias,
-    /// Weights behind the piecewise-linear code, `[numbers·bins, width]`.
+    /// Weights of the bins of a piecewise-linear embedding, `[numbers·bins, width]`.
     PiecewiseOutput,
-    /// One vector for each category of a column, `[categories, width]`; columns of categories are counted from 0.
+    /// Vectors of the categories of one column, `[categories, width]`. The field counts the columns of categories from 0.
     Category(usize),
 }
 
 impl EmbeddingTensor {
-    /// Every tensor that an embedding with so many columns of categories can have, in the order of random numbers and files.
+    /// Every tensor that an embedding with `categories` columns of categories can have, in the order in which networks list them
+    /// and random numbers are drawn for them.
     pub(crate) fn all(categories: usize) -> impl Iterator<Item = Self> {
         [
             Self::PeriodicWeight,
@@ -91,7 +93,7 @@ impl EmbeddingTensor {
 }
 
 impl Role {
-    /// The kind of parameter; none for running statistics, which are not trained.
+    /// The kind of the parameter; `None` for running statistics, which are not trained.
     pub fn group(self) -> Option<Group> {
         Some(match self {
             Self::Embedding(_) => Group::Embedding,
@@ -105,7 +107,8 @@ impl Role {
         })
     }
 
-    /// Every tensor that a network with so many layers, and with so many columns of categories before them, can have.
+    /// Every tensor that a network with `layers` dense layers, and `categories` columns of categories before them, can have, in the
+    /// order in which networks list them.
     pub(crate) fn all(layers: usize, categories: usize) -> impl Iterator<Item = Self> {
         let of_layer = |i: usize| {
             [

@@ -1,8 +1,8 @@
-//! Lists of all variants of an enumeration, held to its declaration by the compiler.
+//! Lists of all variants of an enumeration. The compiler checks that they are complete.
 
 /// Gives an enumeration the constant `ALL`: every variant, in the order written here.
 ///
-/// A variant that the list lacks does not compile, since the list is a `match` too; one that stands there twice is an
+/// If the list lacks a variant, the code does not compile, since the list is a `match` too; a variant that is listed twice is an
 /// unreachable pattern. A variant with fields is listed with values for them.
 ///
 /// ```
@@ -39,8 +39,8 @@ macro_rules! all_variants {
     };
 }
 
-/// Gives an enumeration that has `ALL` and `name` its text form: it prints as its name, is parsed from it, and is that
-/// string in files, with `#[serde(try_from = "String", into = "String")]`.
+/// Gives an enumeration that has `ALL` and `name` a text form: it prints as its name and is parsed from it. With
+/// `#[serde(try_from = "String", into = "String")]`, it is stored in files by its name too.
 macro_rules! named {
     ($type:ident) => {
         impl std::fmt::Display for $type {

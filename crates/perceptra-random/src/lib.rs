@@ -12,30 +12,30 @@
 //! assert_eq!(shuffle.permutation(5), Stream::new(42, Purpose::Shuffle, 3).permutation(5));
 //! ```
 
-/// The purpose of a random number. Numbers drawn for two purposes are independent.
+/// The purpose for which a random number is drawn. Numbers drawn for two purposes are independent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Initial weights of the layer with this index.
     Init(u16),
     /// The order of the rows in an epoch.
     Shuffle,
-    /// The dropout mask behind the layer with this index.
+    /// The dropout mask after the layer with this index.
     Dropout(u16),
     /// The split of a table into training, validation and test rows.
     Split,
     /// Synthetic data.
     Data,
-    /// The order of the pieces of a file in an epoch.
+    /// The order in which an epoch reads the pieces of a streamed table.
     Pieces,
-    /// The points of a search.
+    /// The points of a search: the values that are tried for each searched key.
     Search,
-    /// Initial tensors of embeddings.
+    /// Initial values of an embedding's tensors.
     Embedding,
-    /// Initial factors of the members of a batch ensemble.
+    /// Initial factors r of the members of a batch ensemble.
     Members,
-    /// Training rows that decide the initial biases of the layer with this index.
+    /// Training rows, and their shares, that decide the initial biases of the layer with this index.
     Biases(u16),
-    /// The order of the rows in an epoch for one member of a batch ensemble.
+    /// The order of the rows in an epoch for the batch-ensemble member with this index.
     MemberShuffle(u16),
 }
 
@@ -57,7 +57,7 @@ impl Purpose {
     }
 }
 
-/// The random numbers of one `(seed, purpose, epoch)`, addressed by row and, within a row, by block of four.
+/// The random numbers of one `(seed, purpose, epoch)`, addressed by row and, within a row, by block of four numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct Stream {
     key: [u32; 2],
@@ -71,17 +71,18 @@ impl Stream {
         Self { key: [seed as u32, (seed >> 32) as u32], purpose: purpose.code(), epoch }
     }
 
-    /// Four random words of `row`, `block`.
+    /// The four random 32-bit words in block number `block` of row `row`.
     pub fn words(&self, row: u32, block: u32) -> [u32; 4] {
         philox([[row], [block], [self.epoch], [self.purpose]], self.key).map(|[word]| word)
     }
 
-    /// Fills `out` with numbers uniform in [0, 1), 24 random bits each, of `row`.
+    /// Fills `out` with the first random numbers of row `row`, uniform in [0, 1), with 24 random bits each.
     pub fn fill_uniform(&self, row: u32, out: &mut [f32]) {
         self.fill_uniform_from(row, 0, out);
     }
 
-    /// As [`Stream::fill_uniform`], from block `first` on, which holds numbers `4 · first` to `4 · first + 3`.
+    /// Fills `out` with the random numbers of row `row`, uniform in [0, 1), starting with number `4 · first`: a row's numbers come
+    /// in blocks of four, and `first` is the first block that is used.
     #[inline(always)]
     pub fn fill_uniform_from(&self, row: u32, first: u32, out: &mut [f32]) {
         // Sixteen blocks at a time, for the compiler to put into vectors.
@@ -104,7 +105,7 @@ impl Stream {
         }
     }
 
-    /// Fills `out` with standard normal numbers (Box and Muller, 1958) of `row`.
+    /// Fills `out` with the first standard normal random numbers of row `row` (Box and Muller, 1958).
     pub fn fill_normal(&self, row: u32, out: &mut [f32]) {
         for (block, chunk) in out.chunks_mut(4).enumerate() {
             let [a, b, c, d] = self.words(row, block as u32);
@@ -131,7 +132,7 @@ impl Stream {
     /// Puts `items` into a random order.
     #[inline(always)]
     pub fn shuffle<T>(&self, items: &mut [T]) {
-        // Sixteen blocks at a time, for the compiler to put into vectors; each decides two positions.
+        // Sixteen blocks at a time, for the compiler to put into vectors; each block decides the swaps of two positions.
         for first in (0..items.len().div_ceil(2)).step_by(16).rev() {
             let rows = std::array::from_fn(|i| (first + i) as u32);
             let words = philox([rows, [0; 16], [self.epoch; 16], [self.purpose; 16]], self.key);
@@ -150,7 +151,7 @@ fn unit(word: u32) -> f32 {
     (word >> 8) as f32 * (1.0 / 16_777_216.0)
 }
 
-/// Philox4x32 with ten rounds, of N counters.
+/// Philox4x32 with ten rounds: the four random words of each of N counters `c` under the key `key`.
 #[inline(always)]
 fn philox<const N: usize>(mut c: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
     for _ in 0..10 {

@@ -1,4 +1,5 @@
-//! The backward pass: the losses of rows, and ∂R/∂z of every layer from that of the layer behind.
+//! The backward pass: computes the losses of rows, and the derivatives ∂R/∂z of the loss R with respect to every layer's sums z,
+//! from the last layer to the first.
 
 use std::ops::Range;
 
@@ -11,7 +12,7 @@ use super::net::{Net, values_of};
 use super::scratch::Scratch;
 use crate::data::Data;
 
-/// Computes the losses of some rows and ∂R/∂z of the last layer.
+/// Computes the losses of some rows, and the derivatives ∂R/∂z of the loss R with respect to the last layer's sums z.
 pub(super) struct Slope<'a> {
     pub(super) net: &'a Net,
     pub(super) data: &'a Data<'a>,
@@ -81,7 +82,8 @@ impl Net {
     }
 }
 
-/// Computes ∂R/∂z of the layer before `l`: (∂R/∂z Wᵀ) ⊙ f′.
+/// Computes ∂R/∂z of the layer before `l` as (∂R/∂z Wᵀ) ⊙ f′, from ∂R/∂z and the weights W of layer `l`. R is the loss, z are a
+/// layer's sums, f′ is the derivative of the earlier layer's activation.
 pub(super) struct Backward<'a> {
     pub(super) net: &'a Net,
     pub(super) l: usize,
@@ -111,7 +113,7 @@ impl WithSimd for Backward<'_> {
 }
 
 impl Backward<'_> {
-    /// A dense layer, with the weights of a member.
+    /// Propagates ∂R/∂z back through a dense layer with the weights of `member`, which is 0 if members share weights.
     #[inline(always)]
     fn dense<S: Simd>(self, simd: S, member: usize) {
         let Self { net, l, rows, chunk, partial } = self;
@@ -171,26 +173,27 @@ impl Backward<'_> {
     }
 }
 
-/// ∂R/∂z Wᵀ of a block, or its part from some panels of ∂R/∂z, times f′.
+/// Destination of the sums ∂R/∂z Wᵀ of a block, or of their part from some panels of ∂R/∂z. Multiplies finished sums by f′.
 struct BackwardSums<'a, S> {
     simd: S,
     partial: &'a mut [f32],
     d: &'a mut [f32],
-    /// Contributions, which are multiplied by the sums too and summed over the rows; empty if there are none.
+    /// Contributions to the gradients of the layer's b, s, α and r: multiplied by the sums too, and added up over the block's rows.
+    /// Empty if the layer lacks the parameter.
     parts: [&'a mut [f32]; 4],
     slope: Known<'a>,
     first: bool,
     last: bool,
 }
 
-/// The factor between ∂R/∂a and ∂R/∂z.
+/// Factor that turns ∂R/∂a into ∂R/∂z, for the loss R, a layer's activation a and its pre-activation z.
 #[derive(Clone, Copy)]
 enum Known<'a> {
-    /// f′(z), as the forward pass left it.
+    /// The derivative f′(z), which the forward pass stored.
     Kept,
-    /// The factors r behind an input embedding; 1 if there are none.
+    /// The factors r, or the input scale, after an input embedding; an empty slice stands for 1.
     R(&'a [f32]),
-    /// The contribution to ∂R/∂b, times these factors s.
+    /// The contribution to ∂R/∂b, times the factors s of a batch-ensemble member.
     S(&'a [f32]),
 }
 

@@ -1,50 +1,53 @@
-//! Rows of a batch, and how they are cut: by member, by thread, and into the blocks of the matrix kernel.
+//! Rows of a batch, and how they are divided: by member of a batch ensemble, by thread, and into the blocks of matrix products.
 
 use std::ops::Range;
 
 use super::gemm::ROWS;
 
-/// Rows that are taken through the network at once; larger batches are taken in several goes.
+/// Maximum number of rows that pass through the network at once. Larger batches are processed in several chunks.
 pub(super) const CHUNK: usize = 512;
 
-/// The rows of a batch that are in work. A batch of a batch ensemble has the rows of one member after another.
+/// Rows of a batch that pass through the network together. The batch of a batch ensemble has the rows of one member after another.
 #[derive(Clone, Copy)]
 pub(super) struct Chunk<'a> {
-    /// Their indices in the data.
+    /// Index of each row in the training data; empty when predicting.
     pub(super) ids: &'a [u32],
-    /// Rows of the batch before them, and rows of each member.
+    /// Number of rows of the batch before this chunk.
     pub(super) start: usize,
+    /// Number of rows of each member in the batch.
     pub(super) batch: usize,
+    /// Number of the epoch, part of the key of the dropout's random numbers.
     pub(super) epoch: u32,
-    /// Share of the hidden units that is dropped.
+    /// Share of the hidden units that is dropped, 0 for none.
     pub(super) drop: f64,
 }
 
 impl Chunk<'_> {
-    /// Rows that are not trained on, for the first member.
+    /// A chunk of `rows` rows to predict, without dropout, by the first member.
     pub(super) fn new(rows: usize) -> Self {
         Self { ids: &[], start: 0, batch: rows, epoch: 0, drop: 0.0 }
     }
 
-    /// The member that a row belongs to.
+    /// Index of the batch-ensemble member that a row of the chunk belongs to; 0 in a single network.
     #[inline(always)]
     pub(super) fn member(&self, row: usize) -> usize {
         (self.start + row) / self.batch
     }
 
-    /// Cuts some rows into blocks of at most 6, each of one member: a member's first row begins a block, and so must `rows`.
+    /// Divides some rows of the chunk into blocks of at most 6 rows of one member: a member's first row begins a block. `rows` must
+    /// begin where a block does.
     #[inline(always)]
     pub(super) fn blocks(&self, rows: Range<usize>) -> Blocks {
         Blocks { at: rows.start, end: rows.end, turn: self.end(rows.start), batch: self.batch }
     }
 
-    /// The end of the rows of the member that a row belongs to.
+    /// Index in the chunk after the last row of the member that `row` belongs to. It may lie beyond the chunk.
     #[inline(always)]
     fn end(&self, row: usize) -> usize {
         (self.member(row) + 1) * self.batch - self.start
     }
 
-    /// The rows of the chunk for one of several threads, in whole blocks.
+    /// The rows of the chunk that are processed by thread number `one` of `several`, in whole blocks.
     pub(super) fn share(&self, one: usize, several: usize) -> Range<usize> {
         let rows = self.ids.len();
         let place = |one: usize| {
@@ -55,7 +58,7 @@ impl Chunk<'_> {
         place(one)..place(one + 1)
     }
 
-    /// Restricts some rows to those of a member.
+    /// The part of `rows` that belongs to `member`; empty if it has none of them.
     #[inline(always)]
     pub(super) fn of(&self, member: usize, rows: &Range<usize>) -> Range<usize> {
         let place = |row: usize| (row.saturating_sub(self.start)).clamp(rows.start, rows.end);
@@ -68,7 +71,7 @@ impl Chunk<'_> {
 pub(super) struct Blocks {
     at: usize,
     end: usize,
-    /// The first row of the next member.
+    /// Index of the next member's first row.
     turn: usize,
     batch: usize,
 }
@@ -90,7 +93,7 @@ impl Iterator for Blocks {
     }
 }
 
-/// Cuts rows into `several` shares; the range of one of them.
+/// Range of share number `one` if `rows` rows are divided into `several` shares of about the same size.
 pub(super) fn share(rows: usize, one: usize, several: usize) -> Range<usize> {
     rows * one / several..rows * (one + 1) / several
 }

@@ -1,20 +1,20 @@
-//! Gradients on their way between the two threads that take halves of a batch.
+//! Exchange of gradients between the two threads that train on half of a batch each.
 
 use std::sync::atomic::Ordering;
 
 use super::buffer::Buffer;
 
-/// Values on their way from one thread to another.
+/// Mailbox in which one thread passes values to another.
 ///
-/// The last place of every cache line carries none: the reader writes there before it reads the line, which makes the line its own. To
-/// hand such a line from one core to another costs a few nanoseconds; a line that both have only read must be invalidated before it is
-/// written, which costs ten times that (measured: 4 and 41 ns a line, Zen 4).
+/// A cache line has 16 places and carries 15 values: the reader writes to the last place before it reads the line, so that its core
+/// owns the line. Handing an owned line from one core to another costs a few nanoseconds; a line that both have only read must be
+/// invalidated before it is written, which costs ten times that (measured: 4 and 41 ns a line, Zen 4).
 pub(super) struct Mail {
     lines: Buffer,
     len: usize,
 }
 
-/// Values in a line of 16.
+/// Values carried by a cache line, which has 16 places.
 const CARRIED: usize = 15;
 
 impl Mail {
@@ -22,9 +22,11 @@ impl Mail {
         Self { lines: Buffer::zeros(len.div_ceil(CARRIED) * 16), len }
     }
 
+    /// Puts the values of `from` into the mailbox.
+    ///
     /// # Safety
     ///
-    /// Nobody else uses this mail meanwhile.
+    /// No other thread uses this mailbox meanwhile.
     #[inline(always)]
     pub(super) unsafe fn send(&self, from: &[f32]) {
         // SAFETY: the caller's promise.
@@ -39,6 +41,8 @@ impl Mail {
         }
     }
 
+    /// Copies the values in the mailbox to `to`.
+    ///
     /// # Safety
     ///
     /// As for [`Mail::send`].
@@ -50,7 +54,7 @@ impl Mail {
         for line in lines.chunks_exact_mut(16) {
             line[CARRIED] = 1.0;
         }
-        // The compiler must not join the loops.
+        // The compiler must not merge the two loops: every line is written before the first is read.
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
         let mut numbers = to.chunks_exact_mut(CARRIED);
         let mut lines = lines.chunks_exact(16);

@@ -1,4 +1,4 @@
-//! The forward pass: rows of the data through the layers, to their activations and f′.
+//! The forward pass: takes rows of the data through the layers, and computes their activations a and the derivatives f′.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::activation::Activation;
 use crate::data::Data;
 use crate::embedding::Layout;
 
-/// Copies rows of a chunk into panels, and their targets to `targets`.
+/// Copies the inputs of some rows of a chunk into panels, and their targets to `targets`.
 pub(super) struct Gather<'a> {
     pub(super) net: &'a Net,
     pub(super) data: &'a Data<'a>,
@@ -42,7 +42,8 @@ impl WithSimd for Gather<'_> {
     }
 }
 
-/// a = f(xW + b) of some rows; in training with dropout, and with d = f′(xW + b) and everything else that the backward pass needs.
+/// Computes the activations a = f(xW + b) of layer `l` for some rows. In training (`TRAINS`), it also applies dropout and stores
+/// the derivatives d = f′(xW + b) and everything else that the backward pass needs.
 pub(super) struct Forward<'a, const TRAINS: bool> {
     pub(super) net: &'a Net,
     pub(super) l: usize,
@@ -74,7 +75,7 @@ impl<const TRAINS: bool> WithSimd for Forward<'_, TRAINS> {
 }
 
 impl<const TRAINS: bool> Forward<'_, TRAINS> {
-    /// A dense layer, with the weights and biases of a member: the first one, if members share weights.
+    /// Computes a dense layer with the weights and biases of `member`, which is 0 if members share weights.
     #[inline(always)]
     fn dense<S: Simd>(self, simd: S, member: usize) {
         let Self { net, l, rows, chunk, scratch } = self;
@@ -112,7 +113,7 @@ impl<const TRAINS: bool> Forward<'_, TRAINS> {
             }
             return;
         }
-        // The usual activation is applied in registers.
+        // The usual activation, ReLU, is applied in registers.
         let relu = dense.layer.activation == Activation::Relu && !drops && !dense.has_unit_params;
         if shape.columns <= FEW && dense.shape.count() == 1 && relu {
             let (width, wide) = (dense.shape.width(0), shape.width(0));
@@ -179,7 +180,7 @@ impl<const TRAINS: bool> Forward<'_, TRAINS> {
     }
 }
 
-/// xW + b of a block, or its part from some panels of x, with ReLU where that is the activation.
+/// Destination of the sums xW + b of a block, or of their part from some panels of x. Applies ReLU if that is the activation.
 struct ForwardSums<'a, S, const TRAINS: bool> {
     simd: S,
     bias: &'a [f32],
@@ -193,8 +194,8 @@ struct ForwardSums<'a, S, const TRAINS: bool> {
     members: Option<Members<'a>>,
 }
 
-/// Parameters of a member and contributions to their gradients, for a block of rows whose activation is ReLU. The formulas are those of
-/// [`Dense::activate_extended`].
+/// Parameters of one batch-ensemble member and contributions to their gradients, for a block of rows in a layer whose activation is
+/// ReLU. The formulas are those of [`Dense::activate_extended`].
 struct Members<'a> {
     bias: &'a [f32],
     s: &'a [f32],
@@ -206,7 +207,8 @@ struct Members<'a> {
 }
 
 impl Members<'_> {
-    /// Activates sums xW of the columns from `column` on.
+    /// Computes activations from the sums xW of the columns from `column` on. In training (`TRAINS`), also computes the
+    /// contributions to gradients.
     #[inline(always)]
     fn activate<S: Simd, const TRAINS: bool, const M: usize, const N: usize>(
         &mut self,
@@ -288,7 +290,8 @@ impl<S: Simd, const TRAINS: bool> Sums<S> for ForwardSums<'_, S, TRAINS> {
 }
 
 impl Dense {
-    /// Embeds and scales rows, for the first dense layer.
+    /// Computes the inputs of the first dense layer: embeds rows, and multiplies them by the input scale or by the factors r of
+    /// their member.
     #[inline(always)]
     fn begin<S: Simd, const TRAINS: bool>(
         &self,
@@ -339,7 +342,8 @@ impl Dense {
         }
     }
 
-    /// The parameters and contributions of a block: some rows, of one member, of panel `p`.
+    /// A member's parameters, and the places for contributions to their gradients, for a block: some rows of this member, in panel
+    /// `p`. Draws the block's dropout masks.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn members_of<'a>(
@@ -374,7 +378,8 @@ impl Dense {
         }
     }
 
-    /// Computes a and d from z of a block, which is some rows of panel `p`.
+    /// Computes the activations a = f(z) with dropout, and the derivatives d = f′(z), from the sums z of a block: some rows of
+    /// panel `p`.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn activate<const TRAINS: bool>(
@@ -420,14 +425,15 @@ impl Dense {
         let number = l - usize::from(net.layers[0].embedding.is_some());
         let stream = Stream::new(net.settings.seed, Purpose::Dropout(number as u16), chunk.epoch);
         let (rate, kept) = (chunk.drop as f32, (1.0 / (1.0 - chunk.drop)) as f32);
-        // Members take their random numbers one after another.
+        // A row's random numbers belong to the first member, then to the second, and so on.
         let first = if self.members > 1 { chunk.member(row) * self.layer.outputs } else { 0 };
         stream.fill_uniform_from(chunk.ids[row], ((first + p * PANEL) / 4) as u32, mask);
         mask.iter_mut().for_each(|u| *u = if *u < rate { 0.0 } else { kept });
     }
 
-    /// As [`Dense::activate`], with the parameters of members and parametric activations: a = (z + α(f(z) − z))·mask·r with
-    /// z = s·xW + b.
+    /// Does what [`Dense::activate`] does, in layers with factors r and s of members or with parametric activations:
+    /// a = (z + α(f(z) − z))·mask·r with z = s·xW + b, where `sums` is xW, mask is the dropout mask, and r belongs to the next
+    /// layer.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn activate_extended<const TRAINS: bool>(

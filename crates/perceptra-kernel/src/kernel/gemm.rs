@@ -1,59 +1,61 @@
 //! The matrix kernel: C += A·B on a few rows of C at a time, which stay in registers while A and B stream by.
 //!
-//! B is a panel, row by row: its rows are loaded as vectors. A's numbers are taken one by one and multiplied with a whole
-//! row of B. Each element of C is summed in order of k, one fused multiplication and addition after another, whatever the
-//! block it is in: the way the work is cut does not change a bit of it.
+//! B is a panel, row by row: its rows are loaded as vectors. A's numbers are taken one by one and multiplied with a whole row of B.
+//! Each element of C is summed in order of the inner dimension k by fused multiply-adds, whatever the block it is in: how the work
+//! is divided does not change a bit of the result.
 
 use pulp::Simd;
 
 use super::buffer::{Buffer, PANEL, Panels};
 
-/// Rows of a block.
+/// Maximum number of rows of a block of C, the part of a product that is summed in registers.
 pub(super) const ROWS: usize = 6;
 
-/// Panels of a sum over k that stay in cache.
+/// Number of panels of the inner dimension k that are summed in one pass, so that B's rows for them stay in cache.
 pub(super) const DEPTH: usize = 16;
 
-/// Terms of a sum that are too few for blocks of rows to be worth their while.
+/// Maximum number of terms of a sum for which [`few`] computes one row at a time, because blocks of rows would not pay off.
 pub(super) const FEW: usize = 8;
 
-/// Numbers of a block of C.
+/// Number of values in a block of C: 6 rows of a panel of 64 columns.
 pub(super) const BLOCK: usize = ROWS * PANEL;
 
-/// Vectors of a block's row: rows × vectors accumulators leave registers for B and A.
+/// Number of vectors per row of a block, chosen so that the sums of 6 rows leave registers for B and A.
 pub(super) const fn vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
-/// The place of A's values.
+/// Place in memory of the left factor A of a product A·B.
 #[derive(Clone, Copy)]
 pub(super) enum Left<'a> {
-    /// A is `rows × k`, rows from `row` on, of a matrix in panels; k are its columns from panel `panels.start` to its end.
+    /// A is a part of a matrix in panels: its rows from `row` on, and the columns of the panels from `panels.0` up to, but not
+    /// including, `panels.1`.
     Rows { matrix: &'a Buffer, shape: Panels, row: usize, panels: (usize, usize) },
-    /// A is `rows × k`; its rows are `row` numbers from each other, its columns `next`.
+    /// A is `rows × k` in a slice; `row` is the stride between its rows, `next` the stride between its columns.
     Numbers { matrix: &'a [f32], row: usize, next: usize, k: usize },
 }
 
-/// The beginning and the use of the sums of a block.
+/// Start values of the sums of a block of C, and use of the results. A block has `rows × width` values, row by row.
 pub(super) trait Sums<S: Simd> {
-    /// The value that a sum begins with, for the vector at `place` in a block of `rows × width` values, row by row; `column` of its row.
+    /// The vector of values with which the sums at index `place` of the block begin; `column` is their column.
     fn start(&self, place: usize, column: usize) -> S::f32s;
 
-    /// Is called while sums are made, for each of so many parts of the work: time to bring memory near.
+    /// Hook for prefetching memory that is needed after the sums. Called before each part of the summation with the part's index
+    /// and the number of parts.
     #[inline(always)]
     fn ahead(&self, _: usize, _: usize) {}
 
-    /// Takes the vector of sums at `place`.
+    /// Takes the finished vector of sums at index `place` of the block.
     fn finish(&mut self, place: usize, sum: S::f32s);
 
-    /// Takes sums of some columns, from `column` on, of all rows.
+    /// Takes the finished sums of N vectors of columns, from `column` on, in all M rows of a block that is `width` wide.
     #[inline(always)]
     fn finish_all<const M: usize, const N: usize>(&mut self, width: usize, column: usize, sums: &[[S::f32s; N]; M]) {
         each(self, width, column, sums);
     }
 }
 
-/// [`Sums::finish_all`], vector by vector.
+/// Passes the sums of a block to [`Sums::finish`], vector by vector, as [`Sums::finish_all`] does by default.
 #[inline(always)]
 pub(super) fn each<S: Simd, const M: usize, const N: usize>(
     to: &mut (impl Sums<S> + ?Sized),
@@ -68,7 +70,7 @@ pub(super) fn each<S: Simd, const M: usize, const N: usize>(
     }
 }
 
-/// A·B, block by block, in [`Sums`] of `rows × width` numbers. B is `k × width`, row by row.
+/// Computes A·B for `rows` rows of A and passes the result, `rows × width`, to `sums`. B is `k × width`, row by row.
 ///
 /// `rows` is from 1 to 6, `width` is 16, 32, 48 or 64: these and the bounds of A and B are asserted.
 ///
@@ -118,6 +120,8 @@ pub(super) unsafe fn multiply<S: Simd>(
     }
 }
 
+/// Computes M rows and N vectors of columns, from `column` on, of the product in [`multiply`].
+///
 /// # Safety
 ///
 /// The assertions and promises of [`multiply`] hold for M rows, and `column + N·lanes ≤ width`.
@@ -135,8 +139,8 @@ unsafe fn block<S: Simd, const M: usize, const N: usize>(
     to.finish_all(width, column, &sums);
 }
 
-/// The sums of a block. Without closures, and in a function whose sums nobody else sees: then they stay in registers, from one
-/// panel to the next too.
+/// Computes the sums of [`block`]. It has no closures and returns the sums, so that the compiler keeps them in registers, also from
+/// one panel to the next.
 ///
 /// # Safety
 ///
@@ -162,7 +166,7 @@ unsafe fn inner<S: Simd, const M: usize, const N: usize>(
     let parts = if let Left::Rows { panels, .. } = a { panels.1 - panels.0 } else { 1 };
     for part in 0..parts {
         from.ahead(part, parts);
-        // Numbers of k, where they begin, how far A's rows and one k from the next are.
+        // Number of terms k, start of A's values, stride between A's rows, stride between A's columns.
         let (k, left, row, next) = match a {
             // The last number read is at (k − 1)·next + (M − 1)·row, which `multiply` asserts to be there.
             Left::Numbers { matrix, row, next, k } => (k, matrix.as_ptr(), row, next),
@@ -192,7 +196,7 @@ unsafe fn inner<S: Simd, const M: usize, const N: usize>(
     sums
 }
 
-/// The sum and x·W of a vector of columns, the first ones of W, whose rows are `width` apart.
+/// Adds x·W to `sum`, for the vector of W's first columns. The rows of W have a stride of `width`.
 #[inline(always)]
 pub(super) fn few<S: Simd>(simd: S, x: &[f32], w: &[f32], width: usize, mut sum: S::f32s) -> S::f32s {
     for (k, x) in x.iter().enumerate() {
@@ -201,7 +205,7 @@ pub(super) fn few<S: Simd>(simd: S, x: &[f32], w: &[f32], width: usize, mut sum:
     sum
 }
 
-/// A block of a result.
+/// Memory for a block of a result, aligned to cache lines.
 #[repr(align(64))]
 pub(super) struct Aligned(pub(super) [f32; BLOCK]);
 
@@ -211,7 +215,7 @@ impl Default for Aligned {
     }
 }
 
-/// The vector at `place`.
+/// Loads the vector that begins at index `place`.
 #[inline(always)]
 pub(super) fn load<S: Simd>(from: &[f32], place: usize) -> S::f32s {
     let from = &from[place..place + S::F32_LANES];
@@ -219,7 +223,7 @@ pub(super) fn load<S: Simd>(from: &[f32], place: usize) -> S::f32s {
     unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() }
 }
 
-/// Prefetches one of several parts of some values that will be used soon.
+/// Prefetches part number `part`, of `parts` in all, of values that will be used soon into the cache.
 #[inline(always)]
 pub(super) fn prefetch(numbers: &[f32], part: usize, parts: usize) {
     let lines = numbers.len() / 16;
@@ -234,7 +238,7 @@ pub(super) fn prefetch(numbers: &[f32], part: usize, parts: usize) {
     let _ = numbers;
 }
 
-/// Writes the vector at `place`.
+/// Stores a vector from index `place` on.
 #[inline(always)]
 pub(super) fn store<S: Simd>(to: &mut [f32], place: usize, vector: S::f32s) {
     let to = &mut to[place..place + S::F32_LANES];
@@ -242,7 +246,7 @@ pub(super) fn store<S: Simd>(to: &mut [f32], place: usize, vector: S::f32s) {
     unsafe { to.as_mut_ptr().cast::<S::f32s>().write_unaligned(vector) }
 }
 
-/// The dot products of rows `row..row + rows` of a matrix in panels with row `j` of another one, `c[i]`.
+/// Writes the dot products of rows `row..row + rows` of the matrix `x` with row `j` of the matrix `v`, both in panels, to `c`.
 ///
 /// # Safety
 ///
@@ -278,7 +282,8 @@ pub(super) unsafe fn dots<S: Simd>(
     }
 }
 
-/// Writes 16 rows of 16 numbers, `stride` apart, as columns of rows `wide` apart, if the instruction set has a fast way.
+/// Transposes a block of 16 × 16 numbers, from rows with a stride of `stride` to rows with a stride of `wide`, if the instruction
+/// set has a fast way. Returns whether it did; otherwise nothing is written.
 #[inline(always)]
 pub(super) fn transpose<S: Simd>(from: &[f32], stride: usize, to: &mut [f32], wide: usize) -> bool {
     #[cfg(target_arch = "x86_64")]
@@ -292,6 +297,8 @@ pub(super) fn transpose<S: Simd>(from: &[f32], stride: usize, to: &mut [f32], wi
     false
 }
 
+/// Transposes a block of 16 × 16 numbers, as [`transpose`] does, with AVX-512.
+///
 /// # Safety
 ///
 /// The processor has AVX-512; 16 numbers can be read at each of 16 places `stride` apart, and written `wide` apart.
@@ -302,7 +309,7 @@ unsafe fn transpose_avx512(from: *const f32, stride: usize, to: *mut f32, wide: 
     // SAFETY: the caller's promise.
     let row = |i: usize| unsafe { _mm512_loadu_ps(from.add(i * stride)) };
     let zero = _mm512_setzero_ps();
-    // Pairs of rows interleaved by ones, then by twos; then fours of 128 bits are collected.
+    // Interleaves pairs of rows by single numbers, then by pairs of numbers; then collects groups of four (128 bits).
     let mut ones = [zero; 16];
     for i in 0..8 {
         ones[2 * i] = _mm512_unpacklo_ps(row(2 * i), row(2 * i + 1));

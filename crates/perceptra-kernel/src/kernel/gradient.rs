@@ -12,7 +12,7 @@ use super::scratch::Scratch;
 use super::sink::Then;
 use super::work::Unit;
 
-/// Computes the gradients of a unit of work over some rows of a chunk.
+/// Computes the gradients of one unit of work, summed over some rows of a chunk.
 pub(super) struct Gradient<'a> {
     pub(super) net: &'a Net,
     pub(super) rows: Range<usize>,
@@ -51,7 +51,7 @@ impl WithSimd for Gradient<'_> {
                     }
                     for p in summed / PANEL..dense.rows.count() {
                         let columns = summed.saturating_sub(p * PANEL)..dense.rows.width(p);
-                        // SAFETY: what rows say is only read in this phase.
+                        // SAFETY: contributions of rows are only read in this phase.
                         let contributions = unsafe { contributions.read(dense.rows.range(p, 0..dense.rows.rows)) };
                         let start = member * size + p * PANEL;
                         let place = start + columns.start..start + columns.end;
@@ -102,7 +102,7 @@ impl WithSimd for Gradient<'_> {
                     let slopes = if outputs.end <= (p + 1) * PANEL {
                         (&d[dense.rows.range(p, rows.clone())][outputs.start % PANEL..], dense.rows.width(p))
                     } else {
-                        // Slopes that lie in two panels are brought together.
+                        // Derivatives that lie in two panels are copied into one slice.
                         row.clear();
                         for r in rows.clone() {
                             let place = |o: usize| dense.rows.range(o / PANEL, r..r).start + o % PANEL;
@@ -111,7 +111,7 @@ impl WithSimd for Gradient<'_> {
                         (&row[..], outputs.len())
                     };
                     let p = &values[own];
-                    // Rows of the usual width are one vector to the compiler.
+                    // With the usual width known at compile time, a row is one vector.
                     if outputs.len() == 16 {
                         layout.backward::<16>(field, p, x, slopes, g, bins);
                     } else {
@@ -123,7 +123,7 @@ impl WithSimd for Gradient<'_> {
     }
 }
 
-/// Sums the columns `range` of some rows. `range` ends with the row.
+/// Sums the columns `range` of `contributions` over some rows. A row is `range.end` wide.
 #[inline(always)]
 #[expect(clippy::needless_pass_by_value, reason = "an iterator over rows is a few registers")]
 fn total<S: Simd>(
@@ -147,7 +147,7 @@ fn total<S: Simd>(
     }
 }
 
-/// Sums the first N vectors of rows, to `place`. Returns the number of their columns.
+/// Sums the first N vectors of columns over rows, and passes the sums on for index `place`. Returns the number of columns summed.
 #[inline(always)]
 fn columns<'a, S: Simd, const N: usize>(
     simd: S,
@@ -168,8 +168,8 @@ fn columns<'a, S: Simd, const N: usize>(
 }
 
 impl Net {
-    /// Computes the gradients of some rows of a layer's weights (of some panels, if they are stored by output), for a member with weights
-    /// of its own.
+    /// Computes the gradients of a range of rows of a layer's weights (of panels, if weights are stored by output). `member` is the
+    /// member whose weights they are, and 0 if all members share them.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn weights<S: Simd>(

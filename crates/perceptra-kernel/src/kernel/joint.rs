@@ -1,4 +1,4 @@
-//! The gradients of joint fields: embedded numbers whose gradients are summed by bin.
+//! Gradients of joint fields: embedded numeric columns whose gradients are computed from sums per bin.
 
 use std::ops::Range;
 
@@ -13,12 +13,14 @@ use super::sink::{How, Then, Written};
 use crate::embedding::{JOINT, Sorted};
 
 impl Net {
-    /// Computes the gradients of joint fields, of their factors and of the weights behind them.
+    /// Computes the gradients of joint fields, of their factors r, and of the weights W of the first dense layer that multiply
+    /// their values.
     ///
-    /// A row of the field is Cᵢ·P, where P are its parameters and Cᵢ encodes the number x: x for the linear part, 1 for the bias, 1 for each
-    /// bin below, the share of its own bin. With ∂R/∂z of the layer behind, G = Cᵀ·∂R/∂z has only as many rows as P, and all gradients are
-    /// products of it: (P ⊙ r)ᵀ·G for W, (G·Wᵀ) ⊙ r for P, and the sums of P ⊙ (G·Wᵀ) for r. A row costs three additions for each output
-    /// of the layer behind, rather than two times 16.
+    /// In row i a field has the value Cᵢ·P, where P `[2 + bins, 16]` are its parameters and Cᵢ encodes the number x: x for the
+    /// linear part, 1 for the bias, 1 for each bin below x, and the share of x's own bin that lies below x. Let ∂R/∂z be the
+    /// derivatives of the loss R with respect to the sums z of the first dense layer. Then G = Cᵀ·∂R/∂z has only as many rows as P,
+    /// and all gradients are products with it: (P ⊙ r)ᵀ·G for W, (G·Wᵀ) ⊙ r for P, and the sums of P ⊙ (G·Wᵀ) for r. A row costs
+    /// three operations for each unit of the first dense layer, instead of two times 16.
     #[inline(always)]
     pub(super) fn joint_gradients<S: Simd>(
         &self,
@@ -135,8 +137,8 @@ impl Net {
     }
 }
 
-/// Computes Cᵀ·D of [`Net::joint_gradients`] for the first N vectors of D's columns; rows of both are `width` apart. Returns the number
-/// of their columns.
+/// Computes G = Cᵀ·D of [`Net::joint_gradients`], where D is ∂R/∂z, for the first N vectors of columns of `d`, and writes it to
+/// `g`. The rows of both have a stride of `width`. Returns the number of columns computed.
 #[inline(always)]
 fn by_bins<S: Simd, const N: usize>(simd: S, sorted: &Sorted, d: &[f32], g: &mut [f32], width: usize) -> usize {
     let zeros = [simd.splat_f32s(0.0); N];
@@ -144,7 +146,7 @@ fn by_bins<S: Simd, const N: usize>(simd: S, sorted: &Sorted, d: &[f32], g: &mut
     let mut end = sorted.rows.len();
     for bin in (0..sorted.ends.len()).rev() {
         let start = if bin == 0 { 0 } else { sorted.ends[bin - 1] };
-        // Numbers above this bin take all of it.
+        // Rows with numbers beyond this bin have all of it below them: a share of 1.
         let (mut own, mut all) = (above, above);
         for (row, code, x) in &sorted.rows[start..end] {
             let (code, x) = (simd.splat_f32s(*code), simd.splat_f32s(*x));

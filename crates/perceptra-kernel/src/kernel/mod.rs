@@ -1,8 +1,8 @@
 //! The part with `unsafe` code: shared buffers, the matrix kernel, threads, and the training step made of them.
 //!
-//! Every `unsafe` block says why it is sound. They are of three kinds: the matrix kernel reads through pointers whose
-//! bounds are asserted on entry; threads of a [`Team`](team::Team) write disjoint parts of one [`Buffer`](buffer::Buffer)
-//! between two barriers; and a team's job borrows from a caller that waits for it.
+//! Every `unsafe` block says why it is sound. There are three kinds: the matrix kernel reads through pointers whose bounds are
+//! asserted on entry; threads of a [`Team`](team::Team) write disjoint parts of one [`Buffer`](buffer::Buffer) between two
+//! barriers; and a team's job borrows from a caller that waits for it.
 
 #![allow(unsafe_code)]
 

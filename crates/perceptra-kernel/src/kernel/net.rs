@@ -1,10 +1,10 @@
 //! A network with its memory.
 //!
-//! Nothing here waits for another thread. What a function reads and writes, and who may do so at that time, is told by
-//! the two phases of `step` that these functions belong to: activations and ∂R/∂z of a row belong to one thread from
-//! [`Gather`](super::forward::Gather) to [`Backward`](super::backward::Backward), and are only read while gradients are computed; weights,
-//! their states, their gradients and their transposed copies belong to one thread while gradients are computed and used, and are only
-//! read before.
+//! Nothing here waits for another thread. The phase of a step (see `step`) determines what a function may read and write. In the
+//! first phase, from [`Gather`](super::forward::Gather) to [`Backward`](super::backward::Backward), the activations and ∂R/∂z of a
+//! row (the derivatives of the loss R with respect to the sums z) belong to one thread, and parameters are only read. In the
+//! second, gradients are computed and used: activations and ∂R/∂z are only read, and each parameter, with its states, gradients and
+//! transposed copy, belongs to one thread.
 
 use std::ops::Range;
 
@@ -17,62 +17,66 @@ use crate::embedding::{JOINT, Layout};
 use crate::group::Group;
 use crate::settings::{Extras, Layer, Settings};
 
-/// The most outputs of a layer that is stored by output and computed by dot products.
+/// Maximum number of outputs of a layer whose weights are stored by output, and whose sums are computed as dot products.
 const NARROW: usize = 4;
 
-/// The purposes that a network has memory for.
+/// Purpose for which a network's memory is allocated.
 #[derive(Clone, Copy)]
 pub(super) enum Memory {
     /// Predictions alone: no gradients, derivatives or states of the update rule.
     Predict,
-    /// Training, with `kept` gradients of every weight, 0 to 2.
+    /// Training, with memory for `kept` gradients of every weight: 0 if they are used at once, 2 for both halves of a batch, else
+    /// 1.
     Train { kept: usize },
 }
 
 /// A tensor of parameters, with the update rule's states and settings for it.
 pub(super) struct Param {
     pub(super) values: Buffer,
-    /// States of the update rule.
+    /// Values that the update rule keeps for each weight, such as its momentum; empty if it keeps fewer.
     pub(super) states: [Buffer; 2],
     /// Offset of its gradients in [`Net::grads`].
     pub(super) at: usize,
     pub(super) is_weight: bool,
-    /// Factor of the learning rate, decay, factor of ε.
+    /// The tensor's factor of the learning rate, weight decay, and factor of the update rule's ε.
     pub(super) tuning: (f64, f64, f32),
 }
 
-/// A layer and its memory.
+/// A dense layer or the input embedding, with its parameters and memory.
 pub(super) struct Dense {
     pub(super) layer: Layer,
     /// Whether weights are stored by output: `shape` is `[outputs, inputs]`, and there is no transposed copy.
     pub(super) dot_layout: bool,
     pub(super) shape: Panels,
     pub(super) weight: Param,
-    /// The transposed weights, for the backward pass; not for the first layer. For an input embedding, the sums of [`Layout::sum`].
+    /// Transposed weights, for the backward pass; empty where it needs none, as in the first layer. For an input embedding, the
+    /// prefix sums of [`Layout::sum`].
     pub(super) transposed: Buffer,
     pub(super) transposed_shape: Panels,
-    /// b of each member.
+    /// Biases b of each batch-ensemble member.
     pub(super) bias: Param,
-    /// α of a parametric activation.
+    /// α of a parametric activation for each unit; empty for other activations.
     pub(super) alpha: Param,
-    /// s of each member.
+    /// Factors s of the weighted sums for each batch-ensemble member; empty in single networks.
     pub(super) s: Param,
-    /// r of the next layer for each member, or its input scale.
+    /// Factors of the next layer's inputs: r of each batch-ensemble member, or the input scale; empty without them.
     pub(super) r: Param,
-    /// The input embedding, if this is not a dense layer.
+    /// The input embedding, if this is the layer before the first dense one; `None` for dense layers.
     pub(super) embedding: Option<Layout>,
-    /// Members of a batch ensemble, else 1.
+    /// Number of members of a batch ensemble, 1 for a single network.
     pub(super) members: usize,
-    /// Whether each member has weights of its own, one after another.
+    /// Whether each member has weights of its own, stored one member after another.
     pub(super) per_member_weights: bool,
-    /// Whether units or members have parameters besides biases.
+    /// Whether units or members have parameters besides weights and biases: α, s or r.
     pub(super) has_unit_params: bool,
-    /// Contributions to the gradients ∂R/∂b, ∂R/∂s, ∂R/∂α and ∂R/∂r, in this order. The forward pass leaves those of each row but for the
-    /// factor ∂R/∂a; the backward pass multiplies them by it and sums them over each block, in the place of the block's first row.
+    /// Contributions of rows to the gradients ∂R/∂b, ∂R/∂s, ∂R/∂α and ∂R/∂r of the loss R, in this order; empty for parameters that
+    /// the layer lacks. The forward pass stores the derivatives of each row's activation a with respect to these parameters; the
+    /// backward pass multiplies them by ∂R/∂a and puts their sum over each block of rows in the place of the block's first row.
     pub(super) parts: [Buffer; 4],
-    /// f(z) of a chunk.
+    /// Activations f(z) of the rows of a chunk, times dropout masks and the factors `r`.
     pub(super) a: Buffer,
-    /// f′(z) after the forward pass, unless it is a contribution; ∂R/∂z after the backward pass.
+    /// Derivatives f′(z) after the forward pass (unless `parts` has them); after the backward pass, the derivatives ∂R/∂z of the
+    /// loss R with respect to the sums z.
     pub(super) d: Buffer,
     pub(super) rows: Panels,
 }
@@ -84,16 +88,17 @@ pub(super) struct Net {
     pub(super) x: Buffer,
     pub(super) x_shape: Panels,
     pub(super) losses: Buffer,
-    /// Gradients of each half of the batch, if they are kept.
+    /// Gradients of all parameters from each half of the batch. If batches are not halved, the second is empty; if gradients are
+    /// used at once, both are.
     pub(super) grads: [Buffer; 2],
     pub(super) members: usize,
     pub(super) zeros: Vec<f32>,
-    /// Whether a step is w ← w − ρ·∂R/∂w and nothing more.
+    /// Whether a step subtracts the learning rate times the gradient from the stored weights and nothing more.
     pub(super) plain: bool,
 }
 
 impl Net {
-    /// A network of zeros with memory for `chunk` rows.
+    /// A network whose parameters are all 0, with memory for `chunk` rows.
     pub(super) fn new(layers: &[Layer], extras: &Extras, settings: Settings, chunk: usize, memory: Memory) -> Self {
         let (trains, kept) = match memory {
             Memory::Predict => (false, 0),
@@ -190,7 +195,7 @@ impl Net {
         }
     }
 
-    /// Provides memory for the activations of this many rows.
+    /// Allocates memory for the inputs and activations of `rows` rows, to predict them.
     pub(super) fn resize(&mut self, rows: usize) {
         self.x_shape.rows = rows;
         self.x = Buffer::zeros(self.x_shape.len());
@@ -200,25 +205,27 @@ impl Net {
         }
     }
 
-    /// Inputs and outputs of a row.
+    /// Number of inputs and number of outputs of a row.
     pub(super) fn shape(&self) -> (usize, usize) {
         (self.x_shape.columns, self.last().layer.outputs)
     }
 
-    /// Inputs of the first dense layer that joint fields make.
+    /// Number of the first dense layer's inputs that come from joint fields. They are the first inputs.
     #[inline(always)]
     pub(super) fn joint(&self) -> usize {
         self.layers[0].embedding.as_ref().map_or(0, |layout| layout.joint * JOINT)
     }
 
-    /// The first panel of the inputs of the first dense layer that has other ones.
+    /// Index of the first panel of the first dense layer's inputs that has inputs from other than joint fields; the number of
+    /// panels if none has.
     #[inline(always)]
     pub(super) fn loose(&self) -> usize {
         let Panels { columns, .. } = self.layers[0].rows;
         if self.joint() < columns { self.joint() / PANEL } else { columns.div_ceil(PANEL) }
     }
 
-    /// The first column of a layer whose gradients are sums of contributions.
+    /// First column of a layer's parameter `term` whose gradient is summed from contributions of rows. Earlier columns belong to
+    /// joint fields.
     #[inline(always)]
     pub(super) fn summed(&self, l: usize, term: Term) -> usize {
         if l == 0 && term == Term::R { self.joint() } else { 0 }
@@ -228,7 +235,7 @@ impl Net {
         &self.layers[self.layers.len() - 1]
     }
 
-    /// All parameters, in the order of their gradients.
+    /// Values of all parameters, tensor by tensor, in the order of their gradients in memory.
     pub(super) fn values(&mut self) -> impl Iterator<Item = &mut [f32]> {
         self.params().map(|p| p.values.all())
     }
@@ -242,12 +249,13 @@ impl Net {
         self.params().flat_map(|p| &mut p.states).map(Buffer::all)
     }
 
-    /// Copies rows `ids` into panels, as rows of the chunk.
+    /// Copies the rows `ids` of `inputs` into panels, as the rows `rows` of the chunk.
     #[inline(always)]
     pub(super) fn put_rows<S: Simd>(&self, simd: S, rows: Range<usize>, inputs: &[f32], ids: &[u32]) {
         let n = self.x_shape.columns;
         if n < S::F32_LANES && !self.layers[0].dot_layout {
-            // One vector a row, which reads into the next rows: only dot products use values beyond the columns.
+            // Copies one vector for each row. It reads into the next rows, but values beyond the columns are used by dot products
+            // only.
             let width = self.x_shape.width(0);
             // SAFETY: the rows are this thread's.
             let to = unsafe { self.x.write(self.x_shape.range(0, rows.clone())) };
@@ -265,7 +273,7 @@ impl Net {
         }
     }
 
-    /// Copies a row into panels.
+    /// Copies row number `row` of `inputs` into panels, as row `r` of the chunk.
     #[inline(always)]
     pub(super) fn put_row<S: Simd>(&self, simd: S, r: usize, inputs: &[f32], row: usize) {
         let n = self.x_shape.columns;
@@ -280,7 +288,7 @@ impl Net {
         }
     }
 
-    /// Copies a row of the data out of its panels.
+    /// Copies the inputs of row `r` of the chunk from panels to `to`, without padding.
     ///
     /// # Safety
     ///
@@ -303,7 +311,7 @@ impl Net {
 }
 
 impl Dense {
-    /// Some of the contributions to one gradient; none if there are no such contributions.
+    /// Contributions of some rows to one of the gradients in `parts`, counted from 0; empty if the layer lacks the parameter.
     ///
     /// # Safety
     ///
@@ -316,7 +324,7 @@ impl Dense {
         unsafe { part.write(if part.is_empty() { 0..0 } else { range }) }
     }
 
-    /// The layer's activations, row by row without padding.
+    /// Copies the layer's activations of some rows to `to`, row by row and without padding, as `[rows, outputs]`.
     #[inline(always)]
     pub(super) fn take_outputs(&self, rows: Range<usize>, to: &mut [f32]) {
         let m = self.layer.outputs;
@@ -334,7 +342,7 @@ impl Dense {
         }
     }
 
-    /// Brings the transposed weights, or the sums of an input embedding, up to date.
+    /// Recomputes the transposed weights, or the prefix sums of an input embedding, after the weights were set.
     pub(super) fn transpose_all(&mut self) {
         if let Some(layout) = &self.embedding {
             layout.sum(0..layout.fields(), self.weight.values.all(), self.transposed.all());
@@ -346,7 +354,8 @@ impl Dense {
         }
     }
 
-    /// Copies rows of the weights, from a multiple of 16 on, to columns of the transposed ones, if there are any.
+    /// Copies some rows of the weights to columns of the transposed weights, if the layer has those. The rows begin at a multiple
+    /// of 16; `member` is 0 if members share weights.
     ///
     /// # Safety
     ///
@@ -391,14 +400,14 @@ impl Dense {
     }
 }
 
-/// Some values of a parameter; none if the layer does not have it.
+/// Values of a parameter in the range `place`; empty if the layer does not have the parameter.
 #[inline(always)]
 pub(super) fn values_of(param: &Param, place: Range<usize>) -> &[f32] {
     // SAFETY: parameters are only read while rows go through the network, which is when this is called.
     unsafe { param.values.read(if param.values.is_empty() { 0..0 } else { place }) }
 }
 
-/// A parameter of units whose gradient is a sum of contributions of rows.
+/// Parameter of a layer's units whose gradient is a sum of contributions of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Term {
     Bias,
@@ -417,7 +426,7 @@ impl Dense {
         }
     }
 
-    /// Contributions to its gradient, and whether they are already summed over blocks of rows.
+    /// Contributions of rows to the gradient of a parameter, and whether they are already summed over blocks of rows.
     pub(super) fn contributions(&self, term: Term) -> (&Buffer, bool) {
         let part = match term {
             Term::Bias if self.parts[0].is_empty() => return (&self.d, false),

@@ -15,35 +15,37 @@ use crate::settings::{Extras, Layer, Settings};
 
 /// A dense network with its weights, which computes outputs.
 ///
-/// Memory is allocated for as many rows as it predicts at once, and kept from one call to the next.
+/// Memory is allocated for the rows that pass through the network at once, and kept from one call to the next.
 pub struct Network {
-    /// One network; in training, where two threads take halves of the batch, one for each.
+    /// The weights and their memory. In training, if two threads take half of a batch each, every thread has a copy.
     pub(super) nets: Vec<Net>,
     pub(super) scratch: Vec<Mutex<Scratch>>,
-    /// Rows that there is memory for.
+    /// Number of rows for which there is memory.
     pub(super) chunk: usize,
     pub(super) team: Team,
     pub(super) arch: Arch,
-    /// How its work is shared, if memory and threads follow the rows that it predicts. In training they are those of the batches.
+    /// How predictions are shared among threads. `None` in training, where memory and threads depend on the batch size instead of
+    /// the number of predicted rows.
     sharing: Option<Sharing>,
 }
 
-/// A tensor of parameters besides the weights and biases of dense layers, which are counted from 0.
+/// A tensor of parameters other than the weights and biases of dense layers. Layers and tensors are counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// A tensor of the input embedding: of periodic embeddings w, b, V, c; of piecewise-linear ones the linear part, its bias, V; then the
-    /// table of each column of categories.
+    /// A tensor of the input embedding, counted in this order: w, b, V and c of periodic embeddings, or the weights of x, biases
+    /// and V of piecewise-linear ones; then the table of each column of categories.
     Embedding(usize),
-    /// Factors r of the inputs of a layer, `[members, inputs]`; of the first one, the input scale of a single network too.
+    /// Factors r of a layer's inputs, `[members, inputs]`; in a single network, the input scale of the first layer, `[1, inputs]`.
     R(usize),
-    /// Factors s of the sums of a layer, `[members, outputs]`.
+    /// Factors s of a layer's weighted sums, `[members, outputs]`.
     S(usize),
-    /// α of the units of a layer, `[outputs]`.
+    /// α of a layer's parametric activations, `[outputs]`.
     Alpha(usize),
 }
 
 impl Part {
-    /// The layer that stores it, with the input embedding counted: r is stored with the layer before the one whose inputs it multiplies.
+    /// Index of the layer that stores this tensor, if an input embedding counts as layer 0. r is stored with the layer before the
+    /// one whose inputs it multiplies.
     fn layer(self, has_embedding: bool) -> usize {
         match self {
             Self::Embedding(_) => 0,
@@ -53,13 +55,13 @@ impl Part {
     }
 }
 
-/// Copies rows of `width` values to rows that begin at multiples of 16.
+/// Copies rows of `width` values to rows that are padded to a multiple of 16 values.
 fn pad(from: &[f32], width: usize, to: &mut [f32]) {
     let rows = to.chunks_exact_mut(width.next_multiple_of(16));
     rows.zip(from.chunks_exact(width)).for_each(|(to, from)| to[..width].copy_from_slice(from));
 }
 
-/// Undoes [`pad`] for some rows.
+/// The first `rows` rows of `width` values, without the padding that [`pad`] adds.
 fn unpad(from: &[f32], width: usize, rows: usize) -> Vec<f32> {
     from.chunks_exact(width.next_multiple_of(16)).take(rows).flat_map(|row| row[..width].to_vec()).collect()
 }
@@ -75,7 +77,8 @@ impl std::fmt::Debug for Network {
 }
 
 impl Network {
-    /// A network with weights of 0, and at most `threads` threads to compute its outputs: fewer where there are too few rows to be shared.
+    /// A network whose weights are all 0. It predicts with at most `threads` threads, with fewer if there are too few rows to
+    /// share.
     ///
     /// # Errors
     ///
@@ -87,7 +90,7 @@ impl Network {
         Ok(Self { sharing, ..Self::with(vec![net], 1, Team::new(1)) })
     }
 
-    /// A network, or copies of it, with memory for `chunk` rows.
+    /// A network of one or more copies of the same weights, with memory for `chunk` rows.
     pub(super) fn with(nets: Vec<Net>, chunk: usize, team: Team) -> Self {
         let scratch = (0..team.threads()).map(|_| Mutex::default()).collect();
         Self { nets, scratch, chunk, team, arch: Arch::new(), sharing: None }
@@ -135,11 +138,11 @@ impl Network {
         (weight, unpad(dense.bias.values.all(), outputs, biases))
     }
 
-    /// Sets a tensor besides weights and biases.
+    /// Sets a tensor other than the weights and biases of layers, row by row.
     ///
     /// # Panics
     ///
-    /// If the network does not have it, or there are more or fewer values.
+    /// If the network does not have this tensor, or there are more or fewer values than it has.
     pub fn set_part(&mut self, part: Part, values: &[f32]) {
         for net in &mut self.nets {
             let layer = part.layer(net.layers[0].embedding.is_some());
@@ -171,11 +174,11 @@ impl Network {
         }
     }
 
-    /// The values of a tensor besides weights and biases.
+    /// The values, row by row, of a tensor other than the weights and biases of layers; empty if the layer has no such tensor.
     ///
     /// # Panics
     ///
-    /// If the network does not have it.
+    /// If there is no such layer, or the embedding has no tensor of this number.
     pub fn part(&mut self, part: Part) -> Vec<f32> {
         let net = &mut self.nets[0];
         let layer = part.layer(net.layers[0].embedding.is_some());
@@ -199,17 +202,17 @@ impl Network {
         unpad(param.values.all(), outputs, rows)
     }
 
-    /// Computes with other instructions than those found at run time: then another machine gets the same bits.
+    /// Computes with the given instruction set instead of the one found at run time, so that other machines get the same bits.
     pub fn set_instructions(&mut self, instructions: Arch) {
         self.arch = instructions;
     }
 
-    /// Computes the outputs `[rows, outputs]` for `inputs` `[rows, inputs]`, without dropout; of a batch ensemble, `[members, rows,
-    /// outputs]`.
+    /// Computes the outputs of a network for `inputs` `[rows, inputs]`, without dropout. `outputs` is `[rows, outputs]`, and
+    /// `[members, rows, outputs]` for a batch ensemble.
     ///
     /// # Panics
     ///
-    /// If the widths are not the network's.
+    /// If the lengths of `inputs` and `outputs` do not fit the network.
     pub fn predict(&mut self, inputs: &[f32], outputs: &mut [f32]) {
         let (n, m) = self.nets[0].shape();
         let rows = inputs.len() / n;
@@ -240,7 +243,7 @@ impl Network {
         self.team = team;
     }
 
-    /// Provides memory and threads for this many rows, unless they are those of a training.
+    /// Provides memory and threads to predict `rows` rows. Does nothing in training, where both are fixed.
     fn reserve(&mut self, rows: usize) {
         let Some(sharing) = &self.sharing else { return };
         let chunk = rows.clamp(1, CHUNK);
@@ -256,7 +259,7 @@ impl Network {
     }
 }
 
-/// One thread's share of a prediction, by one member.
+/// One thread's share of the rows of a prediction, for one member of a batch ensemble.
 struct Predict<'a> {
     network: &'a Network,
     inputs: &'a [f32],

@@ -5,24 +5,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::gemm::Aligned;
 use crate::embedding::Sorted;
 
-/// A thread's own memory.
+/// Working memory of one thread, reused from step to step.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// Sums of a block before they are used.
+    /// Sums of a block of a matrix product, before they are used.
     pub(super) block: Aligned,
-    /// Dropout masks of a block.
+    /// Dropout masks of a block of rows.
     pub(super) masks: Aligned,
-    /// Derivatives of a block that predictions do not need.
+    /// Derivatives f′ of a block, which are computed but not needed in predictions.
     pub(super) spare: Aligned,
-    /// Sums over the first panels of k, `[rows, 64]`.
+    /// Unfinished sums of a matrix product, over the first panels of its inner dimension, `[rows, 64]`.
     pub(super) partial: Vec<f32>,
     pub(super) targets: Vec<f32>,
-    /// Rows of a batch, repeated for each member.
+    /// Row numbers of a batch, repeated for each member of a batch ensemble.
     pub(super) ids: Vec<u32>,
-    /// A row of the data, and the embedded row.
+    /// A row of the data, before it is embedded.
     pub(super) raw: Vec<f32>,
+    /// An embedded row; in the backward pass, the derivatives with respect to a field's values if these lie in two panels.
     pub(super) row: Vec<f32>,
-    /// Sums by bin.
+    /// Sums per bin of a piecewise-linear embedding.
     pub(super) bins: Vec<f32>,
     /// Rows sorted by the bin of a joint field.
     pub(super) sorted: Sorted,
@@ -32,14 +33,15 @@ pub(super) struct Scratch {
     pub(super) losses: Vec<f32>,
 }
 
-/// Intermediate values of the gradients of a joint field. Its parameters are `[2 + bins, 16]`.
+/// Intermediate values for the gradients of a joint field, whose parameters are `[2 + bins, 16]`.
 #[derive(Default)]
 pub(super) struct Joint {
-    /// The parameters times the factors of a member.
+    /// The field's parameters times the factors r of a member.
     pub(super) scaled: Vec<f32>,
-    /// The gradients of the parameters without these factors.
+    /// Gradients of the field's parameters, before they are multiplied by the factors r.
     pub(super) slopes: Vec<f32>,
-    /// Some of the weights behind the field, `[outputs, 16]`.
+    /// Transposed weights of the first dense layer that multiply the field's values, for one panel of the layer's outputs:
+    /// `[64, 16]`.
     pub(super) weights: Vec<f32>,
 }
 

@@ -1,4 +1,4 @@
-//! The destination of a gradient: it is kept, or weights descend by it at once.
+//! Use of a finished gradient: it is kept for later, or the weights are updated with it at once.
 
 use std::ops::Range;
 
@@ -8,16 +8,16 @@ use super::gemm::{BLOCK, Sums, load, store};
 use super::net::{Net, Param};
 use crate::rule::Step;
 
-/// The use of a gradient.
+/// Use of a gradient when it is finished.
 #[derive(Clone, Copy)]
 pub(super) enum Then {
-    /// It is kept as that of this half of the batch, added to the one before unless it is the first.
+    /// Keep the gradient as that of one half of the batch: written if `first`, else added to the gradient kept before.
     Keep { half: usize, first: bool },
-    /// It is used at once.
+    /// Update the weights with the gradient at once, by this step of the update rule.
     Use(Step),
 }
 
-/// Sums from 0, written to a destination.
+/// Destination of sums that begin at 0: the slice `to`.
 pub(super) struct Written<'a, S> {
     pub(super) simd: S,
     pub(super) to: &'a mut [f32],
@@ -27,9 +27,9 @@ pub(super) struct Written<'a, S> {
 #[derive(Clone, Copy)]
 pub(super) enum How {
     Write,
-    /// Add to the values there.
+    /// Add the sums to the values in the destination.
     Add,
-    /// The values there are weights, which descend by this rate.
+    /// Subtract the sums, times this learning rate, from the weights in the destination.
     Descend(f32),
 }
 
@@ -52,7 +52,8 @@ impl<S: Simd> Sums<S> for Written<'_, S> {
 }
 
 impl Net {
-    /// The destination of a gradient: where it is kept, the weights, or `c`.
+    /// Chooses the destination of the gradient of some weights: the memory for kept gradients, the weights themselves if a step is
+    /// plain descent, or else the buffer `c`, whose content [`Net::take`] uses.
     #[inline(always)]
     pub(super) fn sums<'a, S: Simd>(
         &'a self,
@@ -68,7 +69,7 @@ impl Net {
                 let to = unsafe { self.grads[half].write(param.at + place.start..param.at + place.end) };
                 Written { simd, to, how: if first { How::Write } else { How::Add } }
             }
-            // Plain descent needs no memory in between.
+            // Plain descent needs no memory for the gradient.
             Then::Use(now) if self.plain => {
                 // SAFETY: these weights are this thread's in this phase.
                 let to = unsafe { param.values.write(place) };
@@ -78,7 +79,7 @@ impl Net {
         }
     }
 
-    /// Uses a gradient that is not kept.
+    /// Updates weights with the gradient that is in `c`. Does nothing if [`Net::sums`] chose another destination.
     #[inline(always)]
     pub(super) fn take(&self, then: Then, param: &Param, place: Range<usize>, c: &mut [f32; BLOCK]) {
         if let Then::Use(now) = then

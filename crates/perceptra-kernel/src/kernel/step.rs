@@ -3,13 +3,12 @@
 //! Threads share the work of a step in one of two ways, chosen by the shapes alone:
 //!
 //! - **Large networks: by rows, then by weights.** First every thread takes some rows of the batch through the whole
-//!   network and back, to ∂R/∂z of every layer. After a barrier every thread takes some weights: their gradient is the sum
-//!   over all rows, Σᵢ xᵢ·∂Rᵢ/∂z, and the update rule is applied to it while it is in cache. No two threads ever add to one
-//!   number.
-//! - **Small networks: by halves of the batch.** Activations are then many and gradients few, and a cache line that two
-//!   processors use in turn costs as much as a hundred multiplications. So each of two threads has a copy of the network
-//!   and its own rows, they exchange their gradients, and both make the same step. One thread alone does the same halves
-//!   in turn.
+//!   network and back, to the derivatives ∂R/∂z of the loss R by the sums z of every layer. After a barrier every thread
+//!   takes some weights: their gradient is the sum over all rows, Σᵢ xᵢ·∂Rᵢ/∂z, and the update rule is applied to it while
+//!   it is in cache. No two threads ever add to the same number.
+//! - **Small networks: by halves of the batch.** Here activations are many and gradients few, and a cache line that two
+//!   cores use in turn costs as much as a hundred multiplications. So each of two threads has a copy of the network and its
+//!   own rows, they exchange their gradients, and both make the same step. A single thread does the same two halves in turn.
 //!
 //! Either way the bits do not depend on how many threads there are.
 
@@ -34,7 +33,7 @@ use crate::data::{Data, Totals};
 use crate::rule::Step;
 use crate::rule::StepRates;
 
-/// An epoch: the fields of a trainer, lent to its threads, and its arguments.
+/// Everything that the threads need for an epoch: fields of the trainer, and arguments of `Trainer::epoch`.
 #[expect(clippy::struct_field_names, reason = "`epoch` is its number")]
 pub(super) struct Epoch<'a> {
     pub(super) nets: &'a [Net],
@@ -43,7 +42,7 @@ pub(super) struct Epoch<'a> {
     pub(super) plan: &'a [Vec<Unit>],
     pub(super) scratch: &'a [Mutex<Scratch>],
     pub(super) chunk: usize,
-    /// Steps made before.
+    /// Number of steps made before this epoch.
     pub(super) step: i32,
     pub(super) data: &'a Data<'a>,
     pub(super) order: &'a [u32],
@@ -51,23 +50,23 @@ pub(super) struct Epoch<'a> {
     pub(super) rates: &'a (dyn Fn(usize) -> StepRates + Sync),
     pub(super) until: Option<&'a (dyn Fn() -> bool + Sync)>,
     pub(super) totals: &'a Mutex<[Totals; 2]>,
-    /// The last step, once it is known that the epoch ends early. Thread 0 writes it before a step in which the others
-    /// wait for it, and they read it after: all end with the same step.
+    /// Number of the epoch's last step, once it is known that the epoch ends early; `usize::MAX` before. Thread 0 writes it before
+    /// a step in which the others wait for it at a barrier, and they read it after: all end with the same step.
     pub(super) last: &'a AtomicUsize,
 }
 
-/// One thread's part of an epoch.
+/// One thread's part of the work of an epoch.
 pub(super) struct Work<'a> {
     pub(super) run: &'a Epoch<'a>,
     pub(super) thread: usize,
     pub(super) barrier: &'a Barrier,
 }
 
-/// A batch, and the numbers of the step with it.
+/// Rows of one training step, and the coefficients of that step.
 #[derive(Clone, Copy)]
 struct Batch<'a> {
     ids: &'a [u32],
-    /// Rows of each member.
+    /// Number of rows of each member.
     rows: usize,
     /// Factor of the derivatives of the rows' losses: 1, or 1 over the sum of the rows' weights.
     scale: f32,
@@ -122,7 +121,7 @@ impl WithSimd for Work<'_> {
 }
 
 impl Work<'_> {
-    /// Forward and backward pass of some rows of a chunk.
+    /// Takes some rows of a chunk through the forward and the backward pass.
     #[inline(always)]
     fn there_and_back<S: Simd>(
         &self,
@@ -143,7 +142,7 @@ impl Work<'_> {
         }
     }
 
-    /// A step of a large network: rows, then weights.
+    /// Makes a step of a large network: threads divide the rows first, then the weights.
     #[inline(always)]
     fn by_weights<S: Simd>(&self, simd: S, batch: Batch<'_>, scratch: &mut Scratch, totals: &mut [Totals; 2]) {
         let run = self.run;
@@ -184,7 +183,8 @@ impl Work<'_> {
         self.barrier.wait();
     }
 
-    /// A step of a small network: halves of the batch, exchanged.
+    /// Makes a step of a small network: two threads take half of the batch each and exchange gradients, or one takes both halves in
+    /// turn.
     #[inline(always)]
     fn by_halves<S: Simd>(
         &self,
@@ -225,8 +225,8 @@ impl Work<'_> {
                 [net.grads[own].write(0..net.grads[own].len()), net.grads[other].write(0..net.grads[other].len())]
             };
             let [own_grads, other_grads] = grads;
-            // SAFETY: a box is written by its sender before this barrier, read by the other thread between this one and
-            // the next, and written again two barriers later.
+            // SAFETY: a mailbox is written by its sender before this barrier, read by the other thread between this one and the
+            // next, and written again two barriers later.
             unsafe { run.mail[own][number % 2].send(own_grads) };
             self.barrier.wait();
             // SAFETY: as above.
@@ -235,7 +235,8 @@ impl Work<'_> {
         self.settle(simd, net, plan, batch.now);
     }
 
-    /// Uses kept gradients. Threads that share a network wait for each other before they clip: the norm is that of all their gradients.
+    /// Updates the weights with the kept gradients. Threads that share a network wait for each other before clipping by norm, since
+    /// the norm is that of the gradients of all threads.
     #[inline(always)]
     fn settle<S: Simd>(&self, simd: S, net: &Net, plan: &[Unit], now: Step) {
         let shared = self.run.halves == 1;

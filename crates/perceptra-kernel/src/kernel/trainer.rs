@@ -22,11 +22,12 @@ use crate::settings::{Extras, Layer, Settings};
 /// A dense network in training: weights, gradients, the update rule's states and activations in buffers allocated once.
 pub struct Trainer {
     network: Network,
-    /// Parts of a batch whose gradients are summed on their own: 1 or 2.
+    /// Number of parts of a batch whose gradients are summed separately: 1 or 2.
     halves: usize,
-    /// Gradients that the threads that take halves send each other, for even and odd steps.
+    /// Mailboxes by which two threads exchange the gradients of their halves of a batch: two for each sender, for even and odd
+    /// steps. Empty otherwise.
     mail: Vec<[Mail; 2]>,
-    /// The weights of each thread.
+    /// Units of work of each thread: the parameters whose gradients it computes.
     plan: Vec<Vec<Unit>>,
     step: i32,
 }
@@ -41,12 +42,12 @@ impl std::fmt::Debug for Trainer {
 }
 
 impl Trainer {
-    /// A network with weights of 0, and at most `threads` threads to train it: fewer where the steps are too small to be
+    /// A network whose weights are all 0. It is trained by at most `threads` threads, by fewer where steps are too small to be
     /// shared.
     ///
     /// # Errors
     ///
-    /// [`Unsupported`], if the kernel does not train such a network, or not so.
+    /// [`Unsupported`], if the kernel cannot train such a network, or not with these settings.
     pub fn new(layers: &[Layer], extras: &Extras, settings: Settings, threads: usize) -> Result<Self, Unsupported> {
         settings.check(layers, extras)?;
         let sharing = Sharing::new(layers, extras, threads);
@@ -75,17 +76,17 @@ impl Trainer {
         &mut self.network
     }
 
-    /// Copies all weights to `store`, in the order of the memory.
+    /// Copies all parameters to `store`, in the order and with the padding that they have in memory, for [`Trainer::restore`].
     pub fn save(&mut self, store: &mut Vec<f32>) {
         store.clear();
         self.network.nets[0].values().for_each(|values| store.extend_from_slice(values));
     }
 
-    /// Takes back the weights that [`Trainer::save`] stored.
+    /// Sets all parameters to the values that [`Trainer::save`] stored.
     ///
     /// # Panics
     ///
-    /// If they are of another network.
+    /// If `store` has more or fewer values than this network.
     pub fn restore(&mut self, store: &[f32]) {
         for net in &mut self.network.nets {
             let mut rest = store;
@@ -99,15 +100,16 @@ impl Trainer {
         }
     }
 
-    /// Copies the update rule's states of all weights to `store`, in the order of the memory. Returns the number of steps made.
+    /// Copies the update rule's states of all parameters to `store`, in the order that they have in memory. Returns the number of
+    /// steps made.
     pub fn save_rule(&mut self, store: &mut Vec<f32>) -> i32 {
         store.clear();
         self.network.nets[0].states().for_each(|states| store.extend_from_slice(states));
         self.step
     }
 
-    /// Takes back the states that [`Trainer::save_rule`] stored after `step` steps. Returns whether there are as many as this network's
-    /// update rule has; if not, nothing is changed.
+    /// Restores the states that [`Trainer::save_rule`] stored after `step` steps. Returns `false`, and changes nothing, if their
+    /// number is not that of this network's update rule or `step` is negative.
     #[must_use]
     pub fn restore_rule(&mut self, store: &[f32], step: i32) -> bool {
         if self.network.nets[0].states().map(|s| s.len()).sum::<usize>() != store.len() || step < 0 {
@@ -137,14 +139,15 @@ impl Trainer {
         })
     }
 
-    /// Makes a pass over the rows in `order`, in batches. The steps of the epoch are counted from 0, and `rates(step)` are those of a step.
-    /// The pass ends early, after the batch in work, once `until` is true or the sum of the losses is no longer finite; `until` is
-    /// called at the beginning of every step, by one thread.
+    /// Trains on the rows of `data` listed in `order`, batch by batch. `epoch` is the number of the epoch, on which dropout masks
+    /// depend. `rates(step)` gives the rates of a step; steps are counted from 0 in each epoch. The epoch ends early, after the
+    /// batch that is being trained, once `until` returns true or the sum of the losses is no longer finite; `until` is called at
+    /// the beginning of every step, by one thread.
     ///
     /// # Panics
     ///
-    /// If the widths of the data are not the network's, or `order` names a row that does not exist; if members do not share batches and
-    /// `order` does not have as many rows for each of them.
+    /// If the shapes of `data` do not fit the network, or `order` names a row that does not exist; if members do not share batches
+    /// and the length of `order` is not a multiple of their number.
     pub fn epoch(
         &mut self,
         data: &Data<'_>,
@@ -185,11 +188,11 @@ impl Trainer {
     }
 
     /// Sums the losses of `data`, without dropout; `outputs` receives the network's outputs `[rows, outputs]`. In a batch ensemble,
-    /// `join` is given those of all members and leaves `[rows, outputs]`.
+    /// `join` is given the outputs `[members, rows, outputs]` and must replace them with joined ones, `[rows, outputs]`.
     ///
     /// # Panics
     ///
-    /// If the widths are not the network's.
+    /// If the shapes of `data` do not fit the network.
     pub fn evaluate(&mut self, data: &Data<'_>, outputs: &mut Vec<f32>, join: impl FnOnce(&mut Vec<f32>)) -> Totals {
         let rows = self.check(data);
         let (members, columns) = (self.network.nets[0].members, self.network.nets[0].shape().1);
@@ -201,7 +204,7 @@ impl Trainer {
         self.network.arch.dispatch(Judge { loss: self.network.nets[0].settings.loss, columns, outputs, data })
     }
 
-    /// The number of rows of `data`, whose shapes must be the network's.
+    /// The number of rows of `data`. Panics if the shapes do not fit the network.
     fn check(&self, data: &Data<'_>) -> usize {
         let (n, m) = self.network.nets[0].shape();
         let rows = data.inputs.len() / n;
@@ -211,7 +214,7 @@ impl Trainer {
     }
 }
 
-/// Sums the losses of given outputs.
+/// Sums the losses of outputs that are already computed.
 struct Judge<'a> {
     loss: Loss,
     columns: usize,

@@ -9,11 +9,11 @@ use super::work::Unit;
 use crate::embedding::JOINT;
 use crate::rule::Step;
 
-/// Kept gradients that are used at a time: they, their weights and states fit the nearest cache.
+/// Number of kept gradients that are used at a time: they, their weights and states fit into the nearest cache.
 const SETTLED: usize = 1024;
 
 impl Net {
-    /// The norm of the whole gradient.
+    /// Euclidean norm of the whole gradient.
     pub(super) fn norm(&self) -> f64 {
         let mut total = 0.0;
         // SAFETY: gradients are only read in this phase.
@@ -27,7 +27,7 @@ impl Net {
         total.sqrt()
     }
 
-    /// Adds penalties and clips by value.
+    /// Adds the derivatives of the penalties to the gradient `g` of some weights, then clips it by value.
     #[inline(always)]
     pub(super) fn edit(&self, param: &Param, place: Range<usize>, g: &mut [f32]) {
         let (l1, l2) = (self.settings.l1 as f32, self.settings.l2 as f32);
@@ -58,18 +58,18 @@ impl Net {
     }
 }
 
-/// A step of the use of kept gradients.
+/// Stage in the use of kept gradients. Clipping by norm needs two: the norm is known only when all gradients are complete.
 #[derive(Clone, Copy)]
 pub(super) enum Settle {
-    /// Adds those of both halves of the batch and penalties, and clips them by value.
+    /// Completes gradients: adds both halves of the batch and the penalties, and clips by value.
     Whole,
-    /// Moves the weights by them, times a factor.
+    /// Updates the weights with complete gradients, which are multiplied by a factor first (clipping by norm).
     Use(f32, Step),
-    /// Both at once.
+    /// Completes gradients and updates the weights with them at once, without clipping by norm.
     WholeUse(Step),
 }
 
-/// Uses the kept gradients of a unit of work.
+/// Applies one stage to the kept gradients of a unit of work.
 pub(super) struct Kept<'a> {
     pub(super) net: &'a Net,
     pub(super) unit: &'a Unit,
@@ -117,7 +117,7 @@ impl WithSimd for Kept<'_> {
 }
 
 impl Net {
-    /// Settles some rows of the weights of a layer.
+    /// Applies a stage to the gradients of some rows of a layer's weights. Updates the transposed copy if the weights change.
     #[inline(always)]
     fn settle_weights<S: Simd>(&self, settle: Settle, l: usize, rows: Range<usize>) {
         let dense = &self.layers[l];
@@ -130,7 +130,7 @@ impl Net {
         }
     }
 
-    /// Settles some columns of a parameter of every member.
+    /// Applies a stage to the gradients of some columns of a unit parameter (such as biases), for every member.
     #[inline(always)]
     fn settle_terms(&self, settle: Settle, l: usize, term: Term, columns: Range<usize>) {
         let (param, size) = (self.layers[l].term(term), self.layers[l].layer.outputs.next_multiple_of(16));
@@ -139,7 +139,7 @@ impl Net {
         }
     }
 
-    /// Settles the parameters of some fields.
+    /// Applies a stage to the gradients of some fields of the input embedding. Updates their prefix sums if the parameters change.
     #[inline(always)]
     fn settle_fields(&self, settle: Settle, fields: Range<usize>) {
         let dense = &self.layers[0];

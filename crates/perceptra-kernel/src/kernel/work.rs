@@ -7,18 +7,18 @@ use super::gemm::ROWS;
 use super::net::{Net, Term};
 use crate::settings::{Extras, Layer};
 
-/// Multiplications of a step that keep one thread busy long enough to be worth another thread: some 3 µs.
+/// Number of multiplications in a step (some 3 µs of work) for which one more thread pays off.
 const WORTH_A_THREAD: usize = 200_000;
-/// Weights up to which threads take halves of the batch and exchange gradients.
+/// Maximum number of weights of a network whose batches are divided between two threads that exchange gradients.
 const SMALL: usize = 1 << 15;
 
-/// How many threads a network is worth, and how they share a batch.
+/// Chooses the number of threads for a network, and how they share a batch.
 pub(super) struct Sharing {
     weights: usize,
     members: usize,
-    /// Dense layers alone, so few that threads take halves of the batch.
+    /// Whether the network has dense layers alone, with so few weights that two threads may take half of a batch each.
     small: bool,
-    /// Threads that there may be.
+    /// Maximum number of threads.
     most: usize,
 }
 
@@ -28,12 +28,12 @@ impl Sharing {
         Self { weights, members: extras.members, small: weights <= SMALL && *extras == Extras::default(), most }
     }
 
-    /// Threads that have enough to do in a batch of so many rows for each member.
+    /// Number of threads for which a step has enough work. `batch` is the number of rows of each member.
     fn worth(&self, batch: usize) -> usize {
         batch.saturating_mul(self.members).saturating_mul(3 * self.weights) / WORTH_A_THREAD
     }
 
-    /// Parts of a batch whose gradients are summed on their own: 1 or 2.
+    /// Number of parts of a batch whose gradients are summed separately: 2 for a small network with work for two threads, else 1.
     pub(super) fn halves(&self, batch: usize) -> usize {
         if self.small && self.worth(batch) >= 2 { 2 } else { 1 }
     }
@@ -43,22 +43,23 @@ impl Sharing {
     }
 }
 
-/// Parameters whose gradients one thread computes.
+/// Unit of work: parameters whose gradients are computed by one thread.
 #[derive(Debug, Clone)]
 pub(super) enum Unit {
-    /// Rows of the weights of a layer; panels, if they are stored by output.
+    /// Weights of the layer with this index: a range of rows of the matrix, or a range of panels if they are stored by output.
     Weights(usize, Range<usize>),
-    /// A parameter of the units of a layer.
+    /// Parameters of the units of the layer with this index, such as their biases.
     Sum(usize, Term),
-    /// The weights of one member in an output layer.
+    /// Weights of one batch-ensemble member in the output layer: indices of the layer and of the member.
     Member(usize, usize),
-    /// Fields of the input embedding that are not joint.
+    /// Parameters of a range of fields of the input embedding that are not joint.
     Embedding(Range<usize>),
-    /// Joint fields: their parameters, their factors and the weights of the next layer behind them.
+    /// A range of joint fields: their parameters, their factors r, and the weights of the first dense layer that multiply their
+    /// values.
     Joint(Range<usize>),
 }
 
-/// Gives each thread units of work of about the same cost.
+/// Divides the gradients of a network into units of work, and gives each thread units of about the same total cost.
 pub(super) fn plan(net: &Net, threads: usize) -> Vec<Vec<Unit>> {
     let mut units = Vec::new();
     for (i, dense) in net.layers.iter().enumerate() {
