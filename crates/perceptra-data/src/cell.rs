@@ -1,5 +1,9 @@
 //! The values of single cells.
 
+use std::borrow::Cow;
+
+use crate::date::{days, iso};
+
 /// The value that a cell's text stands for. Spaces around the text do not count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Cell {
@@ -26,17 +30,21 @@ impl Cell {
     /// - Numbers are decimal, as Rust reads them: `-1.5`, `.5`, `1e-3`, `inf`. Not hexadecimal, no separators between digits, no
     ///   decimal comma.
     /// - `true` and `false`, in any case, are booleans.
-    /// - Dates are ISO 8601, with or without a time of day.
+    /// - Dates are those of [`days`] whose order of day and month is clear.
     pub(crate) fn parse(text: &str) -> Self {
         #[cfg(test)]
         PARSED.with(|n| n.set(n.get() + 1));
         let text = text.trim();
         match text.as_bytes() {
             [b'0'..=b'9' | b'+' | b'-' | b'.' | b'i' | b'I', ..] => {
-                whole(text).or_else(|| float(text)).or_else(|| days(text).map(Self::Date)).unwrap_or(Self::Text)
+                whole(text).or_else(|| float(text)).or_else(|| days(text, None).map(Self::Date)).unwrap_or(Self::Text)
             }
             _ if text.eq_ignore_ascii_case("true") => Self::Boolean(true),
             _ if text.eq_ignore_ascii_case("false") => Self::Boolean(false),
+            // Dates such as Dec 31, 2024.
+            [b'A'..=b'Z' | b'a'..=b'z', ..] if text.ends_with(|c: char| c.is_ascii_digit() || "MmTtCcZz".contains(c)) => {
+                days(text, None).map_or(Self::Text, Self::Date)
+            }
             _ => Self::Text,
         }
     }
@@ -69,32 +77,27 @@ fn float(text: &str) -> Option<Cell> {
     text.parse().ok().filter(|x: &f64| !x.is_nan()).map(Cell::Float)
 }
 
-/// Days since 1970-01-01 of an ISO 8601 date, with a fraction for a time of day.
-fn days(text: &str) -> Option<f64> {
-    use chrono::{DateTime, NaiveDate, NaiveDateTime};
-    if text.len() < 8 || !text.as_bytes()[0].is_ascii_digit() {
-        return None;
-    }
-    let time = if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        date.and_hms_opt(0, 0, 0)?.and_utc()
-    } else if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        time.to_utc()
-    } else {
-        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
-            .iter()
-            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?
-            .and_utc()
-    };
-    Some(time.timestamp_millis() as f64 / 86_400_000.0)
+/// Whether a text is a code such as `007`: digits alone, with a zero in front.
+pub(crate) fn is_code(text: &str) -> bool {
+    let text = text.trim();
+    text.len() > 1 && text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether the text is three numbers joined by `/`, `.` or `-`: a date, but which number is the day?
-pub(crate) fn looks_like_date(text: &str) -> bool {
-    let date = text.trim().split(' ').next().unwrap_or_default();
-    ['/', '.', '-'].into_iter().any(|separator| {
-        let parts: Vec<&str> = date.split(separator).collect();
-        parts.len() == 3 && parts.iter().all(|p| matches!(p.len(), 1..=4) && p.bytes().all(|b| b.is_ascii_digit()))
-    })
+/// The one text of all those that stand for the same number, date or truth value: `1` for `1.0` and `01.`; `007` stays as it is.
+pub(crate) fn canonical(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    if is_code(text) {
+        return Cow::Borrowed(text);
+    }
+    match Cell::parse(text) {
+        Cell::Int(x) => x.to_string().into(),
+        Cell::Unsigned(x) => x.to_string().into(),
+        // There is one zero.
+        Cell::Float(x) => (x + 0.0).to_string().into(),
+        Cell::Boolean(x) => x.to_string().into(),
+        Cell::Date(x) => iso(x).map_or(Cow::Borrowed(text), Cow::Owned),
+        Cell::Text => text.into(),
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +131,24 @@ mod tests {
             assert_eq!(Cell::parse(text), cell, "{text}");
         }
         assert!(matches!(Cell::parse("-0"), Cell::Float(x) if x == 0.0 && x.is_sign_negative()));
+    }
+
+    #[test]
+    fn one_value_has_one_text() {
+        for (texts, one) in [
+            (&["1", "1.0", "01.", "+1", " 1 ", "1e0"][..], "1"),
+            (&["0", "-0", "0.0", "-0.0"], "0"),
+            (&["007"], "007"),
+            (&["9007199254740993"], "9007199254740993"),
+            (&["18446744073709551615"], "18446744073709551615"),
+            (&["1.50", "1.5", "15e-1"], "1.5"),
+            (&["TRUE", "true"], "true"),
+            (&["2024-01-31", "2024/1/31", "31-Jan-2024", "2024-01-31T00:00:00Z"], "2024-01-31"),
+            (&["2024-01-31 13:05", "2024-01-31T13:05:00"], "2024-01-31 13:05:00"),
+            (&["red"], "red"),
+        ] {
+            texts.iter().for_each(|text| assert_eq!(canonical(text), one, "{text}"));
+        }
     }
 
     proptest::proptest! {

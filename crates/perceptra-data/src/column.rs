@@ -1,17 +1,20 @@
 //! The columns of a table, and the values that their cells stand for.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Float64Array, Int64Array, PrimitiveArray,
     PrimitiveBuilder, StringArray, UInt32Array, UInt64Array,
 };
 use arrow::compute;
-use arrow::datatypes::{DataType, Float64Type, TimeUnit};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 
-use crate::cell::Cell;
+use crate::cell::{Cell, is_code};
+use crate::date::{days_of_micros, iso};
+use crate::missing::{MissingTexts, is_mark};
 
 /// The values of a column, all of one type; null where a value is missing.
 #[derive(Debug, Clone)]
@@ -34,6 +37,8 @@ pub(crate) struct Column {
     pub(crate) stored: TypedColumn,
     /// The values of the cells of a column of text, parsed when they are first needed.
     parsed: OnceLock<Parsed>,
+    /// The texts that mean "no value", if numbers are among them.
+    missing: Option<Arc<MissingTexts>>,
 }
 
 /// A column of text whose cells have been parsed.
@@ -41,8 +46,10 @@ pub(crate) struct Column {
 pub(crate) struct Parsed {
     /// The values, of the narrowest type that all cells have; none if they have none in common but text.
     pub(crate) values: Option<TypedColumn>,
-    /// How many cells are numbers.
-    pub(crate) numbers: usize,
+    /// How many cells are codes such as `007`.
+    pub(crate) codes: usize,
+    /// Marks of missing values among numbers or dates, each with the number of its cells.
+    pub(crate) marks: BTreeMap<String, usize>,
 }
 
 impl TypedColumn {
@@ -52,9 +59,14 @@ impl TypedColumn {
     }
 
     fn usable(array: &ArrayRef) -> Result<Self, ArrowError> {
-        let days = |units_per_day: f64| -> Result<Self, ArrowError> {
-            let units = cast::<Float64Type>(&compute::cast(array, &DataType::Int64)?)?;
-            Ok(Self::Date(units.unary(|x| x / units_per_day)))
+        let days = |unit: &TimeUnit| -> Result<Self, ArrowError> {
+            let micros: fn(i64) -> f64 = match unit {
+                TimeUnit::Second => |x| days_of_micros(x.saturating_mul(1_000_000)),
+                TimeUnit::Millisecond => |x| days_of_micros(x.saturating_mul(1000)),
+                TimeUnit::Microsecond => days_of_micros,
+                TimeUnit::Nanosecond => |x| days_of_micros(x.div_euclid(1000)),
+            };
+            Ok(Self::Date(cast::<Int64Type>(array)?.unary(micros)))
         };
         Ok(match array.data_type() {
             DataType::Dictionary(_, value) => Self::usable(&compute::cast(array, value)?)?,
@@ -74,12 +86,31 @@ impl TypedColumn {
                 })
             }
             DataType::Date32 => Self::Date(cast(&compute::cast(array, &DataType::Int32)?)?),
-            DataType::Date64 | DataType::Timestamp(TimeUnit::Millisecond, _) => days(86_400e3)?,
-            DataType::Timestamp(TimeUnit::Second, _) => days(86_400.0)?,
-            DataType::Timestamp(TimeUnit::Microsecond, _) => days(86_400e6)?,
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => days(86_400e9)?,
+            DataType::Date64 => days(&TimeUnit::Millisecond)?,
+            DataType::Timestamp(unit, _) => days(unit)?,
             other => return Err(ArrowError::NotYetImplemented(other.to_string())),
         })
+    }
+
+    /// The column without the values that mean "no value".
+    pub(crate) fn without(self, missing: &MissingTexts) -> Self {
+        let float = |x: &f64| !missing.contains_number(*x);
+        match self {
+            Self::Text(a) if a.iter().flatten().any(|text| missing.contains(text.trim())) => {
+                Self::Text(a.iter().map(|text| text.filter(|text| !missing.contains(text.trim()))).collect())
+            }
+            Self::Int64(a) if missing.has_numbers() => {
+                Self::Int64(a.iter().map(|x| x.filter(|x| float(&(*x as f64)))).collect())
+            }
+            Self::UInt64(a) if missing.has_numbers() => {
+                Self::UInt64(a.iter().map(|x| x.filter(|x| float(&(*x as f64)))).collect())
+            }
+            Self::Float64(a) if missing.has_numbers() => {
+                Self::Float64(a.iter().map(|x| x.filter(float)).collect())
+            }
+            Self::Int64(_) | Self::UInt64(_) | Self::Float64(_) | Self::Date(_) | Self::Boolean(_) | Self::Text(_) => self,
+            Self::Opaque(_) => self,
+        }
     }
 
     /// The array, if the type has one.
@@ -120,28 +151,44 @@ fn cast<T: ArrowPrimitiveType>(array: &ArrayRef) -> Result<PrimitiveArray<T>, Ar
 }
 
 impl Parsed {
-    /// Parses each cell once.
-    pub(crate) fn new<'a>(cells: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let cells: Vec<Option<Cell>> = cells.map(|cell| cell.map(Cell::parse)).collect();
-        let [mut ints, mut naturals, mut numbers, mut booleans, mut dates, mut texts] = [0; 6];
-        for cell in cells.iter().flatten() {
+    /// Parses each cell once. Well-known marks for missing values, and the numbers in `missing`, are missing among numbers and dates.
+    pub(crate) fn new<'a>(texts: impl Iterator<Item = Option<&'a str>>, missing: Option<&MissingTexts>) -> Self {
+        let mut marks: BTreeMap<String, usize> = BTreeMap::new();
+        let [mut ints, mut naturals, mut numbers, mut booleans, mut dates, mut others, mut codes] = [0; 7];
+        let mut read = |text: &'a str| {
+            let cell = Cell::parse(text);
             let count = match cell {
+                Cell::Int(_) | Cell::Unsigned(_) | Cell::Float(_)
+                    if missing.is_some_and(|m| cell.number().is_some_and(|x| m.contains_number(x))) =>
+                {
+                    return None;
+                }
                 Cell::Int(x) => {
-                    naturals += usize::from(*x >= 0);
+                    naturals += usize::from(x >= 0);
                     ints += 1;
+                    codes += usize::from(is_code(text));
                     &mut numbers
                 }
                 Cell::Unsigned(_) => {
                     naturals += 1;
+                    codes += usize::from(is_code(text));
                     &mut numbers
                 }
                 Cell::Float(_) => &mut numbers,
                 Cell::Boolean(_) => &mut booleans,
                 Cell::Date(_) => &mut dates,
-                Cell::Text => &mut texts,
+                Cell::Text if others == 0 && is_mark(text.trim()) => {
+                    *marks.entry(text.trim().to_owned()).or_insert(0) += 1;
+                    return None;
+                }
+                Cell::Text => &mut others,
             };
             *count += 1;
-        }
+            Some(cell)
+        };
+        let cells: Vec<Option<Cell>> = texts.map(|text| text.and_then(&mut read)).collect();
+        // Among truth values a mark is a value of its own, and so it is alone.
+        let texts = others + if numbers + dates == 0 { marks.len() } else { 0 };
         let values = match [numbers, booleans, dates, texts] {
             [n, 0, 0, 0] if n > 0 && n == ints => Some(TypedColumn::Int64(collect(&cells, |cell| match cell {
                 Cell::Int(x) => Some(x),
@@ -163,7 +210,10 @@ impl Parsed {
             }))),
             _ => None,
         };
-        Self { values, numbers }
+        if values.is_none() {
+            marks.clear();
+        }
+        Self { values, codes, marks }
     }
 }
 
@@ -178,11 +228,28 @@ fn collect<T: ArrowPrimitiveType>(
 
 impl Column {
     pub(crate) fn new(name: impl Into<String>, stored: TypedColumn) -> Self {
-        Self { name: name.into(), stored, parsed: OnceLock::new() }
+        Self { name: name.into(), stored, parsed: OnceLock::new(), missing: None }
+    }
+
+    /// The column, in which these texts mean "no value".
+    pub(crate) fn with_missing(self, missing: &Arc<MissingTexts>) -> Self {
+        // The reader of CSV files leaves them out itself.
+        let stored = self.stored.without(missing);
+        Self { stored, missing: missing.has_numbers().then(|| missing.clone()), ..self }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether a number means "no value".
+    pub(crate) fn is_missing(&self, number: f64) -> bool {
+        self.missing.as_ref().is_some_and(|missing| missing.contains_number(number))
+    }
+
+    /// Parses cells of this column.
+    pub(crate) fn parse<'a>(&self, cells: impl Iterator<Item = Option<&'a str>>) -> Parsed {
+        Parsed::new(cells, self.missing.as_deref())
     }
 
     /// The name of the type, if it is one that a table cannot use.
@@ -196,13 +263,14 @@ impl Column {
     /// The values in these rows, also those that have been parsed.
     pub(crate) fn take(&self, rows: &UInt32Array) -> Self {
         let parsed = match self.parsed.get() {
-            Some(Parsed { values: Some(values), numbers }) => {
-                Parsed { values: Some(values.take(rows)), numbers: *numbers }.into()
+            // What is counted is counted in all rows.
+            Some(Parsed { values: Some(values), codes, marks }) => {
+                Parsed { values: Some(values.take(rows)), codes: *codes, marks: marks.clone() }.into()
             }
             // Some rows of mixed text may be all numbers: they are parsed anew.
             Some(Parsed { values: None, .. }) | None => OnceLock::new(),
         };
-        Self { name: self.name.clone(), stored: self.stored.take(rows), parsed }
+        Self { name: self.name.clone(), stored: self.stored.take(rows), parsed, missing: self.missing.clone() }
     }
 
     /// The columns of one name of several tables, one below the other.
@@ -214,26 +282,26 @@ impl Column {
             Some(arrays) => first.stored.with_array(&compute::concat(&arrays)?),
             None => first.stored.clone(),
         };
-        Ok(Self::new(&first.name, stored))
+        Ok(Self { missing: first.missing.clone(), ..Self::new(&first.name, stored) })
     }
 
     /// The values of the cells of a column of text.
     pub(crate) fn parsed(&self, text: &StringArray) -> &Parsed {
-        self.parsed.get_or_init(|| Parsed::new(text.iter()))
+        self.parsed.get_or_init(|| self.parse(text.iter()))
     }
 }
 
 impl TypedColumn {
-    /// The value of a row as text, trimmed; numbers in their shortest form, booleans in small letters.
+    /// The value of a row as text, trimmed; numbers in their shortest form, dates as ISO 8601, booleans in small letters.
     pub(crate) fn text(&self, row: usize) -> Option<Cow<'_, str>> {
         if self.array().is_none_or(|array| array.is_null(row)) {
             return None;
         }
-        // Whole numbers are written as 64-bit floats are: labels and categories in model files are.
         Some(match self {
-            Self::Int64(a) => Cow::Owned((a.value(row) as f64).to_string()),
-            Self::UInt64(a) => Cow::Owned((a.value(row) as f64).to_string()),
-            Self::Float64(a) | Self::Date(a) => Cow::Owned(a.value(row).to_string()),
+            Self::Int64(a) => Cow::Owned(a.value(row).to_string()),
+            Self::UInt64(a) => Cow::Owned(a.value(row).to_string()),
+            Self::Float64(a) => Cow::Owned((a.value(row) + 0.0).to_string()),
+            Self::Date(a) => Cow::Owned(iso(a.value(row)).unwrap_or_else(|| a.value(row).to_string())),
             Self::Boolean(a) => Cow::Borrowed(if a.value(row) { "true" } else { "false" }),
             Self::Text(a) => Cow::Borrowed(match a.value(row).trim() {
                 text if text.eq_ignore_ascii_case("true") => "true",

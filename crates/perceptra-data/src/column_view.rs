@@ -4,11 +4,16 @@ use std::borrow::Cow;
 
 use arrow::array::{Array, PrimitiveArray};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, canonical, is_code};
 use crate::column::{Column, Parsed, TypedColumn};
 use crate::error::{DataError, Offending};
 use crate::kind::ColumnKind;
+use crate::missing::is_mark;
+use crate::notation::Notation;
 use crate::table::Table;
+
+/// Whole numbers up to here are exact as 64-bit floats.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A column in the rows of a table.
 #[derive(Clone, Copy)]
@@ -39,26 +44,51 @@ impl<'a> ColumnView<'a> {
         self.column.stored.text(self.table.stored_row(row))
     }
 
-    /// The inferred kind of the rows; for text of no other kind, how many of its cells are numbers.
-    pub(crate) fn kind(self) -> Result<ColumnKind, usize> {
-        let of = |parsed: &Parsed| match &parsed.values {
-            Some(TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_)) => Ok(ColumnKind::Numeric),
-            Some(TypedColumn::Date(_)) => Ok(ColumnKind::Date),
-            Some(TypedColumn::Boolean(_)) => Ok(ColumnKind::Boolean),
-            Some(TypedColumn::Text(_) | TypedColumn::Opaque(_)) | None => Err(parsed.numbers),
-        };
+    /// The inferred kind of the rows; none for text that has no kind in common but text.
+    pub(crate) fn kind(self) -> Option<ColumnKind> {
         match &self.column.stored {
-            TypedColumn::Text(text) => match of(self.column.parsed(text)) {
+            TypedColumn::Text(text) => match self.column.parsed(text).values.as_ref().map(Self::kind_of) {
                 // Some rows of mixed text may be all of one kind.
-                Err(_) if self.table.is_selection() => of(&Parsed::new(self.written())),
-                kind => kind,
+                None if self.table.is_selection() => self.column.parse(self.written()).values.as_ref().and_then(Self::kind_of),
+                kind => kind.flatten(),
             },
-            TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_) | TypedColumn::Date(_) => {
-                Ok(ColumnKind::Numeric)
-            }
-            TypedColumn::Boolean(_) => Ok(ColumnKind::Boolean),
-            TypedColumn::Opaque(_) => Err(0),
+            stored => Self::kind_of(stored),
         }
+    }
+
+    fn kind_of(values: &TypedColumn) -> Option<ColumnKind> {
+        match values {
+            TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_) => Some(ColumnKind::Numeric),
+            TypedColumn::Date(_) => Some(ColumnKind::Date),
+            TypedColumn::Boolean(_) => Some(ColumnKind::Boolean),
+            TypedColumn::Text(_) | TypedColumn::Opaque(_) => None,
+        }
+    }
+
+    /// What was found when the cells of a column of text were parsed; none for columns that came with values.
+    pub(crate) fn parsed(self) -> Option<&'a Parsed> {
+        match &self.column.stored {
+            TypedColumn::Text(text) => Some(self.column.parsed(text)),
+            TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_) => None,
+            TypedColumn::Date(_) | TypedColumn::Boolean(_) | TypedColumn::Opaque(_) => None,
+        }
+    }
+
+    /// The texts of the values; by value, all that stand for the same value are one.
+    pub(crate) fn categories(self, by_value: bool) -> impl Iterator<Item = Option<Cow<'a, str>>> {
+        let parsed = by_value.then(|| self.parsed()).flatten();
+        self.table.stored_rows().map(move |row| {
+            let text = self.column.stored.text(row)?;
+            let Some(parsed) = parsed else { return Some(text) };
+            // Cells that have been parsed need not be parsed again, unless they lost digits in floats.
+            let known = parsed.values.as_ref().filter(|_| !is_code(&text)).and_then(|values| match values {
+                TypedColumn::Float64(a) if !a.is_valid(row) || a.value(row).abs() > EXACT => None,
+                TypedColumn::Float64(_) | TypedColumn::Int64(_) | TypedColumn::UInt64(_) => values.text(row),
+                TypedColumn::Date(_) | TypedColumn::Boolean(_) => values.text(row),
+                TypedColumn::Text(_) | TypedColumn::Opaque(_) => None,
+            });
+            known.or_else(|| Some(canonical(&text).into_owned().into()))
+        })
     }
 
     /// The values as numbers, read as values of this kind: dates as days since 1970-01-01, booleans as 0 and 1.
@@ -66,18 +96,37 @@ impl<'a> ColumnView<'a> {
     /// # Errors
     ///
     /// Cells that are not of the kind, and numbers that are not finite as 32-bit floats, with their place.
-    pub(crate) fn numbers(self, kind: ColumnKind) -> Result<Vec<Option<f64>>, DataError> {
-        let numbers = match &self.column.stored {
-            TypedColumn::Text(text) => match (&self.column.parsed(text).values, kind) {
+    pub(crate) fn numbers(self, kind: ColumnKind, notation: &Notation) -> Result<Vec<Option<f64>>, DataError> {
+        let numbers = match (&self.column.stored, kind) {
+            (TypedColumn::Text(text), _) => match (&self.column.parsed(text).values, kind) {
                 (
                     Some(values @ (TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_))),
                     ColumnKind::Numeric | ColumnKind::Categorical,
-                )
-                | (Some(values @ TypedColumn::Date(_)), ColumnKind::Date)
+                ) if !notation.has_separators() => self.read(values),
+                (Some(values @ TypedColumn::Date(_)), ColumnKind::Date)
                 | (Some(values @ TypedColumn::Boolean(_)), ColumnKind::Boolean) => self.read(values),
-                _ => self.parse(kind)?,
+                _ => self.parse(kind, notation)?,
             },
-            stored => self.read(stored),
+            (TypedColumn::Boolean(_) | TypedColumn::Date(_), ColumnKind::Numeric | ColumnKind::Categorical)
+            | (TypedColumn::Boolean(_), ColumnKind::Boolean)
+            | (TypedColumn::Date(_), ColumnKind::Date)
+            | (
+                TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_),
+                ColumnKind::Numeric | ColumnKind::Categorical,
+            ) => self.read(&self.column.stored),
+            // Truth values as 0 and 1; in other cases the types do not fit.
+            (stored, ColumnKind::Boolean | ColumnKind::Date) | (stored @ TypedColumn::Opaque(_), _) => {
+                let numbers = self.read(stored);
+                let is_truth = |x: &Option<f64>| x.is_none_or(|x| x == 0.0 || x == 1.0);
+                let wrong = match (stored, kind) {
+                    (TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_), ColumnKind::Boolean) => {
+                        (0..numbers.len()).filter(|&row| !is_truth(&numbers[row])).collect()
+                    }
+                    _ => (0..numbers.len()).filter(|&row| numbers[row].is_some()).collect(),
+                };
+                self.refuse(wrong, expected(kind))?;
+                numbers
+            }
         };
         let too_large = |x: &Option<f64>| x.is_some_and(|x| x.abs() > f64::from(f32::MAX));
         match numbers.iter().position(too_large) {
@@ -105,37 +154,85 @@ impl<'a> ColumnView<'a> {
     }
 
     /// Parses each cell of a column of text that is not, as a whole, of this kind.
-    fn parse(self, kind: ColumnKind) -> Result<Vec<Option<f64>>, DataError> {
-        let (value, expected): (fn(Cell) -> Option<f64>, _) = match kind {
-            ColumnKind::Numeric | ColumnKind::Categorical => (|cell| cell.number(), "a number"),
-            ColumnKind::Date => (|cell| if let Cell::Date(x) = cell { Some(x) } else { None }, "an ISO 8601 date"),
-            ColumnKind::Boolean => {
-                (|cell| if let Cell::Boolean(x) = cell { Some(f64::from(x)) } else { None }, "true or false")
+    fn parse(self, kind: ColumnKind, notation: &Notation) -> Result<Vec<Option<f64>>, DataError> {
+        let value = |text: &str| match kind {
+            // Truth values as numbers, as they are in files with types.
+            ColumnKind::Numeric | ColumnKind::Categorical => {
+                notation.number(text).or_else(|| match Cell::parse(text) {
+                    Cell::Boolean(x) => Some(f64::from(x)),
+                    Cell::Int(_) | Cell::Unsigned(_) | Cell::Float(_) | Cell::Date(_) | Cell::Text => None,
+                })
             }
+            ColumnKind::Date => notation.date(text),
+            ColumnKind::Boolean => match Cell::parse(text) {
+                Cell::Boolean(x) => Some(f64::from(x)),
+                cell => cell.number().filter(|x| *x == 0.0 || *x == 1.0),
+            },
         };
+        let marks = match kind {
+            ColumnKind::Numeric | ColumnKind::Categorical | ColumnKind::Date => true,
+            ColumnKind::Boolean => false,
+        };
+        let is_missing = |number: f64| self.column.is_missing(number);
         let mut wrong = Vec::new();
         let numbers = (self.written().enumerate())
             .map(|(row, text)| {
-                let number = value(Cell::parse(text?));
-                if number.is_none() {
+                let text = text?;
+                let number = value(text);
+                if number.is_none() && !(marks && is_mark(text.trim())) {
                     wrong.push(row);
                 }
-                number
+                number.filter(|x| kind == ColumnKind::Date || !is_missing(*x))
             })
             .collect();
-        match wrong.split_first() {
-            None => Ok(numbers),
-            Some((&row, others)) => Err(DataError::NotA {
-                name: self.table.name().to_owned(),
-                line: self.table.place(row),
-                column: self.column.name().to_owned(),
-                value: self.written().nth(row).flatten().unwrap_or_default().to_owned(),
-                expected,
-                all: Box::new(Offending {
-                    count: wrong.len(),
-                    further: others.iter().take(2).map(|&row| self.table.place(row)).collect(),
-                }),
-            }),
+        self.refuse(wrong, expected(kind))?;
+        Ok(numbers)
+    }
+
+    /// The error for these rows, if there are any, whose values are not what was expected.
+    fn refuse(self, wrong: Vec<usize>, expected: &'static str) -> Result<(), DataError> {
+        let Some((&row, others)) = wrong.split_first() else { return Ok(()) };
+        let further = others.iter().take(2).map(|&row| self.table.place(row)).collect();
+        Err(self.wrong(row, expected, Offending { count: wrong.len(), further }))
+    }
+
+    /// The error for a row whose value is not of this kind, as those of `count` rows are.
+    pub(crate) fn not_a(self, row: usize, kind: ColumnKind, count: usize) -> DataError {
+        self.wrong(row, expected(kind), Offending { count, further: Vec::new() })
+    }
+
+    fn wrong(self, row: usize, expected: &'static str, all: Offending) -> DataError {
+        let written = self.written().nth(row).flatten().map(str::to_owned);
+        DataError::NotA {
+            name: self.table.name().to_owned(),
+            line: self.table.place(row),
+            column: self.column.name().to_owned(),
+            value: written.unwrap_or_else(|| self.text(row).unwrap_or_default().into_owned()),
+            expected,
+            all: Box::new(all),
+        }
+    }
+
+    /// The values in rows that have one, if all are whole numbers of 64 bits.
+    pub(crate) fn integers(self) -> Option<Vec<i64>> {
+        let values = match &self.column.stored {
+            TypedColumn::Text(text) => self.column.parsed(text).values.as_ref()?,
+            stored => stored,
+        };
+        match values {
+            TypedColumn::Int64(a) => {
+                Some(self.table.stored_rows().filter(|&row| a.is_valid(row)).map(|row| a.value(row)).collect())
+            }
+            TypedColumn::UInt64(a) => {
+                let rows = self.table.stored_rows().filter(|&row| a.is_valid(row));
+                rows.map(|row| i64::try_from(a.value(row)).ok()).collect()
+            }
+            TypedColumn::Float64(a) => {
+                // An index with a missing value elsewhere was written as 0.0, 1.0...
+                let rows = self.table.stored_rows().filter(|&row| a.is_valid(row)).map(|row| a.value(row));
+                rows.map(|x| (x.fract() == 0.0 && x.abs() < 9e15).then_some(x as i64)).collect()
+            }
+            TypedColumn::Date(_) | TypedColumn::Boolean(_) | TypedColumn::Text(_) | TypedColumn::Opaque(_) => None,
         }
     }
 
@@ -150,7 +247,20 @@ impl<'a> ColumnView<'a> {
 
     /// Refuses a column that lacks a value where `role` needs one.
     pub(crate) fn check_present(self, role: &'static str) -> Result<(), DataError> {
-        let mut missing = self.nulls().enumerate().filter_map(|(row, null)| null.then_some(row));
+        self.refuse_missing(self.nulls(), role)
+    }
+
+    /// The numbers of a column that has one in every row, which `role` needs.
+    pub(crate) fn all_numbers(self, role: &'static str, notation: &Notation) -> Result<Vec<f64>, DataError> {
+        self.check_present(role)?;
+        let numbers = self.numbers(ColumnKind::Numeric, notation)?;
+        // A mark for a missing value among numbers.
+        self.refuse_missing(numbers.iter().map(Option::is_none), role)?;
+        Ok(numbers.into_iter().flatten().collect())
+    }
+
+    fn refuse_missing(self, missing: impl Iterator<Item = bool>, role: &'static str) -> Result<(), DataError> {
+        let mut missing = missing.enumerate().filter_map(|(row, missing)| missing.then_some(row));
         match missing.next() {
             None => Ok(()),
             Some(row) => Err(DataError::MissingValue {
@@ -161,6 +271,15 @@ impl<'a> ColumnView<'a> {
                 count: 1 + missing.count(),
             }),
         }
+    }
+}
+
+/// What values of a kind are called in errors.
+fn expected(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Numeric | ColumnKind::Categorical => "a number",
+        ColumnKind::Date => "a date",
+        ColumnKind::Boolean => "true or false",
     }
 }
 

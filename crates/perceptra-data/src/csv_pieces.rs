@@ -1,12 +1,13 @@
 //! CSV text, read in pieces.
 
-use std::collections::HashSet;
 use std::io::{BufRead, Read};
+use std::sync::Arc;
 
 use arrow::array::StringBuilder;
 
 use crate::column::{Column, TypedColumn};
 use crate::error::DataError;
+use crate::missing::MissingTexts;
 use crate::read_options::ReadOptions;
 use crate::table::{Table, check_names};
 
@@ -35,27 +36,6 @@ impl Read for QuoteCounter {
     }
 }
 
-/// The texts that mean "no value".
-struct MissingTexts {
-    texts: HashSet<String>,
-    /// Whether one of them begins with this byte: most cells are found to be none by that alone.
-    begins: [bool; 256],
-}
-
-impl MissingTexts {
-    fn new(texts: &[String]) -> Self {
-        let texts: HashSet<String> = texts.iter().map(|text| text.trim().to_owned()).collect();
-        let mut begins = [false; 256];
-        texts.iter().filter_map(|text| text.bytes().next()).for_each(|byte| begins[usize::from(byte)] = true);
-        Self { texts, begins }
-    }
-
-    /// Whether a trimmed field is one of them, or empty.
-    fn contains(&self, field: &str) -> bool {
-        field.bytes().next().is_none_or(|byte| self.begins[usize::from(byte)] && self.texts.contains(field))
-    }
-}
-
 /// The rows of CSV text, in tables of a number of rows.
 pub(crate) struct CsvPieces {
     name: String,
@@ -64,7 +44,7 @@ pub(crate) struct CsvPieces {
     row_bytes: std::rc::Rc<std::cell::Cell<usize>>,
     delimiter: u8,
     pub(crate) columns: Vec<String>,
-    missing: MissingTexts,
+    missing: Arc<MissingTexts>,
     rows: usize,
     /// How many lines of the file come before the input.
     lines_before: u64,
@@ -130,7 +110,7 @@ impl CsvPieces {
             .flexible(true)
             .buffer_capacity(1 << 16)
             .from_reader(QuoteCounter { inner: input, odd: odd_quotes.clone(), row: row_bytes.clone() });
-        let missing = MissingTexts::new(&options.missing);
+        let missing = options.missing_texts();
         Self {
             name,
             reader,
@@ -213,7 +193,7 @@ impl CsvPieces {
             .columns
             .iter()
             .zip(&mut builders)
-            .map(|(name, builder)| Column::new(name, TypedColumn::Text(builder.finish())))
+            .map(|(name, builder)| Column::new(name, TypedColumn::Text(builder.finish())).with_missing(&self.missing))
             .collect();
         Ok(Table::new(self.name.clone(), columns, rows, Some(lines)))
     }

@@ -57,7 +57,7 @@ impl Encoder {
         options: &EncoderOptions,
     ) -> Result<Self, DataError> {
         let features =
-            schema.features.iter().map(|spec| Feature::fit(table, spec, options)).collect::<Result<_, _>>()?;
+            schema.features.iter().map(|spec| Feature::fit(table, spec, schema.notation(&spec.name), options)).collect::<Result<_, _>>()?;
         let target = Target::fit(table, schema, labels, options)?;
         let mut encoder = Self { features, target, squashed: Vec::new() };
         if options.scale_categories {
@@ -80,7 +80,7 @@ impl Encoder {
     pub fn labels_of(table: &Table, schema: &Schema) -> Result<Option<Vec<String>>, DataError> {
         match (schema.task, schema.targets.first()) {
             (Task::Regression, _) | (_, None) => Ok(None),
-            (_, Some(target)) => classes(table, target).map(Some),
+            (_, Some(target)) => classes(table, target, schema.notation(target).by_value).map(Some),
         }
     }
 
@@ -183,7 +183,7 @@ impl Encoder {
     pub fn class_numbers(&self, table: &Table) -> Result<Vec<u32>, DataError> {
         match &self.target {
             Target::Numbers { .. } => Ok(Vec::new()),
-            Target::Classes { name, labels } => table.class_numbers(name, labels),
+            Target::Classes { name, labels, by_value } => table.class_numbers(name, labels, *by_value),
         }
     }
 

@@ -222,8 +222,26 @@ pub enum DataError {
         /// The weight.
         value: f64,
     },
-    /// Dates in a form that is ambiguous about day and month.
-    #[error("column {column:?} looks like dates that are not ISO 8601: {value:?}")]
+    /// Numbers that are one number with one decimal separator and another with another.
+    #[error("column {column:?}: {value:?} may be {} or {}", .readings[0], .readings[1])]
+    AmbiguousNumber {
+        /// Column name.
+        column: String,
+        /// Such a number as written.
+        value: String,
+        /// What it may be.
+        readings: [f64; 2],
+    },
+    /// Numbers or dates in a column that are not written in one way.
+    #[error("column {column:?} has numbers or dates that are not written in one way: {:?} and {:?}", .values[0], .values[1])]
+    MixedNotations {
+        /// Column name.
+        column: String,
+        /// Two of them as written.
+        values: [String; 2],
+    },
+    /// Dates of which nobody knows whether the day or the month is first.
+    #[error("column {column:?} has dates such as {value:?}: is the day first, or the month?")]
     AmbiguousDate {
         /// Column name.
         column: String,
@@ -423,7 +441,9 @@ impl DataError {
             Self::NotFinite { .. } => Hint::Advice("remove or replace the value, or leave it empty to have it imputed"),
             Self::FarTarget { .. } => Hint::DoNotStandardize,
             Self::MissingValue { role: "target", .. } => Hint::Advice("remove the rows without a target"),
-            Self::AmbiguousDate { column, .. } => Hint::WriteDates(column.clone()),
+            Self::AmbiguousDate { column, .. } => Hint::SetDateOrder(column.clone()),
+            Self::AmbiguousNumber { column, .. } => Hint::SetSeparators(column.clone()),
+            Self::MixedNotations { column, .. } => Hint::WriteOneWay(column.clone()),
             Self::ClassTooSmall { .. } => Hint::DoNotStratify,
             Self::TooFewRows { .. } => Hint::Advice("give more rows or another fraction"),
             Self::SplitValue { .. } => Hint::Advice("use train, validation (or valid, val) and test"),

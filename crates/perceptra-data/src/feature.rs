@@ -9,6 +9,7 @@ use crate::encode_report::EncodeReport;
 use crate::encoder_options::EncoderOptions;
 use crate::error::DataError;
 use crate::kind::ColumnKind;
+use crate::notation::Notation;
 use crate::scaling::Scale;
 use crate::schema::ColumnSpec;
 use crate::table::Table;
@@ -29,6 +30,9 @@ pub enum InputKind {
 pub(crate) struct Feature {
     pub(crate) name: String,
     pub(crate) kind: ColumnKind,
+    /// How the values of the column are written.
+    #[serde(default, skip_serializing_if = "Notation::is_default")]
+    notation: Notation,
     code: Code,
 }
 
@@ -72,12 +76,17 @@ enum Found {
 
 impl Feature {
     /// Learns the encoding of a column from the training rows.
-    pub(crate) fn fit(table: &Table, spec: &ColumnSpec, options: &EncoderOptions) -> Result<Self, DataError> {
+    pub(crate) fn fit(
+        table: &Table,
+        spec: &ColumnSpec,
+        notation: Notation,
+        options: &EncoderOptions,
+    ) -> Result<Self, DataError> {
         let code = match spec.kind {
-            ColumnKind::Categorical => categories(table, &spec.name, options)?,
+            ColumnKind::Categorical => categories(table, &spec.name, notation.by_value, options)?,
             ColumnKind::Boolean => Code::Sign,
             ColumnKind::Numeric | ColumnKind::Date => {
-                let values = table.column(&spec.name)?.numbers(spec.kind)?;
+                let values = table.column(&spec.name)?.numbers(spec.kind, &notation)?;
                 let present: Vec<f64> = values.iter().flatten().copied().collect();
                 let indicator = options.tells_missing(values.len() - present.len());
                 // A column without a value in the training rows says nothing.
@@ -86,7 +95,7 @@ impl Feature {
                 Code::Number { scale, fill, indicator }
             }
         };
-        Ok(Self { name: spec.name.clone(), kind: spec.kind, code })
+        Ok(Self { name: spec.name.clone(), kind: spec.kind, notation, code })
     }
 
     /// How many columns of inputs the feature becomes.
@@ -146,7 +155,7 @@ impl Feature {
         let rows = out.chunks_exact_mut(width.max(1));
         match &self.code {
             Code::Number { scale, fill, indicator } => {
-                for (row, value) in rows.zip(table.column(&self.name)?.numbers(self.kind)?) {
+                for (row, value) in rows.zip(table.column(&self.name)?.numbers(self.kind, &self.notation)?) {
                     row[first] = match value {
                         Some(x) => scale.apply(x).clamp(-LARGEST, LARGEST) as f32,
                         None => {
@@ -160,7 +169,7 @@ impl Feature {
                 }
             }
             Code::Sign => {
-                for (row, value) in rows.zip(table.column(&self.name)?.numbers(self.kind)?) {
+                for (row, value) in rows.zip(table.column(&self.name)?.numbers(self.kind, &self.notation)?) {
                     missing_count += usize::from(value.is_none());
                     row[first] = value.map_or(0.0, |x| if x == 0.0 { -1.0 } else { 1.0 });
                 }
@@ -208,15 +217,15 @@ impl Feature {
             None => Found::Missing,
             Some(text) => index.get(text.as_ref()).map_or(Found::Unseen, |index| Found::Category(*index)),
         };
-        Ok(table.column(&self.name)?.texts().map(found).collect())
+        Ok(table.column(&self.name)?.categories(self.notation.by_value).map(found).collect())
     }
 }
 
 /// The code of a categorical column.
-fn categories(table: &Table, name: &str, options: &EncoderOptions) -> Result<Code, DataError> {
+fn categories(table: &Table, name: &str, by_value: bool, options: &EncoderOptions) -> Result<Code, DataError> {
     let mut counts: HashMap<Cow<'_, str>, usize> = HashMap::new();
     let mut missing = 0;
-    for text in table.column(name)?.texts() {
+    for text in table.column(name)?.categories(by_value) {
         match text {
             None => missing += 1,
             Some(text) => *counts.entry(text).or_insert(0) += 1,

@@ -29,8 +29,12 @@ pub enum Hint {
         /// The value that does not fit.
         value: String,
     },
-    /// Write the dates of this column as ISO 8601 does, or take them as categories, or leave the column out.
-    WriteDates(String),
+    /// Say whether the day or the month is first in the dates of this column.
+    SetDateOrder(String),
+    /// Say which character separates decimals or thousands in the numbers of this column.
+    SetSeparators(String),
+    /// Write the values of this column in one way, or take them as categories, or leave the column out.
+    WriteOneWay(String),
     /// Correct a far target, or leave targets in their own unit.
     DoNotStandardize,
     /// Join a small class with another, do not stratify the split, or ask for a regression.
@@ -61,9 +65,17 @@ impl fmt::Display for Hint {
                 f,
                 "take {value:?} as a missing value, or column {column:?} as categorical, or ignore the column"
             ),
-            Self::WriteDates(column) => write!(
+            Self::SetDateOrder(column) => write!(
                 f,
-                "write the dates as 2024-12-31, or ignore column {column:?}, or take it as categorical"
+                "set the order of dates to day-first or month-first, or ignore column {column:?}, or take it as categorical"
+            ),
+            Self::SetSeparators(column) => write!(
+                f,
+                "set the separator of decimals or of thousands, or ignore column {column:?}, or take it as categorical"
+            ),
+            Self::WriteOneWay(column) => write!(
+                f,
+                "write the values in one way, or ignore column {column:?}, or take it as categorical"
             ),
             Self::DoNotStandardize => f.write_str("correct or remove the value, or do not standardize the targets"),
             Self::DoNotStratify => f.write_str(

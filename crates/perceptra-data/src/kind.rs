@@ -11,7 +11,7 @@ pub enum ColumnKind {
     Categorical,
     /// `true` or `false`.
     Boolean,
-    /// ISO 8601 dates, with or without a time of day, read as days since 1970-01-01.
+    /// Dates, with or without a time of day, read as days since 1970-01-01.
     Date,
 }
 
@@ -21,3 +21,15 @@ named_variants!(ColumnKind {
     Boolean = "boolean",
     Date = "date",
 });
+
+impl ColumnKind {
+    /// A word for one of the values.
+    pub(crate) fn value_name(self) -> &'static str {
+        match self {
+            Self::Numeric => "number",
+            Self::Categorical => "text",
+            Self::Boolean => "truth value",
+            Self::Date => "date",
+        }
+    }
+}

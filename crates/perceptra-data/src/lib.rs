@@ -23,6 +23,7 @@ mod cell;
 mod column;
 mod column_view;
 mod csv_pieces;
+mod date;
 mod encode_report;
 mod encoder;
 mod encoder_options;
@@ -32,7 +33,10 @@ mod file_kind;
 mod hint;
 mod kind;
 mod matrix;
+mod missing;
 mod normal_quantile;
+mod notation;
+mod note;
 mod read;
 mod read_options;
 mod roles;
@@ -48,6 +52,7 @@ mod task;
 mod variants;
 
 pub use crate::{
+    date::DateOrder,
     encode_report::EncodeReport,
     encoder::Encoder,
     encoder_options::EncoderOptions,
@@ -56,6 +61,8 @@ pub use crate::{
     hint::Hint,
     kind::ColumnKind,
     matrix::Matrix,
+    notation::Notation,
+    note::Note,
     read::TableReader,
     read_options::ReadOptions,
     scaling::Scaling,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -10,6 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::csv_pieces::CsvPieces;
 use crate::error::DataError;
 use crate::file_kind::FileKind;
+use crate::missing::MissingTexts;
 use crate::read_options::ReadOptions;
 use crate::table::{Table, check_names};
 
@@ -22,7 +24,7 @@ pub struct TableReader {
 
 enum Pieces {
     Csv(Box<CsvPieces>),
-    Arrow { name: String, format: &'static str, batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>> },
+    Arrow { name: String, format: &'static str, missing: Arc<MissingTexts>, batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>> },
 }
 
 impl Table {
@@ -117,8 +119,8 @@ impl TableReader {
         let (name, file) = open(path)?;
         let tabs = has_tabs(&name);
         match kind_of(&name, &file)? {
-            Some(FileKind::Parquet) => Self::parquet(name, file, rows),
-            Some(FileKind::Arrow) => Self::ipc(name, BufReader::new(file)),
+            Some(FileKind::Parquet) => Self::parquet(name, file, options, rows),
+            Some(FileKind::Arrow) => Self::ipc(name, BufReader::new(file), options),
             Some(FileKind::Text | FileKind::Gzip) | None => {
                 Self::from_stream(name, Box::new(file), tabs, options, rows)
             }
@@ -177,11 +179,11 @@ impl TableReader {
         match kind {
             FileKind::Parquet => {
                 let bytes = whole()?;
-                Self::parquet(name, bytes, rows)
+                Self::parquet(name, bytes, options, rows)
             }
             FileKind::Arrow => {
                 let bytes = whole()?;
-                Self::ipc(name, Cursor::new(bytes))
+                Self::ipc(name, Cursor::new(bytes), options)
             }
             FileKind::Text => CsvPieces::new(name, input, tabs, options, rows).map(|csv| Self {
                 columns: csv.columns.clone(),
@@ -197,6 +199,7 @@ impl TableReader {
     fn parquet(
         name: String,
         input: impl parquet::file::reader::ChunkReader + 'static,
+        options: &ReadOptions,
         rows: usize,
     ) -> Result<Self, DataError> {
         let damaged = |e: parquet::errors::ParquetError| DataError::Damaged {
@@ -207,28 +210,29 @@ impl TableReader {
         let builder = ParquetRecordBatchReaderBuilder::try_new(input).map_err(damaged)?;
         let schema = builder.schema().clone();
         let batches = builder.with_batch_size(rows).build().map_err(damaged)?;
-        Self::arrow(name, "Parquet", &schema, batches.map(|b| b.map_err(|e| e.to_string())))
+        Self::arrow(name, "Parquet", options, &schema, batches.map(|b| b.map_err(|e| e.to_string())))
     }
 
-    fn ipc(name: String, input: impl Read + Seek + 'static) -> Result<Self, DataError> {
+    fn ipc(name: String, input: impl Read + Seek + 'static, options: &ReadOptions) -> Result<Self, DataError> {
         let reader = arrow::ipc::reader::FileReader::try_new(input, None).map_err(|e| DataError::Damaged {
             name: name.clone(),
             format: "Arrow IPC",
             reason: e.to_string(),
         })?;
         let schema = reader.schema();
-        Self::arrow(name, "Arrow IPC", &schema, reader.map(|b| b.map_err(|e| e.to_string())))
+        Self::arrow(name, "Arrow IPC", options, &schema, reader.map(|b| b.map_err(|e| e.to_string())))
     }
 
     pub(crate) fn arrow(
         name: String,
         format: &'static str,
+        options: &ReadOptions,
         schema: &arrow::datatypes::SchemaRef,
         batches: impl Iterator<Item = Result<RecordBatch, String>> + 'static,
     ) -> Result<Self, DataError> {
         let columns: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
         check_names(&name, columns.iter().map(String::as_str))?;
-        Ok(Self { pieces: Pieces::Arrow { name, format, batches: Box::new(batches) }, rows: 0, columns })
+        Ok(Self { pieces: Pieces::Arrow { name, format, missing: options.missing_texts(), batches: Box::new(batches) }, rows: 0, columns })
     }
 }
 
@@ -238,13 +242,13 @@ impl Iterator for TableReader {
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.pieces {
             Pieces::Csv(csv) => csv.next(),
-            Pieces::Arrow { name, format, batches } => {
+            Pieces::Arrow { name, format, missing, batches } => {
                 // The decoders of damaged files may panic inside the arrow crates: that is an error like the others.
                 let batch = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| batches.next()))
                     .unwrap_or_else(|_| Some(Err("the decoder gave up".into())))?;
                 let table = batch
                     .map_err(|reason| DataError::Damaged { name: name.clone(), format, reason })
-                    .and_then(|batch| Table::from_batch(name.clone(), &batch));
+                    .and_then(|batch| Table::of_batch(name.clone(), &batch, missing));
                 let before = self.rows;
                 self.rows += table.as_ref().map_or(0, Table::rows) as u64;
                 Some(table.map(|table| table.at_row(before)))

@@ -3,19 +3,18 @@
 use std::collections::HashMap;
 
 use crate::error::DataError;
-use crate::kind::ColumnKind;
+use crate::notation::Notation;
 use crate::table::Table;
 
 impl Table {
-    /// The values of a numeric target column.
+    /// The values of a numeric target column that is written in this notation: see [`Schema::notation`](crate::Schema::notation).
     ///
     /// # Errors
     ///
     /// Missing values and values that are not numbers, with their place.
-    pub fn target_values(&self, column: &str) -> Result<Vec<f64>, DataError> {
+    pub fn target_values(&self, column: &str, notation: &Notation) -> Result<Vec<f64>, DataError> {
         let column = self.column(column)?;
-        column.check_present("target")?;
-        Ok(column.numbers(ColumnKind::Numeric)?.into_iter().flatten().collect())
+        column.all_numbers("target", notation)
     }
 
     /// The class of each row in a target column, as an index into `labels`.
@@ -23,11 +22,11 @@ impl Table {
     /// # Errors
     ///
     /// [`DataError::MissingValue`] and [`DataError::UnknownClass`].
-    pub(crate) fn class_numbers(&self, column: &str, labels: &[String]) -> Result<Vec<u32>, DataError> {
+    pub(crate) fn class_numbers(&self, column: &str, labels: &[String], by_value: bool) -> Result<Vec<u32>, DataError> {
         let numbers: HashMap<&str, u32> = labels.iter().zip(0..).map(|(l, i)| (l.as_str(), i)).collect();
         let values = self.column(column)?;
         values.check_present("target")?;
-        (values.texts().enumerate())
+        (values.categories(by_value).enumerate())
             .map(|(row, label)| {
                 let label = label.unwrap_or_default();
                 numbers.get(label.as_ref()).copied().ok_or_else(|| DataError::UnknownClass {
@@ -47,8 +46,7 @@ impl Table {
     /// Missing weights, weights below 0 and values that are not numbers, with their place.
     pub fn row_weights(&self, column: &str) -> Result<Vec<f32>, DataError> {
         let values = self.column(column)?;
-        values.check_present("weight")?;
-        let weights: Vec<f64> = values.numbers(ColumnKind::Numeric)?.into_iter().flatten().collect();
+        let weights = values.all_numbers("weight", &Notation::default())?;
         match weights.iter().position(|weight| *weight < 0.0) {
             None => Ok(weights.into_iter().map(|weight| weight as f32).collect()),
             Some(row) => Err(DataError::NegativeWeight {

@@ -139,10 +139,11 @@ impl Split {
 pub fn strata(table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, DataError> {
     let Some(target) = schema.targets.first() else { return Ok(None) };
     if schema.task == Task::Regression {
-        return Ok(Some(groups_of_ten(&table.target_values(target)?)));
+        return Ok(Some(groups_of_ten(&table.target_values(target, &schema.notation(target))?)));
     }
-    let labels = classes(table, target)?;
-    let classes = table.class_numbers(target, &labels)?;
+    let by_value = schema.notation(target).by_value;
+    let labels = classes(table, target, by_value)?;
+    let classes = table.class_numbers(target, &labels, by_value)?;
     let mut counts = vec![0; labels.len()];
     classes.iter().for_each(|&c| counts[c as usize] += 1);
     match counts.iter().position(|&n| n == 1) {

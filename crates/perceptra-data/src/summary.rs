@@ -5,6 +5,7 @@ use arrow::array::UInt32Array;
 use crate::column::{Column, TypedColumn};
 use crate::error::DataError;
 use crate::kind::ColumnKind;
+use crate::notation::Notation;
 use crate::table::Table;
 
 /// Bins of a histogram, at most.
@@ -46,18 +47,18 @@ pub struct Numbers {
 }
 
 impl Table {
-    /// A summary of a column that is read as values of `kind`.
+    /// A summary of a column that is read as values of `kind` in this notation: see [`Schema::notation`](crate::Schema::notation).
     ///
     /// # Errors
     ///
     /// [`DataError::NoColumn`], and values that are not of this kind, with their place.
-    pub fn summary(&self, column: &str, kind: ColumnKind) -> Result<Summary, DataError> {
-        let counts = self.value_counts(column)?;
+    pub fn summary(&self, column: &str, kind: ColumnKind, notation: &Notation) -> Result<Summary, DataError> {
+        let counts = self.value_counts(column, notation.by_value)?;
         let missing = self.rows() - counts.values().sum::<usize>();
         let distinct = counts.len();
         let values = match kind {
             ColumnKind::Numeric | ColumnKind::Date => {
-                Values::Numbers(Numbers::of(self.numbers(column, kind)?.into_iter().flatten().collect()))
+                Values::Numbers(Numbers::of(self.numbers(column, kind, notation)?.into_iter().flatten().collect()))
             }
             ColumnKind::Categorical | ColumnKind::Boolean => {
                 let mut categories: Vec<(String, usize)> = counts.into_iter().collect();
@@ -73,8 +74,8 @@ impl Table {
     /// # Errors
     ///
     /// As [`Table::summary`].
-    pub fn numbers(&self, column: &str, kind: ColumnKind) -> Result<Vec<Option<f64>>, DataError> {
-        self.column(column)?.numbers(kind)
+    pub fn numbers(&self, column: &str, kind: ColumnKind, notation: &Notation) -> Result<Vec<Option<f64>>, DataError> {
+        self.column(column)?.numbers(kind, notation)
     }
 
     /// The values of a column as text.
@@ -147,33 +148,33 @@ mod tests {
 
     #[test]
     fn columns_are_summed_up() {
-        let n = table().summary("n", ColumnKind::Numeric).unwrap();
+        let n = table().summary("n", ColumnKind::Numeric, &Default::default()).unwrap();
         assert_eq!((n.missing, n.distinct), (1, 3));
         let Values::Numbers(Some(numbers)) = n.values else { panic!() };
         assert_eq!((numbers.least, numbers.median, numbers.most), (1.0, 2.0, 5.0));
         assert!((numbers.mean - 8.0 / 3.0).abs() < 1e-12);
         assert_eq!(numbers.histogram, [2, 0, 1]);
-        let c = table().summary("c", ColumnKind::Categorical).unwrap();
+        let c = table().summary("c", ColumnKind::Categorical, &Default::default()).unwrap();
         assert_eq!((c.missing, c.distinct), (1, 2));
         assert_eq!(c.values, Values::Categories(vec![("u".into(), 2), ("v".into(), 1)]));
-        let Values::Numbers(Some(dates)) = table().summary("d", ColumnKind::Date).unwrap().values else { panic!() };
+        let Values::Numbers(Some(dates)) = table().summary("d", ColumnKind::Date, &Default::default()).unwrap().values else { panic!() };
         assert_eq!(dates.most - dates.least, 2.0);
-        assert!(table().summary("c", ColumnKind::Numeric).unwrap_err().to_string().contains("\"u\" is not a number"));
-        assert!(matches!(table().summary("x", ColumnKind::Numeric), Err(DataError::NoColumn { .. })));
-        let empty = table().take(&[1]).summary("n", ColumnKind::Numeric).unwrap();
+        assert!(table().summary("c", ColumnKind::Numeric, &Default::default()).unwrap_err().to_string().contains("\"u\" is not a number"));
+        assert!(matches!(table().summary("x", ColumnKind::Numeric, &Default::default()), Err(DataError::NoColumn { .. })));
+        let empty = table().take(&[1]).summary("n", ColumnKind::Numeric, &Default::default()).unwrap();
         assert_eq!((empty.missing, empty.values), (1, Values::Numbers(None)));
-        let level = table().take(&[0, 0]).summary("n", ColumnKind::Numeric).unwrap();
+        let level = table().take(&[0, 0]).summary("n", ColumnKind::Numeric, &Default::default()).unwrap();
         assert!(matches!(level.values, Values::Numbers(Some(n)) if n.histogram == [2]));
     }
 
     #[test]
     fn one_value_goes_to_all_rows() {
         let spread = table().with_column("n", &table(), 2).unwrap();
-        assert_eq!(spread.numbers("n", ColumnKind::Numeric).unwrap(), vec![Some(5.0); 4]);
+        assert_eq!(spread.numbers("n", ColumnKind::Numeric, &Default::default()).unwrap(), vec![Some(5.0); 4]);
         assert_eq!(spread.texts("c").unwrap(), table().texts("c").unwrap());
         assert_eq!(table().with_column("n", &table(), 1).unwrap().texts("n").unwrap(), vec![None; 4]);
         let numbers = table().with_numbers("n", vec![4.0, 3.0, 2.0, 1.0]).unwrap();
-        assert_eq!(numbers.numbers("n", ColumnKind::Numeric).unwrap()[1], Some(3.0));
+        assert_eq!(numbers.numbers("n", ColumnKind::Numeric, &Default::default()).unwrap()[1], Some(3.0));
         assert!(matches!(table().with_column("x", &table(), 0), Err(DataError::NoColumn { .. })));
     }
 }

@@ -6,6 +6,8 @@ use arrow::array::{RecordBatch, UInt32Array};
 
 use crate::column::{Column, TypedColumn};
 use crate::error::{DataError, Place};
+use crate::missing::MissingTexts;
+use crate::read_options::ReadOptions;
 
 /// A table: named columns of equal length, the name of its source and, for CSV, the line of each row.
 ///
@@ -38,7 +40,7 @@ enum Origin {
 const COPIED: usize = 16;
 
 impl Table {
-    /// Takes the columns of an Arrow record batch.
+    /// Takes the columns of an Arrow record batch. Of `options`, those count that say which values are missing.
     ///
     /// Numbers, text, booleans, dates and timestamps (in days since 1970-01-01), and dictionaries of these, can be used. Columns of
     /// other types are an error only for who asks for their values.
@@ -52,7 +54,7 @@ impl Table {
     ///     ("size", Arc::new(Float32Array::from(vec![1.0, 2.5])) as ArrayRef),
     ///     ("color", Arc::new(StringArray::from(vec![Some("red"), None]))),
     /// ])?;
-    /// let table = Table::from_batch("prices", &batch)?;
+    /// let table = Table::from_batch("prices", &batch, &Default::default())?;
     /// assert_eq!((table.rows(), table.columns()), (2, vec!["size".to_owned(), "color".to_owned()]));
     /// assert_eq!(table.texts("size")?, [Some("1".to_owned()), Some("2.5".to_owned())]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -61,11 +63,16 @@ impl Table {
     /// # Errors
     ///
     /// [`DataError::DuplicateColumn`].
-    pub fn from_batch(name: impl Into<String>, batch: &RecordBatch) -> Result<Self, DataError> {
-        let (name, schema) = (name.into(), batch.schema());
+    pub fn from_batch(name: impl Into<String>, batch: &RecordBatch, options: &ReadOptions) -> Result<Self, DataError> {
+        Self::of_batch(name.into(), batch, &options.missing_texts())
+    }
+
+    /// The columns of a record batch, in which these texts mean "no value".
+    pub(crate) fn of_batch(name: String, batch: &RecordBatch, missing: &Arc<MissingTexts>) -> Result<Self, DataError> {
+        let schema = batch.schema();
         check_names(&name, schema.fields().iter().map(|f| f.name().as_str()))?;
         let columns = (schema.fields().iter().zip(batch.columns()))
-            .map(|(field, array)| Column::new(field.name(), TypedColumn::from_arrow(array)))
+            .map(|(field, array)| Column::new(field.name(), TypedColumn::from_arrow(array)).with_missing(missing))
             .collect();
         Ok(Self::new(name, columns, batch.num_rows(), None))
     }

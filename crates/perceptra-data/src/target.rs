@@ -1,10 +1,13 @@
 //! Targets: columns to what a network learns, and its outputs back to values.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::encoder_options::EncoderOptions;
 use crate::error::DataError;
 use crate::matrix::Matrix;
+use crate::notation::Notation;
 use crate::scaling::mean_and_deviation;
 use crate::schema::Schema;
 use crate::table::Table;
@@ -20,10 +23,16 @@ pub(crate) enum Target {
         /// The smallest and the largest training value of each target, if predictions stay between them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         ranges: Vec<[f64; 2]>,
+        /// How the numbers of the targets are written, where it is not as programs write them.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        notations: BTreeMap<String, Notation>,
     },
     Classes {
         name: String,
         labels: Vec<String>,
+        /// Whether the classes are known by the values of their texts: `1` and `1.0` are one class.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_value: bool,
     },
 }
 
@@ -36,11 +45,11 @@ impl Target {
         options: &EncoderOptions,
     ) -> Result<Self, DataError> {
         if let (Some(labels), Some(name)) = (labels, schema.targets.first()) {
-            return Ok(Self::Classes { name: name.clone(), labels });
+            return Ok(Self::Classes { name: name.clone(), labels, by_value: schema.notation(name).by_value });
         }
         let (mut means, mut scales, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
         for name in &schema.targets {
-            let values = table.target_values(name)?;
+            let values = table.target_values(name, &schema.notation(name))?;
             let (mean, deviation) = mean_and_deviation(&values);
             let scaled = options.standardize_target && deviation > 0.0;
             means.push(if options.standardize_target { mean } else { 0.0 });
@@ -50,7 +59,9 @@ impl Target {
                 ranges.push([smallest, values.iter().copied().fold(f64::NEG_INFINITY, f64::max)]);
             }
         }
-        Ok(Self::Numbers { names: schema.targets.clone(), means, scales, ranges })
+        let notations = schema.notations.iter().filter(|(name, _)| schema.targets.contains(name));
+        let notations = notations.map(|(name, notation)| (name.clone(), *notation)).collect();
+        Ok(Self::Numbers { names: schema.targets.clone(), means, scales, ranges, notations })
     }
 
     pub(crate) fn names(&self) -> Vec<&str> {
@@ -87,9 +98,10 @@ impl Target {
         let (rows, columns) = (table.rows(), self.width());
         let mut values = vec![0.0; rows * columns];
         match self {
-            Self::Numbers { names, means, scales, .. } => {
+            Self::Numbers { names, means, scales, notations, .. } => {
                 for (j, name) in names.iter().enumerate() {
-                    for (i, y) in table.target_values(name)?.into_iter().enumerate() {
+                    let notation = notations.get(name).copied().unwrap_or_default();
+                    for (i, y) in table.target_values(name, &notation)?.into_iter().enumerate() {
                         let scaled = ((y - means[j]) / scales[j]) as f32;
                         if !scaled.is_finite() {
                             return Err(DataError::FarTarget {
@@ -103,8 +115,8 @@ impl Target {
                     }
                 }
             }
-            Self::Classes { name, labels } => {
-                for (i, class) in table.class_numbers(name, labels)?.into_iter().enumerate() {
+            Self::Classes { name, labels, by_value } => {
+                for (i, class) in table.class_numbers(name, labels, *by_value)?.into_iter().enumerate() {
                     if columns == 1 {
                         values[i] = class as f32;
                     } else {
@@ -141,7 +153,7 @@ impl Target {
     /// Whether the parts fit together: for targets read from files.
     pub(crate) fn is_sound(&self) -> bool {
         match self {
-            Self::Numbers { names, means, scales, ranges } => {
+            Self::Numbers { names, means, scales, ranges, notations: _ } => {
                 !names.is_empty()
                     && (ranges.is_empty() || ranges.len() == names.len())
                     && ranges.iter().all(|[a, b]| a <= b && a.is_finite() && b.is_finite())

@@ -152,21 +152,7 @@ fn arrow_files_give_the_same_encoding_as_csv() {
         assert_eq!(encoder.inputs(&table).unwrap().0, expected);
         assert_eq!(encoder.class_numbers(&table).unwrap(), [1, 0, 0, 1]);
         let schema = Schema::infer(&table, &options).unwrap();
-        assert_eq!(
-            schema,
-            Schema {
-                features: schema
-                    .features
-                    .iter()
-                    .map(|f| match f.name.as_str() {
-                        // Arrow's dates arrive as numbers of days.
-                        "when" => ColumnSpec { kind: ColumnKind::Numeric, ..f.clone() },
-                        _ => f.clone(),
-                    })
-                    .collect(),
-                ..Schema::infer(&csv(text).unwrap(), &options).unwrap()
-            }
-        );
+        assert_eq!(schema, Schema::infer(&csv(text).unwrap(), &options).unwrap());
     }
 }
 
@@ -290,9 +276,9 @@ fn each_wrong_column_has_its_message() {
             "the target \"y\" does not fit the task regression: several targets must all be numbers | choose another task, or have it inferred: regression, binary, multiclass",
         ),
         (
-            "a,y\n31/12/2024,1\n01/02/2024,2\n".into(),
+            "a,y\n11/12/2024,1\n01/02/2024,2\n".into(),
             target("y"),
-            "column \"a\" looks like dates that are not ISO 8601: \"31/12/2024\" | write the dates as 2024-12-31, or ignore column \"a\", or take it as categorical",
+            "column \"a\" has dates such as \"11/12/2024\": is the day first, or the month? | set the order of dates to day-first or month-first, or ignore column \"a\", or take it as categorical",
         ),
     ];
     for (text, options, message) in table {
@@ -501,7 +487,7 @@ fn a_row_without_end_is_an_error_and_not_all_the_memory() {
     // A field of 10 MB is a field like others; a row of more than 64 MiB is none.
     let long = "x".repeat(10 << 20);
     let table = csv(&format!("a,b\n1,{long}\n2,y\n")).unwrap();
-    assert_eq!((table.rows(), table.value_counts("b").unwrap().len()), (2, 2));
+    assert_eq!((table.rows(), table.value_counts("b", false).unwrap().len()), (2, 2));
     struct Endless(usize);
     impl std::io::Read for Endless {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -777,7 +763,7 @@ fn each_cell_of_a_csv_file_is_parsed_once() {
         let schema = Schema::infer(&table, &options).unwrap();
         let labels = Encoder::labels_of(&table, &schema).unwrap();
         let split = Split::from_column(&table, "part").unwrap();
-        crate::split::groups_of_ten(&table.target_values("y").unwrap());
+        crate::split::groups_of_ten(&table.target_values("y", &Default::default()).unwrap());
         let (train, validation) = (table.take(&split.train), table.take(&split.validation));
         let fitted = Encoder::fit(&train, &schema, labels, &EncoderOptions::default()).unwrap();
         let encode = |part: &Table| {
@@ -805,19 +791,19 @@ fn rows_of_a_table_are_a_table() {
         (0..100).map(|i| format!("{i},{}\n", if i % 4 == 0 { "x".into() } else { (i * i).to_string() })).collect();
     let table = csv(&format!("n,t\n{rows}")).unwrap();
     let kind = |table: &Table| table.column("t").unwrap().kind();
-    assert_eq!(kind(&table), Err(75));
+    assert_eq!(kind(&table), None);
     // Few rows are copied, many are not: both are the same table.
     for rows in [vec![9, 5, 5], (1..100).rev().filter(|i| i % 4 != 0).collect::<Vec<_>>()] {
         let part = table.take(&rows);
         assert_eq!((part.rows(), part.line(0)), (rows.len(), Some(u64::from(rows[0]) + 2)));
         assert_eq!(part.texts("n").unwrap(), rows.iter().map(|i| Some(i.to_string())).collect::<Vec<_>>());
         // The rows that are text are not among them.
-        assert_eq!(kind(&part), Ok(ColumnKind::Numeric));
+        assert_eq!(kind(&part), Some(ColumnKind::Numeric));
         let squares: Vec<_> = rows.iter().map(|&i| Some(f64::from(i * i))).collect();
-        assert_eq!(part.numbers("t", ColumnKind::Numeric).unwrap(), squares);
-        assert_eq!(part.take(&[2, 1]).numbers("t", ColumnKind::Numeric).unwrap(), [squares[2], squares[1]]);
+        assert_eq!(part.numbers("t", ColumnKind::Numeric, &Default::default()).unwrap(), squares);
+        assert_eq!(part.take(&[2, 1]).numbers("t", ColumnKind::Numeric, &Default::default()).unwrap(), [squares[2], squares[1]]);
     }
-    let error = table.take(&[3, 7, 8]).numbers("t", ColumnKind::Numeric).unwrap_err();
+    let error = table.take(&[3, 7, 8]).numbers("t", ColumnKind::Numeric, &Default::default()).unwrap_err();
     assert_eq!(error.to_string(), "t.csv:10, column \"t\": \"x\" is not a number");
 }
 
@@ -831,7 +817,7 @@ fn columns_of_unknown_types_can_be_ignored() {
         ("y", Arc::new(UInt64Array::from(vec![5, u64::MAX, 7, 9]))),
     ])
     .unwrap();
-    let table = Table::from_batch("batch", &batch).unwrap();
+    let table = Table::from_batch("batch", &batch, &Default::default()).unwrap();
     let error = Schema::infer(&table, &target("y")).unwrap_err();
     assert_eq!(error.to_string(), "batch, column \"bytes\": columns of type Binary are not supported");
     assert_eq!(error.hint(), Some(Hint::IgnoreColumn("bytes".into())));
@@ -840,8 +826,8 @@ fn columns_of_unknown_types_can_be_ignored() {
         let schema = Schema::infer(&table, &ignoring).unwrap();
         assert_eq!(schema.features, [ColumnSpec { name: "x".into(), kind: ColumnKind::Numeric }]);
         let part = table.take(&[3, 1]);
-        assert_eq!(part.numbers("x", ColumnKind::Numeric).unwrap(), [Some(-4.0), Some(2.0)]);
-        assert_eq!(part.texts("y").unwrap(), [Some("9".into()), Some("18446744073709552000".into())]);
+        assert_eq!(part.numbers("x", ColumnKind::Numeric, &Default::default()).unwrap(), [Some(-4.0), Some(2.0)]);
+        assert_eq!(part.texts("y").unwrap(), [Some("9".into()), Some("18446744073709551615".into())]);
         assert!(part.texts("bytes").is_err());
         // A row keeps the place that it has in the source.
         let weights = part.row_weights("x").unwrap_err().to_string();
@@ -892,7 +878,7 @@ fn encodings_keep_their_bits() {
                 some(format!(" {day} "), 13),
                 some(format!("{day}T0{}:30", i % 10), 17),
                 some(["True", "false", "TRUE"][(i % 3) as usize].to_owned(), 11),
-                some(["1", "1.0", "01", "x"][(i % 4) as usize].to_owned(), 7),
+                some(["u", " v", "01", "x"][(i % 4) as usize].to_owned(), 7),
                 format!("{}e-{}", i * 7919 % 200, i % 3),
             ];
             columns.join(",") + "\n"
@@ -901,10 +887,10 @@ fn encodings_keep_their_bits() {
     let (_folder, mixed) = file("mixed.csv", format!("n,zero,large,day,time,b,c,y\n{rows}").as_bytes());
     for (path, target, options, hash) in [
         (&folder.join("penguins.csv"), "species", &options, "6f9f5597499bd88f"),
-        (&folder.join("penguins.csv"), "island", &categorical, "a18e8b463f2899fc"),
+        (&folder.join("penguins.csv"), "island", &categorical, "49282794d81f5efe"),
         (&folder.join("concrete.csv"), "compressive_strength", &options, "92c18f114e5032ad"),
-        (&mixed, "y", &options, "02e8e620c2312788"),
-        (&mixed, "zero", &options, "0483dc875b090986"),
+        (&mixed, "y", &options, "b18ea0d0d0e3f2b7"),
+        (&mixed, "zero", &options, "74f5394e4be0d367"),
     ] {
         assert_eq!(format!("{:016x}", encoding_hash(path, target, options)), hash, "{} {target}", path.display());
     }
