@@ -42,7 +42,9 @@ impl Cell {
             _ if text.eq_ignore_ascii_case("true") => Self::Boolean(true),
             _ if text.eq_ignore_ascii_case("false") => Self::Boolean(false),
             // Dates such as Dec 31, 2024.
-            [b'A'..=b'Z' | b'a'..=b'z', ..] if text.ends_with(|c: char| c.is_ascii_digit() || "MmTtCcZz".contains(c)) => {
+            [b'A'..=b'Z' | b'a'..=b'z', ..]
+                if text.ends_with(|c: char| c.is_ascii_digit() || "MmTtCcZz".contains(c)) =>
+            {
                 days(text, None).map_or(Self::Text, Self::Date)
             }
             _ => Self::Text,

@@ -105,10 +105,10 @@ impl TypedColumn {
             Self::UInt64(a) if missing.has_numbers() => {
                 Self::UInt64(a.iter().map(|x| x.filter(|x| float(&(*x as f64)))).collect())
             }
-            Self::Float64(a) if missing.has_numbers() => {
-                Self::Float64(a.iter().map(|x| x.filter(float)).collect())
+            Self::Float64(a) if missing.has_numbers() => Self::Float64(a.iter().map(|x| x.filter(float)).collect()),
+            Self::Int64(_) | Self::UInt64(_) | Self::Float64(_) | Self::Date(_) | Self::Boolean(_) | Self::Text(_) => {
+                self
             }
-            Self::Int64(_) | Self::UInt64(_) | Self::Float64(_) | Self::Date(_) | Self::Boolean(_) | Self::Text(_) => self,
             Self::Opaque(_) => self,
         }
     }

@@ -49,7 +49,9 @@ impl<'a> ColumnView<'a> {
         match &self.column.stored {
             TypedColumn::Text(text) => match self.column.parsed(text).values.as_ref().map(Self::kind_of) {
                 // Some rows of mixed text may be all of one kind.
-                None if self.table.is_selection() => self.column.parse(self.written()).values.as_ref().and_then(Self::kind_of),
+                None if self.table.is_selection() => {
+                    self.column.parse(self.written()).values.as_ref().and_then(Self::kind_of)
+                }
                 kind => kind.flatten(),
             },
             stored => Self::kind_of(stored),

@@ -87,7 +87,8 @@ fn day(text: &str, has_time: bool, order: Option<DateOrder>) -> Option<NaiveDate
         None => None,
         Some(_) if letters => {
             // The name of a weekday says nothing more.
-            let rest = text.split_once(", ").filter(|(day, _)| day.len() >= 3 && day.bytes().all(|b| b.is_ascii_alphabetic()));
+            let rest =
+                text.split_once(", ").filter(|(day, _)| day.len() >= 3 && day.bytes().all(|b| b.is_ascii_alphabetic()));
             let text = rest.map_or(text, |(_, rest)| rest).replace([',', '-', '/', '.'], " ");
             let words: Vec<&str> = text.split_whitespace().collect();
             let [a, b, year] = words.as_slice() else { return None };
@@ -131,11 +132,23 @@ fn month_of(name: &str) -> Option<u32> {
         return None;
     }
     const MONTHS: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
         "december",
     ];
     let name = name.to_ascii_lowercase();
-    let at = MONTHS.iter().position(|month| *month == name || month[..3] == name || (name == "sept" && month.starts_with("sept")));
+    let at = MONTHS
+        .iter()
+        .position(|month| *month == name || month[..3] == name || (name == "sept" && month.starts_with("sept")));
     at.map(|month| month as u32 + 1)
 }
 
@@ -168,7 +181,8 @@ fn offset(text: &str) -> Option<i64> {
     if !matches!(digits.len(), 2 | 4) || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let (hours, minutes): (i64, i64) = (digits[..2].parse().ok()?, digits.get(2..4).map_or(Some(0), |m| m.parse().ok())?);
+    let (hours, minutes): (i64, i64) =
+        (digits[..2].parse().ok()?, digits.get(2..4).map_or(Some(0), |m| m.parse().ok())?);
     let seconds = 3600 * hours + 60 * minutes;
     Some(if sign == "-" { -1_000_000 } else { 1_000_000 } * seconds)
 }
@@ -210,7 +224,9 @@ mod tests {
         ] {
             assert_eq!(days(text, None), Some(afternoon), "{text}");
         }
-        for text in ["2024-01-31", "2024/1/31", "2024.01.31", "31-Jan-2024", "31 Jan 2024", "31/Jan/24", "January 31, 2024"] {
+        for text in
+            ["2024-01-31", "2024/1/31", "2024.01.31", "31-Jan-2024", "31 Jan 2024", "31/Jan/24", "January 31, 2024"]
+        {
             assert_eq!(days(text, None), Some(afternoon.floor()), "{text}");
         }
         assert_eq!(days("1-Aug-2024", None), days("2024-08-01", None));
@@ -238,9 +254,28 @@ mod tests {
     #[test]
     fn what_is_no_date_is_none() {
         for text in [
-            "", "12", "20240131", "1.2.3", "192.168.0.1", "2024-13-01", "2024-02-30", "2024-01-31 25:00", "2024-01-31T",
-            "2024-01-31 x", "2024-01-31 13:05:00+1", "31-Foo-2024", "a-Jan-2024", "12:30:00", "+49 30 1234", "555-1234",
-            "Jan 2024", "2024-01-31 13:05 PM", "31 Jan 2024 at 5", "日本-01-2024", "May be", "Monday, ",
+            "",
+            "12",
+            "20240131",
+            "1.2.3",
+            "192.168.0.1",
+            "2024-13-01",
+            "2024-02-30",
+            "2024-01-31 25:00",
+            "2024-01-31T",
+            "2024-01-31 x",
+            "2024-01-31 13:05:00+1",
+            "31-Foo-2024",
+            "a-Jan-2024",
+            "12:30:00",
+            "+49 30 1234",
+            "555-1234",
+            "Jan 2024",
+            "2024-01-31 13:05 PM",
+            "31 Jan 2024 at 5",
+            "日本-01-2024",
+            "May be",
+            "Monday, ",
         ] {
             assert_eq!(days(text, None), None, "{text}");
         }

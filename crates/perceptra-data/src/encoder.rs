@@ -56,8 +56,11 @@ impl Encoder {
         labels: Option<Vec<String>>,
         options: &EncoderOptions,
     ) -> Result<Self, DataError> {
-        let features =
-            schema.features.iter().map(|spec| Feature::fit(table, spec, schema.notation(&spec.name), options)).collect::<Result<_, _>>()?;
+        let features = schema
+            .features
+            .iter()
+            .map(|spec| Feature::fit(table, spec, schema.notation(&spec.name), options))
+            .collect::<Result<_, _>>()?;
         let target = Target::fit(table, schema, labels, options)?;
         let mut encoder = Self { features, target, squashed: Vec::new() };
         if options.scale_categories {

@@ -75,7 +75,7 @@ pub use crate::{
 };
 #[doc(hidden)]
 pub use crate::{
-    schema::class_order,
+    schema::class_rows,
     split::strata,
     stream::{Pieces, Sample, TableStream},
     table::nearest,

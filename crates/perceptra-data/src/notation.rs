@@ -31,8 +31,8 @@ pub struct Notation {
 
 /// Signs of currencies, longest first: they may stand before or after a number.
 const CURRENCIES: [&str; 26] = [
-    "US$", "EUR", "USD", "GBP", "CHF", "JPY", "CNY", "INR", "SEK", "NOK", "DKK", "PLN", "BRL", "Rs.", "Fr.", "R$", "kr", "zł", "$", "€", "£",
-    "¥", "₹", "₽", "₩", "₺",
+    "US$", "EUR", "USD", "GBP", "CHF", "JPY", "CNY", "INR", "SEK", "NOK", "DKK", "PLN", "BRL", "Rs.", "Fr.", "R$",
+    "kr", "zł", "$", "€", "£", "¥", "₹", "₽", "₩", "₺",
 ];
 
 /// Every pair of a decimal separator and a separator of thousands, the most common ones first.
@@ -246,7 +246,9 @@ impl Evidence {
                 self.numbers += 1;
                 self.signs |= bare.signs;
                 self.english |= bare.english;
-                for (against, _) in self.against.iter_mut().zip(values).filter(|(a, value)| a.is_none() && value.is_none()) {
+                for (against, _) in
+                    self.against.iter_mut().zip(values).filter(|(a, value)| a.is_none() && value.is_none())
+                {
                     *against = Some(text.to_owned());
                 }
                 if let (None, Some(other)) = (&self.differ, values.iter().flatten().find(|other| *other != one)) {
@@ -309,7 +311,12 @@ impl Evidence {
         });
         let notation = |i: usize| {
             let (decimal, thousands) = SEPARATORS[i];
-            Notation { decimal: Some(decimal).filter(|d| *d != '.'), thousands, signs: self.signs, ..Notation::default() }
+            Notation {
+                decimal: Some(decimal).filter(|d| *d != '.'),
+                thousands,
+                signs: self.signs,
+                ..Notation::default()
+            }
         };
         match (fits.as_slice(), &self.differ) {
             _ if set.is_some() => Finding::Numbers(notation(set.unwrap_or_default())),

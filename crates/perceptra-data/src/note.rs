@@ -79,7 +79,10 @@ impl fmt::Display for Note {
                  different"
             ),
             Self::Mixed { column, examples: [number, other] } => {
-                write!(f, "column {column:?} is taken as categories: half or more are numbers, such as {number:?}, but not {other:?}")
+                write!(
+                    f,
+                    "column {column:?} is taken as categories: half or more are numbers, such as {number:?}, but not {other:?}"
+                )
             }
             Self::CountsRows { column } => write!(f, "column {column:?} counts the rows, in the order of the table"),
         }

@@ -24,7 +24,12 @@ pub struct TableReader {
 
 enum Pieces {
     Csv(Box<CsvPieces>),
-    Arrow { name: String, format: &'static str, missing: Arc<MissingTexts>, batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>> },
+    Arrow {
+        name: String,
+        format: &'static str,
+        missing: Arc<MissingTexts>,
+        batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>>,
+    },
 }
 
 impl Table {
@@ -232,7 +237,11 @@ impl TableReader {
     ) -> Result<Self, DataError> {
         let columns: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
         check_names(&name, columns.iter().map(String::as_str))?;
-        Ok(Self { pieces: Pieces::Arrow { name, format, missing: options.missing_texts(), batches: Box::new(batches) }, rows: 0, columns })
+        Ok(Self {
+            pieces: Pieces::Arrow { name, format, missing: options.missing_texts(), batches: Box::new(batches) },
+            rows: 0,
+            columns,
+        })
     }
 }
 

@@ -17,7 +17,6 @@ pub struct ReadOptions {
     /// Fields that mean that a value is missing, besides the empty field. Spaces around a field do not count.
     pub missing: Vec<String>,
     /// Fields that are values although they are among [`ReadOptions::missing`], such as a class called `None`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keep_text: Vec<String>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, is_code};
+use crate::cell::{Cell, canonical, is_code};
 use crate::column_view::ColumnView;
 use crate::date::{DateOrder, iso};
 use crate::error::DataError;
@@ -303,8 +303,30 @@ fn is_by_value(column: ColumnView<'_>) -> bool {
 fn is_index(name: &str) -> bool {
     let name = name.trim().to_lowercase();
     let names = [
-        "", "#", "id", "_id", "idx", "index", "no", "no.", "nr", "nr.", "row", "rowid", "row_id", "rowname", "rownames", "row_names",
-        "row.names", "row_number", "rownumber", "serial", "s.no", "s.no.", "sno", "...1",
+        "",
+        "#",
+        "id",
+        "_id",
+        "idx",
+        "index",
+        "no",
+        "no.",
+        "nr",
+        "nr.",
+        "row",
+        "rowid",
+        "row_id",
+        "rowname",
+        "rownames",
+        "row_names",
+        "row.names",
+        "row_number",
+        "rownumber",
+        "serial",
+        "s.no",
+        "s.no.",
+        "sno",
+        "...1",
     ];
     names.contains(&name.as_str()) || name.starts_with("unnamed:") || name.starts_with("__index_level_")
 }
@@ -428,7 +450,9 @@ fn infer_task(table: &Table, options: &SchemaOptions, schema: &mut Schema) -> Re
         let classes_set = options.task.is_some_and(Task::is_classification) || options.categorical.contains(name);
         let found = match interpret(name, column, options) {
             // Classes may be called anything.
-            Err(_) if classes_set => Found { kind: ColumnKind::Categorical, notation: Notation::default(), notes: Vec::new() },
+            Err(_) if classes_set => {
+                Found { kind: ColumnKind::Categorical, notation: Notation::default(), notes: Vec::new() }
+            }
             found => found?,
         };
         let is_code = found.notes.iter().any(|note| match note {
@@ -541,7 +565,7 @@ pub(crate) fn classes(table: &Table, target: &str, by_value: bool) -> Result<Vec
 }
 
 /// Sorts classes: by value if all are numbers, else as text.
-pub fn class_order(mut classes: Vec<String>) -> Vec<String> {
+fn class_order(mut classes: Vec<String>) -> Vec<String> {
     classes.sort();
     let numbers: Option<Vec<f64>> = classes.iter().map(|c| Cell::parse(c).number()).collect();
     if let Some(numbers) = numbers {
@@ -550,6 +574,22 @@ pub fn class_order(mut classes: Vec<String>) -> Vec<String> {
         classes = numbered.into_iter().map(|(_, class)| class).collect();
     }
     classes
+}
+
+/// The classes that these texts of a target stand for, in order, each with the number of its rows.
+#[doc(hidden)]
+pub fn class_rows(texts: &BTreeMap<String, usize>, notation: &Notation) -> Vec<(String, usize)> {
+    let mut rows: BTreeMap<String, usize> = BTreeMap::new();
+    for (text, n) in texts {
+        let class = if notation.by_value { canonical(text).into_owned() } else { text.clone() };
+        *rows.entry(class).or_insert(0) += n;
+    }
+    let mut ordered = Vec::new();
+    for class in class_order(rows.keys().cloned().collect()) {
+        let n = rows.remove(&class).unwrap_or(0);
+        ordered.push((class, n));
+    }
+    ordered
 }
 
 impl Table {

@@ -171,7 +171,13 @@ impl TableStream {
                     arrow::ipc::reader::FileReader::try_new(BufReader::new(self.again(0)?), None).map_err(damaged)?;
                 reader.set_index(piece.start as usize).map_err(damaged)?;
                 let schema = reader.schema();
-                TableReader::arrow(name, "Arrow IPC", &self.options, &schema, reader.map(|b| b.map_err(|e| e.to_string())))
+                TableReader::arrow(
+                    name,
+                    "Arrow IPC",
+                    &self.options,
+                    &schema,
+                    reader.map(|b| b.map_err(|e| e.to_string())),
+                )
             }
             Format::Parquet(metadata) => {
                 let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(self.again(0)?, metadata.clone())
@@ -182,7 +188,13 @@ impl TableStream {
                     .build()
                     .map_err(|e| damaged(&self.name, "Parquet", &e))?;
                 let schema = metadata.schema();
-                TableReader::arrow(name, "Parquet", &self.options, schema, batches.map(|b| b.map_err(|e| e.to_string())))
+                TableReader::arrow(
+                    name,
+                    "Parquet",
+                    &self.options,
+                    schema,
+                    batches.map(|b| b.map_err(|e| e.to_string())),
+                )
             }
         }
     }

@@ -78,13 +78,14 @@ impl Table {
         self.column(column)?.numbers(kind, notation)
     }
 
-    /// The values of a column as text.
+    /// The values of a column as text; by value, if the notation says so, equal numbers have equal texts.
     ///
     /// # Errors
     ///
     /// [`DataError::NoColumn`].
-    pub fn texts(&self, column: &str) -> Result<Vec<Option<String>>, DataError> {
-        Ok(self.column(column)?.texts().map(|text| text.map(std::borrow::Cow::into_owned)).collect())
+    pub fn texts(&self, column: &str, notation: &Notation) -> Result<Vec<Option<String>>, DataError> {
+        let texts = self.column(column)?.categories(notation.by_value);
+        Ok(texts.map(|text| text.map(std::borrow::Cow::into_owned)).collect())
     }
 
     /// A copy of the table in which every row of `column` has the value of row `row` (from 0) of `donor`.
@@ -157,10 +158,22 @@ mod tests {
         let c = table().summary("c", ColumnKind::Categorical, &Default::default()).unwrap();
         assert_eq!((c.missing, c.distinct), (1, 2));
         assert_eq!(c.values, Values::Categories(vec![("u".into(), 2), ("v".into(), 1)]));
-        let Values::Numbers(Some(dates)) = table().summary("d", ColumnKind::Date, &Default::default()).unwrap().values else { panic!() };
+        let Values::Numbers(Some(dates)) = table().summary("d", ColumnKind::Date, &Default::default()).unwrap().values
+        else {
+            panic!()
+        };
         assert_eq!(dates.most - dates.least, 2.0);
-        assert!(table().summary("c", ColumnKind::Numeric, &Default::default()).unwrap_err().to_string().contains("\"u\" is not a number"));
-        assert!(matches!(table().summary("x", ColumnKind::Numeric, &Default::default()), Err(DataError::NoColumn { .. })));
+        assert!(
+            table()
+                .summary("c", ColumnKind::Numeric, &Default::default())
+                .unwrap_err()
+                .to_string()
+                .contains("\"u\" is not a number")
+        );
+        assert!(matches!(
+            table().summary("x", ColumnKind::Numeric, &Default::default()),
+            Err(DataError::NoColumn { .. })
+        ));
         let empty = table().take(&[1]).summary("n", ColumnKind::Numeric, &Default::default()).unwrap();
         assert_eq!((empty.missing, empty.values), (1, Values::Numbers(None)));
         let level = table().take(&[0, 0]).summary("n", ColumnKind::Numeric, &Default::default()).unwrap();
@@ -171,8 +184,11 @@ mod tests {
     fn one_value_goes_to_all_rows() {
         let spread = table().with_column("n", &table(), 2).unwrap();
         assert_eq!(spread.numbers("n", ColumnKind::Numeric, &Default::default()).unwrap(), vec![Some(5.0); 4]);
-        assert_eq!(spread.texts("c").unwrap(), table().texts("c").unwrap());
-        assert_eq!(table().with_column("n", &table(), 1).unwrap().texts("n").unwrap(), vec![None; 4]);
+        assert_eq!(spread.texts("c", &Default::default()).unwrap(), table().texts("c", &Default::default()).unwrap());
+        assert_eq!(
+            table().with_column("n", &table(), 1).unwrap().texts("n", &Default::default()).unwrap(),
+            vec![None; 4]
+        );
         let numbers = table().with_numbers("n", vec![4.0, 3.0, 2.0, 1.0]).unwrap();
         assert_eq!(numbers.numbers("n", ColumnKind::Numeric, &Default::default()).unwrap()[1], Some(3.0));
         assert!(matches!(table().with_column("x", &table(), 0), Err(DataError::NoColumn { .. })));

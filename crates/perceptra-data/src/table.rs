@@ -56,7 +56,7 @@ impl Table {
     /// ])?;
     /// let table = Table::from_batch("prices", &batch, &Default::default())?;
     /// assert_eq!((table.rows(), table.columns()), (2, vec!["size".to_owned(), "color".to_owned()]));
-    /// assert_eq!(table.texts("size")?, [Some("1".to_owned()), Some("2.5".to_owned())]);
+    /// assert_eq!(table.texts("size", &Default::default())?, [Some("1".to_owned()), Some("2.5".to_owned())]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

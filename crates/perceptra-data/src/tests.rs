@@ -36,7 +36,7 @@ fn encode(text: &str, options: &SchemaOptions, encoding: &EncoderOptions) -> (En
 
 /// The columns of a table with their values as text.
 fn contents(table: &Table) -> Vec<(String, Vec<Option<String>>)> {
-    table.columns().into_iter().map(|name| (name.clone(), table.texts(&name).unwrap())).collect()
+    table.columns().into_iter().map(|name| (name.clone(), table.texts(&name, &Default::default()).unwrap())).collect()
 }
 
 fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -796,12 +796,18 @@ fn rows_of_a_table_are_a_table() {
     for rows in [vec![9, 5, 5], (1..100).rev().filter(|i| i % 4 != 0).collect::<Vec<_>>()] {
         let part = table.take(&rows);
         assert_eq!((part.rows(), part.line(0)), (rows.len(), Some(u64::from(rows[0]) + 2)));
-        assert_eq!(part.texts("n").unwrap(), rows.iter().map(|i| Some(i.to_string())).collect::<Vec<_>>());
+        assert_eq!(
+            part.texts("n", &Default::default()).unwrap(),
+            rows.iter().map(|i| Some(i.to_string())).collect::<Vec<_>>()
+        );
         // The rows that are text are not among them.
         assert_eq!(kind(&part), Some(ColumnKind::Numeric));
         let squares: Vec<_> = rows.iter().map(|&i| Some(f64::from(i * i))).collect();
         assert_eq!(part.numbers("t", ColumnKind::Numeric, &Default::default()).unwrap(), squares);
-        assert_eq!(part.take(&[2, 1]).numbers("t", ColumnKind::Numeric, &Default::default()).unwrap(), [squares[2], squares[1]]);
+        assert_eq!(
+            part.take(&[2, 1]).numbers("t", ColumnKind::Numeric, &Default::default()).unwrap(),
+            [squares[2], squares[1]]
+        );
     }
     let error = table.take(&[3, 7, 8]).numbers("t", ColumnKind::Numeric, &Default::default()).unwrap_err();
     assert_eq!(error.to_string(), "t.csv:10, column \"t\": \"x\" is not a number");
@@ -827,8 +833,11 @@ fn columns_of_unknown_types_can_be_ignored() {
         assert_eq!(schema.features, [ColumnSpec { name: "x".into(), kind: ColumnKind::Numeric }]);
         let part = table.take(&[3, 1]);
         assert_eq!(part.numbers("x", ColumnKind::Numeric, &Default::default()).unwrap(), [Some(-4.0), Some(2.0)]);
-        assert_eq!(part.texts("y").unwrap(), [Some("9".into()), Some("18446744073709551615".into())]);
-        assert!(part.texts("bytes").is_err());
+        assert_eq!(
+            part.texts("y", &Default::default()).unwrap(),
+            [Some("9".into()), Some("18446744073709551615".into())]
+        );
+        assert!(part.texts("bytes", &Default::default()).is_err());
         // A row keeps the place that it has in the source.
         let weights = part.row_weights("x").unwrap_err().to_string();
         assert_eq!(weights, "batch, row 4, column \"x\": the weight -4 is below 0");

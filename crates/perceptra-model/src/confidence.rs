@@ -132,7 +132,7 @@ mod tests {
         let model = Model::from_bytes("m", &model.to_bytes().unwrap(), &device).unwrap();
         let unseen = noisy(4000, 2, false);
         let predictions = model.predict(&unseen).unwrap();
-        let truth = unseen.target_values("y").unwrap();
+        let truth = unseen.target_values("y", &Default::default()).unwrap();
         for coverage in [0.5, 0.8, 0.9, 0.95] {
             let half = model.half_widths(coverage).unwrap()[0];
             let held =

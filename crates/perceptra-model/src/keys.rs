@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use perceptra_data::{EncoderOptions, ReadOptions, Scaling, SchemaOptions, SplitOptions, Task, nearest};
+use perceptra_data::{DateOrder, EncoderOptions, ReadOptions, Scaling, SchemaOptions, SplitOptions, Task, nearest};
 use perceptra_nn::{Activation, Initializer, Loss, Norm};
 use perceptra_train::{Batch, ClassWeights, Engine, Factors, Metric, Optimizer, Reduction, Schedule, TrainConfig};
 use toml::Value;
@@ -144,8 +144,16 @@ impl RunConfig {
                     ignore: vec!["c".into()],
                     weights: Some("weight".into()),
                     split: Some("part".into()),
+                    decimal: Some(','),
+                    thousands: Some('.'),
+                    dates: Some(DateOrder::MonthFirst),
                 },
-                read: ReadOptions { delimiter: Some(';'), comment: Some('#'), missing: vec!["-".into()] },
+                read: ReadOptions {
+                    delimiter: Some(';'),
+                    comment: Some('#'),
+                    missing: vec!["-".into()],
+                    keep_text: vec!["None".into()],
+                },
             },
             split: SplitOptions {
                 test: 0.1,

@@ -133,7 +133,7 @@ impl Model {
     ///
     /// As [`Table::from_batch`] and [`Model::predict`].
     pub fn predict_batch(&self, batch: &RecordBatch) -> Result<Predictions, ModelError> {
-        self.predict(&Table::from_batch("record batch", batch)?)
+        self.predict(&Table::from_batch("record batch", batch, &self.read_options())?)
     }
 
     /// Predicts rows of numbers, stored row by row. A row has the unscaled values of the features, as in a table, in the order of

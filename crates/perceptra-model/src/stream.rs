@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use perceptra_data::{
-    ColumnKind, DataError, Encoder, Pieces, Sample, Schema, SchemaOptions, Split, Table, TableStream, Values,
+    ColumnKind, DataError, Encoder, Notation, Pieces, Sample, Schema, SchemaOptions, Split, Table, TableStream, Values,
+    class_rows,
 };
 use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Blocks, Dataset, TrainError};
@@ -22,7 +23,7 @@ pub(crate) struct Streamed {
     division: Division,
     /// Number of training rows.
     rows: usize,
-    /// Number of training rows of each class, if the target may be a class.
+    /// Number of training rows of each text of the target, if it may be a class.
     classes: BTreeMap<String, usize>,
 }
 
@@ -171,7 +172,9 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
 /// Adds the number of rows of each value of the target to `counts`, as long as there are few enough values for classes.
 fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> Result<(), DataError> {
     if counts.len() <= MAX_CLASSES {
-        let Values::Categories(categories) = table.summary(target, ColumnKind::Categorical)?.values else {
+        let Values::Categories(categories) =
+            table.summary(target, ColumnKind::Categorical, &Notation::default())?.values
+        else {
             return Ok(());
         };
         for (value, n) in categories {
@@ -197,7 +200,8 @@ impl Streamed {
         if !schema.task.is_classification() {
             return Ok((schema, None));
         }
-        let labels = perceptra_data::class_order(self.classes.keys().cloned().collect());
+        let notation = schema.targets.first().map(|target| schema.notation(target)).unwrap_or_default();
+        let labels: Vec<String> = class_rows(&self.classes, &notation).into_iter().map(|(class, _)| class).collect();
         if labels.len() > MAX_CLASSES {
             let column = schema.targets.first().cloned().unwrap_or_default();
             let reason = format!("it has more than {MAX_CLASSES} different values");
@@ -284,7 +288,9 @@ impl Blocks for EncodedBlocks<'_> {
     }
 
     fn class_rows(&self) -> Option<Vec<usize>> {
-        let count = |label: &String| self.streamed.classes.get(label).copied().unwrap_or(0);
+        let notation = self.schema.targets.first().map(|target| self.schema.notation(target)).unwrap_or_default();
+        let rows: BTreeMap<String, usize> = class_rows(&self.streamed.classes, &notation).into_iter().collect();
+        let count = |label: &String| rows.get(label).copied().unwrap_or(0);
         self.encoder.labels().map(|labels| labels.iter().map(count).collect())
     }
 

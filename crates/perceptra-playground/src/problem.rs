@@ -73,7 +73,8 @@ mod tests {
             let (text, target) = csv(problem, 60, 0.1, 1).unwrap();
             let table = Table::from_csv("t.csv", text, &Default::default()).unwrap();
             assert_eq!((table.rows(), table.columns().len()), (60, 3), "{problem}");
-            let classes = table.summary(target, perceptra_data::ColumnKind::Categorical).unwrap().distinct;
+            let classes =
+                table.summary(target, perceptra_data::ColumnKind::Categorical, &Default::default()).unwrap().distinct;
             assert_eq!(
                 classes,
                 if target == "y" {
@@ -106,7 +107,7 @@ mod tests {
     fn long_tables_are_thinned() {
         let rows: String = (0..100).map(|i| format!("{i}\n")).collect();
         let table = Table::from_csv("t.csv", format!("a\n{rows}"), &Default::default()).unwrap();
-        let thin = evenly(table, 4).texts("a").unwrap();
+        let thin = evenly(table, 4).texts("a", &Default::default()).unwrap();
         assert_eq!(thin.into_iter().flatten().collect::<Vec<_>>(), ["0", "25", "50", "75"]);
     }
 }

@@ -55,7 +55,8 @@ impl Scene {
         let mut rows = train.take(&[0; GRID * GRID]);
         let mut found = Vec::new();
         for feature in features {
-            let summary = train.summary(&feature.name, feature.kind)?;
+            let notation = session.about().schema.notation(&feature.name);
+            let summary = train.summary(&feature.name, feature.kind, &notation)?;
             rows = match summary.values {
                 // A feature without any value stays missing.
                 Values::Numbers(None) => rows,
@@ -72,13 +73,13 @@ impl Scene {
                     rows.with_numbers(&feature.name, vec![n.median; GRID * GRID])?
                 }
                 Values::Numbers(Some(n)) => {
-                    let days = train.numbers(&feature.name, feature.kind)?;
+                    let days = train.numbers(&feature.name, feature.kind, &notation)?;
                     let away = |day: &Option<f64>| day.map_or(f64::INFINITY, |day| (day - n.median).abs());
                     let nearest = (0..days.len()).min_by(|a, b| away(&days[*a]).total_cmp(&away(&days[*b])));
                     rows.with_column(&feature.name, train, nearest.unwrap_or(0))?
                 }
                 Values::Categories(all) => {
-                    let texts = train.texts(&feature.name)?;
+                    let texts = train.texts(&feature.name, &notation)?;
                     let frequent = all.first().map(|(text, _)| text);
                     let row = texts.iter().position(|text| text.as_ref() == frequent);
                     rows.with_column(&feature.name, train, row.unwrap_or(0))?
@@ -124,11 +125,12 @@ impl Scene {
     /// Rows of a table as `[x, y, target, part]`, with numbers for classes; `part` is 0 for training rows, 1 for held-out ones.
     fn points(&self, session: &Session, table: &Table, part: u32) -> Result<Vec<Value>, Refusal> {
         let table = crate::problem::evenly(table.clone(), POINTS / 2);
-        let number = |axis: &Axis| table.numbers(&axis.name, ColumnKind::Numeric);
+        let schema = &session.about().schema;
+        let number = |axis: &Axis| table.numbers(&axis.name, ColumnKind::Numeric, &schema.notation(&axis.name));
         let (x, y) = (number(&self.axes[0])?, number(&self.axes[1])?);
         let targets: Vec<f64> = match session.about().encoder.labels() {
             Some(_) => session.about().encoder.class_numbers(&table)?.into_iter().map(f64::from).collect(),
-            None => table.target_values(&session.about().schema.targets[0])?,
+            None => table.target_values(&schema.targets[0], &schema.notation(&schema.targets[0]))?,
         };
         let rows = x.into_iter().zip(y).zip(targets);
         Ok(rows.filter_map(|((x, y), target)| Some(json!([x?, y?, target, part]))).collect())

@@ -288,7 +288,7 @@ pub(crate) fn columns(table: &Table) -> Result<Value, Refusal> {
     let schema = Schema::infer(table, &options)?;
     // Any numeric column can become an axis, also the default target.
     let is_numeric = |name: &String| {
-        let summary = table.summary(name, ColumnKind::Numeric);
+        let summary = table.summary(name, ColumnKind::Numeric, &schema.notation(name));
         summary.is_ok_and(|summary| matches!(summary.values, Values::Numbers(Some(_))))
     };
     let numeric: Vec<&String> = names.iter().filter(|name| is_numeric(name)).collect();

@@ -21,8 +21,16 @@ pub(crate) fn data(hint: &data::Hint) -> String {
             "--missing {value:?} reads it as a missing value, --categorical {column:?} the column as categories, --ignore \
              {column:?} leaves it out"
         ),
-        Hint::WriteDates(column) => format!(
-            "write the dates as 2024-12-31, or leave the column out with --ignore {column:?}, or take them as categories with \
+        Hint::SetDateOrder(column) => format!(
+            "--dates day-first or --dates month-first says which; --ignore {column:?} leaves the column out, --categorical \
+             {column:?} takes the dates as categories"
+        ),
+        Hint::SetSeparators(column) => format!(
+            "--decimal , or --thousands , says which; --ignore {column:?} leaves the column out, --categorical {column:?} takes \
+             the numbers as categories"
+        ),
+        Hint::WriteOneWay(column) => format!(
+            "write the values in one way, or leave the column out with --ignore {column:?}, or take them as categories with \
              --categorical {column:?}"
         ),
         Hint::DoNotStandardize => {

@@ -93,8 +93,11 @@ struct ReadArgs {
     #[arg(long, value_name = "CHAR", value_parser = one_character)]
     comment: Option<char>,
     /// Additional text that means a missing value (repeatable)
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     missing: Vec<String>,
+    /// Text that is a value although it usually means a missing one, such as a class called None (repeatable)
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    keep_text: Vec<String>,
 }
 
 impl ReadArgs {
@@ -105,6 +108,11 @@ impl ReadArgs {
         for text in &self.missing {
             if !options.missing.contains(text) {
                 options.missing.push(text.clone());
+            }
+        }
+        for text in &self.keep_text {
+            if !options.keep_text.contains(text) {
+                options.keep_text.push(text.clone());
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use perceptra::data::{Scaling, Task};
+use perceptra::data::{DateOrder, Scaling, Task};
 use perceptra::model::{EmbeddingKind, OneOrMany, Preset};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedule};
@@ -70,6 +70,15 @@ pub(crate) struct RunArgs {
     no_stratify: bool,
     #[command(flatten)]
     read: ReadArgs,
+    /// Decimal separator, where the numbers of a column do not show it themselves: 1,234 may be 1234 or 1.234
+    #[arg(long, value_name = "CHAR", help_heading = "Reading tables")]
+    decimal: Option<char>,
+    /// Separator of thousands, where the numbers of a column do not show it themselves
+    #[arg(long, value_name = "CHAR", help_heading = "Reading tables")]
+    thousands: Option<char>,
+    /// Order of day and month in dates such as 4/5/2024, where the dates of a column do not show it themselves
+    #[arg(long, value_name = "ORDER", value_parser = one_of::<DateOrder>(), help_heading = "Reading tables")]
+    dates: Option<DateOrder>,
     /// Read the table anew in every epoch instead of holding it in memory, for tables larger than memory
     #[arg(long, help_heading = "Reading tables")]
     stream: bool,
@@ -307,6 +316,9 @@ impl RunArgs {
             validation_file,
             no_stratify,
             read,
+            decimal,
+            thousands,
+            dates,
             stream,
             buffer,
             scaling,
@@ -356,6 +368,9 @@ impl RunArgs {
         set_some(&mut schema.weights, weights);
         set_some(&mut schema.split, split);
         set(&mut schema.task, &task.map(|task| task.0));
+        set_some(&mut schema.decimal, decimal);
+        set_some(&mut schema.thousands, thousands);
+        set_some(&mut schema.dates, dates);
         read.apply(&mut run.data.read);
         run.data.stream |= *stream;
         set(&mut run.data.buffer, buffer);

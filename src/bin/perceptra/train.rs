@@ -176,7 +176,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             "network": trained.model.network().to_string(),
             "members": trained.model.members().count(),
             "rows": { "train": trained.rows[0], "validation": trained.rows[1], "test": trained.rows[2] },
+            "task_reason": about.schema.reason,
             "dropped": about.schema.dropped,
+            "notes": about.schema.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "missing": trained.report.missing,
             "validation": trained.validation,
             "test": about.metrics,
@@ -186,9 +188,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         .and(outcome(&trained, &model_path, asked));
     }
     if !args.quiet {
-        for (column, reason) in &about.schema.dropped {
-            note(&format!("note: column {column:?} is left out: {reason}"));
-        }
+        about.schema.notes.iter().for_each(|choice| note(&hints::note(choice)));
         for (column, n) in &trained.report.missing {
             note(&format!("note: column {column:?}: {n} missing values of the training rows are filled in"));
         }
@@ -270,8 +270,9 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
         1 => model.network().to_string(),
         n => format!("{n} networks, whose predictions are averaged; the first: {}", model.network()),
     };
+    let reason = about.schema.reason.as_ref().map_or_else(String::new, |why| format!(" ({why}; --task changes it)"));
     let mut text = format!(
-        "{}: {} of {target}{classes}\n{train} training, {validation} validation and {test} test rows, {} features as {} \
+        "{}: {} of {target}{classes}{reason}\n{train} training, {validation} validation and {test} test rows, {} features as {} \
          inputs, on {device}\n{network}\n{} epochs, {}; best epoch {}\n\n",
         run.data.table.display(),
         about.schema.task,

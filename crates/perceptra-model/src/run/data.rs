@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use perceptra_data::{ReadOptions, SchemaOptions, Task};
+use perceptra_data::{DateOrder, ReadOptions, SchemaOptions, Task};
 use serde::{Deserialize, Serialize};
 
 /// The table and the meaning of its columns.
@@ -46,8 +46,11 @@ impl DataConfig {
             ignore: list.clone(),
             weights: name.clone(),
             split: name,
+            decimal: Some(','),
+            thousands: Some('.'),
+            dates: Some(DateOrder::DayFirst),
         };
-        let read = ReadOptions { delimiter: Some(','), comment: Some('#'), missing: list };
+        let read = ReadOptions { delimiter: Some(','), comment: Some('#'), missing: list.clone(), keep_text: list };
         let all = Self { table: PathBuf::new(), stream: false, buffer: 0, schema, read };
         toml::Table::try_from(all).map_or_else(|_| Vec::new(), |table| table.keys().cloned().collect())
     }
@@ -65,6 +68,6 @@ mod tests {
         {
             assert!(keys.iter().any(|known| known == key), "{key}");
         }
-        assert_eq!(keys.len(), 13);
+        assert_eq!(keys.len(), 17);
     }
 }

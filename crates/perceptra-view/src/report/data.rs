@@ -13,9 +13,10 @@ pub(super) fn columns(model: &Model, table: &Table, predictions: &Predictions) -
     let columns: Vec<(&str, ColumnKind, &str)> = (schema.targets.iter().map(|t| (t.as_str(), targets, "target")))
         .chain(schema.features.iter().map(|f| (f.name.as_str(), f.kind, "feature")))
         .collect();
-    let summaries = (columns.iter().take(LISTED).map(|(name, kind, _)| table.summary(name, *kind)))
-        .collect::<Result<Vec<Summary>, _>>()
-        .map_err(ModelError::from)?;
+    let summaries =
+        (columns.iter().take(LISTED).map(|(name, kind, _)| table.summary(name, *kind, &schema.notation(name))))
+            .collect::<Result<Vec<Summary>, _>>()
+            .map_err(ModelError::from)?;
     let what = |summary: &Summary| match &summary.values {
         Values::Numbers(None) => html! { "no values" },
         Values::Numbers(Some(n)) => {

@@ -1,7 +1,7 @@
 //! The report's sections that explain predictions: importance of features, partial dependence, worst predictions.
 
 use maud::{Markup, PreEscaped, html};
-use perceptra_data::{ColumnKind, Table, Values};
+use perceptra_data::{ColumnKind, Notation, Table, Values};
 use perceptra_model::{Explanation, Importance, Model, ModelError, Predictions};
 
 use super::page::{CLASSES, LISTED, charts, column, evenly};
@@ -50,11 +50,12 @@ pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> R
     for importance in found.features.iter().take(features) {
         let name = importance.feature.as_str();
         let kind = kinds.iter().find(|(n, _)| *n == name).map_or(ColumnKind::Categorical, |(_, kind)| *kind);
+        let notation = model.about().schema.notation(name);
         // For each value shown, its position on the axis and a row that has it: quantiles for numbers, the first row of each category for
         // categories.
         let (values, names): (Vec<(f64, usize)>, Vec<String>) = match kind {
             ColumnKind::Numeric | ColumnKind::Date => {
-                let numbers = table.numbers(name, kind).map_err(ModelError::from)?;
+                let numbers = table.numbers(name, kind, &notation).map_err(ModelError::from)?;
                 let mut present: Vec<(f64, usize)> =
                     numbers.iter().enumerate().filter_map(|(row, x)| Some(((*x)?, row))).collect();
                 present.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -62,8 +63,8 @@ pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> R
                 (thinned(&present, most), Vec::new())
             }
             ColumnKind::Categorical | ColumnKind::Boolean => {
-                let texts = table.texts(name).map_err(ModelError::from)?;
-                let summary = table.summary(name, kind).map_err(ModelError::from)?;
+                let texts = table.texts(name, &notation).map_err(ModelError::from)?;
+                let summary = table.summary(name, kind, &notation).map_err(ModelError::from)?;
                 let Values::Categories(categories) = summary.values else { continue };
                 let found = categories.iter().take(8).enumerate().filter_map(|(i, (category, _))| {
                     let row = texts.iter().position(|t| t.as_ref() == Some(category))?;
@@ -134,8 +135,9 @@ pub(super) fn worst(
         None => {
             let scales = model.about().encoder.target_scales();
             let columns = predictions.values.columns;
-            let truths =
-                (schema.targets.iter().map(|t| table.target_values(t))).collect::<Result<Vec<_>, _>>().map_err(fail)?;
+            let truths = (schema.targets.iter().map(|t| table.target_values(t, &schema.notation(t))))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(fail)?;
             for (row, predicted) in predictions.values.values.chunks(columns).enumerate() {
                 let error = |j: usize| truths[j][row] - f64::from(predicted[j]);
                 let bad = (0..columns).map(|j| error(j).abs() / scales[j]).sum();
@@ -149,7 +151,8 @@ pub(super) fn worst(
     rows.truncate(WORST.0);
     let features: Vec<&str> = found.features.iter().take(WORST.1).map(|f| f.feature.as_str()).collect();
     let bad = table.take(&rows.iter().map(|r| r.1 as u32).collect::<Vec<_>>());
-    let texts = features.iter().map(|f| bad.texts(f)).collect::<Result<Vec<_>, _>>().map_err(fail)?;
+    let texts =
+        features.iter().map(|f| bad.texts(f, &Notation::default())).collect::<Result<Vec<_>, _>>().map_err(fail)?;
     let lined = table.line(0).is_some();
     let wrong = if predictions.labels.is_some() { "probability of the true class" } else { "actual − predicted" };
     Ok(html! {

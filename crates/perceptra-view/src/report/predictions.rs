@@ -26,7 +26,7 @@ pub(super) fn predictions(
 fn regression(model: &Model, table: &Table, predictions: &Predictions) -> Result<Markup, ViewError> {
     let mut all = Vec::new();
     for (j, name) in model.about().schema.targets.iter().enumerate().take(CLASSES) {
-        let truth = table.target_values(name).map_err(ModelError::from)?;
+        let truth = table.target_values(name, &model.about().schema.notation(name)).map_err(ModelError::from)?;
         let predicted: Vec<f64> = column(&predictions.values, j).into_iter().map(f64::from).collect();
         let pairs: Vec<(f64, f64)> = predicted.iter().copied().zip(truth).collect();
         let residuals: Vec<f64> = pairs.iter().map(|(f, y)| y - f).collect();
