@@ -49,6 +49,30 @@ pub(crate) fn data(hint: &data::Hint) -> String {
     }
 }
 
+/// A line about a choice that was made for the user, with the flag that changes it.
+pub(crate) fn note(choice: &data::Note) -> String {
+    use data::Note;
+    let change = match choice {
+        Note::LeftOut { column, .. } => {
+            format!("--categorical {column:?} or --numeric {column:?} keeps it, --ignore {column:?} silences this note")
+        }
+        Note::Marks { column, .. } => format!("--categorical {column:?} takes all values as categories"),
+        Note::Read { column, notation, .. } => match notation.dates {
+            Some(_) => format!("--dates sets the order, --categorical {column:?} takes the dates as categories"),
+            None => format!(
+                "--decimal and --thousands set the separators, --categorical {column:?} takes the values as categories"
+            ),
+        },
+        Note::Codes { column, .. } => format!("--numeric {column:?} takes them as numbers"),
+        Note::CodesAsNumbers { column, .. } => {
+            format!("--categorical {column:?} takes them as categories, --ignore {column:?} leaves the column out")
+        }
+        Note::Mixed { column, .. } => format!("--ignore {column:?} leaves the column out"),
+        Note::CountsRows { column } => format!("--ignore {column:?} leaves it out, if it says nothing else"),
+    };
+    format!("note: {choice} ({change})")
+}
+
 /// Advice on how to fix settings or a training that failed; `None` if there is none.
 pub(crate) fn train(error: &TrainError) -> Option<String> {
     match error {
