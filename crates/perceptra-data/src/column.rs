@@ -39,6 +39,8 @@ pub(crate) struct Column {
     parsed: OnceLock<Parsed>,
     /// The texts that mean "no value", if numbers are among them.
     missing: Option<Arc<MissingTexts>>,
+    /// The texts that were taken as missing, each with the number of its cells.
+    nulls: BTreeMap<String, usize>,
 }
 
 /// A column of text whose cells have been parsed.
@@ -228,14 +230,28 @@ fn collect<T: ArrowPrimitiveType>(
 
 impl Column {
     pub(crate) fn new(name: impl Into<String>, stored: TypedColumn) -> Self {
-        Self { name: name.into(), stored, parsed: OnceLock::new(), missing: None }
+        Self { name: name.into(), stored, parsed: OnceLock::new(), missing: None, nulls: BTreeMap::new() }
     }
 
     /// The column, in which these texts mean "no value".
     pub(crate) fn with_missing(self, missing: &Arc<MissingTexts>) -> Self {
-        // The reader of CSV files leaves them out itself.
+        let mut nulls = self.nulls;
+        if let TypedColumn::Text(texts) = &self.stored {
+            let texts = texts.iter().flatten().map(str::trim).filter(|text| !text.is_empty() && missing.contains(text));
+            texts.for_each(|text| *nulls.entry(text.to_owned()).or_insert(0) += 1);
+        }
         let stored = self.stored.without(missing);
-        Self { stored, missing: missing.has_numbers().then(|| missing.clone()), ..self }
+        Self { stored, nulls, missing: missing.has_numbers().then(|| missing.clone()), ..self }
+    }
+
+    /// The column of a reader that left these texts out itself.
+    pub(crate) fn with_nulls(self, nulls: BTreeMap<String, usize>, missing: &Arc<MissingTexts>) -> Self {
+        Self { nulls, missing: missing.has_numbers().then(|| missing.clone()), ..self }
+    }
+
+    /// The text that was taken as missing most often.
+    pub(crate) fn frequent_missing(&self) -> Option<String> {
+        self.nulls.iter().max_by_key(|(_, n)| **n).map(|(text, _)| text.clone())
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -270,7 +286,13 @@ impl Column {
             // Some rows of mixed text may be all numbers: they are parsed anew.
             Some(Parsed { values: None, .. }) | None => OnceLock::new(),
         };
-        Self { name: self.name.clone(), stored: self.stored.take(rows), parsed, missing: self.missing.clone() }
+        Self {
+            name: self.name.clone(),
+            stored: self.stored.take(rows),
+            parsed,
+            missing: self.missing.clone(),
+            nulls: self.nulls.clone(),
+        }
     }
 
     /// The columns of one name of several tables, one below the other.
@@ -282,7 +304,11 @@ impl Column {
             Some(arrays) => first.stored.with_array(&compute::concat(&arrays)?),
             None => first.stored.clone(),
         };
-        Ok(Self { missing: first.missing.clone(), ..Self::new(&first.name, stored) })
+        let mut nulls = BTreeMap::new();
+        for (text, n) in columns.iter().flat_map(|column| &column.nulls) {
+            *nulls.entry(text.clone()).or_insert(0) += n;
+        }
+        Ok(Self { missing: first.missing.clone(), nulls, ..Self::new(&first.name, stored) })
     }
 
     /// The values of the cells of a column of text.

@@ -6,7 +6,7 @@ use arrow::array::{Array, PrimitiveArray};
 
 use crate::cell::{Cell, canonical, is_code};
 use crate::column::{Column, Parsed, TypedColumn};
-use crate::error::{DataError, Offending};
+use crate::error::{DataError, Offending, Role};
 use crate::kind::ColumnKind;
 use crate::missing::is_mark;
 use crate::notation::Notation;
@@ -99,6 +99,11 @@ impl<'a> ColumnView<'a> {
     ///
     /// Cells that are not of the kind, and numbers that are not finite as 32-bit floats, with their place.
     pub(crate) fn numbers(self, kind: ColumnKind, notation: &Notation) -> Result<Vec<Option<f64>>, DataError> {
+        self.numbers_of(Role::Feature, kind, notation)
+    }
+
+    /// As [`ColumnView::numbers`], of a column with this role.
+    fn numbers_of(self, role: Role, kind: ColumnKind, notation: &Notation) -> Result<Vec<Option<f64>>, DataError> {
         let numbers = match (&self.column.stored, kind) {
             (TypedColumn::Text(text), _) => match (&self.column.parsed(text).values, kind) {
                 (
@@ -107,7 +112,7 @@ impl<'a> ColumnView<'a> {
                 ) if !notation.has_separators() => self.read(values),
                 (Some(values @ TypedColumn::Date(_)), ColumnKind::Date)
                 | (Some(values @ TypedColumn::Boolean(_)), ColumnKind::Boolean) => self.read(values),
-                _ => self.parse(kind, notation)?,
+                _ => self.parse(role, kind, notation)?,
             },
             (TypedColumn::Boolean(_) | TypedColumn::Date(_), ColumnKind::Numeric | ColumnKind::Categorical)
             | (TypedColumn::Boolean(_), ColumnKind::Boolean)
@@ -126,7 +131,7 @@ impl<'a> ColumnView<'a> {
                     }
                     _ => (0..numbers.len()).filter(|&row| numbers[row].is_some()).collect(),
                 };
-                self.refuse(wrong, expected(kind))?;
+                self.refuse(wrong, role, kind)?;
                 numbers
             }
         };
@@ -156,7 +161,7 @@ impl<'a> ColumnView<'a> {
     }
 
     /// Parses each cell of a column of text that is not, as a whole, of this kind.
-    fn parse(self, kind: ColumnKind, notation: &Notation) -> Result<Vec<Option<f64>>, DataError> {
+    fn parse(self, role: Role, kind: ColumnKind, notation: &Notation) -> Result<Vec<Option<f64>>, DataError> {
         let value = |text: &str| match kind {
             // Truth values as numbers, as they are in files with types.
             ColumnKind::Numeric | ColumnKind::Categorical => {
@@ -187,31 +192,32 @@ impl<'a> ColumnView<'a> {
                 number.filter(|x| kind == ColumnKind::Date || !is_missing(*x))
             })
             .collect();
-        self.refuse(wrong, expected(kind))?;
+        self.refuse(wrong, role, kind)?;
         Ok(numbers)
     }
 
     /// The error for these rows, if there are any, whose values are not what was expected.
-    fn refuse(self, wrong: Vec<usize>, expected: &'static str) -> Result<(), DataError> {
+    fn refuse(self, wrong: Vec<usize>, role: Role, kind: ColumnKind) -> Result<(), DataError> {
         let Some((&row, others)) = wrong.split_first() else { return Ok(()) };
         let further = others.iter().take(2).map(|&row| self.table.place(row)).collect();
-        Err(self.wrong(row, expected, Offending { count: wrong.len(), further }))
+        Err(self.wrong(row, (role, kind), Offending { count: wrong.len(), further }))
     }
 
     /// The error for a row whose value is not of this kind, as those of `count` rows are.
-    pub(crate) fn not_a(self, row: usize, kind: ColumnKind, count: usize) -> DataError {
-        self.wrong(row, expected(kind), Offending { count, further: Vec::new() })
+    pub(crate) fn not_a(self, row: usize, role: Role, kind: ColumnKind, count: usize) -> DataError {
+        self.wrong(row, (role, kind), Offending { count, further: Vec::new() })
     }
 
-    fn wrong(self, row: usize, expected: &'static str, all: Offending) -> DataError {
+    fn wrong(self, row: usize, (role, kind): (Role, ColumnKind), all: Offending) -> DataError {
         let written = self.written().nth(row).flatten().map(str::to_owned);
         DataError::NotA {
             name: self.table.name().to_owned(),
             line: self.table.place(row),
             column: self.column.name().to_owned(),
             value: written.unwrap_or_else(|| self.text(row).unwrap_or_default().into_owned()),
-            expected,
+            expected: expected(kind),
             all: Box::new(all),
+            role,
         }
     }
 
@@ -248,20 +254,20 @@ impl<'a> ColumnView<'a> {
     }
 
     /// Refuses a column that lacks a value where `role` needs one.
-    pub(crate) fn check_present(self, role: &'static str) -> Result<(), DataError> {
+    pub(crate) fn check_present(self, role: Role) -> Result<(), DataError> {
         self.refuse_missing(self.nulls(), role)
     }
 
     /// The numbers of a column that has one in every row, which `role` needs.
-    pub(crate) fn all_numbers(self, role: &'static str, notation: &Notation) -> Result<Vec<f64>, DataError> {
+    pub(crate) fn all_numbers(self, role: Role, notation: &Notation) -> Result<Vec<f64>, DataError> {
         self.check_present(role)?;
-        let numbers = self.numbers(ColumnKind::Numeric, notation)?;
+        let numbers = self.numbers_of(role, ColumnKind::Numeric, notation)?;
         // A mark for a missing value among numbers.
         self.refuse_missing(numbers.iter().map(Option::is_none), role)?;
         Ok(numbers.into_iter().flatten().collect())
     }
 
-    fn refuse_missing(self, missing: impl Iterator<Item = bool>, role: &'static str) -> Result<(), DataError> {
+    fn refuse_missing(self, missing: impl Iterator<Item = bool>, role: Role) -> Result<(), DataError> {
         let mut missing = missing.enumerate().filter_map(|(row, missing)| missing.then_some(row));
         match missing.next() {
             None => Ok(()),
@@ -271,6 +277,7 @@ impl<'a> ColumnView<'a> {
                 column: self.column.name().to_owned(),
                 role,
                 count: 1 + missing.count(),
+                text: self.column.frequent_missing(),
             }),
         }
     }

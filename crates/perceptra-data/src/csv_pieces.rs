@@ -1,5 +1,6 @@
 //! CSV text, read in pieces.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
@@ -150,6 +151,7 @@ impl CsvPieces {
 
     fn read_piece(&mut self) -> Result<Table, DataError> {
         let mut builders: Vec<StringBuilder> = self.columns.iter().map(|_| StringBuilder::new()).collect();
+        let mut nulls: Vec<BTreeMap<String, usize>> = vec![BTreeMap::new(); builders.len()];
         let mut lines = Vec::new();
         let mut record = csv::ByteRecord::new();
         while lines.len() < self.rows {
@@ -175,13 +177,20 @@ impl CsvPieces {
                     expected: self.columns.len(),
                 });
             }
-            for ((field, builder), column) in record.iter().zip(&mut builders).zip(&self.columns) {
+            let fields = record.iter().zip(&mut builders).zip(&mut nulls);
+            for (((field, builder), nulls), column) in fields.zip(&self.columns) {
                 let value = match std::str::from_utf8(field) {
                     Ok(value) => value,
                     Err(_) => text(&self.name, line, &format!("{column:?}"), field)?,
                 };
                 if self.missing.contains(value.trim()) {
                     builder.append_null();
+                    if !value.trim().is_empty() {
+                        match nulls.get_mut(value.trim()) {
+                            Some(count) => *count += 1,
+                            None => drop(nulls.insert(value.trim().to_owned(), 1)),
+                        }
+                    }
                 } else {
                     builder.append_value(value);
                 }
@@ -193,7 +202,10 @@ impl CsvPieces {
             .columns
             .iter()
             .zip(&mut builders)
-            .map(|(name, builder)| Column::new(name, TypedColumn::Text(builder.finish())).with_missing(&self.missing))
+            .zip(nulls)
+            .map(|((name, builder), nulls)| {
+                Column::new(name, TypedColumn::Text(builder.finish())).with_nulls(nulls, &self.missing)
+            })
             .collect();
         Ok(Table::new(self.name.clone(), columns, rows, Some(lines)))
     }

@@ -183,6 +183,8 @@ pub enum DataError {
         expected: &'static str,
         /// All offending values in the column.
         all: Box<Offending>,
+        /// What the column is needed for.
+        role: Role,
     },
     /// An infinite number, or one too large for 32-bit floats.
     #[error("{name}{}, column {column:?}: {value} is not finite in 32-bit floats", at(.line))]
@@ -205,10 +207,12 @@ pub enum DataError {
         line: Place,
         /// Column name.
         column: String,
-        /// "target" or "weight".
-        role: &'static str,
+        /// What the column is needed for.
+        role: Role,
         /// Missing values in the column.
         count: usize,
+        /// The most frequent text in the column that is taken as missing, if there is one.
+        text: Option<String>,
     },
     /// A weight below 0.
     #[error("{name}{}, column {column:?}: the weight {value} is below 0", at(.line))]
@@ -360,6 +364,27 @@ pub enum DataError {
     },
 }
 
+/// What a column is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A feature.
+    Feature,
+    /// A target.
+    Target,
+    /// The weight of each row.
+    Weight,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Feature => "feature",
+            Self::Target => "target",
+            Self::Weight => "weight",
+        })
+    }
+}
+
 /// The values of a column that do not fit it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offending {
@@ -435,12 +460,22 @@ impl DataError {
             Self::NoColumn { nearest, .. } | Self::MissingColumns { nearest, .. } => {
                 return nearest.clone().map(Hint::DidYouMean);
             }
-            Self::NotA { column, value, .. } => {
-                Hint::MissingOrCategorical { column: column.clone(), value: value.clone() }
-            }
+            Self::NotA { column, value, role, .. } => match role {
+                Role::Feature => Hint::MissingOrCategorical { column: column.clone(), value: value.clone() },
+                Role::Target => Hint::ChangeTask,
+                Role::Weight => {
+                    Hint::Advice("a row weight is a number of 0 or more: correct the value, or name another column")
+                }
+            },
             Self::NotFinite { .. } => Hint::Advice("remove or replace the value, or leave it empty to have it imputed"),
             Self::FarTarget { .. } => Hint::DoNotStandardize,
-            Self::MissingValue { role: "target", .. } => Hint::Advice("remove the rows without a target"),
+            Self::MissingValue { role: Role::Target, text: Some(text), .. } => Hint::KeepText(text.clone()),
+            Self::MissingValue { role: Role::Target, text: None, .. } => {
+                Hint::Advice("remove the rows without a target")
+            }
+            Self::MissingValue { role: Role::Weight | Role::Feature, .. } => {
+                Hint::Advice("give each row a value, 0 for a row that does not count")
+            }
             Self::AmbiguousDate { column, .. } => Hint::SetDateOrder(column.clone()),
             Self::AmbiguousNumber { column, .. } => Hint::SetSeparators(column.clone()),
             Self::MixedNotations { column, .. } => Hint::WriteOneWay(column.clone()),
@@ -457,7 +492,6 @@ impl DataError {
             | Self::UnclosedQuote { .. }
             | Self::Damaged { .. }
             | Self::RoleClash { .. }
-            | Self::MissingValue { .. }
             | Self::NegativeWeight { .. }
             | Self::NoFeatures { .. }
             | Self::ConstantTarget { .. }

@@ -29,6 +29,8 @@ pub enum Hint {
         /// The value that does not fit.
         value: String,
     },
+    /// Keep this text as a value, which is taken as missing, or remove the rows without a target.
+    KeepText(String),
     /// Say whether the day or the month is first in the dates of this column.
     SetDateOrder(String),
     /// Say which character separates decimals or thousands in the numbers of this column.
@@ -65,6 +67,9 @@ impl fmt::Display for Hint {
                 f,
                 "take {value:?} as a missing value, or column {column:?} as categorical, or ignore the column"
             ),
+            Self::KeepText(text) => {
+                write!(f, "{text:?} is taken as missing: keep the text as a value, or remove the rows without a target")
+            }
             Self::SetDateOrder(column) => write!(
                 f,
                 "set the order of dates to day-first or month-first, or ignore column {column:?}, or take it as categorical"

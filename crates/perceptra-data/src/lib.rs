@@ -56,7 +56,7 @@ pub use crate::{
     encode_report::EncodeReport,
     encoder::Encoder,
     encoder_options::EncoderOptions,
-    error::{DataError, Offending, Place},
+    error::{DataError, Offending, Place, Role},
     feature::InputKind,
     hint::Hint,
     kind::ColumnKind,

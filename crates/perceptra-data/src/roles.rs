@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::error::DataError;
+use crate::error::{DataError, Role};
 use crate::notation::Notation;
 use crate::table::Table;
 
@@ -14,7 +14,7 @@ impl Table {
     /// Missing values and values that are not numbers, with their place.
     pub fn target_values(&self, column: &str, notation: &Notation) -> Result<Vec<f64>, DataError> {
         let column = self.column(column)?;
-        column.all_numbers("target", notation)
+        column.all_numbers(Role::Target, notation)
     }
 
     /// The class of each row in a target column, as an index into `labels`.
@@ -25,7 +25,7 @@ impl Table {
     pub(crate) fn class_numbers(&self, column: &str, labels: &[String], by_value: bool) -> Result<Vec<u32>, DataError> {
         let numbers: HashMap<&str, u32> = labels.iter().zip(0..).map(|(l, i)| (l.as_str(), i)).collect();
         let values = self.column(column)?;
-        values.check_present("target")?;
+        values.check_present(Role::Target)?;
         (values.categories(by_value).enumerate())
             .map(|(row, label)| {
                 let label = label.unwrap_or_default();
@@ -46,7 +46,7 @@ impl Table {
     /// Missing weights, weights below 0 and values that are not numbers, with their place.
     pub fn row_weights(&self, column: &str) -> Result<Vec<f32>, DataError> {
         let values = self.column(column)?;
-        let weights = values.all_numbers("weight", &Notation::default())?;
+        let weights = values.all_numbers(Role::Weight, &Notation::default())?;
         match weights.iter().position(|weight| *weight < 0.0) {
             None => Ok(weights.into_iter().map(|weight| weight as f32).collect()),
             Some(row) => Err(DataError::NegativeWeight {

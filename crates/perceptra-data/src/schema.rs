@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cell::{Cell, canonical, is_code};
 use crate::column_view::ColumnView;
 use crate::date::{DateOrder, iso};
-use crate::error::DataError;
+use crate::error::{DataError, Role};
 use crate::kind::ColumnKind;
 use crate::missing::is_mark;
 use crate::notation::{Evidence, Finding, Notation};
@@ -430,7 +430,9 @@ fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Res
         Finding::Mixed(one, other) => Err(DataError::MixedNotations { column: name.to_owned(), values: [one, other] }),
         Finding::Mostly { dates, other } => {
             let row = column.written().position(|text| text.is_some_and(|text| text.trim() == other)).unwrap_or(0);
-            Err(column.not_a(row, if dates { ColumnKind::Date } else { ColumnKind::Numeric }, evidence.others.1.max(1)))
+            let role = if options.target.iter().any(|n| n == name) { Role::Target } else { Role::Feature };
+            let kind = if dates { ColumnKind::Date } else { ColumnKind::Numeric };
+            Err(column.not_a(row, role, kind, evidence.others.1.max(1)))
         }
     }
 }
@@ -446,7 +448,7 @@ fn infer_task(table: &Table, options: &SchemaOptions, schema: &mut Schema) -> Re
     let mut identify_rows = None;
     for name in &options.target {
         let column = table.column(name)?;
-        column.check_present("target")?;
+        column.check_present(Role::Target)?;
         let classes_set = options.task.is_some_and(Task::is_classification) || options.categorical.contains(name);
         let found = match interpret(name, column, options) {
             // Classes may be called anything.
@@ -492,7 +494,7 @@ fn infer_task(table: &Table, options: &SchemaOptions, schema: &mut Schema) -> Re
         match (options.task, several, is_class) {
             (Some(Task::Regression), ..) if !is_number => {
                 // The value that is not a number, and where it is, if there is one.
-                column.numbers(ColumnKind::Numeric, &found.notation)?;
+                column.all_numbers(Role::Target, &found.notation)?;
                 return Err(mismatch(Task::Regression, format!("it holds {}s, not numbers", found.kind.value_name())));
             }
             (Some(Task::Regression), ..) => {}

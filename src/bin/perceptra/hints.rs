@@ -4,71 +4,130 @@ use perceptra::data::{self, Task};
 use perceptra::model;
 use perceptra::train::TrainError;
 
-/// Advice on how to fix an error in a table.
-pub(crate) fn data(hint: &data::Hint) -> String {
+use crate::run_args::column_text;
+
+/// Which flags a command has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flags {
+    /// Those of a run: the meaning of columns is not settled yet.
+    Run,
+    /// Those of a command that uses a model, in which it is.
+    Model,
+}
+
+/// A text for a shell, in quotes if it needs them.
+pub(crate) fn shell(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "._-/:+=%@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) && !text.starts_with('=') {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// A flag with a text, for a shell.
+fn flag(name: &str, text: &str) -> String {
+    let separator = if text.starts_with('-') { "=" } else { " " };
+    format!("--{name}{separator}{}", shell(text))
+}
+
+/// A flag with the name of a column, for a shell.
+fn column_flag(name: &str, column: &str) -> String {
+    flag(name, &column_text(column))
+}
+
+/// Advice on how to fix an error in a table, for a command with these flags.
+pub(crate) fn data(hint: &data::Hint, flags: Flags) -> String {
     use data::Hint;
-    match hint {
-        Hint::Advice(_) | Hint::DidYouMean(_) | Hint::ReadableFiles => hint.to_string(),
-        Hint::QuoteFields => {
-            "each row needs as many fields as the header; a field with the separator in it needs quotes, and \
-                              another separator is set by --delimiter"
+    let [numeric, categorical, ignore] =
+        ["numeric", "categorical", "ignore"].map(|name| move |column: &str| column_flag(name, column));
+    match (hint, flags) {
+        (Hint::Advice(_) | Hint::DidYouMean(_) | Hint::ReadableFiles, _) => hint.to_string(),
+        (Hint::QuoteFields, _) => {
+            "each row needs as many fields as the header; a field with the separator in it needs quotes, and another separator is \
+             set by --delimiter"
                 .into()
         }
-        Hint::SetDelimiter => "the table has one column only: set the separator with --delimiter".into(),
-        Hint::IgnoreColumn(column) => format!("leave it out with --ignore {column:?}"),
-        Hint::DoNotStream => "write it to a file first, or leave --stream away".into(),
-        Hint::MissingOrCategorical { column, value } => format!(
-            "--missing {value:?} reads it as a missing value, --categorical {column:?} the column as categories, --ignore \
-             {column:?} leaves it out"
+        (Hint::SetDelimiter, _) => "the table has one column only: set the separator with --delimiter".into(),
+        (Hint::IgnoreColumn(column), Flags::Run) => format!("{} leaves it out", ignore(column)),
+        (Hint::DoNotStream, _) => "write it to a file first, or leave --stream away".into(),
+        (Hint::MissingOrCategorical { column, value }, Flags::Run) => format!(
+            "{} reads it as a missing value, {} the column as categories, {} leaves it out",
+            flag("missing", value),
+            categorical(column),
+            ignore(column)
         ),
-        Hint::SetDateOrder(column) => format!(
-            "--dates day-first or --dates month-first says which; --ignore {column:?} leaves the column out, --categorical \
-             {column:?} takes the dates as categories"
+        (Hint::MissingOrCategorical { value, .. }, Flags::Model) => format!(
+            "the model learned the column otherwise; {} reads the value as a missing one, or write it as the training table does",
+            flag("missing", value)
         ),
-        Hint::SetSeparators(column) => format!(
-            "--decimal , or --thousands , says which; --ignore {column:?} leaves the column out, --categorical {column:?} takes \
-             the numbers as categories"
+        (Hint::KeepText(text), _) => format!(
+            "{text:?} is taken as missing: {} keeps it as a value; else remove the rows without a target",
+            flag("keep-text", text)
         ),
-        Hint::WriteOneWay(column) => format!(
-            "write the values in one way, or leave the column out with --ignore {column:?}, or take them as categories with \
-             --categorical {column:?}"
+        (Hint::SetDateOrder(column), Flags::Run) => format!(
+            "--dates day-first or --dates month-first says which; {} leaves the column out, {} takes the dates as categories",
+            ignore(column),
+            categorical(column)
         ),
-        Hint::DoNotStandardize => {
-            "correct or remove the value, or set standardize_target to false in the run file".into()
+        (Hint::SetSeparators(column), Flags::Run) => format!(
+            "--decimal , or --thousands , says which; {} leaves the column out, {} takes the numbers as categories",
+            ignore(column),
+            categorical(column)
+        ),
+        (Hint::WriteOneWay(column), Flags::Run) => format!(
+            "write the values in one way; {} leaves the column out, {} takes them as categories, {} tells which is no number",
+            ignore(column),
+            categorical(column),
+            numeric(column)
+        ),
+        // A model knows how its columns are written: these hints are of tables whose columns are not known.
+        (Hint::IgnoreColumn(_) | Hint::SetDateOrder(_) | Hint::SetSeparators(_) | Hint::WriteOneWay(_), Flags::Model) => {
+            "write the column as the training table does".into()
         }
-        Hint::DoNotStratify => {
-            "remove the row, join the class with another, or split with --no-stratify; numbers that are no \
-                                classes are of --task regression"
+        (Hint::DoNotStandardize, Flags::Run) => {
+            "correct or remove the value, or train with --set standardize_target=false".into()
+        }
+        (Hint::DoNotStandardize, Flags::Model) => {
+            "correct or remove the value, or train the model with --set standardize_target=false".into()
+        }
+        (Hint::DoNotStratify, _) => {
+            "remove the row, join the class with another, or split with --no-stratify; numbers that are no classes are of --task \
+             regression"
                 .into()
         }
-        Hint::FewerCategories => "ignore columns with many categories or lower --max-categories".into(),
-        Hint::ChangeTask => {
+        (Hint::FewerCategories, Flags::Run) => "ignore columns with many categories or lower --max-categories".into(),
+        (Hint::FewerCategories, Flags::Model) => "predict fewer rows at once".into(),
+        (Hint::ChangeTask, Flags::Run) => {
             let tasks: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
             format!("choose another --task: {}, or auto", tasks.join(", "))
         }
+        (Hint::ChangeTask, Flags::Model) => "the model learned numbers: correct the value, or leave the row out".into(),
     }
 }
 
 /// A line about a choice that was made for the user, with the flag that changes it.
 pub(crate) fn note(choice: &data::Note) -> String {
     use data::Note;
+    let [numeric, categorical, ignore] =
+        ["numeric", "categorical", "ignore"].map(|name| move |column: &str| column_flag(name, column));
     let change = match choice {
         Note::LeftOut { column, .. } => {
-            format!("--categorical {column:?} or --numeric {column:?} keeps it, --ignore {column:?} silences this note")
+            format!("{} or {} keeps it, {} silences this note", categorical(column), numeric(column), ignore(column))
         }
-        Note::Marks { column, .. } => format!("--categorical {column:?} takes all values as categories"),
+        Note::Marks { column, .. } => format!("{} takes all values as categories", categorical(column)),
         Note::Read { column, notation, .. } => match notation.dates {
-            Some(_) => format!("--dates sets the order, --categorical {column:?} takes the dates as categories"),
+            Some(_) => format!("--dates sets the order, {} takes the dates as categories", categorical(column)),
             None => format!(
-                "--decimal and --thousands set the separators, --categorical {column:?} takes the values as categories"
+                "--decimal and --thousands set the separators, {} takes the values as categories",
+                categorical(column)
             ),
         },
-        Note::Codes { column, .. } => format!("--numeric {column:?} takes them as numbers"),
+        Note::Codes { column, .. } => format!("{} takes them as numbers", numeric(column)),
         Note::CodesAsNumbers { column, .. } => {
-            format!("--categorical {column:?} takes them as categories, --ignore {column:?} leaves the column out")
+            format!("{} takes them as categories, {} leaves the column out", categorical(column), ignore(column))
         }
-        Note::Mixed { column, .. } => format!("--ignore {column:?} leaves the column out"),
-        Note::CountsRows { column } => format!("--ignore {column:?} leaves it out, if it says nothing else"),
+        Note::Mixed { column, .. } => format!("{} leaves the column out", ignore(column)),
+        Note::CountsRows { column } => format!("{} leaves it out, if it says nothing else", ignore(column)),
     };
     format!("note: {choice} ({change})")
 }
@@ -86,10 +145,10 @@ pub(crate) fn train(error: &TrainError) -> Option<String> {
 }
 
 /// A remedy for an error of a run or of a model.
-pub(crate) fn model(hint: &model::Hint) -> String {
+pub(crate) fn model(hint: &model::Hint, flags: Flags) -> String {
     use model::Hint;
     match hint {
-        Hint::Data(hint) => data(hint),
+        Hint::Data(hint) => data(hint, flags),
         Hint::WriteCheckpoints => "start the run with --checkpoint FOLDER".to_owned(),
         Hint::ResumeOrChangeFolder(folder) => format!(
             "--resume {} continues that run; for a new one choose another folder or remove this one",

@@ -168,14 +168,15 @@ impl CliError {
         ModelError::Write { path: path.to_owned(), source }.into()
     }
 
-    fn hint(&self) -> Option<String> {
+    /// A remedy, for a command with these flags.
+    fn hint(&self, flags: hints::Flags) -> Option<String> {
         use perceptra::search::SearchError;
         match self {
             Self::Model(ModelError::Train(e)) | Self::Search(SearchError::Model(ModelError::Train(e))) => {
                 hints::train(e)
             }
-            Self::Model(e) | Self::Search(SearchError::Model(e)) => e.hint().as_ref().map(hints::model),
-            Self::Data(e) => e.hint().as_ref().map(hints::data),
+            Self::Model(e) | Self::Search(SearchError::Model(e)) => e.hint().map(|hint| hints::model(&hint, flags)),
+            Self::Data(e) => e.hint().map(|hint| hints::data(&hint, flags)),
             Self::Search(e) => search::hint(e),
             Self::Device(e) => e.hint(),
             Self::Usage { hint, .. } => hint.clone(),
@@ -204,6 +205,7 @@ fn main() -> ExitCode {
     // A panic, for example of a GPU driver, is reported below as an error, without a backtrace.
     std::panic::set_hook(Box::new(|_| {}));
     signals::files_too_large_are_errors();
+    let flags = cli.command.flags();
     let outcome = std::panic::catch_unwind(|| run(cli.command)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()
@@ -218,12 +220,27 @@ fn main() -> ExitCode {
         Err(error) => {
             let kind = if matches!(error, CliError::Interrupted { .. }) { "interrupted" } else { "error" };
             let mut text = format!("{kind}: {error}\n");
-            if let Some(hint) = error.hint() {
+            if let Some(hint) = error.hint(flags) {
                 text += &format!("hint: {hint}\n");
             }
             // If standard error is closed, there is nowhere to report to.
             let _ = std::io::stderr().write_all(text.as_bytes());
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+impl Command {
+    /// Which flags the command has for the meaning of columns.
+    fn flags(&self) -> hints::Flags {
+        match self {
+            Self::Train(_) | Self::Compare(_) | Self::Search(_) | Self::Gradcheck(_) | Self::Init(_) => {
+                hints::Flags::Run
+            }
+            Self::Evaluate(_) | Self::Explain(_) | Self::Report(_) | Self::Predict(_) | Self::Inspect(_) => {
+                hints::Flags::Model
+            }
+            Self::Playground(_) | Self::Devices(_) | Self::Completions { .. } => hints::Flags::Model,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The flags that describe a run: of `train`, `compare`, `search` and `gradcheck`.
 
-use std::path::PathBuf;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use perceptra::data::{DateOrder, Scaling, Task};
+use perceptra::data::{DateOrder, ReadOptions, Scaling, TableReader, Task};
 use perceptra::model::{EmbeddingKind, OneOrMany, Preset};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedule};
@@ -33,25 +34,25 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     seed: Option<u64>,
     /// Target column; several numeric targets with commas, or by repeating the flag
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = "Columns")]
     target: Vec<String>,
     /// Task [default: auto, inferred from the target]
     #[arg(long, value_name = "TASK", value_parser = auto_or::<Task>(), help_heading = "Columns")]
     task: Option<OrAuto<Task>>,
-    /// Columns to treat as numbers
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
+    /// Columns to treat as numbers, with commas, or by repeating the flag
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = "Columns")]
     numeric: Vec<String>,
-    /// Columns to treat as categories
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
+    /// Columns to treat as categories, with commas, or by repeating the flag
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = "Columns")]
     categorical: Vec<String>,
-    /// Columns to ignore
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
+    /// Columns to ignore, with commas, or by repeating the flag
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = "Columns")]
     ignore: Vec<String>,
     /// Column with the weight of each row
-    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = "Columns")]
     weights: Option<String>,
     /// Column that assigns each row to train, validation or test
-    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = "Columns")]
     split: Option<String>,
     /// Share of the rows held out for testing [default: 0.2]
     #[arg(long, value_name = "SHARE", help_heading = "Data split")]
@@ -290,11 +291,6 @@ impl RunArgs {
                 key.clone_from(flag);
             }
         }
-        fn set_list<T: Clone>(key: &mut Vec<T>, flag: &[T]) {
-            if !flag.is_empty() {
-                *key = flag.to_vec();
-            }
-        }
         // Without `..`: the compiler warns of a flag that sets no key.
         let Self {
             table,
@@ -360,18 +356,26 @@ impl RunArgs {
             time_limit,
         } = self;
         set(&mut run.data.table, table);
+        read.apply(&mut run.data.read);
         let schema = &mut run.data.schema;
-        set_list(&mut schema.target, target);
-        set_list(&mut schema.numeric, numeric);
-        set_list(&mut schema.categorical, categorical);
-        set_list(&mut schema.ignore, ignore);
+        let header = OnceCell::new();
+        let header = || header.get_or_init(|| names_of_columns(&run.data.table, &run.data.read)).as_slice();
+        for (key, flag) in [
+            (&mut schema.target, target),
+            (&mut schema.numeric, numeric),
+            (&mut schema.categorical, categorical),
+            (&mut schema.ignore, ignore),
+        ] {
+            if !flag.is_empty() {
+                *key = flag.iter().flat_map(|text| columns_in(text, &header)).collect();
+            }
+        }
         set_some(&mut schema.weights, weights);
         set_some(&mut schema.split, split);
         set(&mut schema.task, &task.map(|task| task.0));
         set_some(&mut schema.decimal, decimal);
         set_some(&mut schema.thousands, thousands);
         set_some(&mut schema.dates, dates);
-        read.apply(&mut run.data.read);
         run.data.stream |= *stream;
         set(&mut run.data.buffer, buffer);
         set(&mut run.split.test, test);
@@ -423,5 +427,68 @@ impl RunArgs {
         set(&mut train.engine, engine);
         set(&mut train.seed, seed);
         set(&mut run.output.device, device);
+    }
+}
+
+/// The names of a table's columns; none of standard input, which can be read once only, or of a table that cannot be read.
+fn names_of_columns(table: &Path, options: &ReadOptions) -> Vec<String> {
+    let reader = (table != Path::new("-")).then(|| TableReader::open(table, options, 1));
+    reader.and_then(Result::ok).map_or_else(Vec::new, |reader| reader.columns().to_vec())
+}
+
+/// The columns in the text of a flag: names between commas, of which one with a comma in it is in quotes; or the whole text, if a column
+/// of the table has that name.
+pub(crate) fn columns_in<'a>(text: &str, header: &impl Fn() -> &'a [String]) -> Vec<String> {
+    if !text.contains([',', '"']) || header().iter().any(|name| name == text) {
+        return vec![text.to_owned()];
+    }
+    let mut names = vec![String::new()];
+    let (mut quoted, mut characters) = (false, text.chars().peekable());
+    while let Some(c) = characters.next() {
+        let begins = names.last().is_some_and(|name| name.trim().is_empty());
+        match c {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                names.iter_mut().last().into_iter().for_each(|name| name.push('"'));
+            }
+            '"' if quoted => quoted = false,
+            '"' if begins => {
+                quoted = true;
+                names.iter_mut().last().into_iter().for_each(String::clear);
+            }
+            ',' if !quoted => names.push(String::new()),
+            c => names.iter_mut().last().into_iter().for_each(|name| name.push(c)),
+        }
+    }
+    names
+}
+
+/// The text of a flag that names one column, whatever characters are in the name.
+pub(crate) fn column_text(name: &str) -> String {
+    if name.contains([',', '"']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_list_of_columns_is_split_at_commas_outside_of_quotes() {
+        let header = ["price, usd".to_owned(), "a".to_owned()];
+        let columns = |text: &str| columns_in(text, &|| header.as_slice());
+        assert_eq!(columns("a,b"), ["a", "b"]);
+        assert_eq!(columns("price, usd"), ["price, usd"]);
+        assert_eq!(columns("\"price, usd\",a"), ["price, usd", "a"]);
+        assert_eq!(columns("a,\"b \"\"c\"\", d\""), ["a", "b \"c\", d"]);
+        assert_eq!(columns("5\" pipe"), ["5\" pipe"]);
+        assert_eq!(columns(""), [""]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_can_be_written(name in ".{0,12}") {
+            prop_assert_eq!(columns_in(&column_text(&name), &|| [].as_slice()), [name]);
+        }
     }
 }

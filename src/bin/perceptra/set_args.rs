@@ -54,7 +54,7 @@ fn usage(name: &str, value: &str, error: &ModelError) -> CliError {
     };
     CliError::Usage {
         message: format!("--set {name}={value}: {reason}"),
-        hint: error.hint().as_ref().map(crate::hints::model),
+        hint: error.hint().map(|hint| crate::hints::model(&hint, crate::hints::Flags::Run)),
     }
 }
 
