@@ -94,6 +94,18 @@ impl Notation {
     }
 }
 
+/// Whether a text is a number in which a point could separate thousands: whole below 1000 without one, else with one to three digits
+/// before the point, and three after it.
+pub(crate) fn could_be_thousands(text: &str) -> bool {
+    Bare::of(text).is_some_and(|bare| {
+        let (first, rest) = bare.digits.split_once('.').unwrap_or((bare.digits, "000"));
+        matches!(first.len(), 1..=3)
+            && (!first.starts_with('0') || bare.digits == "0")
+            && rest.len() == 3
+            && first.bytes().chain(rest.bytes()).all(|b| b.is_ascii_digit())
+    })
+}
+
 /// A number without the signs around it.
 #[derive(Debug, Clone, Copy)]
 struct Bare<'a> {

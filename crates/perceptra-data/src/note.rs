@@ -31,6 +31,13 @@ pub enum Note {
         /// A text of the column, and how it is read.
         example: [String; 2],
     },
+    /// Numbers that all have three digits after a point are read with a decimal point, although it could separate thousands.
+    DecimalPoint {
+        /// The column.
+        column: String,
+        /// One of them.
+        example: String,
+    },
     /// Numbers with zeros in front are taken as codes, that is, as categories.
     Codes {
         /// The column.
@@ -70,6 +77,11 @@ impl fmt::Display for Note {
             Self::Read { column, notation, example: [text, value] } => {
                 write!(f, "column {column:?} is read as {notation}: {text:?} is {value}")
             }
+            Self::DecimalPoint { column, example } => write!(
+                f,
+                "column {column:?}: {example:?} is read with a decimal point, although in every row three digits follow it, as they \
+                 would a separator of thousands"
+            ),
             Self::Codes { column, example } => {
                 write!(f, "column {column:?} is taken as categories, because of zeros in front, as in {example:?}")
             }

@@ -11,7 +11,7 @@ use crate::date::{DateOrder, iso};
 use crate::error::{DataError, Role};
 use crate::kind::ColumnKind;
 use crate::missing::is_mark;
-use crate::notation::{Evidence, Finding, Notation};
+use crate::notation::{Evidence, Finding, Notation, could_be_thousands};
 use crate::note::Note;
 use crate::table::Table;
 use crate::task::Task;
@@ -80,6 +80,8 @@ pub struct Schema {
 
 /// A numeric target of at most this many different whole numbers from 0 is a class.
 const MAX_INTEGER_CLASSES: usize = 15;
+/// Fewer numbers than this show no habit of writing them.
+const FEWEST: usize = 5;
 /// Text columns with more different values than this, in more than half of the rows, identify rows.
 const ID_LIKE: usize = 20;
 
@@ -376,6 +378,7 @@ fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Res
     match kind {
         Some(ColumnKind::Numeric) if is_set && column.parsed().is_some() && has_points() => {}
         Some(kind) => {
+            notes.extend(decimal_point(name, column));
             let kind = if numeric { ColumnKind::Numeric } else { kind };
             return Ok(Found { kind, notation: Notation::default(), notes });
         }
@@ -413,7 +416,13 @@ fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Res
         Ok(Found { kind, notation, notes: std::mem::take(&mut notes) })
     };
     match evidence.finding(fixed) {
-        Finding::Numbers(notation) => read(ColumnKind::Numeric, notation),
+        Finding::Numbers(notation) => {
+            let mut found = read(ColumnKind::Numeric, notation)?;
+            if notation.thousands.is_none() && notation.decimal.is_none() {
+                found.notes.extend(decimal_point(name, column));
+            }
+            Ok(found)
+        }
         Finding::Dates(notation) if !numeric => read(ColumnKind::Date, notation),
         _ if numeric => Ok(Found { kind: ColumnKind::Numeric, notation: Notation::default(), notes }),
         Finding::Dates(_) | Finding::Other => {
@@ -435,6 +444,23 @@ fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Res
             Err(column.not_a(row, role, kind, evidence.others.1.max(1)))
         }
     }
+}
+
+/// The note on a column in which every number has a point and three digits after it.
+fn decimal_point(name: &str, column: ColumnView<'_>) -> Option<Note> {
+    column.parsed()?;
+    let (mut numbers, mut example) = (0, None);
+    for text in column.written().flatten().map(str::trim).filter(|text| !is_mark(text)) {
+        if !could_be_thousands(text) {
+            return None;
+        }
+        numbers += 1;
+        if text.contains('.') {
+            example.get_or_insert(text);
+        }
+    }
+    let example = example.filter(|_| numbers > FEWEST)?.to_owned();
+    Some(Note::DecimalPoint { column: name.to_owned(), example })
 }
 
 /// Infers the task from the targets.
@@ -460,7 +486,7 @@ fn infer_task(table: &Table, options: &SchemaOptions, schema: &mut Schema) -> Re
         let is_code = found.notes.iter().any(|note| match note {
             Note::Codes { .. } => true,
             Note::LeftOut { .. } | Note::Marks { .. } | Note::Read { .. } | Note::CodesAsNumbers { .. } => false,
-            Note::Mixed { .. } | Note::CountsRows { .. } => false,
+            Note::DecimalPoint { .. } | Note::Mixed { .. } | Note::CountsRows { .. } => false,
         });
         let numbers = match found.kind {
             ColumnKind::Numeric => true,
@@ -531,7 +557,7 @@ fn infer_task(table: &Table, options: &SchemaOptions, schema: &mut Schema) -> Re
             }
         }
         let notes = found.notes.into_iter().filter(|note| match note {
-            Note::Read { .. } | Note::Marks { .. } => true,
+            Note::Read { .. } | Note::Marks { .. } | Note::DecimalPoint { .. } => true,
             Note::LeftOut { .. } | Note::Codes { .. } | Note::CodesAsNumbers { .. } => false,
             Note::Mixed { .. } | Note::CountsRows { .. } => false,
         });

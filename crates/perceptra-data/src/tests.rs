@@ -221,7 +221,7 @@ fn each_wrong_column_has_its_message() {
         (
             "a,y\n1,5\n2,\n3,?\n".into(),
             target("y"),
-            "t.csv:3, column \"y\": the target is missing (2 such values in the column) | remove the rows without a target",
+            "t.csv:3, column \"y\": the target is missing (2 such values in the column) | \"?\" is taken as missing: keep the text as a value, or remove the rows without a target",
         ),
         (
             "a,y\n1,5\n2,1e400\n".into(),
@@ -263,7 +263,7 @@ fn each_wrong_column_has_its_message() {
         (
             "a,y\n1,x\n2,z\n".into(),
             SchemaOptions { task: Some(Task::Regression), ..target("y") },
-            "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column, the next in line 3) | take \"x\" as a missing value, or column \"y\" as categorical, or ignore the column",
+            "t.csv:2, column \"y\": \"x\" is not a number (2 such values in the column, the next in line 3) | choose another task, or have it inferred: regression, binary, multiclass",
         ),
         (
             "a,y\n1,x\n2,z\n3,w\n".into(),

@@ -91,6 +91,10 @@ fn is_read(case: &str, table: &Table, kind: ColumnKind, values: &[Option<f64>], 
             assert!(schema.dropped.is_empty(), "{case}: {:?}", schema.dropped);
             assert_eq!(schema.features[0].kind, kind, "{case}: {:?}", schema.notes);
             let read = table.numbers("x", kind, &schema.notation("x")).unwrap();
+            if let [Note::DecimalPoint { .. }, ..] | [.., Note::DecimalPoint { .. }] = schema.notes.as_slice() {
+                // Nobody can know; the note names the other reading.
+                return read == values;
+            }
             assert_eq!(read, values, "{case}: {:?}", schema.notes);
             true
         }
@@ -137,12 +141,14 @@ fn numbers_in_any_dress_are_read_or_refused() {
         let dress = Dress { decimal, thousands, before, after, decimals, parentheses: random.below(3) == 0 };
         let (rows, share) = (random.pick(&[30, 300, 3000]), random.pick(&[0, 0, 1, 5, 11, 30, 49]));
         let (mark, largest) = (random.pick(&marks), random.pick(&[1_000_000, 100_000_000, 100_000_000_000]));
-        let (mut cells, mut values) = (Vec::new(), Vec::new());
+        let (mut cells, mut values, mut marked) = (Vec::new(), Vec::new(), 0);
         for row in 0..rows {
             let below_0 = if random.below(2) == 0 { largest } else { 0 };
             let (text, value) = written(random.below(2 * largest as u64) as i64 - below_0, dress);
-            let is_marked = row > 3 && random.below(100) < share;
-            cells.push((if is_marked { mark.to_owned() } else { text }, row % 7));
+            // Half of the cells or more are numbers.
+            let is_marked = row > 3 && random.below(100) < share && 2 * marked < row;
+            marked += u32::from(is_marked);
+            cells.push((if is_marked { mark.to_owned() } else { text }, i64::from(row % 7)));
             values.push((!is_marked).then_some(value));
         }
         let table = table(random.below(3), &cells);

@@ -122,6 +122,7 @@ pub(crate) fn note(choice: &data::Note) -> String {
                 categorical(column)
             ),
         },
+        Note::DecimalPoint { .. } => "--thousands . reads it as thousands".to_owned(),
         Note::Codes { column, .. } => format!("{} takes them as numbers", numeric(column)),
         Note::CodesAsNumbers { column, .. } => {
             format!("{} takes them as categories, {} leaves the column out", categorical(column), ignore(column))
