@@ -306,11 +306,15 @@ pub enum DataError {
         /// The target.
         value: f64,
     },
-    /// A class of one row, which cannot be in two parts of the data.
-    #[error("the class {class:?} has 1 row only, a stratified split needs at least 2 of each class")]
+    /// A class with fewer rows than the data has parts, so that some part would be without it.
+    #[error("the class {class:?} has {}, {}", plural(*.rows, "row"), if *.needed == 2 { "a stratified split needs at least 2 of each class".to_owned() } else { format!("fewer than the {needed} folds") })]
     ClassTooSmall {
         /// The label.
         class: String,
+        /// Rows of the class in the table.
+        rows: usize,
+        /// Parts of which each needs a row.
+        needed: usize,
     },
     /// Too few rows for all parts of a split.
     #[error("{rows} rows cannot be split: the {part} part would have {got}, it needs at least {needed}")]
@@ -479,7 +483,8 @@ impl DataError {
             Self::AmbiguousDate { column, .. } => Hint::SetDateOrder(column.clone()),
             Self::AmbiguousNumber { column, .. } => Hint::SetSeparators(column.clone()),
             Self::MixedNotations { column, .. } => Hint::WriteOneWay(column.clone()),
-            Self::ClassTooSmall { .. } => Hint::DoNotStratify,
+            Self::ClassTooSmall { needed: ..=2, .. } => Hint::DoNotStratify,
+            Self::ClassTooSmall { .. } => Hint::FewerFolds,
             Self::TooFewRows { .. } => Hint::Advice("give more rows or another fraction"),
             Self::SplitValue { .. } => Hint::Advice("use train, validation (or valid, val) and test"),
             Self::TooWide { .. } => Hint::FewerCategories,

@@ -41,6 +41,8 @@ pub enum Hint {
     DoNotStandardize,
     /// Join a small class with another, do not stratify the split, or ask for a regression.
     DoNotStratify,
+    /// Divide the rows into fewer folds, join a small class with another, or do not stratify the folds.
+    FewerFolds,
     /// Ignore columns with many categories, or allow fewer categories a column.
     FewerCategories,
     /// Ask for another task.
@@ -86,6 +88,9 @@ impl fmt::Display for Hint {
             Self::DoNotStratify => f.write_str(
                 "remove the row, join the class with another, or do not stratify the split; if the targets are numbers and no \
                  classes, the task is regression",
+            ),
+            Self::FewerFolds => f.write_str(
+                "divide the rows into fewer folds, join the class with another, or do not stratify the folds",
             ),
             Self::FewerCategories => f.write_str("ignore columns with many categories, or allow fewer categories a column"),
             Self::ChangeTask => {

@@ -130,13 +130,13 @@ impl Split {
     }
 }
 
-/// The stratum of each row, whose shares a stratified split keeps: its class, or its group of ten rows with similar targets. A class of
-/// one row is an error if the table is `divided` into parts, as it can be in one only; none without a target.
+/// The stratum of each row, whose shares a stratified split keeps: its class, or its group of ten rows with similar targets; none
+/// without a target. A class needs as many rows as it is divided into parts: `fewest`.
 ///
 /// # Errors
 ///
 /// [`DataError::ClassTooSmall`]; missing targets, values that are not numbers.
-pub fn strata(table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, DataError> {
+pub fn strata(table: &Table, schema: &Schema, fewest: usize) -> Result<Option<Vec<u32>>, DataError> {
     let Some(target) = schema.targets.first() else { return Ok(None) };
     if schema.task == Task::Regression {
         return Ok(Some(groups_of_ten(&table.target_values(target, &schema.notation(target))?)));
@@ -146,9 +146,11 @@ pub fn strata(table: &Table, schema: &Schema, divided: bool) -> Result<Option<Ve
     let classes = table.class_numbers(target, &labels, by_value)?;
     let mut counts = vec![0; labels.len()];
     classes.iter().for_each(|&c| counts[c as usize] += 1);
-    match counts.iter().position(|&n| n == 1) {
-        Some(class) if divided => Err(DataError::ClassTooSmall { class: labels[class].clone() }),
-        _ => Ok(Some(classes)),
+    match counts.iter().position(|&n| n < fewest) {
+        Some(class) => {
+            Err(DataError::ClassTooSmall { class: labels[class].clone(), rows: counts[class], needed: fewest })
+        }
+        None => Ok(Some(classes)),
     }
 }
 

@@ -35,6 +35,7 @@ mod importance;
 mod keys;
 mod metrics;
 mod model;
+mod note;
 mod partition;
 mod predictions;
 mod prepared;
@@ -56,6 +57,7 @@ pub use self::{
     importance::{Explanation, Importance, ImportanceOptions},
     metrics::{MetricValues, Metrics},
     model::{About, Member, Model},
+    note::Note,
     partition::Partition,
     predictions::Predictions,
     run::{

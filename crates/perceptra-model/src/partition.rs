@@ -3,6 +3,7 @@
 use perceptra_data::{DataError, Schema, Split, Table, strata};
 
 use crate::error::ModelError;
+use crate::note::Note;
 use crate::run::{RunConfig, ValidRun};
 use crate::tables::{Tables, fewest_rows};
 
@@ -15,6 +16,8 @@ pub struct Partition {
     pub validation: Option<Table>,
     /// Test rows; `None` if there are none.
     pub test: Option<Table>,
+    /// Choices that were made for the user.
+    pub notes: Vec<Note>,
 }
 
 impl Partition {
@@ -26,8 +29,7 @@ impl Partition {
     pub fn of(run: &RunConfig, tables: &Tables) -> Result<Self, ModelError> {
         let run = ValidRun::new(run)?;
         let schema = Schema::infer(&tables.table, &run.data.schema)?;
-        let [train, validation, test] = divide(&run, tables, &schema)?;
-        Ok(Self { train: train.unwrap_or_else(|| tables.table.clone()), validation, test })
+        divide(&run, tables, &schema, 2)
     }
 
     /// Divides a table for cross-validation: each of the `folds` partitions tests on its own rows and trains on all others, except for the
@@ -39,14 +41,16 @@ impl Partition {
     pub fn folds(run: &RunConfig, table: &Table, folds: usize) -> Result<Vec<Self>, ModelError> {
         let run = ValidRun::new(run)?;
         let schema = Schema::infer(table, &run.data.schema)?;
-        let classes = strata_of(&run, table, &schema, true)?;
+        let classes = strata_of(&run, table, &schema, folds)?;
         let splits = Split::folds(table.rows(), folds, classes.as_deref(), run.train.seed)?;
         let partition = |split: &Split| {
             let test = Some(table.take(&split.test));
             let rest = Tables { validation: None, test, ..Tables::from(table.take(&split.train)) };
             let mut run = RunConfig::clone(&run);
             run.data.schema.split = None;
-            Self::of(&run, &rest)
+            let schema = Schema::infer(&rest.table, &run.data.schema)?;
+            // A class of which one row is left stays in the training rows.
+            divide(&run, &rest, &schema, 1)
         };
         splits.iter().map(partition).collect()
     }
@@ -74,40 +78,54 @@ impl Partition {
 }
 
 /// The stratum of each row; `None` if the run does not stratify its splits, or the table has no strata.
-fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, divided: bool) -> Result<Option<Vec<u32>>, ModelError> {
-    Ok(if run.split.stratify { strata(table, schema, divided)? } else { None })
+fn strata_of(run: &RunConfig, table: &Table, schema: &Schema, fewest: usize) -> Result<Option<Vec<u32>>, ModelError> {
+    Ok(if run.split.stratify { strata(table, schema, fewest)? } else { None })
 }
 
-/// Divides the rows of `tables` into training, validation and test rows; `None` for a part without rows.
-pub(crate) fn divide(run: &RunConfig, tables: &Tables, schema: &Schema) -> Result<[Option<Table>; 3], ModelError> {
+/// Divides the rows of `tables` into training, validation and test rows. Where a share of the rows is taken, each class needs `fewest`
+/// rows.
+pub(crate) fn divide(
+    run: &RunConfig,
+    tables: &Tables,
+    schema: &Schema,
+    fewest: usize,
+) -> Result<Partition, ModelError> {
     let table = &tables.table;
     let options = &run.split;
-    if let Some(column) = &run.data.schema.split {
-        let split = Split::from_column(table, column)?;
+    // A separate validation or test table replaces the share of this table.
+    let validation = if tables.validation.is_some() { 0.0 } else { options.validation };
+    let mut notes = Vec::new();
+    let split = if let Some(column) = &run.data.schema.split {
+        let mut split = Split::from_column(table, column)?;
         if split.train.is_empty() {
             return Err(DataError::TooFewRows { rows: table.rows(), part: "training", got: 0, needed: 1 }.into());
         }
-        let part = |rows: &[u32]| (!rows.is_empty()).then(|| table.take(rows));
-        return Ok([
-            part(&split.train),
-            part(&split.validation).or_else(|| tables.validation.clone()),
-            part(&split.test).or_else(|| tables.test.clone()),
-        ]);
-    }
-    // A separate validation or test table replaces the share of this table.
-    let test = if tables.test.is_some() { 0.0 } else { options.test };
-    let validation = if tables.validation.is_some() { 0.0 } else { options.validation };
-    let classes = strata_of(run, table, schema, test + validation > 0.0)?;
-    let split = Split::holdout(table.rows(), test, validation, classes.as_deref(), run.train.seed)?;
-    let got = tables.validation.as_ref().map_or(split.validation.len(), Table::rows);
-    if options.validation > 0.0 && got < fewest_rows("validation") {
-        let (rows, needed) = (table.rows(), fewest_rows("validation"));
-        return Err(DataError::TooFewRows { rows, part: "validation", got, needed }.into());
-    }
+        if split.validation.is_empty() && validation > 0.0 {
+            let train = table.take(&split.train);
+            let classes = strata_of(run, &train, schema, 1)?;
+            let own = Split::holdout(train.rows(), 0.0, validation, classes.as_deref(), run.train.seed)?;
+            let rows = |rows: &[u32]| rows.iter().map(|&row| split.train[row as usize]).collect();
+            (split.validation, split.train) = (rows(&own.validation), rows(&own.train));
+            notes.push(Note::ValidationTaken { column: column.clone(), rows: split.validation.len() });
+        }
+        split
+    } else {
+        let test = if tables.test.is_some() { 0.0 } else { options.test };
+        let fewest = if test + validation > 0.0 { fewest } else { 1 };
+        let classes = strata_of(run, table, schema, fewest)?;
+        let split = Split::holdout(table.rows(), test, validation, classes.as_deref(), run.train.seed)?;
+        let got = tables.validation.as_ref().map_or(split.validation.len(), Table::rows);
+        if options.validation > 0.0 && got < fewest_rows("validation") {
+            let (rows, needed) = (table.rows(), fewest_rows("validation"));
+            return Err(DataError::TooFewRows { rows, part: "validation", got, needed }.into());
+        }
+        split
+    };
     let part = |rows: &[u32]| (!rows.is_empty()).then(|| table.take(rows));
-    Ok([
-        part(&split.train),
-        tables.validation.clone().or_else(|| part(&split.validation)),
-        tables.test.clone().or_else(|| part(&split.test)),
-    ])
+    let validation = part(&split.validation).or_else(|| tables.validation.clone());
+    let test = part(&split.test).or_else(|| tables.test.clone());
+    if validation.is_none() {
+        notes.push(Note::NoValidation);
+    }
+    Ok(Partition { train: part(&split.train).unwrap_or_else(|| table.clone()), validation, test, notes })
 }

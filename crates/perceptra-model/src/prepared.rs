@@ -10,7 +10,8 @@ use crate::encoded::{Encoded, bins};
 use crate::error::ModelError;
 use crate::fitting::{loss_fits, metric_fits, usual_loss};
 use crate::model::{About, Model};
-use crate::partition::divide;
+use crate::note::{Note, RowHashes};
+use crate::partition::{Partition, divide};
 use crate::run::{EmbeddingKind, RunConfig, ValidRun};
 use crate::tables::Tables;
 use crate::trained::Trained;
@@ -29,6 +30,8 @@ pub(crate) struct Prepared {
     pub(crate) validation_rows: Option<Encoded>,
     pub(crate) rows: [usize; 3],
     report: EncodeReport,
+    train_hashes: RowHashes,
+    notes: Vec<Note>,
 }
 
 impl Prepared {
@@ -44,19 +47,24 @@ impl Prepared {
         };
         let loss = fitting_loss(run.train.loss, schema.task)?;
         check_monitor(run.train.monitor, schema.task)?;
-        let [train_table, validation, test] = match &tables.stream {
-            // The rows of a stream are divided already.
-            Some(_) => [None, tables.validation.clone(), tables.test.clone()],
-            None => divide(&run, tables, &schema)?,
+        let Partition { train: train_table, validation, test, mut notes } = match &tables.stream {
+            // The rows of a stream are divided already: its table is a sample of its training rows.
+            Some(_) => {
+                let (validation, test) = (tables.validation.clone(), tables.test.clone());
+                let notes = if validation.is_none() { vec![Note::NoValidation] } else { Vec::new() };
+                Partition { train: table.clone(), validation, test, notes }
+            }
+            None => divide(&run, tables, &schema, 2)?,
         };
         check_clashes(&run, schema.task, validation.is_some())?;
-        // The table of a stream is a sample of its training rows.
-        let train_table = train_table.unwrap_or_else(|| table.clone());
-
         let encoder = Encoder::fit(&train_table, &schema, labels, &run.encoder)?;
         let (train_rows, report) = Encoded::of(&train_table, &encoder, &schema)?;
         let validation_rows =
             validation.as_ref().map(|t| Encoded::of(t, &encoder, &schema)).transpose()?.map(|(rows, _)| rows);
+        let train_hashes = RowHashes::of(&train_rows.inputs, &train_rows.targets);
+        if let Some(rows) = &validation_rows {
+            notes.extend(train_hashes.repeated("validation", &rows.inputs, &rows.targets));
+        }
         let (network_config, network) = build_network(&run, &schema, &encoder, &train_rows.inputs, device)?;
         let target_scales: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
         let training = TrainConfig { loss: Some(loss), ..run.train.clone() };
@@ -88,6 +96,8 @@ impl Prepared {
             validation_rows,
             rows,
             report,
+            train_hashes,
+            notes,
         })
     }
 
@@ -103,14 +113,18 @@ impl Prepared {
 
     /// The model with the trained network, and its scores.
     pub(crate) fn finish(self, fitted: Fitted<FeedForward>) -> Result<Trained, ModelError> {
-        let Self { calibrate, about, train_table, validation, test, rows, report, .. } = self;
+        let Self { calibrate, about, train_table, validation, test, rows, report, train_hashes, mut notes, .. } = self;
         let mut model = Model::new(about, fitted.network);
         model.about.history = fitted.history;
         let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
         let judged = validation.map(|table| model.learn_confidence(&table, calibrate)).transpose()?;
         let (validation, calibration) = judged.map_or((None, None), |(metrics, done)| (Some(metrics), done));
+        if let Some(test) = &test {
+            let (inputs, _) = model.about().encoder.inputs(test)?;
+            notes.extend(train_hashes.repeated("test", &inputs, &model.about().encoder.outputs_of(test)?));
+        }
         model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
-        Ok(Trained { model, rows, validation, calibration, report, dead })
+        Ok(Trained { model, rows, validation, calibration, report, dead, notes })
     }
 }
 

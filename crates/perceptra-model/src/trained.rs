@@ -6,6 +6,7 @@ use crate::calibration::Calibration;
 use crate::error::ModelError;
 use crate::metrics::Metrics;
 use crate::model::Model;
+use crate::note::{Note, RowHashes};
 use crate::partition::Partition;
 
 /// A trained model with the results of its training.
@@ -21,6 +22,8 @@ pub struct Trained {
     pub calibration: Option<Calibration>,
     /// Missing values of the training rows that were imputed.
     pub report: EncodeReport,
+    /// Choices that were made for the user, and rows that occur in two parts.
+    pub notes: Vec<Note>,
     /// Whether the network gives the same output for every row: it learned nothing, or all units of a hidden layer are dead.
     pub dead: bool,
 }
@@ -38,18 +41,29 @@ impl Trained {
         parts: &Partition,
         calibrate: bool,
     ) -> Result<Self, ModelError> {
-        let (mut models, mut report, mut dead) = (Vec::new(), None, false);
+        let (mut models, mut report, mut dead, mut notes) = (Vec::new(), None, false, parts.notes.clone());
         for (weight, member) in members {
             report.get_or_insert(member.report);
             dead |= member.dead;
+            for note in member.notes {
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
             models.push((weight, member.model));
         }
         let mut model = Model::ensemble(models)?;
         let judged = parts.validation.as_ref().map(|table| model.learn_confidence(table, calibrate)).transpose()?;
         let (validation, calibration) = judged.map_or((None, None), |(metrics, done)| (Some(metrics), done));
+        if let Some(test) = &parts.test {
+            let encoder = &model.about.encoder;
+            let encode = |table: &Table| Ok::<_, ModelError>((encoder.inputs(table)?.0, encoder.outputs_of(table)?));
+            let ((inputs, targets), (of_test, truth)) = (encode(&parts.train)?, encode(test)?);
+            notes.extend(RowHashes::of(&inputs, &targets).repeated("test", &of_test, &truth));
+        }
         model.about.metrics = parts.test.as_ref().map(|table| model.evaluate(table)).transpose()?;
         let rows = [Some(&parts.train), parts.validation.as_ref(), parts.test.as_ref()];
         let rows = rows.map(|table| table.map_or(0, Table::rows));
-        Ok(Self { model, rows, validation, calibration, report: report.unwrap_or_default(), dead })
+        Ok(Self { model, rows, validation, calibration, report: report.unwrap_or_default(), dead, notes })
     }
 }

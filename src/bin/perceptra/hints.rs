@@ -95,6 +95,7 @@ pub(crate) fn data(hint: &data::Hint, flags: Flags) -> String {
              regression"
                 .into()
         }
+        (Hint::FewerFolds, _) => "ask for fewer --folds, join the class with another, or divide with --no-stratify".into(),
         (Hint::FewerCategories, Flags::Run) => "ignore columns with many categories or lower --max-categories".into(),
         (Hint::FewerCategories, Flags::Model) => "predict fewer rows at once".into(),
         (Hint::ChangeTask, Flags::Run) => {
@@ -102,6 +103,16 @@ pub(crate) fn data(hint: &data::Hint, flags: Flags) -> String {
             format!("choose another --task: {}, or auto", tasks.join(", "))
         }
         (Hint::ChangeTask, Flags::Model) => "the model learned numbers: correct the value, or leave the row out".into(),
+    }
+}
+
+/// A line about the rows of a run, with the flag that changes it.
+pub(crate) fn part(choice: &model::Note) -> String {
+    use model::Note;
+    match choice {
+        Note::ValidationTaken { .. } => format!("note: {choice} (--validation sets the share, 0 for none)"),
+        Note::Repeated { .. } => format!("note: {choice}, which makes their scores better than those of new rows"),
+        Note::NoValidation => format!("note: {choice} (--no-progress and --target-value stop it, too)"),
     }
 }
 

@@ -178,7 +178,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             "rows": { "train": trained.rows[0], "validation": trained.rows[1], "test": trained.rows[2] },
             "task_reason": about.schema.reason,
             "dropped": about.schema.dropped,
-            "notes": about.schema.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "notes": about.schema.notes.iter().map(ToString::to_string).chain(trained.notes.iter().map(ToString::to_string)).collect::<Vec<_>>(),
             "missing": trained.report.missing,
             "validation": trained.validation,
             "test": about.metrics,
@@ -189,6 +189,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     }
     if !args.quiet {
         about.schema.notes.iter().for_each(|choice| note(&hints::note(choice)));
+        trained.notes.iter().for_each(|choice| note(&hints::part(choice)));
         for (column, n) in &trained.report.missing {
             note(&format!("note: column {column:?}: {n} missing values of the training rows are filled in"));
         }
