@@ -222,6 +222,16 @@ pub enum DataError {
         /// The weight.
         value: f64,
     },
+    /// A part of the data whose rows all have the weight 0, and so are no rows.
+    #[error("{name}, column {column:?}: all rows of the {part} part have the weight 0")]
+    NoWeight {
+        /// File or stream.
+        name: String,
+        /// The column of row weights.
+        column: String,
+        /// Which part.
+        part: &'static str,
+    },
     /// Dates in a form that is ambiguous about day and month.
     #[error("column {column:?} looks like dates that are not ISO 8601: {value:?}")]
     AmbiguousDate {
@@ -427,6 +437,9 @@ impl DataError {
             Self::ClassTooSmall { .. } => Hint::DoNotStratify,
             Self::TooFewRows { .. } => Hint::Advice("give more rows or another fraction"),
             Self::SplitValue { .. } => Hint::Advice("use train, validation (or valid, val) and test"),
+            Self::NoWeight { .. } => {
+                Hint::Advice("give rows of the part a weight, or leave the part out: its rows are no rows as they are")
+            }
             Self::TooWide { .. } => Hint::FewerCategories,
             Self::TaskMismatch { .. } => Hint::ChangeTask,
             Self::NotFound { .. }

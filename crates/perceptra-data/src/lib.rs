@@ -46,6 +46,7 @@ mod table;
 mod target;
 mod task;
 mod variants;
+mod weights;
 
 pub use crate::{
     encode_report::EncodeReport,
@@ -58,7 +59,7 @@ pub use crate::{
     matrix::Matrix,
     read::TableReader,
     read_options::ReadOptions,
-    scaling::Scaling,
+    scaling::{Scaling, Tails},
     schema::{ColumnSpec, Schema, SchemaOptions},
     split::{Split, SplitOptions},
     summary::{Numbers, Summary, Values},
@@ -72,6 +73,7 @@ pub use crate::{
     split::strata,
     stream::{Pieces, Sample, TableStream},
     table::nearest,
+    weights::{Sorted, Weights},
 };
 
 #[cfg(test)]
