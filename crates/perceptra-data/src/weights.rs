@@ -23,7 +23,7 @@ const EXACT: f64 = 1e-5;
 const LEAST_UNIT: f64 = 1e-4;
 
 impl Weights {
-    /// Weights above 0; `None` if all are equal.
+    /// Weights of 0 or more; `None` if all are equal, or there are none.
     pub(crate) fn new(weights: Vec<f64>) -> Option<Self> {
         let first = *weights.first()?;
         if weights.iter().all(|w| *w == first) {
@@ -35,7 +35,7 @@ impl Weights {
         })
     }
 
-    /// The weights of the rows of `table`, all above 0, by the column that the schema names; `None` without one and for equal weights.
+    /// The weights of the rows of `table`, by the column that the schema names; `None` without one and for equal weights.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl Weights {
     }
 
     /// A weight for each row.
-    pub(crate) fn each(&self) -> &[f64] {
+    pub fn each(&self) -> &[f64] {
         &self.each
     }
 
@@ -57,13 +57,14 @@ impl Weights {
     }
 }
 
-/// The largest number of which all weights are multiples, by Euclid's algorithm.
+/// The largest number of which all weights are multiples, by Euclid's algorithm. They are not all 0.
 fn common_unit(weights: &[f64]) -> Option<f64> {
     let whole = weights.iter().all(|w| w.fract() == 0.0 && *w < 1e15);
     let exact = if whole { 0.0 } else { EXACT };
-    let least = weights.iter().copied().fold(f64::INFINITY, f64::min);
+    let positive = || weights.iter().filter(|w| **w > 0.0);
+    let least = positive().copied().fold(f64::INFINITY, f64::min);
     let mut unit = least;
-    for weight in weights {
+    for weight in positive() {
         let (mut a, mut b) = (*weight, unit);
         loop {
             let rest = (a - (a / b).round() * b).abs();

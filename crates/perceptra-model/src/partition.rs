@@ -18,13 +18,15 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Divides tables, which are not streamed, as training does.
+    /// Divides tables, which are not streamed, as training does. Rows of weight 0 are in no part.
     ///
     /// # Errors
     ///
     /// Settings out of range, and the errors of the schema and the split.
     pub fn of(run: &RunConfig, tables: &Tables) -> Result<Self, ModelError> {
         let run = ValidRun::new(run)?;
+        let weighted = tables.weighted(&run)?;
+        let tables = weighted.as_ref().unwrap_or(tables);
         let schema = Schema::infer(&tables.table, &run.data.schema)?;
         let [train, validation, test] = divide(&run, tables, &schema)?;
         Ok(Self { train: train.unwrap_or_else(|| tables.table.clone()), validation, test })
@@ -38,6 +40,8 @@ impl Partition {
     /// As [`Partition::of`], and a number of folds that does not suit the rows.
     pub fn folds(run: &RunConfig, table: &Table, folds: usize) -> Result<Vec<Self>, ModelError> {
         let run = ValidRun::new(run)?;
+        let weighted = Tables::from(table.clone()).weighted(&run)?;
+        let table = weighted.as_ref().map_or(table, |tables| &tables.table);
         let schema = Schema::infer(table, &run.data.schema)?;
         let classes = strata_of(&run, table, &schema, true)?;
         let splits = Split::folds(table.rows(), folds, classes.as_deref(), run.train.seed)?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use perceptra::data::{Scaling, Task};
+use perceptra::data::{Scaling, Tails, Task};
 use perceptra::model::{EmbeddingKind, OneOrMany, Preset};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedule};
@@ -47,7 +47,7 @@ pub(crate) struct RunArgs {
     /// Columns to ignore
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
     ignore: Vec<String>,
-    /// Column with the weight of each row
+    /// Column with the weight of each row; rows of weight 0 are left out
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
     weights: Option<String>,
     /// Column that assigns each row to train, validation or test
@@ -79,10 +79,13 @@ pub(crate) struct RunArgs {
     /// Scaling of numeric columns [default: standard]
     #[arg(long, value_name = "NAME", value_parser = one_of::<Scaling>(), help_heading = "Encoding")]
     scaling: Option<Scaling>,
+    /// What standard scaling makes of values beyond its ends [default: clip]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Tails>(), help_heading = "Encoding")]
+    tails: Option<Tails>,
     /// Categories with fewer rows than this share one input [default: 3]
     #[arg(long, value_name = "ROWS", help_heading = "Encoding")]
     min_category_rows: Option<usize>,
-    /// Maximum number of categories of a column that have an input each [default: 100]
+    /// Maximum number of categories of a column that have an input each [default: 100, more where each has 10 rows]
     #[arg(long, value_name = "N", help_heading = "Encoding")]
     max_categories: Option<usize>,
     /// Widths of the hidden layers, such as 128,64; `none` for a single neuron per output [default: 128,64]
@@ -309,6 +312,7 @@ impl RunArgs {
             stream,
             buffer,
             scaling,
+            tails,
             min_category_rows,
             max_categories,
             hidden,
@@ -364,8 +368,9 @@ impl RunArgs {
         set_some(&mut run.split.validation_file, validation_file);
         run.split.stratify &= !no_stratify;
         set(&mut run.encoder.scaling, scaling);
+        set(&mut run.encoder.tails, tails);
         set(&mut run.encoder.min_category_rows, min_category_rows);
-        set(&mut run.encoder.max_categories, max_categories);
+        set_some(&mut run.encoder.max_categories, max_categories);
         set(&mut run.network.hidden, &hidden.as_ref().map(|w| w.0.clone()));
         match activation.as_slice() {
             [] => {}

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::live::Live;
 use crate::run_args::{Resolved, RunArgs};
-use crate::{CliError, hints, note, print, print_json, report, same_file, signals, tables};
+use crate::{CliError, hints, note, notes, print, print_json, report, same_file, signals, tables};
 
 /// Trains a network on a table and saves the model. Flags override the keys of the run file.
 #[derive(Debug, Args)]
@@ -189,8 +189,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         for (column, reason) in &about.schema.dropped {
             note(&format!("note: column {column:?} is left out: {reason}"));
         }
-        for (column, n) in &trained.report.missing {
-            note(&format!("note: column {column:?}: {n} missing values of the training rows are filled in"));
+        notes::training(&trained.report);
+        if let zeros @ 1.. = tables.rows_without_weight() {
+            note(&format!("note: {zeros} rows of weight 0 are left out"));
         }
     }
     if let Batch::Rows(rows) = run.train.batch
