@@ -28,12 +28,8 @@ pub struct EncodeReport {
 impl AddAssign<&Self> for EncodeReport {
     fn add_assign(&mut self, other: &Self) {
         let Self { missing, unseen, grouped, clipped, outside } = self;
-        let counted = [
-            (missing, &other.missing),
-            (unseen, &other.unseen),
-            (clipped, &other.clipped),
-            (outside, &other.outside),
-        ];
+        let counted =
+            [(missing, &other.missing), (unseen, &other.unseen), (clipped, &other.clipped), (outside, &other.outside)];
         for (mine, theirs) in counted {
             for (name, n) in theirs {
                 match mine.iter_mut().find(|(m, _)| m == name) {

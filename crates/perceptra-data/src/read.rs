@@ -267,7 +267,11 @@ impl TableReader {
     ) -> Result<Self, DataError> {
         let columns: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
         check_names(&name, columns.iter().map(String::as_str))?;
-        Ok(Self { pieces: Pieces::Arrow { name, format, schema: schema.clone(), kept: None, batches: Box::new(batches) }, rows: 0, columns })
+        Ok(Self {
+            pieces: Pieces::Arrow { name, format, schema: schema.clone(), kept: None, batches: Box::new(batches) },
+            rows: 0,
+            columns,
+        })
     }
 }
 
@@ -291,13 +295,14 @@ impl Iterator for TableReader {
                 // The decoders of damaged files may panic inside the arrow crates: that is an error like the others.
                 let batch = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| batches.next()))
                     .unwrap_or_else(|_| Some(Err("the decoder gave up".into())))?;
-                let table = batch
-                    .map_err(|reason| DataError::Damaged { name: name.clone(), format, reason })
-                    .and_then(|batch| {
-                        let damaged = |e: ArrowError| DataError::Damaged { name: name.clone(), format, reason: e.to_string() };
+                let table = batch.map_err(|reason| DataError::Damaged { name: name.clone(), format, reason }).and_then(
+                    |batch| {
+                        let damaged =
+                            |e: ArrowError| DataError::Damaged { name: name.clone(), format, reason: e.to_string() };
                         let kept = kept.as_ref().map(|kept| batch.project(kept)).transpose().map_err(damaged)?;
                         Ok(Table::from_batch(name.clone(), &batch)?.keeping(kept))
-                    });
+                    },
+                );
                 let before = self.rows;
                 self.rows += table.as_ref().map_or(0, Table::rows) as u64;
                 Some(table.map(|table| table.at_row(before)))

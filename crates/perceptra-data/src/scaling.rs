@@ -146,7 +146,9 @@ impl Scale {
     pub(crate) fn clips(&self, x: f64) -> bool {
         match self {
             Self::Clipped { offset, factor } => ((x - offset) * factor).abs() > CLIP,
-            Self::Quantile { knots, .. } => knots.first().is_some_and(|k| x < *k) || knots.last().is_some_and(|k| x > *k),
+            Self::Quantile { knots, .. } => {
+                knots.first().is_some_and(|k| x < *k) || knots.last().is_some_and(|k| x > *k)
+            }
             Self::Linear { .. } => self.apply(x).abs() > LARGEST,
             Self::Logged { .. } | Self::Squash { .. } => false,
         }

@@ -75,7 +75,15 @@ impl Table {
     /// A table of columns that each have so many rows, which stand at these lines of a file.
     pub(crate) fn new(name: String, columns: Vec<Column>, rows: usize, lines: Option<Vec<u64>>) -> Self {
         let origin = lines.map_or(Origin::From(0), |lines| Origin::Lines(lines.into()));
-        Self { name, columns: columns.into_iter().map(Arc::new).collect(), stored: rows, selected: None, rows, origin, kept: None }
+        Self {
+            name,
+            columns: columns.into_iter().map(Arc::new).collect(),
+            stored: rows,
+            selected: None,
+            rows,
+            origin,
+            kept: None,
+        }
     }
 
     /// The table with columns as they are in its file.
@@ -136,7 +144,15 @@ impl Table {
             Origin::From(first) => Origin::Rows(selected.iter().map(|&row| first + u64::from(row)).collect()),
         };
         let columns = self.columns.iter().map(|c| Arc::new(c.take(&rows))).collect();
-        Self { name: self.name.clone(), columns, stored: self.rows, selected: None, rows: self.rows, origin, kept: None }
+        Self {
+            name: self.name.clone(),
+            columns,
+            stored: self.rows,
+            selected: None,
+            rows: self.rows,
+            origin,
+            kept: None,
+        }
     }
 
     /// The tables one below the other; none of none. They have the same columns.

@@ -987,8 +987,7 @@ fn a_row_of_weight_2_is_encoded_as_two_rows_and_one_of_weight_0_as_none() {
     };
     let all: Vec<_> = (0..60).map(row).collect();
     let scaled = |factor: f64| weighted_table(all.iter().map(|(x, c, y, w)| (*x, *c, *y, w * factor)));
-    let repeated =
-        weighted_table(all.iter().flat_map(|&(x, c, y, w)| std::iter::repeat_n((x, c, y, 1.0), w as usize)));
+    let repeated = weighted_table(all.iter().flat_map(|&(x, c, y, w)| std::iter::repeat_n((x, c, y, 1.0), w as usize)));
     let without = weighted_table(all.iter().copied().filter(|row| row.3 > 0.0));
     let schema = Schema::infer(&repeated, &weighted_options()).unwrap();
     let near = |a: &[f32], b: &[f32]| {
@@ -1031,8 +1030,10 @@ fn a_row_of_weight_2_is_encoded_as_two_rows_and_one_of_weight_0_as_none() {
 fn fit_x(values: &[f64], options: &EncoderOptions) -> Encoder {
     let rows: String = values.iter().zip(0..).map(|(x, i)| format!("{x:?},{}\n", i * 7 % 5)).collect();
     let table = Table::from_csv("t.csv", format!("x,y\n{rows}"), &ReadOptions::default()).unwrap();
-    let schema =
-        Schema::infer(&table, &SchemaOptions { target: vec!["y".into()], numeric: vec!["x".into()], ..Default::default() });
+    let schema = Schema::infer(
+        &table,
+        &SchemaOptions { target: vec!["y".into()], numeric: vec!["x".into()], ..Default::default() },
+    );
     Encoder::fit(&table, &schema.unwrap(), None, options).unwrap()
 }
 

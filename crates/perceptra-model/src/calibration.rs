@@ -167,7 +167,8 @@ mod tests {
         // Rows of weight 2 count as two, and scaled weights as they are.
         let some = Matrix { rows: 4, columns: 2, values: vec![0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.6, 0.4] };
         let found = |weights: [f64; 4]| temperature(&some, &[0, 1, 1, 0], Some(&weights));
-        let repeated = Matrix { rows: 8, columns: 2, values: [&some.values[..4], &some.values[..4], &some.values].concat() };
+        let repeated =
+            Matrix { rows: 8, columns: 2, values: [&some.values[..4], &some.values[..4], &some.values].concat() };
         let three = temperature(&repeated, &[0, 1, 0, 1, 0, 1, 1, 0], None);
         // The prior weighs as much as it does against 4 rows, and so a little more than against 8.
         assert!((found([3.0, 3.0, 1.0, 1.0]) - three).abs() < 0.25 * (three - found([1.0; 4])).abs());

@@ -183,8 +183,7 @@ mod tests {
     #[test]
     fn weighted_residuals_are_those_of_repeated_rows() {
         let (values, weights) = ([0.5, 3.0, 1.0, 2.0, 0.1], [2, 1, 3, 1, 5]);
-        let mut repeated: Vec<f32> =
-            values.iter().zip(weights).flat_map(|(x, n)| std::iter::repeat_n(*x, n)).collect();
+        let mut repeated: Vec<f32> = values.iter().zip(weights).flat_map(|(x, n)| std::iter::repeat_n(*x, n)).collect();
         repeated.sort_by(f32::total_cmp);
         for factor in [1.0, 0.3] {
             let weights = weights.map(|w| w as f64 * factor);

@@ -98,7 +98,8 @@ fn text(model: &Model) -> String {
         .features()
         .map(|(name, kind, width)| {
             let range = about.encoder.range(name).filter(|_| kind == ColumnKind::Numeric);
-            let range = range.map_or_else(String::new, |[a, b]| format!("{} to {}", tables::number(a), tables::number(b)));
+            let range =
+                range.map_or_else(String::new, |[a, b]| format!("{} to {}", tables::number(a), tables::number(b)));
             let tails = about.encoder.tails(name).unwrap_or_default();
             vec![name.to_owned(), kind.name().to_owned(), width.to_string(), range, tails]
         })

@@ -111,7 +111,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
         }
     }
     if !args.quiet {
-        let unknown: Vec<String> = unknown.into_iter().filter(|name| !kept.iter().any(|k| format!("{k:?}") == *name)).collect();
+        let unknown: Vec<String> =
+            unknown.into_iter().filter(|name| !kept.iter().any(|k| format!("{k:?}") == *name)).collect();
         if !unknown.is_empty() {
             note(&format!("note: columns that the model does not know are ignored: {}", unknown.join(", ")));
         }
