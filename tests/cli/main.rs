@@ -11,6 +11,7 @@ mod golden;
 #[cfg(all(feature = "view", feature = "baselines"))]
 mod lecture;
 mod library;
+mod limits;
 mod model_file;
 #[cfg(feature = "playground")]
 mod playground;

@@ -394,7 +394,7 @@ fn row_weights_separate_files_and_standard_input() {
         );
         assert_eq!(out.code, Some(0), "{}", out.stderr);
         let report: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
-        assert_eq!(report["rows"]["train"], 200);
+        assert_eq!(report["rows"]["train"], 100);
         assert_eq!(report["rows"]["validation"], 100);
         report["test"]["rmse"].as_f64().unwrap()
     };

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
-use arrow::array::StringBuilder;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 
 use crate::column::{Column, TypedColumn};
 use crate::error::DataError;
@@ -52,6 +54,8 @@ pub(crate) struct CsvPieces {
     /// The line of the last row, if one of its fields contains a line break.
     last_with_break: Option<u64>,
     done: bool,
+    /// Columns to keep as they are written, with their names and types.
+    kept: Option<(Vec<usize>, SchemaRef)>,
 }
 
 impl CsvPieces {
@@ -124,7 +128,18 @@ impl CsvPieces {
             lines_before: line.saturating_sub(1),
             last_with_break: None,
             done: false,
+            kept: None,
         }
+    }
+
+    /// The name of the file.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Keeps these columns, text fields of `schema`, as they are written.
+    pub(crate) fn keep(&mut self, columns: Vec<usize>, schema: SchemaRef) {
+        self.kept = Some((columns, schema));
     }
 
     /// The separator of fields, and where the next piece begins: the byte and the line.
@@ -152,6 +167,8 @@ impl CsvPieces {
     fn read_piece(&mut self) -> Result<Table, DataError> {
         let mut builders: Vec<StringBuilder> = self.columns.iter().map(|_| StringBuilder::new()).collect();
         let mut nulls: Vec<BTreeMap<String, usize>> = vec![BTreeMap::new(); builders.len()];
+        let mut kept: Vec<(usize, StringBuilder)> =
+            self.kept.iter().flat_map(|(columns, _)| columns).map(|column| (*column, StringBuilder::new())).collect();
         let mut lines = Vec::new();
         let mut record = csv::ByteRecord::new();
         while lines.len() < self.rows {
@@ -195,6 +212,10 @@ impl CsvPieces {
                     builder.append_value(value);
                 }
             }
+            for (column, builder) in &mut kept {
+                // Checked above.
+                builder.append_value(std::str::from_utf8(&record[*column]).unwrap_or_default());
+            }
             lines.push(line);
         }
         let rows = lines.len();
@@ -207,7 +228,14 @@ impl CsvPieces {
                 Column::new(name, TypedColumn::Text(builder.finish())).with_nulls(nulls, &self.missing)
             })
             .collect();
-        Ok(Table::new(self.name.clone(), columns, rows, Some(lines)))
+        let kept = self.kept.as_ref().map(|(_, schema)| {
+            let arrays = kept.iter_mut().map(|(_, builder)| Arc::new(builder.finish()) as ArrayRef).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
+        });
+        let damaged = |e: ArrowError| DataError::TooLarge { name: self.name.clone(), reason: e.to_string() };
+        let kept = kept.transpose().map_err(damaged)?;
+        Ok(Table::new(self.name.clone(), columns, rows, Some(lines)).keeping(kept))
     }
 
     /// Reads the next row; whether there is one.

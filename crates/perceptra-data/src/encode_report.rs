@@ -1,26 +1,47 @@
-//! Counts of the values that an encoder had to fill in.
+//! Counts of the values that an encoder had to fill in, to cut off or to put together.
 
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-/// How many values of a table were missing or unknown when it was encoded.
+/// How many values of a table were missing, unknown or beyond the ends of their scale when it was encoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EncodeReport {
     /// Missing values by column, where there are any.
     pub missing: Vec<(String, usize)>,
-    /// Categories that did not occur in training, by column, where there are any.
+    /// Values of categories without a place of their own, by column, where there are any: the categories were rare in training, or did
+    /// not occur.
     pub unseen: Vec<(String, usize)>,
+    /// How many categories of the training rows share one place, by column, where such a place was taken.
+    pub grouped: Vec<(String, usize)>,
+    /// Numbers beyond the ends of their scale, which became those ends, by column, where there are any. The ends are 6 standard
+    /// deviations from the mean in standard scaling, the training range in quantile scaling, and else the largest 32-bit float.
+    pub clipped: Vec<(String, usize)>,
+    /// Numbers that lie outside of the range of the training rows by more than half of its width, by column, where there are any.
+    ///
+    /// New rows of the same distribution have values a little beyond the range now and then; so far outside, the network was not
+    /// trained.
+    pub outside: Vec<(String, usize)>,
 }
 
 impl AddAssign<&Self> for EncodeReport {
     fn add_assign(&mut self, other: &Self) {
-        for (mine, theirs) in [(&mut self.missing, &other.missing), (&mut self.unseen, &other.unseen)] {
+        let Self { missing, unseen, grouped, clipped, outside } = self;
+        let counted =
+            [(missing, &other.missing), (unseen, &other.unseen), (clipped, &other.clipped), (outside, &other.outside)];
+        for (mine, theirs) in counted {
             for (name, n) in theirs {
                 match mine.iter_mut().find(|(m, _)| m == name) {
                     Some((_, count)) => *count += n,
                     None => mine.push((name.clone(), *n)),
                 }
+            }
+        }
+        // Of the categories themselves, not of rows.
+        for theirs in &other.grouped {
+            if !grouped.contains(theirs) {
+                grouped.push(theirs.clone());
             }
         }
     }

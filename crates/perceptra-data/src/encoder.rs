@@ -8,11 +8,12 @@ use crate::error::DataError;
 use crate::feature::{Feature, InputKind};
 use crate::kind::ColumnKind;
 use crate::matrix::Matrix;
-use crate::scaling::{Scale, Scaling};
+use crate::scaling::{Scale, Scaling, Tails};
 use crate::schema::{Schema, classes};
 use crate::table::{Table, nearest};
 use crate::target::Target;
 use crate::task::Task;
+use crate::weights::{Sorted, Weights};
 
 /// A fitted encoder: feature columns to inputs, target columns to outputs and back.
 ///
@@ -45,7 +46,9 @@ const MAX_NUMBERS: usize = 1 << 32;
 impl Encoder {
     /// Learns the encoding of `schema`'s columns from `table`, which holds the training rows and no others.
     ///
-    /// `labels` are the classes of the target, from [`Encoder::labels_of`] of all rows.
+    /// `labels` are the classes of the target, from [`Encoder::labels_of`] of all rows. Rows have the weights of the schema's column, as
+    /// ratios: in means, deviations and quantiles a row of weight 2 is two rows, and a row of weight 0 is none. Numbers of rows, such as
+    /// [`EncoderOptions::min_category_rows`], count rows.
     ///
     /// # Errors
     ///
@@ -56,18 +59,21 @@ impl Encoder {
         labels: Option<Vec<String>>,
         options: &EncoderOptions,
     ) -> Result<Self, DataError> {
-        let features = schema
-            .features
-            .iter()
-            .map(|spec| Feature::fit(table, spec, schema.notation(&spec.name), options))
+        let rows = schema.weights.as_ref().map(|column| table.weighted_rows(column)).transpose()?.flatten();
+        let table = &rows.map_or_else(|| table.clone(), |rows| table.take(&rows));
+        let weights = Weights::of(table, schema)?;
+        let weights = weights.as_ref();
+        let features = (schema.features.iter())
+            .map(|spec| Feature::fit(table, weights, spec, schema.notation(&spec.name), options))
             .collect::<Result<_, _>>()?;
-        let target = Target::fit(table, schema, labels, options)?;
+        let target = Target::fit(table, weights, schema, labels, options)?;
         let mut encoder = Self { features, target, squashed: Vec::new() };
         if options.scale_categories {
             let (inputs, _) = encoder.inputs(table)?;
             for (column, _) in encoder.kinds().into_iter().enumerate().filter(|(_, k)| *k == InputKind::Code) {
                 let values = inputs.values.iter().skip(column).step_by(inputs.columns).map(|x| f64::from(*x)).collect();
-                if let Some((Scale::Squash { offset, factor }, _)) = Scale::fit(values, Scaling::Robust) {
+                let sorted = Sorted::new(values, weights);
+                if let Some((Scale::Squash { offset, factor }, _)) = Scale::fit(&sorted, Scaling::Robust, Tails::Clip) {
                     encoder.squashed.push(Squashed { column, offset, factor });
                 }
             }
@@ -105,6 +111,17 @@ impl Encoder {
     /// Feature columns: name, kind, and how many inputs each becomes.
     pub fn features(&self) -> impl Iterator<Item = (&str, ColumnKind, usize)> {
         self.features.iter().map(|f| (f.name.as_str(), f.kind, f.width()))
+    }
+
+    /// The smallest and the largest training value of a feature of numbers or dates, which are days since 1970-01-01; none for other
+    /// features, and in files of earlier versions.
+    pub fn range(&self, feature: &str) -> Option<[f64; 2]> {
+        self.features.iter().find(|f| f.name == feature)?.range()
+    }
+
+    /// What becomes of a feature's values that lie far out, in words, such as `clipped at 6 deviations`; none if nothing does.
+    pub fn tails(&self, feature: &str) -> Option<String> {
+        self.features.iter().find(|f| f.name == feature)?.tails()
     }
 
     /// The classes, in order of their numbers; none for a regression.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scaling::Scaling;
+use crate::scaling::{Scaling, Tails};
 
 /// How features and targets are encoded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -10,11 +10,17 @@ use crate::scaling::Scaling;
 pub struct EncoderOptions {
     /// Scaling of numeric columns.
     pub scaling: Scaling,
+    /// What standard scaling makes of values far from the mean.
+    #[serde(skip_serializing_if = "Tails::is_default")]
+    pub tails: Tails,
     /// Categories of fewer training rows than this share one column, and unseen ones with them. Missing values have a column of their
     /// own only if at least so many training rows lack the value: one or two such rows would be learned by heart.
     pub min_category_rows: usize,
-    /// How many categories of a column may have columns of their own; the others share one.
-    pub max_categories: usize,
+    /// How many categories of a column may have columns of their own, the most frequent ones; the others share one. By default 100, and
+    /// further ones of 10 training rows or more each, up to 1000 (10,000 where they are embedded) and as long as the columns of one
+    /// feature are no more than 2²⁶ numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_categories: Option<usize>,
     /// Whether columns of 0/1 and −1/1 are scaled too, as [`Scaling::Robust`] scales numbers.
     pub scale_categories: bool,
     /// A column of more categories than this, counting one for unseen ones, becomes a single column with the index of the category, for
@@ -28,7 +34,31 @@ pub struct EncoderOptions {
     pub clamp_target: bool,
 }
 
+/// By default so many categories have a place of their own, however few rows they have ([`EncoderOptions::min_category_rows`] at least).
+const CATEGORIES: usize = 100;
+/// Further categories have one if they have so many training rows.
+const CARRYING_ROWS: usize = 10;
+/// The most categories of a column by default: as columns, and as indices of an embedding.
+const MOST_COLUMNS: usize = 1000;
+const MOST_INDICES: usize = 10_000;
+/// The most numbers that the columns of further categories of one feature may be: 256 MiB of them.
+const MOST_NUMBERS: usize = 1 << 26;
+
 impl EncoderOptions {
+    /// How many of the categories with these numbers of training rows, the most frequent first, have a place of their own.
+    pub(crate) fn places(&self, counts: impl ExactSizeIterator<Item = usize>, rows: usize) -> usize {
+        let known = counts.len();
+        if let Some(most) = self.max_categories {
+            return known.min(most);
+        }
+        let most = match self.embed_above {
+            Some(above) if above < CATEGORIES => MOST_INDICES,
+            _ => MOST_COLUMNS.min(MOST_NUMBERS / rows.max(1)).max(CATEGORIES),
+        };
+        let carried = counts.take_while(|n| *n >= CARRYING_ROWS).count();
+        carried.max(CATEGORIES).min(most).min(known)
+    }
+
     /// Whether a column says that a value is missing, if `rows` training rows lack it.
     pub(crate) fn tells_missing(&self, rows: usize) -> bool {
         rows > 0 && rows >= self.min_category_rows
@@ -39,8 +69,9 @@ impl Default for EncoderOptions {
     fn default() -> Self {
         Self {
             scaling: Scaling::Standard,
+            tails: Tails::Clip,
             min_category_rows: 3,
-            max_categories: 100,
+            max_categories: None,
             scale_categories: false,
             embed_above: None,
             standardize_target: true,

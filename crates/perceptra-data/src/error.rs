@@ -226,6 +226,16 @@ pub enum DataError {
         /// The weight.
         value: f64,
     },
+    /// A part of the data whose rows all have the weight 0, and so are no rows.
+    #[error("{name}, column {column:?}: all rows of the {part} part have the weight 0")]
+    NoWeight {
+        /// File or stream.
+        name: String,
+        /// The column of row weights.
+        column: String,
+        /// Which part.
+        part: &'static str,
+    },
     /// Numbers that are one number with one decimal separator and another with another.
     #[error("column {column:?}: {value:?} may be {} or {}", .readings[0], .readings[1])]
     AmbiguousNumber {
@@ -487,6 +497,9 @@ impl DataError {
             Self::ClassTooSmall { .. } => Hint::FewerFolds,
             Self::TooFewRows { .. } => Hint::Advice("give more rows or another fraction"),
             Self::SplitValue { .. } => Hint::Advice("use train, validation (or valid, val) and test"),
+            Self::NoWeight { .. } => {
+                Hint::Advice("give rows of the part a weight, or leave the part out: its rows are no rows as they are")
+            }
             Self::TooWide { .. } => Hint::FewerCategories,
             Self::TaskMismatch { .. } => Hint::ChangeTask,
             Self::NotFound { .. }

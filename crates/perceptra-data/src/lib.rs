@@ -50,6 +50,7 @@ mod table;
 mod target;
 mod task;
 mod variants;
+mod weights;
 
 pub use crate::{
     date::DateOrder,
@@ -65,7 +66,7 @@ pub use crate::{
     note::Note,
     read::TableReader,
     read_options::ReadOptions,
-    scaling::Scaling,
+    scaling::{Scaling, Tails},
     schema::{ColumnSpec, Schema, SchemaOptions},
     split::{Split, SplitOptions},
     summary::{Numbers, Summary, Values},
@@ -79,6 +80,7 @@ pub use crate::{
     split::strata,
     stream::{Pieces, Sample, TableStream},
     table::nearest,
+    weights::{Sorted, Weights},
 };
 
 #[cfg(test)]

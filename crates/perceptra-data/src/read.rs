@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::csv_pieces::CsvPieces;
@@ -13,7 +15,7 @@ use crate::error::DataError;
 use crate::file_kind::FileKind;
 use crate::missing::MissingTexts;
 use crate::read_options::ReadOptions;
-use crate::table::{Table, check_names};
+use crate::table::{Table, check_names, nearest};
 
 /// A table read in pieces of bounded size.
 pub struct TableReader {
@@ -27,6 +29,9 @@ enum Pieces {
     Arrow {
         name: String,
         format: &'static str,
+        schema: SchemaRef,
+        /// The columns to keep.
+        kept: Option<Vec<usize>>,
         missing: Arc<MissingTexts>,
         batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>>,
     },
@@ -140,6 +145,35 @@ impl TableReader {
         &self.columns
     }
 
+    /// Has every table carry these columns as they are in the file, in this order: see [`Table::kept`]. Returns their names and types,
+    /// which is text for CSV files.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NoColumn`].
+    pub fn keep(&mut self, columns: &[String]) -> Result<SchemaRef, DataError> {
+        let place = |column: &String| {
+            self.columns.iter().position(|c| c == column).ok_or_else(|| DataError::NoColumn {
+                name: self.pieces.name().to_owned(),
+                column: column.clone(),
+                nearest: nearest(column, &self.columns),
+                only: Some(&self.columns).filter(|c| c.len() == 1).map(|c| c[0].clone()),
+            })
+        };
+        let places = columns.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        let text = |place: &usize| Field::new(&self.columns[*place], DataType::Utf8, false);
+        let fields: Vec<Field> = match &self.pieces {
+            Pieces::Csv(_) => places.iter().map(text).collect(),
+            Pieces::Arrow { schema, .. } => places.iter().map(|place| schema.field(*place).clone()).collect(),
+        };
+        let kept_schema = Arc::new(Schema::new(fields));
+        match &mut self.pieces {
+            Pieces::Csv(csv) => csv.keep(places, kept_schema.clone()),
+            Pieces::Arrow { kept, .. } => *kept = Some(places),
+        }
+        Ok(kept_schema)
+    }
+
     /// The separator of a CSV file, and where its next piece begins: the byte and the line.
     pub(crate) fn csv(&self) -> Option<(u8, u64, u64)> {
         match &self.pieces {
@@ -237,11 +271,19 @@ impl TableReader {
     ) -> Result<Self, DataError> {
         let columns: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
         check_names(&name, columns.iter().map(String::as_str))?;
-        Ok(Self {
-            pieces: Pieces::Arrow { name, format, missing: options.missing_texts(), batches: Box::new(batches) },
-            rows: 0,
-            columns,
-        })
+        let (schema, missing) = (schema.clone(), options.missing_texts());
+        let pieces = Pieces::Arrow { name, format, schema, kept: None, missing, batches: Box::new(batches) };
+        Ok(Self { pieces, rows: 0, columns })
+    }
+}
+
+impl Pieces {
+    /// The name of the file.
+    fn name(&self) -> &str {
+        match self {
+            Self::Csv(csv) => csv.name(),
+            Self::Arrow { name, .. } => name,
+        }
     }
 }
 
@@ -251,13 +293,18 @@ impl Iterator for TableReader {
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.pieces {
             Pieces::Csv(csv) => csv.next(),
-            Pieces::Arrow { name, format, missing, batches } => {
+            Pieces::Arrow { name, format, kept, missing, batches, .. } => {
                 // The decoders of damaged files may panic inside the arrow crates: that is an error like the others.
                 let batch = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| batches.next()))
                     .unwrap_or_else(|_| Some(Err("the decoder gave up".into())))?;
-                let table = batch
-                    .map_err(|reason| DataError::Damaged { name: name.clone(), format, reason })
-                    .and_then(|batch| Table::of_batch(name.clone(), &batch, missing));
+                let table = batch.map_err(|reason| DataError::Damaged { name: name.clone(), format, reason }).and_then(
+                    |batch| {
+                        let damaged =
+                            |e: ArrowError| DataError::Damaged { name: name.clone(), format, reason: e.to_string() };
+                        let kept = kept.as_ref().map(|kept| batch.project(kept)).transpose().map_err(damaged)?;
+                        Ok(Table::of_batch(name.clone(), &batch, missing)?.keeping(kept))
+                    },
+                );
                 let before = self.rows;
                 self.rows += table.as_ref().map_or(0, Table::rows) as u64;
                 Some(table.map(|table| table.at_row(before)))

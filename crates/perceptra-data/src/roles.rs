@@ -45,10 +45,15 @@ impl Table {
     ///
     /// Missing weights, weights below 0 and values that are not numbers, with their place.
     pub fn row_weights(&self, column: &str) -> Result<Vec<f32>, DataError> {
+        Ok(self.weight_values(column)?.into_iter().map(|weight| weight as f32).collect())
+    }
+
+    /// As [`Table::row_weights`], in full.
+    pub(crate) fn weight_values(&self, column: &str) -> Result<Vec<f64>, DataError> {
         let values = self.column(column)?;
         let weights = values.all_numbers(Role::Weight, &Notation::default())?;
         match weights.iter().position(|weight| *weight < 0.0) {
-            None => Ok(weights.into_iter().map(|weight| weight as f32).collect()),
+            None => Ok(weights),
             Some(row) => Err(DataError::NegativeWeight {
                 name: self.name().to_owned(),
                 line: self.place(row),
@@ -56,5 +61,16 @@ impl Table {
                 value: weights[row],
             }),
         }
+    }
+
+    /// The numbers of the rows with a weight above 0; `None` if these are all rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::row_weights`].
+    pub fn weighted_rows(&self, column: &str) -> Result<Option<Vec<u32>>, DataError> {
+        let weights = self.row_weights(column)?;
+        let rows: Vec<u32> = (0..).zip(&weights).filter_map(|(row, w)| (*w > 0.0).then_some(row)).collect();
+        Ok((rows.len() < weights.len()).then_some(rows))
     }
 }

@@ -23,6 +23,8 @@ pub struct Table {
     selected: Option<Arc<[u32]>>,
     rows: usize,
     origin: Origin,
+    /// The columns that [`TableReader::keep`](crate::TableReader::keep) asked for, as they are in the file.
+    kept: Option<RecordBatch>,
 }
 
 /// Where the rows of the columns stand in their source.
@@ -80,7 +82,26 @@ impl Table {
     /// A table of columns that each have so many rows, which stand at these lines of a file.
     pub(crate) fn new(name: String, columns: Vec<Column>, rows: usize, lines: Option<Vec<u64>>) -> Self {
         let origin = lines.map_or(Origin::From(0), |lines| Origin::Lines(lines.into()));
-        Self { name, columns: columns.into_iter().map(Arc::new).collect(), stored: rows, selected: None, rows, origin }
+        Self {
+            name,
+            columns: columns.into_iter().map(Arc::new).collect(),
+            stored: rows,
+            selected: None,
+            rows,
+            origin,
+            kept: None,
+        }
+    }
+
+    /// The table with columns as they are in its file.
+    pub(crate) fn keeping(self, kept: Option<RecordBatch>) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// The columns that [`TableReader::keep`](crate::TableReader::keep) asked for, as they are in the file: cells of CSV files as text,
+    /// other values in their types. None of a table that was not read so, or was made of rows of another.
+    pub fn kept(&self) -> Option<&RecordBatch> {
+        self.kept.as_ref()
     }
 
     /// Where the table came from: a path, or `standard input`.
@@ -115,7 +136,7 @@ impl Table {
     pub fn take(&self, rows: &[u32]) -> Self {
         assert!(rows.iter().all(|&row| (row as usize) < self.rows), "row numbers are below {}", self.rows);
         let selected = rows.iter().map(|&row| self.stored_row(row as usize) as u32).collect();
-        let taken = Self { selected: Some(selected), rows: rows.len(), ..self.clone() };
+        let taken = Self { selected: Some(selected), rows: rows.len(), kept: None, ..self.clone() };
         if rows.len() * COPIED < self.stored { taken.copied() } else { taken }
     }
 
@@ -130,7 +151,15 @@ impl Table {
             Origin::From(first) => Origin::Rows(selected.iter().map(|&row| first + u64::from(row)).collect()),
         };
         let columns = self.columns.iter().map(|c| Arc::new(c.take(&rows))).collect();
-        Self { name: self.name.clone(), columns, stored: self.rows, selected: None, rows: self.rows, origin }
+        Self {
+            name: self.name.clone(),
+            columns,
+            stored: self.rows,
+            selected: None,
+            rows: self.rows,
+            origin,
+            kept: None,
+        }
     }
 
     /// The tables one below the other; none of none. They have the same columns.
@@ -154,7 +183,7 @@ impl Table {
             Origin::From(start) if numbers().eq(*start..start + rows as u64) => Origin::From(*start),
             Origin::Rows(_) | Origin::From(_) => Origin::Rows(numbers().collect()),
         };
-        Ok(Some(Self { name: first.name.clone(), columns, stored: rows, selected: None, rows, origin }))
+        Ok(Some(Self { name: first.name.clone(), columns, stored: rows, selected: None, rows, origin, kept: None }))
     }
 
     /// The table with another column in the place of the one of its name.

@@ -11,6 +11,7 @@ use crate::notation::Notation;
 use crate::scaling::mean_and_deviation;
 use crate::schema::Schema;
 use crate::table::Table;
+use crate::weights::Weights;
 
 /// How targets are encoded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,7 @@ impl Target {
     /// Learns the encoding of the targets from the training rows; `labels` are the classes, if the task is a classification.
     pub(crate) fn fit(
         table: &Table,
+        weights: Option<&Weights>,
         schema: &Schema,
         labels: Option<Vec<String>>,
         options: &EncoderOptions,
@@ -50,7 +52,7 @@ impl Target {
         let (mut means, mut scales, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
         for name in &schema.targets {
             let values = table.target_values(name, &schema.notation(name))?;
-            let (mean, deviation) = mean_and_deviation(&values);
+            let (mean, deviation) = mean_and_deviation(&values, weights.map(Weights::each));
             let scaled = options.standardize_target && deviation > 0.0;
             means.push(if options.standardize_target { mean } else { 0.0 });
             scales.push(if scaled { deviation } else { 1.0 });

@@ -861,7 +861,8 @@ fn encoding_hash(path: &std::path::Path, target: &str, options: &SchemaOptions) 
             for rows in [&split.train, &split.validation, &split.test] {
                 let part = table.take(rows);
                 let (inputs, report) = encoder.inputs(&part).unwrap();
-                add(format!("{report:?}").as_bytes());
+                let (missing, unseen) = (&report.missing, &report.unseen);
+                add(format!("EncodeReport {{ missing: {missing:?}, unseen: {unseen:?} }}").as_bytes());
                 inputs.values.iter().for_each(|x| add(&x.to_bits().to_le_bytes()));
                 encoder.outputs_of(&part).unwrap().values.iter().for_each(|x| add(&x.to_bits().to_le_bytes()));
             }
@@ -922,6 +923,7 @@ fn names_are_found_again() {
         }
     }
     check(Scaling::ALL);
+    check(Tails::ALL);
     check(Task::ALL);
     check(ColumnKind::ALL);
 }
@@ -955,4 +957,179 @@ fn files_of_every_kind_are_read_or_refused_whole_and_in_a_stream() {
         Hint::ReadableFiles.to_string(),
         "files of these kinds are read: CSV or TSV, gzipped CSV or TSV, Parquet, Arrow IPC"
     );
+}
+
+/// A table with the columns x, c, y and w.
+fn weighted_table(rows: impl IntoIterator<Item = (f64, &'static str, f64, f64)>) -> Table {
+    let rows: String = rows.into_iter().map(|(x, c, y, w)| format!("{x},{c},{y},{w}\n")).collect();
+    Table::from_csv("w.csv", format!("x,c,y,w\n{rows}"), &ReadOptions::default()).unwrap()
+}
+
+fn weighted_options() -> SchemaOptions {
+    SchemaOptions {
+        target: vec!["y".into()],
+        weights: Some("w".into()),
+        task: Some(Task::Regression),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_row_of_weight_2_is_encoded_as_two_rows_and_one_of_weight_0_as_none() {
+    let row = |i: usize| {
+        let x = (i * i % 37) as f64 + if i % 5 == 0 { 0.25 } else { 0.0 };
+        (x, ["a", "b", "c"][i % 3], x * 2.0 - i as f64, [1.0, 2.0, 3.0, 0.0, 1.0][i % 5])
+    };
+    let all: Vec<_> = (0..60).map(row).collect();
+    let scaled = |factor: f64| weighted_table(all.iter().map(|(x, c, y, w)| (*x, *c, *y, w * factor)));
+    let repeated = weighted_table(all.iter().flat_map(|&(x, c, y, w)| std::iter::repeat_n((x, c, y, 1.0), w as usize)));
+    let without = weighted_table(all.iter().copied().filter(|row| row.3 > 0.0));
+    let schema = Schema::infer(&repeated, &weighted_options()).unwrap();
+    let near = |a: &[f32], b: &[f32]| {
+        assert_eq!(a.len(), b.len());
+        a.iter().zip(b).for_each(|(a, b)| assert!((a - b).abs() <= 2e-6 * a.abs().max(1.0), "{a} {b}"));
+    };
+    for &scaling in Scaling::ALL {
+        for &tails in Tails::ALL {
+            let options = EncoderOptions { scaling, tails, scale_categories: true, ..Default::default() };
+            let fit = |table: &Table| Encoder::fit(table, &schema, None, &options).unwrap();
+            let probe = weighted_table((0..50).map(|i| (f64::from(i) - 5.0, "a", f64::from(i), 1.0)));
+            let values = |encoder: &Encoder| {
+                let inputs = encoder.inputs(&probe).unwrap().0.values;
+                (inputs, encoder.outputs_of(&probe).unwrap().values)
+            };
+            let expected = values(&fit(&repeated));
+            for factor in [1.0, 0.1, 1e5] {
+                let found = values(&fit(&scaled(factor)));
+                near(&found.0, &expected.0);
+                near(&found.1, &expected.1);
+            }
+            // The same bits.
+            assert_eq!(fit(&scaled(1.0)), fit(&without), "{scaling}");
+            let unweighted = Schema { weights: None, ..schema.clone() };
+            assert_eq!(fit(&repeated), Encoder::fit(&repeated, &unweighted, None, &options).unwrap(), "{scaling}");
+        }
+    }
+    // By hand: the mean of 0 of weight 3 and 10 of weight 1 is 2.5, the deviation √(3·2.5² + 7.5²)/2 = 2.5·√3.
+    let two = weighted_table([(0.0, "a", 0.0, 3.0), (10.0, "a", 10.0, 1.0)]);
+    let schema = Schema::infer(&two, &SchemaOptions { ignore: vec!["c".into()], ..weighted_options() }).unwrap();
+    let encoder = Encoder::fit(&two, &schema, None, &EncoderOptions::default()).unwrap();
+    let expected = [-2.5, 7.5].map(|x| (x / (2.5 * 3f64.sqrt())) as f32);
+    assert_eq!(encoder.inputs(&two).unwrap().0.values, expected);
+    assert_eq!(encoder.outputs_of(&two).unwrap().values, expected);
+    let negative = weighted_table([(0.0, "a", 0.0, 3.0), (10.0, "a", 10.0, -1.0)]);
+    let error = Encoder::fit(&negative, &schema, None, &EncoderOptions::default()).unwrap_err();
+    assert!(matches!(error, DataError::NegativeWeight { .. }), "{error}");
+}
+
+fn fit_x(values: &[f64], options: &EncoderOptions) -> Encoder {
+    let rows: String = values.iter().zip(0..).map(|(x, i)| format!("{x:?},{}\n", i * 7 % 5)).collect();
+    let table = Table::from_csv("t.csv", format!("x,y\n{rows}"), &ReadOptions::default()).unwrap();
+    let schema = Schema::infer(
+        &table,
+        &SchemaOptions { target: vec!["y".into()], numeric: vec!["x".into()], ..Default::default() },
+    );
+    Encoder::fit(&table, &schema.unwrap(), None, options).unwrap()
+}
+
+fn encode_x(encoder: &Encoder, values: &[f64]) -> (Vec<f32>, EncodeReport) {
+    let rows: String = values.iter().map(|x| format!("{x:?}\n")).collect();
+    let (inputs, report) =
+        encoder.inputs(&Table::from_csv("n.csv", format!("x\n{rows}"), &ReadOptions::default()).unwrap()).unwrap();
+    (inputs.values, report)
+}
+
+#[test]
+fn logarithmic_tails_are_smooth_and_keep_values_apart() {
+    let values: Vec<f64> = (0..101).map(|i| f64::from(i) - 50.0).collect();
+    let deviation = (values.iter().map(|x| x * x).sum::<f64>() / 101.0).sqrt();
+    let options = EncoderOptions { tails: Tails::Log, ..Default::default() };
+    let encoder = fit_x(&values, &options);
+    assert_eq!(encoder.tails("x").as_deref(), Some("logarithmic beyond 3 deviations"));
+    let at = |z: f64| f64::from(encode_x(&encoder, &[z * deviation]).0[0]);
+    let by_hand = |z: f64| if z.abs() <= 3.0 { z } else { z.signum() * (3.0 + (z.abs() - 2.0).ln()) };
+    for z in [-1e6, -40.0, -6.0, -3.0, -0.5, 0.0, 2.9, 3.0, 3.1, 6.0, 7.0, 1e3, 1e9] {
+        assert!((at(z) - by_hand(z)).abs() < 1e-6 * by_hand(z).abs().max(1.0), "{z}: {}", at(z));
+    }
+    // The slope has no step at the bend.
+    let slope = |z: f64| (at(z + 5e-3) - at(z - 5e-3)) / 1e-2;
+    assert!((slope(2.99) - 1.0).abs() < 1e-3 && (slope(3.0 + 1e-2) - 1.0).abs() < 2e-2);
+    let (_, report) = encode_x(&encoder, &[1e9, -1e4]);
+    assert!(report.clipped.is_empty());
+    let clip = fit_x(&values, &EncoderOptions::default());
+    let (inputs, report) = encode_x(&clip, &[1e9, -6.1 * deviation, 5.9 * deviation]);
+    assert_eq!(inputs[..2], [6.0, -6.0]);
+    assert_eq!(report.clipped, [("x".to_owned(), 2)]);
+}
+
+#[test]
+fn values_far_outside_of_the_training_range_are_counted() {
+    let values: Vec<f64> = (0..11).map(f64::from).collect();
+    for &scaling in Scaling::ALL {
+        let encoder = fit_x(&values, &EncoderOptions { scaling, ..Default::default() });
+        assert_eq!(encoder.range("x"), Some([0.0, 10.0]));
+        let count = |x: &[f64]| encode_x(&encoder, x).1.outside;
+        // Up to half of the width beyond is what new rows may have.
+        assert_eq!(count(&[-5.0, 0.0, 7.0, 12.0, 15.0]), []);
+        assert_eq!(count(&[-5.1, 15.1, 3.0, 1000.0]), [("x".to_owned(), 3)]);
+        let clipped = |x: &[f64]| encode_x(&encoder, x).1.clipped.first().map_or(0, |(_, n)| *n);
+        let expected = match scaling {
+            Scaling::Standard => 1,
+            Scaling::Quantile => 3,
+            Scaling::MinMax | Scaling::Robust | Scaling::None => 0,
+        };
+        assert_eq!(clipped(&[-0.1, 10.1, 5.0, 100.0]), expected, "{scaling}");
+    }
+}
+
+#[test]
+fn neighboring_numbers_make_no_steep_scale() {
+    for least in [0.1, 1.0, 1e9, -3.7e-5] {
+        let values: Vec<f64> = (0..40).map(|i| if i % 2 == 0 { least } else { f64::next_up(least) }).collect();
+        for &scaling in Scaling::ALL {
+            let encoder = fit_x(&values, &EncoderOptions { scaling, ..Default::default() });
+            let (inputs, _) = encode_x(&encoder, &[least, least * 2.0, 0.0, least + 1.0]);
+            let most = if scaling == Scaling::None { 3.0 * least.abs() + 1.0 } else { 6.0 };
+            assert!(inputs.iter().all(|x| f64::from(x.abs()) <= most), "{scaling} {least}: {inputs:?}");
+        }
+        // And where they are the quartiles of a wider column.
+        let wide: Vec<f64> = values.iter().copied().chain([least - 1.0, least + 1.0]).collect();
+        let encoder = fit_x(&wide, &EncoderOptions { scaling: Scaling::Robust, ..Default::default() });
+        let (inputs, _) = encode_x(&encoder, &[least - 1.0, least - 0.5, least, least + 0.5, least + 1.0]);
+        assert!(inputs.windows(2).all(|pair| pair[1] - pair[0] > 0.1), "{inputs:?}");
+    }
+}
+
+#[test]
+fn categories_with_enough_rows_have_a_place_of_their_own() {
+    // 150 categories of 12 rows, 50 of 9.
+    let rows: String = (0..200).map(|c| format!("c{c},{}\n", c % 7).repeat(if c < 150 { 12 } else { 9 })).collect();
+    let table = Table::from_csv("t.csv", format!("c,y\n{rows}"), &ReadOptions::default()).unwrap();
+    let schema = Schema::infer(&table, &SchemaOptions { target: vec!["y".into()], ..Default::default() }).unwrap();
+    let fit = |max_categories, embed_above| {
+        let options = EncoderOptions { max_categories, embed_above, ..Default::default() };
+        let encoder = Encoder::fit(&table, &schema, None, &options).unwrap();
+        (encoder.width(), encoder.inputs(&table).unwrap().1)
+    };
+    let report = |unseen: usize, grouped: usize| EncodeReport {
+        unseen: vec![("c".into(), unseen)],
+        grouped: vec![("c".into(), grouped)],
+        ..Default::default()
+    };
+    assert_eq!(fit(None, None), (151, report(50 * 9, 50)));
+    assert_eq!(fit(None, Some(9)), (1, report(50 * 9, 50)));
+    assert_eq!(fit(Some(100), None), (101, report(50 * 12 + 50 * 9, 100)));
+    assert_eq!(fit(Some(1000), None), (200, EncodeReport::default()));
+    // Reports of pieces add up to that of the whole.
+    let encoder = Encoder::fit(&table, &schema, None, &EncoderOptions::default()).unwrap();
+    let mut sum = EncodeReport::default();
+    for rows in (0..table.rows() as u32).collect::<Vec<_>>().chunks(333) {
+        sum += &encoder.inputs(&table.take(rows)).unwrap().1;
+    }
+    assert_eq!(sum, encoder.inputs(&table).unwrap().1);
+    // Columns are bounded by the memory that they take.
+    let options = EncoderOptions::default();
+    let places = |categories: usize, rows: usize| options.places(vec![50; categories].into_iter(), rows);
+    assert_eq!([places(5000, 1 << 16), places(5000, 1 << 18), places(5000, 1 << 30)], [1000, 256, 100]);
+    assert_eq!([places(90, 100), places(100, 100)], [90, 100]);
 }

@@ -75,21 +75,30 @@ pub(crate) fn temper(probabilities: &mut Matrix, temperature: f64) {
     }
 }
 
-/// The temperature with the least penalized log loss, by golden-section search over its logarithm.
-pub(crate) fn temperature(probabilities: &Matrix, truth: &[u32]) -> f64 {
+/// The temperature with the least penalized log loss, by golden-section search over its logarithm. Weights count by their ratios: all of
+/// them together as much as there are rows.
+pub(crate) fn temperature(probabilities: &Matrix, truth: &[u32], weights: Option<&[f64]>) -> f64 {
     let step = truth.len().div_ceil(FITTING_ROWS).max(1);
     let columns = probabilities.columns;
     let rows = probabilities.values.chunks_exact(columns).zip(truth).step_by(step);
     // ln p; p = 0 counts as the least positive 32-bit float.
     let logs: Vec<f64> = rows.clone().flat_map(|(p, _)| p).map(|p| f64::from(p.max(f32::MIN_POSITIVE)).ln()).collect();
+    let weights: Vec<f64> = match weights {
+        None => vec![1.0; rows.len()],
+        Some(weights) => {
+            let taken = || weights.iter().step_by(step);
+            let mean = taken().sum::<f64>() / rows.len() as f64;
+            taken().map(|w| w / mean).collect()
+        }
+    };
     let classes: Vec<usize> = rows.map(|(_, class)| *class as usize).collect();
     let cost = |t: f64| {
         let power = (-t).exp();
         let mut total = t * t / (2.0 * PRIOR * PRIOR);
-        for (logs, class) in logs.chunks_exact(columns).zip(&classes) {
+        for ((logs, class), weight) in logs.chunks_exact(columns).zip(&classes).zip(&weights) {
             let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = logs.iter().map(|l| (power * (l - largest)).exp()).sum();
-            total += sum.ln() - power * (logs[*class] - largest);
+            total += weight * (sum.ln() - power * (logs[*class] - largest));
         }
         total
     };
@@ -143,7 +152,7 @@ mod tests {
             values: z.chunks(3).flat_map(|z| softmax(z, factor)).collect(),
         };
         for factor in [0.5, 1.0, 3.0] {
-            let found = temperature(&matrix(factor), &truth);
+            let found = temperature(&matrix(factor), &truth, None);
             assert!((found / f64::from(factor) - 1.0).abs() < 0.06, "{factor}: {found}");
             let mut tempered = matrix(factor);
             temper(&mut tempered, f64::from(factor));
@@ -153,8 +162,18 @@ mod tests {
         }
         // A few rows that are all right do not drive the temperature to 0.
         let sure = Matrix { rows: 20, columns: 2, values: [0.9, 0.1].repeat(20) };
-        let found = temperature(&sure, &[0; 20]);
+        let found = temperature(&sure, &[0; 20], None);
         assert!((0.4..1.0).contains(&found), "{found}");
+        // Rows of weight 2 count as two, and scaled weights as they are.
+        let some = Matrix { rows: 4, columns: 2, values: vec![0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.6, 0.4] };
+        let found = |weights: [f64; 4]| temperature(&some, &[0, 1, 1, 0], Some(&weights));
+        let repeated =
+            Matrix { rows: 8, columns: 2, values: [&some.values[..4], &some.values[..4], &some.values].concat() };
+        let three = temperature(&repeated, &[0, 1, 0, 1, 0, 1, 1, 0], None);
+        // The prior weighs as much as it does against 4 rows, and so a little more than against 8.
+        assert!((found([3.0, 3.0, 1.0, 1.0]) - three).abs() < 0.25 * (three - found([1.0; 4])).abs());
+        assert!((found([3.0, 3.0, 1.0, 1.0]) - found([0.3, 0.3, 0.1, 0.1])).abs() < 1e-12);
+        assert!((found([1.0; 4]) - temperature(&some, &[0, 1, 1, 0], None)).abs() < 1e-12);
         // Probabilities of 0 and NaN stay what they are.
         let mut odd = Matrix { rows: 2, columns: 2, values: vec![1.0, 0.0, f32::NAN, 0.5] };
         temper(&mut odd, 2.0);

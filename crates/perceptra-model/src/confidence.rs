@@ -1,6 +1,6 @@
 //! Calibrated probabilities and prediction intervals, from rows that did not train the weights.
 
-use perceptra_data::{Matrix, Table};
+use perceptra_data::{Matrix, Table, Weights};
 
 use crate::calibration::{Calibration, Confidence, KEPT, temper, temperature};
 use crate::error::ModelError;
@@ -9,7 +9,8 @@ use crate::model::Model;
 use crate::predictions::Predictions;
 
 impl Model {
-    /// Fits the temperature (with `calibrate`) or the residuals on rows that did not train the weights. Returns the scores on these
+    /// Fits the temperature (with `calibrate`) or the residuals on rows that did not train the weights, with their weights if the schema
+    /// has a column of them. Returns the scores on these
     /// rows with the temperature applied, and its effect.
     pub(crate) fn learn_confidence(
         &mut self,
@@ -26,7 +27,8 @@ impl Model {
             return Ok((before, None));
         }
         let truth = self.about.encoder.class_numbers(table)?;
-        let temperature = temperature(&predictions.values, &truth);
+        let weights = Weights::of(table, &self.about.schema)?;
+        let temperature = temperature(&predictions.values, &truth, weights.as_ref().map(Weights::each));
         self.about.confidence.temperature = Some(temperature);
         let mut after = predictions;
         temper(&mut after.values, temperature);
@@ -44,14 +46,20 @@ impl Model {
         let mut targets = self.about.encoder.outputs_of(table)?;
         self.about.encoder.decode(&mut targets);
         let (columns, rows) = (targets.columns, targets.rows);
+        let weights = Weights::of(table, &self.about.schema)?;
         let of_target = |j: usize| {
             let column = |m: &Matrix| m.values.iter().skip(j).step_by(columns).copied().collect::<Vec<f32>>();
             let pairs = column(&targets).into_iter().zip(column(&predictions.values));
             let mut all: Vec<f32> = pairs.map(|(y, f)| (y - f).abs()).collect();
-            all.sort_by(f32::total_cmp);
-            // Keeps the largest residual of each of `kept` groups, so that intervals are too wide rather than too narrow.
+            // The largest residual of each of the `kept` groups, so that intervals are too wide rather than too narrow.
             let kept = rows.min(KEPT);
-            (1..=kept).map(|i| all[i * rows / kept - 1]).collect::<Vec<f32>>()
+            match &weights {
+                None => {
+                    all.sort_by(f32::total_cmp);
+                    (1..=kept).map(|i| all[i * rows / kept - 1]).collect()
+                }
+                Some(weights) => ends_of_groups(&all, weights.each(), kept),
+            }
         };
         let residuals: Vec<Vec<f32>> = (0..columns).map(of_target).collect();
         let finite = residuals.iter().flatten().all(|r| r.is_finite());
@@ -60,7 +68,7 @@ impl Model {
 
     /// Half the width of each target's prediction interval of this coverage, in the units of the target. The interval is that of split
     /// conformal prediction (Vovk, Gammerman, Shafer, 2005; Lei et al., 2018): the `⌈(n + 1)·coverage⌉`-th of the n absolute
-    /// residuals of the validation rows. On average over rows from the same distribution it holds the target with this probability;
+    /// residuals of the validation rows, of which each stands for as large a share of the n as its weight if rows have weights. On average over rows from the same distribution it holds the target with this probability;
     /// intervals are a little too narrow because the validation rows also chose the epoch.
     ///
     /// # Errors
@@ -87,6 +95,25 @@ impl Model {
         let index = |kept: usize| (rank * kept).div_ceil(*rows).clamp(1, kept) - 1;
         Ok(residuals.iter().map(|r| r[index(r.len())]).collect())
     }
+}
+
+/// The largest value of each of `groups` groups of the same weight, into which the values are divided in ascending order.
+fn ends_of_groups(values: &[f32], weights: &[f64], groups: usize) -> Vec<f32> {
+    let mut pairs: Vec<(f32, f64)> = values.iter().copied().zip(weights.iter().copied()).collect();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let ends: Vec<f64> = pairs
+        .iter()
+        .scan(0.0, |sum, (_, weight)| {
+            *sum += weight;
+            Some(*sum)
+        })
+        .collect();
+    let total = ends.last().copied().unwrap_or(0.0);
+    let end = |group: usize| {
+        let weight = total * (group as f64 / groups as f64) * (1.0 - 1e-12);
+        pairs[ends.partition_point(|end| *end < weight).min(pairs.len() - 1)].0
+    };
+    (1..=groups).map(end).collect()
 }
 
 #[cfg(test)]
@@ -151,6 +178,19 @@ mod tests {
         without.split.validation = 0.0;
         let model = train(&without, &Tables::from(noisy(100, 1, false)), &device, &mut ()).unwrap().model;
         assert!(model.half_widths(0.9).unwrap_err().to_string().contains("without validation rows"));
+    }
+
+    #[test]
+    fn weighted_residuals_are_those_of_repeated_rows() {
+        let (values, weights) = ([0.5, 3.0, 1.0, 2.0, 0.1], [2, 1, 3, 1, 5]);
+        let mut repeated: Vec<f32> = values.iter().zip(weights).flat_map(|(x, n)| std::iter::repeat_n(*x, n)).collect();
+        repeated.sort_by(f32::total_cmp);
+        for factor in [1.0, 0.3] {
+            let weights = weights.map(|w| w as f64 * factor);
+            // Twelve groups of one repeated row each, and four of three.
+            assert_eq!(ends_of_groups(&values, &weights, 12), repeated);
+            assert_eq!(ends_of_groups(&values, &weights, 4), [repeated[2], repeated[5], repeated[8], repeated[11]]);
+        }
     }
 
     #[test]

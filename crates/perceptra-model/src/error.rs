@@ -94,6 +94,12 @@ pub enum ModelError {
     /// Uncertainty requested of a model of one network: uncertainty is the disagreement of the members of an ensemble.
     #[error("the model is one network, and only an ensemble knows its uncertainty")]
     NoUncertainty,
+    /// A column of a table that is to stand beside predictions, and has the name of one of theirs.
+    #[error("the column {column:?} of the table cannot be kept: predictions have a column of this name")]
+    NameClash {
+        /// The name.
+        column: String,
+    },
     /// A metric that does not measure the importance of features for the task.
     #[error("the metric {metric} cannot measure the importance of features for the task {task}")]
     ImportanceMetric {
@@ -201,6 +207,7 @@ impl ModelError {
             Self::Occupied { folder } => Some(Hint::ResumeOrChangeFolder(folder.clone())),
             Self::OtherRun { .. } => Some(Hint::ResumeSameRun),
             Self::NoUncertainty => Some(Hint::TrainEnsemble),
+            Self::NameClash { .. } => advice("give the column another name in the table, or keep other columns"),
             Self::Version { .. } => advice("use a later version of perceptra"),
             Self::Damaged { .. } => advice("copy the file again from where it was made, or train again"),
             Self::Network(_)

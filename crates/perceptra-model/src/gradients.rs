@@ -33,6 +33,8 @@ pub fn check_gradients(
     if rows == 0 || most == 0 {
         return problem("gradients are checked on at least 1 row and 1 value of a tensor");
     }
+    let weighted = tables.weighted(&run)?;
+    let tables = weighted.as_ref().unwrap_or(tables);
     let schema = Schema::infer(&tables.table, &run.data.schema)?;
     let labels = Encoder::labels_of(&tables.table, &schema)?;
     let loss = fitting_loss(run.train.loss, schema.task)?;
@@ -41,7 +43,7 @@ pub fn check_gradients(
     let every = train.rows().div_ceil(rows).max(1);
     let sample: Vec<u32> = (0..train.rows() as u32).step_by(every).collect();
     let (sample, _) = Encoded::of(&train.take(&sample), &encoder, &schema)?;
-    let (_, network) = build_network(&run, &schema, &encoder, &sample.inputs, device)?;
+    let (_, network) = build_network(&run, &schema, &encoder, (&sample.inputs, None), device)?;
     let config = TrainConfig { loss: Some(loss), ..run.train.clone() };
     let check = perceptra_train::check_gradients(&network, &sample.dataset(&[], device)?, &config, most)?;
     Ok((network, check))

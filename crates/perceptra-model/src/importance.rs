@@ -73,6 +73,7 @@ impl Model {
         if options.repeats == 0 {
             return Err(ModelError::Settings(vec!["repeats is 0, it must be at least 1".to_owned()]));
         }
+        let table = &self.weighted(table)?;
         let encoded: Vec<_> = self.encode(table)?.into_iter().map(|(inputs, _)| inputs).collect();
         let rows = table.rows();
         let plain: Vec<&[f32]> = encoded.iter().map(|inputs| inputs.values.as_slice()).collect();

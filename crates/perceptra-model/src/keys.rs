@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use perceptra_data::{DateOrder, EncoderOptions, ReadOptions, Scaling, SchemaOptions, SplitOptions, Task, nearest};
+use perceptra_data::{
+    DateOrder, EncoderOptions, ReadOptions, Scaling, SchemaOptions, SplitOptions, Tails, Task, nearest,
+};
 use perceptra_nn::{Activation, Initializer, Loss, Norm};
 use perceptra_train::{Batch, ClassWeights, Engine, Factors, Metric, Optimizer, Reduction, Schedule, TrainConfig};
 use toml::Value;
@@ -164,8 +166,9 @@ impl RunConfig {
             },
             encoder: EncoderOptions {
                 scaling: Scaling::Robust,
+                tails: Tails::Log,
                 min_category_rows: 2,
-                max_categories: 50,
+                max_categories: Some(50),
                 scale_categories: true,
                 embed_above: Some(9),
                 standardize_target: false,

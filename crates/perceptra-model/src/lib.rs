@@ -32,6 +32,7 @@ mod fitting;
 mod gradients;
 mod hint;
 mod importance;
+mod kept;
 mod keys;
 mod metrics;
 mod model;

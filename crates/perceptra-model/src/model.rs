@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
-use perceptra_data::{ColumnKind, EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task};
+use perceptra_data::{ColumnKind, DataError, EncodeReport, Encoder, Matrix, ReadOptions, Schema, Table, Task};
 use perceptra_nn::{FeedForward, FeedForwardConfig, Loss, Predictor};
 use perceptra_train::{ClassificationMetrics, History, RegressionMetrics, TrainConfig, TrainError, probabilities};
 use serde::{Deserialize, Serialize};
@@ -221,13 +221,34 @@ impl Model {
     }
 
     /// Scores the model on `table`, which needs the targets too. Rows are weighted if the model was trained with row weights and the
-    /// table has their column.
+    /// table has their column; those of weight 0 are left out.
     ///
     /// # Errors
     ///
     /// As [`Model::predict`], and missing or unknown targets.
     pub fn evaluate(&self, table: &Table) -> Result<Metrics, ModelError> {
+        let table = &self.weighted(table)?;
         self.score(table, &self.predict(table)?)
+    }
+
+    /// The rows of `table` that have a weight; all of them, if the model was trained without row weights or the table lacks their column.
+    /// Rows of weight 0 are rows that are not there.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NoWeight`] for a table without such rows, and as [`Table::row_weights`].
+    pub fn weighted(&self, table: &Table) -> Result<Table, ModelError> {
+        let Some(column) = self.about.schema.weights.as_ref().filter(|column| table.columns().contains(column)) else {
+            return Ok(table.clone());
+        };
+        match table.weighted_rows(column)? {
+            None => Ok(table.clone()),
+            Some(rows) if rows.is_empty() => {
+                let (name, column) = (table.name().to_owned(), column.clone());
+                Err(DataError::NoWeight { name, column, part: "evaluated" }.into())
+            }
+            Some(rows) => Ok(table.take(&rows)),
+        }
     }
 
     /// Scores given predictions of this model's targets on `table`.

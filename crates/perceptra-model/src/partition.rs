@@ -28,6 +28,8 @@ impl Partition {
     /// Settings out of range, and the errors of the schema and the split.
     pub fn of(run: &RunConfig, tables: &Tables) -> Result<Self, ModelError> {
         let run = ValidRun::new(run)?;
+        let weighted = tables.weighted(&run)?;
+        let tables = weighted.as_ref().unwrap_or(tables);
         let schema = Schema::infer(&tables.table, &run.data.schema)?;
         divide(&run, tables, &schema, 2)
     }
@@ -40,6 +42,8 @@ impl Partition {
     /// As [`Partition::of`], and an error for a number of folds that does not suit the number of rows.
     pub fn folds(run: &RunConfig, table: &Table, folds: usize) -> Result<Vec<Self>, ModelError> {
         let run = ValidRun::new(run)?;
+        let weighted = Tables::from(table.clone()).weighted(&run)?;
+        let table = weighted.as_ref().map_or(table, |tables| &tables.table);
         let schema = Schema::infer(table, &run.data.schema)?;
         let classes = strata_of(&run, table, &schema, folds)?;
         let splits = Split::folds(table.rows(), folds, classes.as_deref(), run.train.seed)?;

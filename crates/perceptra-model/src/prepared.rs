@@ -1,7 +1,7 @@
 //! A run whose tables are encoded and whose network is built.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use perceptra_data::{EncodeReport, Encoder, InputKind, Matrix, Schema, Table, Task};
+use perceptra_data::{EncodeReport, Encoder, InputKind, Matrix, Schema, Table, Task, Weights};
 use perceptra_nn::{Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Initializer, Loss};
 use perceptra_train::{ClassWeights, Dataset, Fitted, History, Metric, StopReason, TrainConfig};
 
@@ -36,6 +36,8 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub(crate) fn new(run: ValidRun<'_>, tables: &Tables, device: &Device) -> Result<Self, ModelError> {
+        let weighted = tables.weighted(&run)?;
+        let tables = weighted.as_ref().unwrap_or(tables);
         let table = &tables.table;
         let (schema, labels) = match &tables.stream {
             Some(stream) => stream.schema(table, &run.data.schema)?,
@@ -65,7 +67,9 @@ impl Prepared {
         if let Some(rows) = &validation_rows {
             notes.extend(train_hashes.repeated("validation", &rows.inputs, &rows.targets));
         }
-        let (network_config, network) = build_network(&run, &schema, &encoder, &train_rows.inputs, device)?;
+        let weights = Weights::of(&train_table, &schema)?;
+        let rows = (&train_rows.inputs, weights.as_ref());
+        let (network_config, network) = build_network(&run, &schema, &encoder, rows, device)?;
         let target_scales: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
         let training = TrainConfig { loss: Some(loss), ..run.train.clone() };
         let rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
@@ -145,7 +149,7 @@ pub(crate) fn build_network(
     run: &RunConfig,
     schema: &Schema,
     encoder: &Encoder,
-    rows: &Matrix,
+    (rows, weights): (&Matrix, Option<&Weights>),
     device: &Device,
 ) -> Result<(FeedForwardConfig, FeedForward), ModelError> {
     let output = match schema.task {
@@ -153,7 +157,7 @@ pub(crate) fn build_network(
         Task::Binary if encoder.outputs() == 1 => Activation::Sigmoid,
         _ => Activation::Softmax,
     };
-    let config = describe(run, &encoder.kinds(), rows, encoder.outputs(), output);
+    let config = describe(run, &encoder.kinds(), (rows, weights), encoder.outputs(), output);
     let config = config.map_err(|problem| ModelError::Settings(vec![problem]))?;
     let mut network = config.init(device)?;
     if config.initializer == Initializer::DataDriven && rows.rows > 0 {
@@ -168,7 +172,7 @@ pub(crate) fn build_network(
 fn describe(
     run: &RunConfig,
     kinds: &[InputKind],
-    rows: &Matrix,
+    (rows, weights): (&Matrix, Option<&Weights>),
     outputs: usize,
     output: Activation,
 ) -> Result<FeedForwardConfig, String> {
@@ -185,7 +189,7 @@ fn describe(
     let binned = network.embedding == EmbeddingKind::PiecewiseLinear;
     let mut all_edges = Vec::new();
     let column = |(i, kind): (usize, &InputKind)| match kind {
-        InputKind::Number if binned => match bins(rows, i, network.bins) {
+        InputKind::Number if binned => match bins(rows, weights, i, network.bins) {
             // A column that never changes has no bins.
             edges if edges.len() < 2 => Column::Plain,
             edges => {

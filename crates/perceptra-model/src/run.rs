@@ -9,7 +9,7 @@ mod search;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use perceptra_data::{EncoderOptions, SplitOptions, nearest};
+use perceptra_data::{EncoderOptions, Scaling, SplitOptions, Tails, nearest};
 use perceptra_nn::Activation;
 use perceptra_train::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -211,8 +211,12 @@ impl RunConfig {
         if network.ensemble > 1 && self.checkpoint.folder.is_some() {
             problems.push("ensemble is more than 1, and checkpoints are of one network: leave one of them out".into());
         }
-        if self.encoder.max_categories == 0 {
+        if self.encoder.max_categories == Some(0) {
             problems.push("max_categories is 0, it must be at least 1".into());
+        }
+        let (scaling, tails) = (self.encoder.scaling, self.encoder.tails);
+        if tails != Tails::default() && scaling != Scaling::Standard {
+            problems.push(format!("tails is {tails}, which belongs to standard scaling, and scaling is {scaling}"));
         }
         if problems.is_empty() { Ok(()) } else { Err(ModelError::Settings(problems)) }
     }

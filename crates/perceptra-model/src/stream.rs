@@ -44,6 +44,8 @@ enum Part {
     Train,
     Validation,
     Test,
+    /// None: it has the weight 0.
+    Nowhere,
 }
 
 /// The division of rows into training, validation and test rows, by the number of a row or by the split column.
@@ -51,6 +53,8 @@ enum Part {
 struct Division {
     seed: u64,
     column: Option<String>,
+    /// Column of row weights.
+    weights: Option<String>,
     /// Share of the test rows.
     test: f32,
     /// Share of the validation rows.
@@ -66,11 +70,25 @@ impl Division {
         let test = if split.test_file.is_some() { 0.0 } else { split.test as f32 };
         let validation = if split.validation_file.is_some() { 0.0 } else { split.validation as f32 * (1.0 - test) };
         let column = run.data.schema.split.clone();
-        Self { seed: run.train.seed, column, test, validation, limits: [f32::INFINITY; 2] }
+        let weights = run.data.schema.weights.clone();
+        Self { seed: run.train.seed, column, weights, test, validation, limits: [f32::INFINITY; 2] }
     }
 
     /// The part to which each row of a piece belongs, and a random number in [0, 1) by which rows of a part are sampled.
     fn of(&self, table: &Table, first_row: u64) -> Result<Vec<(Part, f32)>, DataError> {
+        let mut parts = self.of_all(table, first_row)?;
+        if let Some(column) = &self.weights {
+            for ((part, _), weight) in parts.iter_mut().zip(table.row_weights(column)?) {
+                if weight <= 0.0 {
+                    *part = Part::Nowhere;
+                }
+            }
+        }
+        Ok(parts)
+    }
+
+    /// As [`Division::of`], whatever weights the rows have.
+    fn of_all(&self, table: &Table, first_row: u64) -> Result<Vec<(Part, f32)>, DataError> {
         let rows = first_row..first_row + table.rows() as u64;
         let numbers = rows.map(|row| {
             // Rows beyond 2³² draw from further streams.
@@ -99,7 +117,8 @@ impl Division {
     fn training(&self, table: &Table, first_row: u64) -> Result<Vec<u32>, DataError> {
         let trains = |(part, number): (Part, f32)| match part {
             Part::Train => true,
-            _ if self.column.is_some() => false,
+            Part::Nowhere => false,
+            Part::Test | Part::Validation if self.column.is_some() => false,
             Part::Test => number >= self.limits[0],
             Part::Validation => number >= self.limits[1],
         };
@@ -114,6 +133,8 @@ pub(crate) struct Opened {
     pub(crate) validation: Option<Table>,
     pub(crate) test: Option<Table>,
     pub(crate) stream: Streamed,
+    /// Rows of weight 0, which are left out.
+    pub(crate) without_weight: usize,
 }
 
 /// Reads the table of a run twice: for a sample of its training rows, its validation and test rows (each at most as many as the
@@ -124,6 +145,7 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
     let target = run.data.schema.target.first().cloned().unwrap_or_default();
     let [mut train, mut validation, mut test] = [(); 3].map(|()| Sample::new(buffer));
     let mut classes = BTreeMap::new();
+    let mut zeros = Zeros::default();
     let table = TableStream::open(&run.data.table, &run.data.read, PIECE.min(buffer), |first_row, table| {
         let rows = division.of(&table, first_row)?;
         for (part, sample) in [(Part::Train, &mut train), (Part::Validation, &mut validation), (Part::Test, &mut test)]
@@ -131,8 +153,15 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
             let keys: Vec<_> = rows.iter().map(|(p, number)| (*p == part).then_some(*number)).collect();
             sample.offer(&table, &keys)?;
         }
-        count(&table, &target, &mut classes)
+        if division.weights.is_none() {
+            return count(&table, &target, &mut classes);
+        }
+        zeros.count(&division.of_all(&table, first_row)?, &rows);
+        let weighted = (0..).zip(&rows).filter(|(_, (part, _))| *part != Part::Nowhere).map(|(row, _)| row);
+        count(&table.take(&weighted.collect::<Vec<u32>>()), &target, &mut classes)
     })?;
+    zeros.check(table.name(), division.weights.as_deref(), division.column.is_some())?;
+    let mut without_weight = zeros.total();
     let (sample, _) = train.finish()?;
     let ((validation, validation_limit), (test, test_limit)) = (validation.finish()?, test.finish()?);
     division.limits = [test_limit, validation_limit];
@@ -155,18 +184,66 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
         counts.entry(class).or_insert(0);
     });
     streamed.classes = counts;
-    let bounded = |path: &std::path::PathBuf| -> Result<Table, ModelError> {
+    let mut read = |file: &Option<std::path::PathBuf>, part: &'static str| -> Result<Option<Table>, ModelError> {
+        let Some(path) = file else { return Ok(None) };
         let mut sample = Sample::new(buffer);
         TableStream::open(path, &run.data.read, PIECE.min(buffer), |first_row, table| {
-            let keys: Vec<_> =
-                streamed.division.of(&table, first_row)?.into_iter().map(|(_, number)| Some(number)).collect();
+            let rows = streamed.division.of(&table, first_row)?;
+            let keys: Vec<_> = rows.iter().map(|(p, number)| (*p != Part::Nowhere).then_some(*number)).collect();
+            without_weight += keys.iter().filter(|key| key.is_none()).count();
             sample.offer(&table, &keys)
         })?;
-        sample.finish()?.0.ok_or_else(|| DataError::NoRows { name: path.display().to_string() }.into())
+        let name = path.display().to_string();
+        let none = || match &streamed.division.weights {
+            Some(column) => DataError::NoWeight { name, column: column.clone(), part },
+            None => DataError::NoRows { name },
+        };
+        Ok(Some(sample.finish()?.0.ok_or_else(none)?))
     };
-    let read = |file: &Option<std::path::PathBuf>| file.as_ref().map(bounded).transpose();
-    let (validation_file, test_file) = (read(&run.split.validation_file)?, read(&run.split.test_file)?);
-    Ok(Opened { sample, validation: validation_file.or(validation), test: test_file.or(test), stream: streamed })
+    let validation_file = read(&run.split.validation_file, "validation")?;
+    let test_file = read(&run.split.test_file, "test")?;
+    let (validation, test) = (validation_file.or(validation), test_file.or(test));
+    Ok(Opened { sample, validation, test, stream: streamed, without_weight })
+}
+
+/// Rows of weight 0 and other rows of each part.
+#[derive(Debug, Default)]
+struct Zeros {
+    zeros: [usize; 3],
+    others: [usize; 3],
+}
+
+impl Zeros {
+    /// The parts with their names.
+    const PARTS: [(Part, &str); 3] =
+        [(Part::Train, "training"), (Part::Validation, "validation"), (Part::Test, "test")];
+
+    /// Counts the rows of a piece: the parts that they would belong to, and those that they do.
+    fn count(&mut self, all: &[(Part, f32)], parts: &[(Part, f32)]) {
+        for (i, (part, _)) in Self::PARTS.iter().enumerate() {
+            let of_part = all.iter().zip(parts).filter(|((p, _), _)| p == part);
+            let others = of_part.clone().filter(|(_, (p, _))| p == part).count();
+            self.others[i] += others;
+            self.zeros[i] += of_part.count() - others;
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.zeros.iter().sum()
+    }
+
+    /// Checks that no part that a column asks for, nor the whole table, has weights of 0 alone.
+    fn check(&self, name: &str, column: Option<&str>, asked: bool) -> Result<(), DataError> {
+        let Some(column) = column else { return Ok(()) };
+        let none = |part| Err(DataError::NoWeight { name: name.to_owned(), column: column.to_owned(), part });
+        if self.others == [0; 3] {
+            return none("training");
+        }
+        match Self::PARTS.iter().enumerate().find(|(i, _)| asked && self.others[*i] == 0 && self.zeros[*i] > 0) {
+            Some((_, (_, part))) => none(part),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Adds the number of rows of each value of the target to `counts`, as long as there are few enough values for classes.

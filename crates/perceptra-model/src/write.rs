@@ -5,12 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::util::display::FormatOptions;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
+use perceptra_data::Table;
 use perceptra_train::argmax;
 
 use crate::error::ModelError;
+use crate::kept::{KeptCells, KeptJson, kept_of};
 use crate::model::Model;
 use crate::predictions::Predictions;
 
@@ -67,6 +70,8 @@ pub struct PredictionColumns<'a> {
     options: PredictionOptions,
     /// Half the width of each target's prediction interval; empty for no intervals.
     half_widths: Vec<f32>,
+    /// Columns of the table that stand before the predictions.
+    kept: Fields,
 }
 
 impl<'a> PredictionColumns<'a> {
@@ -80,10 +85,32 @@ impl<'a> PredictionColumns<'a> {
             return Err(ModelError::NoUncertainty);
         }
         let half_widths = options.interval.map(|coverage| model.half_widths(coverage)).transpose()?.unwrap_or_default();
-        Ok(Self { model, options, half_widths })
+        Ok(Self { model, options, half_widths, kept: Fields::empty() })
     }
 
-    fn fields(&self) -> Vec<Field> {
+    /// Writes columns of the predicted table before the predictions, as they are in its file: those with these fields, which
+    /// [`TableReader::keep`](perceptra_data::TableReader::keep) gives. [`PredictionWriter::write_with`] writes them.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NameClash`] for a column with the name of a column of predictions.
+    pub fn keep(mut self, columns: &Schema) -> Result<Self, ModelError> {
+        let own = self.own_fields();
+        let clash = columns.fields().iter().find(|kept| own.iter().any(|field| field.name() == kept.name()));
+        if let Some(column) = clash {
+            return Err(ModelError::NameClash { column: column.name().clone() });
+        }
+        self.kept = columns.fields().clone();
+        Ok(self)
+    }
+
+    /// All columns.
+    fn fields(&self) -> Fields {
+        self.kept.iter().cloned().chain(self.own_fields().into_iter().map(Arc::new)).collect()
+    }
+
+    /// The columns of predictions.
+    fn own_fields(&self) -> Vec<Field> {
         let encoder = &self.model.about().encoder;
         let number = |name: String| Field::new(name, DataType::Float32, false);
         match (encoder.labels(), encoder.targets().as_slice()) {
@@ -267,17 +294,36 @@ impl<'a, W: Write + Send> PredictionWriter<'a, W> {
     ///
     /// # Errors
     ///
-    /// Errors of `out`; [`ErrorKind::InvalidInput`] for predictions of another model.
+    /// Errors of `out`; [`ErrorKind::InvalidInput`] for predictions of another model, and where columns are to be kept.
     pub fn write(&mut self, predictions: &Predictions) -> IoResult<()> {
+        self.write_rows(predictions, None)
+    }
+
+    /// Writes the rows of `predictions`, and the columns to keep of the `table` that was predicted.
+    ///
+    /// # Errors
+    ///
+    /// As [`PredictionWriter::write`], and [`ErrorKind::InvalidInput`] for a table that was not read with the columns to keep.
+    pub fn write_with(&mut self, predictions: &Predictions, table: &Table) -> IoResult<()> {
+        self.write_rows(predictions, table.kept())
+    }
+
+    fn write_rows(&mut self, predictions: &Predictions, kept: Option<&RecordBatch>) -> IoResult<()> {
         let columns = &self.columns;
         if !columns.fit(predictions) {
             return Err(Error::new(ErrorKind::InvalidInput, "the predictions are those of another model"));
         }
         let rows = 0..predictions.values.rows;
+        let kept = kept_of(&columns.kept, kept, rows.len())?;
+        let options = FormatOptions::default();
         match &mut self.encoder {
             FormatWriter::Separated(writer) => {
+                let kept = kept.map(|kept| KeptCells::new(kept, &options)).transpose()?;
                 let mut text = String::new();
                 for row in rows {
+                    for cell in kept.iter().flat_map(|kept| kept.texts(row)) {
+                        writer.write_field(&cell).map_err(csv_error)?;
+                    }
                     for cell in columns.cells(predictions, row) {
                         text.clear();
                         cell.write_to(&mut text);
@@ -288,17 +334,22 @@ impl<'a, W: Write + Send> PredictionWriter<'a, W> {
                 Ok(())
             }
             FormatWriter::JsonLines(out) => {
+                let kept = kept.map(|kept| KeptJson::new(kept, &options)).transpose()?;
                 for row in rows {
-                    let fields = self.schema.fields().iter().zip(columns.cells(predictions, row));
+                    let values = kept.iter().flat_map(|kept| kept.values(row));
+                    let values = values.chain(columns.cells(predictions, row).map(|cell| cell.json()));
+                    let fields = self.schema.fields().iter().zip(values);
                     let object: serde_json::Map<String, serde_json::Value> =
-                        fields.map(|(field, cell)| (field.name().clone(), cell.json())).collect();
+                        fields.map(|(field, value)| (field.name().clone(), value)).collect();
                     serde_json::to_writer(&mut *out, &object).map_err(Error::from)?;
                     out.write_all(b"\n")?;
                 }
                 Ok(())
             }
             FormatWriter::Parquet(writer) => {
-                let batch = RecordBatch::try_new(self.schema.clone(), columns.arrays(predictions));
+                let mut arrays = kept.map_or_else(Vec::new, |kept| kept.columns().to_vec());
+                arrays.extend(columns.arrays(predictions));
+                let batch = RecordBatch::try_new(self.schema.clone(), arrays);
                 writer.write(&batch.map_err(Error::other)?).map_err(parquet_error)
             }
         }

@@ -15,7 +15,11 @@ const FREE: [&str; 7] =
 const RENAMED: [(&str, &str); 2] =
     [("search.max_parallel", "search.places"), ("encoder.standardize_target", "encoder.standardise_target")];
 
-/// A checksum of a run's settings, including its search space.
+/// Keys that have become optional, with the defaults that they had: searches of before can be resumed, and [`of_rows`] tells those whose
+/// rows are now encoded otherwise.
+const DEFAULTS: [(&str, &str); 1] = [("encoder.max_categories", "100")];
+
+/// A checksum of the settings of a run and of what is searched.
 pub(crate) fn of_settings(run: &RunConfig) -> u32 {
     crc32fast::hash(checked_text(run).as_bytes())
 }
@@ -24,8 +28,11 @@ pub(crate) fn of_settings(run: &RunConfig) -> u32 {
 fn checked_text(run: &RunConfig) -> String {
     let first_name =
         |key: String| RENAMED.iter().find(|(now, _)| *now == key).map_or(key, |(_, first)| (*first).into());
-    let settings: BTreeMap<String, String> =
+    let mut settings: BTreeMap<String, String> =
         run.settings().into_iter().map(|(key, value)| (first_name(key), value)).collect();
+    for (key, value) in DEFAULTS {
+        settings.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+    }
     let kept = settings.iter().filter(|(key, _)| !FREE.iter().any(|free| key.starts_with(free)));
     kept.map(|(key, value)| format!("{key}={value}\n")).collect()
 }
@@ -63,6 +70,7 @@ mod tests {
         let text = checked_text(&new);
         assert!(text.contains("encoder.standardise_target=false\n"), "{text}");
         assert!(text.contains("search.halving=3\nsearch.places=4\nsearch.repeats=1\n"), "{text}");
+        assert!(text.contains("encoder.max_categories=100\n") && !text.contains("encoder.tails"), "{text}");
         assert!(!text.contains("max_parallel") && !text.contains("standardize"), "{text}");
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::{CliError, ReadArgs, load_both, print, print_json, tables};
+use crate::{CliError, ReadArgs, load_both, notes, print, print_json, tables};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -27,7 +27,9 @@ pub(crate) struct EvaluateArgs {
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
     let (model, table) = load_both(&args.model, &args.table, &args.device, &args.read)?;
-    let metrics = model.evaluate(&table)?;
+    let predictions = model.predict(&table)?;
+    let metrics = model.score(&table, &predictions)?;
+    notes::using(&predictions.report, &model.about().encoder);
     if args.json {
         return print_json(&json!(metrics));
     }

@@ -142,6 +142,7 @@ fn the_template_names_every_value() {
     names_all::<perceptra::model::Preset>("preset", &[]);
     names_all::<perceptra::data::Task>("task", &[]);
     names_all::<perceptra::data::Scaling>("scaling", &[]);
+    names_all::<perceptra::data::Tails>("tails", &[]);
     names_all::<Activation>("activation", &["softmax"]);
     names_all::<Activation>("output_activation", &[]);
     names_all::<perceptra::nn::Initializer>("initializer", &[]);

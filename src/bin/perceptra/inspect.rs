@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use perceptra::Model;
+use perceptra::data::ColumnKind;
 use perceptra::model::Member;
 use serde_json::json;
 
@@ -95,9 +96,15 @@ fn text(model: &Model) -> String {
     let rows = about
         .encoder
         .features()
-        .map(|(name, kind, width)| vec![name.to_owned(), kind.name().to_owned(), width.to_string()])
+        .map(|(name, kind, width)| {
+            let range = about.encoder.range(name).filter(|_| kind == ColumnKind::Numeric);
+            let range =
+                range.map_or_else(String::new, |[a, b]| format!("{} to {}", tables::number(a), tables::number(b)));
+            let tails = about.encoder.tails(name).unwrap_or_default();
+            vec![name.to_owned(), kind.name().to_owned(), width.to_string(), range, tails]
+        })
         .collect();
-    text += &tables::table(&["feature", "kind", "inputs"], rows);
+    text += &tables::table(&["feature", "kind", "inputs", "training range", "values far out"], rows);
     for (name, reason) in &about.schema.dropped {
         text += &format!("{name} is ignored: {reason}\n");
     }

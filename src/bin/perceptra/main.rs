@@ -11,6 +11,7 @@ mod hints;
 mod init;
 mod inspect;
 mod live;
+mod notes;
 mod playground;
 mod plots;
 mod predict;
@@ -279,7 +280,11 @@ fn load_both(model: &Path, table: &Path, device: &str, read: &ReadArgs) -> Resul
     let mut options = model.read_options();
     read.apply(&mut options);
     let table = perceptra::Table::read(table, &options)?;
-    Ok((model, table))
+    let weighted = model.weighted(&table)?;
+    if let zeros @ 1.. = table.rows() - weighted.rows() {
+        note(&format!("note: {zeros} rows of weight 0 are left out"));
+    }
+    Ok((model, weighted))
 }
 
 /// Whether two paths name the same file.

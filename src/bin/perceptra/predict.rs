@@ -9,7 +9,8 @@ use perceptra::data::{EncodeReport, TableReader};
 use perceptra::model::{PredictionColumns, PredictionFormat, PredictionOptions, PredictionWriter};
 use perceptra_files::write_atomic;
 
-use crate::{CliError, ReadArgs, load_model, note, same_file, signals};
+use crate::run_args::columns_in;
+use crate::{CliError, ReadArgs, load_model, note, notes, same_file, signals};
 
 /// Number of rows in memory at once.
 const CHUNK: usize = 1 << 14;
@@ -19,6 +20,7 @@ const CHUNK: usize = 1 << 14;
   perceptra predict penguins.perceptra new.csv
   perceptra predict penguins.perceptra new.parquet -o species.parquet --proba
   perceptra predict ensemble.perceptra new.csv --uncertainty
+  perceptra predict churn.perceptra new.csv --keep customer,region
   cat new.csv | perceptra predict penguins.perceptra - | head")]
 pub(crate) struct PredictArgs {
     /// Model file
@@ -37,6 +39,9 @@ pub(crate) struct PredictArgs {
     /// For numbers, add the bounds of a prediction interval with this coverage, from the residuals of the validation rows
     #[arg(long, value_name = "COVERAGE")]
     interval: Option<f64>,
+    /// Columns of the table to write before the predictions, as they are; `all` for all of them
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    keep: Vec<String>,
     /// Fail on columns that the model does not know, except its targets
     #[arg(long)]
     strict: bool,
@@ -70,16 +75,20 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     }
     let model = load_model(&args.model, &args.device)?;
     let (probabilities, uncertainty, interval) = (args.proba, args.uncertainty, args.interval);
-    let columns = PredictionColumns::new(&model, PredictionOptions { probabilities, uncertainty, interval })?;
-    // After a signal, a half-written file is removed.
+    let mut columns = PredictionColumns::new(&model, PredictionOptions { probabilities, uncertainty, interval })?;
+    // A file that is half written is removed.
     if args.output.is_some() {
         signals::watch();
     }
     let mut options = model.read_options();
     args.read.apply(&mut options);
-    let reader = TableReader::open(&args.table, &options, CHUNK)?;
+    let mut reader = TableReader::open(&args.table, &options, CHUNK)?;
     model.about().encoder.check_columns(&args.table.display().to_string(), reader.columns())?;
     let unknown = model.about().schema.unknown(reader.columns());
+    let kept = kept(&args.keep, reader.columns());
+    if !kept.is_empty() {
+        columns = columns.keep(&*reader.keep(&kept)?)?;
+    }
     if args.strict && !unknown.is_empty() {
         return Err(CliError::Other {
             message: format!("{}: the model does not know the columns {}", args.table.display(), unknown.join(", ")),
@@ -103,20 +112,31 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
         }
     }
     if !args.quiet {
+        let unknown: Vec<String> =
+            unknown.into_iter().filter(|name| !kept.iter().any(|k| format!("{k:?}") == *name)).collect();
         if !unknown.is_empty() {
             note(&format!("note: columns that the model does not know are ignored: {}", unknown.join(", ")));
         }
-        for (column, n) in &report.missing {
-            note(&format!("note: column {column:?}: {n} missing values were filled in"));
-        }
-        for (column, n) in &report.unseen {
-            note(&format!("note: column {column:?}: {n} values are not among the categories known from training"));
-        }
+        notes::using(&report, &model.about().encoder);
     }
     Ok(())
 }
 
-/// Predicts a table piece by piece and writes each piece as soon as it is predicted; adds up missing and unseen values in `report`.
+/// The columns to keep of a table with these columns, each once.
+fn kept(asked: &[String], columns: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for column in asked.iter().flat_map(|text| columns_in(text, &|| columns)) {
+        let named: &[String] = if column == "all" { columns } else { std::slice::from_ref(&column) };
+        for name in named {
+            if !kept.contains(name) {
+                kept.push(name.clone());
+            }
+        }
+    }
+    kept
+}
+
+/// Predicts a table piece by piece and writes each piece at once; adds up what there is to note of them.
 fn write<W: Write + Send>(
     model: &Model,
     reader: TableReader,
@@ -127,9 +147,10 @@ fn write<W: Write + Send>(
         if let Some(interrupted) = CliError::interrupted("the predictions are not complete") {
             return Err(interrupted);
         }
-        let predictions = model.predict(&table?)?;
+        let table = table?;
+        let predictions = model.predict(&table)?;
         *report += &predictions.report;
-        writer.write(&predictions)?;
+        writer.write_with(&predictions, &table)?;
     }
     Ok(writer.finish()?)
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use perceptra::data::{DateOrder, ReadOptions, Scaling, TableReader, Task};
+use perceptra::data::{DateOrder, ReadOptions, Scaling, TableReader, Tails, Task};
 use perceptra::model::{EmbeddingKind, OneOrMany, Preset};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedule};
@@ -89,6 +89,9 @@ pub(crate) struct RunArgs {
     /// Scaling of numeric columns [default: standard]
     #[arg(long, value_name = "NAME", value_parser = one_of::<Scaling>(), help_heading = "Encoding")]
     scaling: Option<Scaling>,
+    /// What standard scaling makes of values beyond its ends [default: clip]
+    #[arg(long, value_name = "NAME", value_parser = one_of::<Tails>(), help_heading = "Encoding")]
+    tails: Option<Tails>,
     /// Categories with fewer rows than this share one input [default: 3]
     #[arg(long, value_name = "ROWS", help_heading = "Encoding")]
     min_category_rows: Option<usize>,
@@ -318,6 +321,7 @@ impl RunArgs {
             stream,
             buffer,
             scaling,
+            tails,
             min_category_rows,
             max_categories,
             hidden,
@@ -384,8 +388,9 @@ impl RunArgs {
         set_some(&mut run.split.validation_file, validation_file);
         run.split.stratify &= !no_stratify;
         set(&mut run.encoder.scaling, scaling);
+        set(&mut run.encoder.tails, tails);
         set(&mut run.encoder.min_category_rows, min_category_rows);
-        set(&mut run.encoder.max_categories, max_categories);
+        set_some(&mut run.encoder.max_categories, max_categories);
         set(&mut run.network.hidden, &hidden.as_ref().map(|w| w.0.clone()));
         match activation.as_slice() {
             [] => {}

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::live::Live;
 use crate::run_args::{Resolved, RunArgs};
-use crate::{CliError, hints, note, print, print_json, report, same_file, signals, tables};
+use crate::{CliError, hints, note, notes, print, print_json, report, same_file, signals, tables};
 
 /// Trains a network on a table and saves the model. Flags override the keys of the run file.
 #[derive(Debug, Args)]
@@ -190,8 +190,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
     if !args.quiet {
         about.schema.notes.iter().for_each(|choice| note(&hints::note(choice)));
         trained.notes.iter().for_each(|choice| note(&hints::part(choice)));
-        for (column, n) in &trained.report.missing {
-            note(&format!("note: column {column:?}: {n} missing values of the training rows are filled in"));
+        notes::training(&trained.report);
+        if let zeros @ 1.. = tables.rows_without_weight() {
+            note(&format!("note: {zeros} rows of weight 0 are left out"));
         }
     }
     if let Batch::Rows(rows) = run.train.batch

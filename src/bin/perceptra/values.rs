@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
-use perceptra::data::{DateOrder, Scaling, Task};
+use perceptra::data::{DateOrder, Scaling, Tails, Task};
 use perceptra::model::{EmbeddingKind, Preset, Sampler};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{ClassWeights, Engine, Optimizer, Reduction, Schedule};
@@ -33,7 +33,7 @@ macro_rules! named {
 }
 
 named! {
-    Activation, DateOrder, EmbeddingKind, Engine, Initializer, Loss, Metric, Norm, Optimizer, Preset, Reduction, Sampler, Scaling, Schedule, Task,
+    Activation, DateOrder, EmbeddingKind, Engine, Initializer, Loss, Metric, Norm, Optimizer, Preset, Reduction, Sampler, Scaling, Schedule, Tails, Task,
 }
 
 /// The names of values as run files write them, without an argument such as the delta of `huber:1`.

@@ -1,0 +1,66 @@
+//! Notes on what an encoder made of the values of a table.
+
+use perceptra::data::{ColumnKind, EncodeReport, Encoder};
+
+use crate::note;
+use crate::tables::number;
+
+/// The most lines of one kind: a table may have thousands of columns.
+const MOST: usize = 10;
+
+/// Notes on the training rows, with the flags that change what was done.
+pub(crate) fn training(report: &EncodeReport) {
+    lines(&report.missing, |column, n| {
+        format!("note: column {column:?}: {n} missing values of the training rows are filled in")
+    });
+    lines(&report.grouped, |column, categories| {
+        let rows = report.unseen.iter().find(|(c, _)| c == column).map_or(0, |(_, n)| *n);
+        format!(
+            "note: column {column:?}: {categories} of its categories, in {rows} training rows, share one input; --max-categories or a \
+             lower --min-category-rows gives more of them an input each"
+        )
+    });
+    lines(&report.clipped, |column, n| {
+        format!(
+            "note: column {column:?}: {n} values of the training rows beyond the ends of the scale are taken as these; --tails log or \
+             another --scaling keeps them apart"
+        )
+    });
+}
+
+/// Notes on rows that a trained model is used for.
+pub(crate) fn using(report: &EncodeReport, encoder: &Encoder) {
+    lines(&report.missing, |column, n| format!("note: column {column:?}: {n} missing values were filled in"));
+    lines(&report.unseen, |column, n| match report.grouped.iter().find(|(c, _)| c == column) {
+        None => format!("note: column {column:?}: {n} values are not among the categories known from training"),
+        Some((_, grouped)) => format!(
+            "note: column {column:?}: {n} values are of the {grouped} categories that share one input since training, or of unknown ones"
+        ),
+    });
+    let outside = |column: &String| report.outside.iter().any(|(c, _)| c == column);
+    let clipped: Vec<_> = report.clipped.iter().filter(|(column, _)| !outside(column)).cloned().collect();
+    lines(&clipped, |column, n| {
+        let tails = encoder.tails(column).map_or_else(String::new, |tails| format!(": values are {tails}"));
+        format!("note: column {column:?}: {n} values beyond the ends of the scale are taken as these{tails}")
+    });
+    lines(&report.outside, |column, n| {
+        let kind = encoder.features().find(|(name, ..)| name == column).map(|(_, kind, _)| kind);
+        let range = match (encoder.range(column), kind) {
+            (Some([min, max]), Some(ColumnKind::Numeric)) => format!(" ({} to {})", number(min), number(max)),
+            _ => String::new(),
+        };
+        let values = if *n == 1 { "1 value lies".to_owned() } else { format!("{n} values lie") };
+        format!(
+            "warning: column {column:?}: {values} far outside of the range of the training rows{range}; the network has not learned what \
+             is there"
+        )
+    });
+}
+
+/// A line for each column; the number of those that are left out, if there are many.
+fn lines(counts: &[(String, usize)], line: impl Fn(&String, &usize) -> String) {
+    counts.iter().take(MOST).for_each(|(column, n)| note(&line(column, n)));
+    if counts.len() > MOST {
+        note(&format!("note: it is so in {} more columns", counts.len() - MOST));
+    }
+}
