@@ -90,7 +90,7 @@ fn rows_of_weight_0_are_not_there_in_streams_and_folds() {
         folds
             .iter()
             .flat_map(|fold| [&fold.train, fold.test.as_ref().unwrap()])
-            .map(|t| t.texts("x").unwrap())
+            .map(|t| t.texts("x", &Default::default()).unwrap())
             .collect()
     };
     assert_eq!(folds("all.csv"), folds("left.csv"));
