@@ -68,6 +68,7 @@ pub use crate::{
 };
 #[doc(hidden)]
 pub use crate::{
+    encoder::positive,
     schema::class_order,
     split::strata,
     stream::{Pieces, Sample, TableStream},

@@ -1,5 +1,6 @@
 //! Scores of a model.
 
+use perceptra_data::positive;
 use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +9,22 @@ use serde::{Deserialize, Serialize};
 pub struct Metrics {
     /// Number of rows.
     pub rows: usize,
-    /// The scores.
+    /// The scores; of several targets their means.
     #[serde(flatten)]
     pub values: MetricValues,
+    /// The scores of each target, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetMetrics>,
+}
+
+/// Scores of one of several targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetMetrics {
+    /// Name of the target.
+    pub target: String,
+    /// The scores, in the units of the target.
+    #[serde(flatten)]
+    pub metrics: RegressionMetrics,
 }
 
 /// Scores by kind of task.
@@ -30,6 +44,14 @@ pub enum MetricValues {
 }
 
 impl Metrics {
+    /// The positive one of two classes, of which precision, recall, F1 and the areas under curves are.
+    pub fn positive(&self) -> Option<&str> {
+        match &self.values {
+            MetricValues::Classification { labels, .. } => positive(labels),
+            MetricValues::Regression(_) => None,
+        }
+    }
+
     /// One score, if the task has it.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match &self.values {

@@ -23,6 +23,8 @@ pub struct Trained {
     pub report: EncodeReport,
     /// Whether the network gives the same output for every row: it learned nothing, or all units of a hidden layer are dead.
     pub dead: bool,
+    /// Training rows with a numeric target that the activation of the output cannot give, such as one below 0 for relu.
+    pub unreachable: usize,
 }
 
 impl Trained {
@@ -38,10 +40,11 @@ impl Trained {
         parts: &Partition,
         calibrate: bool,
     ) -> Result<Self, ModelError> {
-        let (mut models, mut report, mut dead) = (Vec::new(), None, false);
+        let (mut models, mut report, mut dead, mut unreachable) = (Vec::new(), None, false, 0);
         for (weight, member) in members {
             report.get_or_insert(member.report);
             dead |= member.dead;
+            unreachable = member.unreachable.max(unreachable);
             models.push((weight, member.model));
         }
         let mut model = Model::ensemble(models)?;
@@ -50,6 +53,6 @@ impl Trained {
         model.about.metrics = parts.test.as_ref().map(|table| model.evaluate(table)).transpose()?;
         let rows = [Some(&parts.train), parts.validation.as_ref(), parts.test.as_ref()];
         let rows = rows.map(|table| table.map_or(0, Table::rows));
-        Ok(Self { model, rows, validation, calibration, report: report.unwrap_or_default(), dead })
+        Ok(Self { model, rows, validation, calibration, report: report.unwrap_or_default(), dead, unreachable })
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::{CliError, ReadArgs, load_both, print, print_json, tables};
+use crate::{CliError, ReadArgs, load_both, notes, print, print_json, tables};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -21,15 +21,27 @@ pub(crate) struct EvaluateArgs {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    /// Do not show notes
+    #[arg(short, long)]
+    quiet: bool,
     #[command(flatten)]
     read: ReadArgs,
 }
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
     let (model, table) = load_both(&args.model, &args.table, &args.device, &args.read)?;
-    let metrics = model.evaluate(&table)?;
+    let predictions = model.predict(&table)?;
+    let metrics = model.score(&table, &predictions)?;
+    let report = &predictions.report;
+    if !args.quiet {
+        notes::of_table(&model.about().schema, &table.columns(), report);
+    }
     if args.json {
-        return print_json(&json!(metrics));
+        let mut json = json!(metrics);
+        json["positive"] = json!(metrics.positive());
+        json["missing"] = json!(report.missing);
+        json["unseen"] = json!(report.unseen);
+        return print_json(&json);
     }
     let name = format!("{} rows", metrics.rows);
     print(&tables::metrics_table(&[(name.as_str(), &metrics)]))

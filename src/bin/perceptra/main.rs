@@ -11,6 +11,7 @@ mod hints;
 mod init;
 mod inspect;
 mod live;
+mod notes;
 mod playground;
 mod plots;
 mod predict;

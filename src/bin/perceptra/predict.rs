@@ -9,7 +9,7 @@ use perceptra::data::{EncodeReport, TableReader};
 use perceptra::model::{PredictionColumns, PredictionFormat, PredictionOptions, PredictionWriter};
 use perceptra_files::write_atomic;
 
-use crate::{CliError, ReadArgs, load_model, note, same_file, signals};
+use crate::{CliError, ReadArgs, load_model, notes, same_file, signals};
 
 /// Rows in memory at once.
 const CHUNK: usize = 1 << 14;
@@ -79,7 +79,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     args.read.apply(&mut options);
     let reader = TableReader::open(&args.table, &options, CHUNK)?;
     model.about().encoder.check_columns(&args.table.display().to_string(), reader.columns())?;
-    let unknown = model.about().schema.unknown(reader.columns());
+    let columns_read = reader.columns().to_vec();
+    let unknown = model.about().schema.unknown(&columns_read);
     if args.strict && !unknown.is_empty() {
         return Err(CliError::Other {
             message: format!("{}: the model does not know the columns {}", args.table.display(), unknown.join(", ")),
@@ -103,15 +104,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
         }
     }
     if !args.quiet {
-        if !unknown.is_empty() {
-            note(&format!("note: columns that the model does not know are ignored: {}", unknown.join(", ")));
-        }
-        for (column, n) in &report.missing {
-            note(&format!("note: column {column:?}: {n} missing values were filled in"));
-        }
-        for (column, n) in &report.unseen {
-            note(&format!("note: column {column:?}: {n} values are not among the categories known from training"));
-        }
+        notes::of_table(&model.about().schema, &columns_read, &report);
     }
     Ok(())
 }

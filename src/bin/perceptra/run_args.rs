@@ -38,6 +38,9 @@ pub(crate) struct RunArgs {
     /// Task [default: auto, inferred from the target]
     #[arg(long, value_name = "TASK", value_parser = auto_or::<Task>(), help_heading = "Columns")]
     task: Option<OrAuto<Task>>,
+    /// Of two classes, the positive one, of which precision, recall, F1 and average precision are [default: the last]
+    #[arg(long, value_name = "CLASS", allow_hyphen_values = true, help_heading = "Columns")]
+    positive: Option<String>,
     /// Columns to treat as numbers
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
     numeric: Vec<String>,
@@ -295,6 +298,7 @@ impl RunArgs {
             seed,
             target,
             task,
+            positive,
             numeric,
             categorical,
             ignore,
@@ -355,6 +359,7 @@ impl RunArgs {
         set_some(&mut schema.weights, weights);
         set_some(&mut schema.split, split);
         set(&mut schema.task, &task.map(|task| task.0));
+        set_some(&mut run.data.positive, positive);
         read.apply(&mut run.data.read);
         run.data.stream |= *stream;
         set(&mut run.data.buffer, buffer);

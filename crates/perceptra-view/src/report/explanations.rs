@@ -80,8 +80,7 @@ pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> R
             let donor = table.take(&[row as u32]);
             let spread = rows.with_column(name, &donor, 0).map_err(ModelError::from)?;
             let predicted = model.predict(&spread)?.values;
-            let mean =
-                |j: usize| column(&predicted, j).iter().map(|v| f64::from(*v)).sum::<f64>() / predicted.rows as f64;
+            let mean = |j: usize| column(&predicted, j).iter().sum::<f64>() / predicted.rows as f64;
             averages.push((x, (0..predicted.columns).map(mean).collect()));
         }
         let (what, lines): (&str, Vec<(usize, &str)>) = match model.about().encoder.labels() {
@@ -125,7 +124,7 @@ pub(super) fn worst(
             let truth = model.about().encoder.class_numbers(table).map_err(fail)?;
             let predicted = predictions.classes();
             for (row, p) in predictions.values.values.chunks(labels.len()).enumerate() {
-                let p = f64::from(p[truth[row] as usize]);
+                let p = p[truth[row] as usize];
                 let (actual, predicted) = (labels[truth[row] as usize].clone(), labels[predicted[row]].clone());
                 rows.push((1.0 - p, row, actual, predicted, number(p)));
             }
@@ -136,11 +135,11 @@ pub(super) fn worst(
             let truths =
                 (schema.targets.iter().map(|t| table.target_values(t))).collect::<Result<Vec<_>, _>>().map_err(fail)?;
             for (row, predicted) in predictions.values.values.chunks(columns).enumerate() {
-                let error = |j: usize| truths[j][row] - f64::from(predicted[j]);
+                let error = |j: usize| truths[j][row] - predicted[j];
                 let bad = (0..columns).map(|j| error(j).abs() / scales[j]).sum();
                 let list = |f: &dyn Fn(usize) -> f64| (0..columns).map(|j| number(f(j))).collect::<Vec<_>>().join(", ");
                 let actual = list(&|j| truths[j][row]);
-                rows.push((bad, row, actual, list(&|j| f64::from(predicted[j])), list(&error)));
+                rows.push((bad, row, actual, list(&|j| predicted[j]), list(&error)));
             }
         }
     }
