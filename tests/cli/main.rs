@@ -12,6 +12,7 @@ mod golden;
 mod lecture;
 mod library;
 mod model_file;
+mod outputs;
 #[cfg(feature = "playground")]
 mod playground;
 mod presets;

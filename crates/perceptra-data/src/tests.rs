@@ -768,12 +768,12 @@ fn far_targets_are_decoded_without_loss() {
 
 #[test]
 fn targets_may_be_scaled_and_not_shifted() {
-    let text = "x,y\n1,10\n2,30\n3,20\n";
+    let text = "x,y\n1,10.5\n2,30.5\n3,20.5\n";
     let (mut encoder, _) = encode(text, &target("y"), &EncoderOptions::default());
     encoder.keep_zero();
     let outputs = encoder.outputs_of(&csv(text).unwrap()).unwrap();
     let deviation = (200.0f64 / 3.0).sqrt();
-    for (got, y) in outputs.values.iter().zip([10.0, 30.0, 20.0]) {
+    for (got, y) in outputs.values.iter().zip([10.5, 30.5, 20.5]) {
         assert_abs_diff_eq!(f64::from(*got), y / deviation, epsilon = 1e-6);
     }
     let zero = Matrix { rows: 1, columns: 1, values: vec![0.0] };

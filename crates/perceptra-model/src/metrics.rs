@@ -1,6 +1,5 @@
 //! Scores of a model.
 
-use perceptra_data::positive;
 use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
 use serde::{Deserialize, Serialize};
 
@@ -44,14 +43,6 @@ pub enum MetricValues {
 }
 
 impl Metrics {
-    /// The positive one of two classes, of which precision, recall, F1 and the areas under curves are.
-    pub fn positive(&self) -> Option<&str> {
-        match &self.values {
-            MetricValues::Classification { labels, .. } => positive(labels),
-            MetricValues::Regression(_) => None,
-        }
-    }
-
     /// One score, if the task has it.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match &self.values {

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
     }
     if args.json {
         let mut json = json!(metrics);
-        json["positive"] = json!(metrics.positive());
+        json["positive"] = json!(model.about().encoder.positive());
         json["missing"] = json!(report.missing);
         json["unseen"] = json!(report.unseen);
         return print_json(&json);

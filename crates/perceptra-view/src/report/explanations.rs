@@ -109,6 +109,15 @@ pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> R
     })
 }
 
+/// A value of a target with this standard deviation, with the digits that tell it from other values.
+fn beside(value: f64, deviation: f64) -> String {
+    if value.abs() < 1000.0 * deviation {
+        return number(value);
+    }
+    let decimals = (3.0 - deviation.log10()).ceil().clamp(0.0, 12.0) as usize;
+    format!("{value:.decimals$}")
+}
+
 pub(super) fn worst(
     model: &Model,
     table: &Table,
@@ -137,9 +146,10 @@ pub(super) fn worst(
             for (row, predicted) in predictions.values.values.chunks(columns).enumerate() {
                 let error = |j: usize| truths[j][row] - predicted[j];
                 let bad = (0..columns).map(|j| error(j).abs() / scales[j]).sum();
-                let list = |f: &dyn Fn(usize) -> f64| (0..columns).map(|j| number(f(j))).collect::<Vec<_>>().join(", ");
-                let actual = list(&|j| truths[j][row]);
-                rows.push((bad, row, actual, list(&|j| predicted[j]), list(&error)));
+                let list = |f: &dyn Fn(usize) -> String| (0..columns).map(f).collect::<Vec<_>>().join(", ");
+                let actual = list(&|j| beside(truths[j][row], scales[j]));
+                let predicted = list(&|j| beside(predicted[j], scales[j]));
+                rows.push((bad, row, actual, predicted, list(&|j| number(error(j)))));
             }
         }
     }
@@ -163,4 +173,21 @@ pub(super) fn worst(
         } }
         p class="quiet" { @if lined { "Line numbers are those of the file." } @else { "Rows are counted from 1." } }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_far_from_zero_have_the_digits_that_differ() {
+        for (value, deviation, text) in [
+            (35.123_456, 17.0, "35.1235"),
+            (1_700_000_012.3, 100.0, "1700000012.3"),
+            (1_700_000_012.345_6, 1.0, "1700000012.346"),
+            (-2e9, 1e6, "-2000000000"),
+        ] {
+            assert_eq!(beside(value, deviation), text);
+        }
+    }
 }
