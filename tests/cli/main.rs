@@ -13,6 +13,7 @@ mod lecture;
 mod library;
 mod limits;
 mod model_file;
+mod outputs;
 #[cfg(feature = "playground")]
 mod playground;
 mod presets;

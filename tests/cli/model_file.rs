@@ -91,7 +91,7 @@ fn the_files_of_every_format_are_read() {
     let model = Model::load(format!("{golden}format-1.perceptra").as_ref(), &device).unwrap();
     assert_eq!(model.network().to_string(), "FeedForward 4-3-1 (relu), 19 parameters");
     let table = Table::from_csv("t.csv", "x,b,c\n1,true,c0\n40,false,c1\n,,other\n", &Default::default()).unwrap();
-    let expected: Vec<f32> = std::fs::read_to_string(format!("{golden}format-1.csv"))
+    let expected: Vec<f64> = std::fs::read_to_string(format!("{golden}format-1.csv"))
         .unwrap()
         .lines()
         .skip(1)
@@ -355,7 +355,7 @@ fn predictions_of_a_row_depend_on_that_row_alone() {
     let reversed: Vec<String> = rows.iter().rev().cloned().collect();
     assert_eq!(predict(&reversed), all.iter().rev().copied().collect::<Vec<_>>());
     for (size, part) in [(1, 0..8), (7, 100..142), (700, 0..1500)] {
-        let parts: Vec<f32> = rows[part.clone()].chunks(size).flat_map(predict).collect();
+        let parts: Vec<f64> = rows[part.clone()].chunks(size).flat_map(predict).collect();
         assert_eq!(parts, all[part], "in parts of {size}");
     }
     // Columns in another order, and more of them; several threads with one model.

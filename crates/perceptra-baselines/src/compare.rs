@@ -37,6 +37,9 @@ impl Default for CompareOptions {
 pub struct Comparison {
     /// Task of the run.
     pub task: Task,
+    /// The positive one of two classes, of which F1 is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
     /// Names of the metrics, in the order of the scores.
     pub metrics: Vec<String>,
     /// Number of test rows of each fold.
@@ -191,8 +194,13 @@ pub fn compare(
     neuron.network.activation = perceptra_model::OneOrMany::One(Default::default());
     neuron.network.dropout = 0.0;
 
-    let mut comparison =
-        Comparison { task: Task::Regression, metrics: Vec::new(), test_rows: Vec::new(), contenders: Vec::new() };
+    let mut comparison = Comparison {
+        task: Task::Regression,
+        positive: None,
+        metrics: Vec::new(),
+        test_rows: Vec::new(),
+        contenders: Vec::new(),
+    };
     for (fold, part) in parts.iter().enumerate() {
         let of = if parts.len() > 1 { format!(" of fold {} of {}", fold + 1, parts.len()) } else { String::new() };
         let test =
@@ -226,6 +234,7 @@ pub fn compare(
             };
             // Training has scored the test rows already.
             let scores = model.about().metrics.as_ref().map(scores_of).unwrap_or_default();
+            comparison.positive = model.about().encoder.positive().map(str::to_owned);
             (comparison.task, comparison.metrics) = (model.about().schema.task, metrics_of(model.about().schema.task));
             let parameters = model.about().network.parameters() as f64;
             add(i, Contender { name, scores: vec![scores], seconds, parameters, support_vectors: None, note: None });
@@ -292,16 +301,11 @@ fn constant_prediction(model: &Model, part: &Partition, test: &Table) -> Result<
             ("the most frequent class", scores, labels.len())
         }
         None => {
-            let mut targets = encoder.outputs_of(&part.train)?;
-            encoder.decode(&mut targets);
+            let targets = encoder.numbers_of(&part.train)?;
             let columns = targets.columns;
-            let mean = |j: usize| {
-                let column = targets.values.iter().skip(j).step_by(columns);
-                (column.map(|y| f64::from(*y)).sum::<f64>() / targets.rows as f64) as f32
-            };
-            let means: Vec<f32> = (0..columns).map(mean).collect();
-            let mut truth = encoder.outputs_of(test)?;
-            encoder.decode(&mut truth);
+            let mean = |j: usize| targets.values.iter().skip(j).step_by(columns).sum::<f64>() / targets.rows as f64;
+            let means: Vec<f64> = (0..columns).map(mean).collect();
+            let truth = encoder.numbers_of(test)?;
             let metrics = RegressionMetrics::of(&means.repeat(rows), &truth.values, columns, None);
             ("the mean", REGRESSION.iter().filter_map(|&k| metrics.get(k)).collect(), columns)
         }
@@ -380,7 +384,7 @@ impl SvmRows {
                 let svm = config.classify(inputs, columns, classes).map_err(failed)?;
                 // The predicted class gets the probability 1.
                 let predicted = svm.classes(&unseen);
-                let mut probabilities = vec![0.0; predicted.len() * labels.len()];
+                let mut probabilities = vec![0.0_f64; predicted.len() * labels.len()];
                 predicted
                     .iter()
                     .enumerate()
@@ -393,10 +397,8 @@ impl SvmRows {
                 let outputs = self.targets.columns;
                 let svm = config.regress(inputs, columns, &self.targets.values, outputs).map_err(failed)?;
                 let values = svm.decide(&unseen).into_iter().map(|f| f as f32).collect();
-                let mut predictions = Matrix { rows: test.rows(), columns: outputs, values };
-                let mut truth = encoder.outputs_of(test)?;
-                encoder.decode(&mut predictions);
-                encoder.decode(&mut truth);
+                let predictions = encoder.decode(&Matrix { rows: test.rows(), columns: outputs, values });
+                let truth = encoder.numbers_of(test)?;
                 let metrics = RegressionMetrics::of(&predictions.values, &truth.values, outputs, None);
                 Ok((svm, REGRESSION.iter().filter_map(|&k| metrics.get(k)).collect()))
             }
@@ -522,6 +524,7 @@ mod tests {
             let metric = if task == Task::Regression { "rmse" } else { "accuracy" };
             Comparison {
                 task,
+                positive: None,
                 metrics: vec![metric.to_owned()],
                 test_rows: vec![10; scores[0].len()],
                 contenders: names.iter().zip(scores).map(|(name, scores)| contender(name, scores)).collect(),

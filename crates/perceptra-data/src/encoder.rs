@@ -40,6 +40,15 @@ struct Squashed {
     factor: f64,
 }
 
+/// Of two classes in their order, the positive one; none of more.
+#[doc(hidden)]
+pub fn positive(labels: &[String]) -> Option<&str> {
+    match labels {
+        [_, second] => Some(second),
+        _ => None,
+    }
+}
+
 /// The most numbers that an encoded table may have: 16 GiB of them.
 const MAX_NUMBERS: usize = 1 << 32;
 
@@ -207,14 +216,42 @@ impl Encoder {
         }
     }
 
-    /// Turns outputs into the targets' own units: undoes the standardization of [`Encoder::outputs_of`].
-    pub fn decode(&self, outputs: &mut Matrix) {
-        self.target.decode(outputs);
+    /// The numeric targets of `table`'s rows in their own units, as 64-bit floats: `[rows, targets]`; no columns for classes.
+    ///
+    /// # Errors
+    ///
+    /// Missing targets and values that are not numbers.
+    pub fn numbers_of(&self, table: &Table) -> Result<Matrix<f64>, DataError> {
+        self.target.numbers(table)
+    }
+
+    /// Turns outputs into the targets' own units: undoes the standardization of [`Encoder::outputs_of`], in 64-bit floats. A target of
+    /// 1.7·10⁹ that varies by 100 has no digit after the point in 32 bits, nor some of those before it.
+    pub fn decode(&self, outputs: &Matrix) -> Matrix<f64> {
+        self.target.decode(outputs)
     }
 
     /// Keeps decoded outputs in the range of the training rows, if [`EncoderOptions::clamp_target`] says so.
-    pub fn clamp(&self, outputs: &mut Matrix) {
+    pub fn clamp(&self, outputs: &mut Matrix<f64>) {
         self.target.clamp(outputs);
+    }
+
+    /// From now on, numeric targets are scaled and not shifted, so that 0 of a target is 0 of its output.
+    #[doc(hidden)]
+    pub fn keep_zero(&mut self) {
+        self.target.keep_zero();
+    }
+
+    /// The smallest difference of each numeric target that predictions express, for the number of digits to write: 2⁻²³ of the standard
+    /// deviation; 0 for targets that are not shifted, whose predictions have the digits of a 32-bit float. Empty for classes.
+    #[doc(hidden)]
+    pub fn target_steps(&self) -> Vec<f64> {
+        self.target.steps()
+    }
+
+    /// Of two classes, the positive one: the second. Precision, recall and the like are of it.
+    pub fn positive(&self) -> Option<&str> {
+        positive(self.labels()?)
     }
 
     /// The number by which each numeric target is divided: its standard deviation in the training rows if targets are standardized,

@@ -76,6 +76,7 @@ pub use crate::{
 };
 #[doc(hidden)]
 pub use crate::{
+    encoder::positive,
     schema::class_rows,
     split::strata,
     stream::{Pieces, Sample, TableStream},

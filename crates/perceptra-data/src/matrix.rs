@@ -1,12 +1,12 @@
 //! Matrices on the host.
 
-/// A matrix of 32-bit floats, stored row by row.
+/// A matrix, stored row by row: of 32-bit floats, as networks compute, unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Matrix {
+pub struct Matrix<T = f32> {
     /// Number of rows.
     pub rows: usize,
     /// Number of columns.
     pub columns: usize,
     /// `rows × columns` values, row by row.
-    pub values: Vec<f32>,
+    pub values: Vec<T>,
 }

@@ -130,25 +130,62 @@ impl Target {
         Ok(Matrix { rows, columns, values })
     }
 
+    /// Numeric targets as they are in the table; no columns for classes.
+    pub(crate) fn numbers(&self, table: &Table) -> Result<Matrix<f64>, DataError> {
+        let Self::Numbers { names, notations, .. } = self else {
+            return Ok(Matrix { rows: table.rows(), columns: 0, values: Vec::new() });
+        };
+        let (rows, columns) = (table.rows(), names.len());
+        let mut values = vec![0.0; rows * columns];
+        for (j, name) in names.iter().enumerate() {
+            let column = values.iter_mut().skip(j).step_by(columns);
+            let notation = notations.get(name).copied().unwrap_or_default();
+            column.zip(table.target_values(name, &notation)?).for_each(|(value, y)| *value = y);
+        }
+        Ok(Matrix { rows, columns, values })
+    }
+
     /// Undoes the standardization of numbers.
-    pub(crate) fn decode(&self, outputs: &mut Matrix) {
+    pub(crate) fn decode(&self, outputs: &Matrix) -> Matrix<f64> {
+        let mut values: Vec<f64> = outputs.values.iter().map(|y| f64::from(*y)).collect();
         if let Self::Numbers { means, scales, .. } = self {
-            for row in outputs.values.chunks_exact_mut(outputs.columns) {
+            for row in values.chunks_exact_mut(outputs.columns) {
                 for ((y, mean), scale) in row.iter_mut().zip(means).zip(scales) {
-                    *y = (f64::from(*y) * scale + mean) as f32;
+                    *y = *y * scale + mean;
+                }
+            }
+        }
+        Matrix { rows: outputs.rows, columns: outputs.columns, values }
+    }
+
+    /// Keeps decoded numbers in the range of the training rows, where there is one.
+    pub(crate) fn clamp(&self, outputs: &mut Matrix<f64>) {
+        if let Self::Numbers { ranges, .. } = self {
+            for row in outputs.values.chunks_exact_mut(outputs.columns) {
+                for (y, [smallest, largest]) in row.iter_mut().zip(ranges) {
+                    *y = y.clamp(*smallest, *largest);
                 }
             }
         }
     }
 
-    /// Keeps decoded numbers in the range of the training rows, where there is one.
-    pub(crate) fn clamp(&self, outputs: &mut Matrix) {
-        if let Self::Numbers { ranges, .. } = self {
-            for row in outputs.values.chunks_exact_mut(outputs.columns) {
-                for (y, [smallest, largest]) in row.iter_mut().zip(ranges) {
-                    *y = y.clamp(*smallest as f32, *largest as f32);
-                }
+    /// Scales numbers without shifting them, so that 0 stays 0.
+    pub(crate) fn keep_zero(&mut self) {
+        if let Self::Numbers { means, .. } = self {
+            means.fill(0.0);
+        }
+    }
+
+    /// The smallest difference between two values of each shifted number that outputs around 1 express; 0 for one that is not shifted,
+    /// of which small outputs express ever smaller differences.
+    pub(crate) fn steps(&self) -> Vec<f64> {
+        match self {
+            Self::Numbers { means, scales, .. } => {
+                let step =
+                    |(mean, scale): (&f64, &f64)| if *mean == 0.0 { 0.0 } else { scale * f64::from(f32::EPSILON) };
+                means.iter().zip(scales).map(step).collect()
             }
+            Self::Classes { .. } => Vec::new(),
         }
     }
 

@@ -394,12 +394,13 @@ fn targets_round_trip_in_their_own_units() {
     let text = "x,y,z\n1,1000,0.001\n2,3000,0.002\n3,2000,0.006\n";
     let (encoder, _) = encode(text, &options, &EncoderOptions::default());
     let table = csv(text).unwrap();
-    let mut y = encoder.outputs_of(&table).unwrap();
+    let y = encoder.outputs_of(&table).unwrap();
     assert_eq!((y.rows, y.columns, encoder.outputs()), (3, 2, 2));
     let first: f32 = y.values.iter().step_by(2).sum();
     assert_abs_diff_eq!(first, 0.0, epsilon = 1e-6);
-    encoder.decode(&mut y);
-    for (got, want) in y.values.iter().zip([1000.0, 0.001, 3000.0, 0.002, 2000.0, 0.006]) {
+    let truth = [1000.0, 0.001, 3000.0, 0.002, 2000.0, 0.006];
+    assert_eq!(encoder.numbers_of(&table).unwrap().values, truth);
+    for (got, want) in encoder.decode(&y).values.iter().zip(truth) {
         assert_abs_diff_eq!(*got, want, epsilon = want * 1e-5);
     }
     // Two classes are one output; numbers are ordered as numbers.
@@ -717,14 +718,53 @@ fn many_categories_become_numbers_and_other_columns_are_squashed() {
     assert_eq!(new.values[1], 6.0);
     assert_eq!(report.unseen, [("c".to_owned(), 1)]);
     // Predictions stay among the targets, 0 to 9.
-    let mut said = Matrix { rows: 3, columns: 1, values: vec![-5.0, 4.5, 1e9] };
+    let mut said = Matrix::<f64> { rows: 3, columns: 1, values: vec![-5.0, 4.5, 1e9] };
     encoder.clamp(&mut said);
     assert_eq!(said.values, [0.0, 4.5, 9.0]);
     assert!(encoder.is_sound());
     let (plain, _) = encode(&format!("n,c,f,y\n{rows}"), &schema, &EncoderOptions::default());
-    let mut said = Matrix { rows: 1, columns: 1, values: vec![-5.0] };
+    let mut said = Matrix::<f64> { rows: 1, columns: 1, values: vec![-5.0] };
     plain.clamp(&mut said);
     assert_eq!(said.values, [-5.0]);
+}
+
+#[test]
+fn far_targets_are_decoded_without_loss() {
+    // Seconds since 1970 within some minutes: 32-bit floats are 128 apart there.
+    let seconds = |i: usize| 1_700_000_000.0 + (i * 37 % 101) as f64 + (i % 10) as f64 / 10.0;
+    let rows: String = (0..200).map(|i| format!("{i},{}\n", seconds(i))).collect();
+    let text = format!("x,y\n{rows}");
+    let clamped = EncoderOptions { clamp_target: true, ..EncoderOptions::default() };
+    let (encoder, _) = encode(&text, &target("y"), &clamped);
+    let table = csv(&text).unwrap();
+    let truth: Vec<f64> = (0..200).map(seconds).collect();
+    assert_eq!(encoder.numbers_of(&table).unwrap().values, truth);
+    let mut decoded = encoder.decode(&encoder.outputs_of(&table).unwrap());
+    encoder.clamp(&mut decoded);
+    let [step] = encoder.target_steps()[..] else { panic!() };
+    assert!((1e-6..1e-5).contains(&step), "{step}");
+    for (got, want) in decoded.values.iter().zip(&truth) {
+        assert_abs_diff_eq!(*got, *want, epsilon = 2.0 * step);
+    }
+    let mut far = Matrix { rows: 2, columns: 1, values: vec![0.0, 2e9] };
+    encoder.clamp(&mut far);
+    let ends = truth.iter().fold([f64::MAX, f64::MIN], |[a, b], y| [a.min(*y), b.max(*y)]);
+    assert_eq!(far.values, ends);
+}
+
+#[test]
+fn targets_may_be_scaled_and_not_shifted() {
+    let text = "x,y\n1,10.5\n2,30.5\n3,20.5\n";
+    let (mut encoder, _) = encode(text, &target("y"), &EncoderOptions::default());
+    encoder.keep_zero();
+    let outputs = encoder.outputs_of(&csv(text).unwrap()).unwrap();
+    let deviation = (200.0f64 / 3.0).sqrt();
+    for (got, y) in outputs.values.iter().zip([10.5, 30.5, 20.5]) {
+        assert_abs_diff_eq!(f64::from(*got), y / deviation, epsilon = 1e-6);
+    }
+    let zero = Matrix { rows: 1, columns: 1, values: vec![0.0] };
+    assert_eq!(encoder.decode(&zero).values, [0.0]);
+    assert_eq!(encoder.target_steps(), [0.0]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Confidence {
     pub(crate) temperature: Option<f64>,
     /// Absolute residuals |y − f| of each target y with prediction f, in ascending order: all, or [`KEPT`] of them, evenly spaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) residuals: Vec<Vec<f32>>,
+    pub(crate) residuals: Vec<Vec<f64>>,
     /// Number of validation rows that the residuals come from.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) rows: usize,
@@ -38,7 +38,7 @@ impl Confidence {
 
     /// Whether the values are possible for a model with this many numeric targets.
     pub(crate) fn is_sound(&self, targets: usize) -> bool {
-        let sorted = |r: &Vec<f32>| {
+        let sorted = |r: &Vec<f64>| {
             !r.is_empty()
                 && r.len() == self.rows.min(KEPT)
                 && r[0] >= 0.0
@@ -61,28 +61,29 @@ pub struct Calibration {
     pub calibration_error: [f64; 2],
 }
 
-/// Divides the logits behind probabilities by a temperature T: softmax(z) becomes softmax(z/T), computed as p^(1/T), normalized.
-pub(crate) fn temper(probabilities: &mut Matrix, temperature: f64) {
-    let power = (1.0 / temperature) as f32;
+/// Divides the logits behind probabilities by a temperature: softmax(z) becomes softmax(z/T), as p^(1/T) normalized.
+pub(crate) fn temper(probabilities: &mut Matrix<f64>, temperature: f64) {
+    let power = 1.0 / temperature;
     for row in probabilities.values.chunks_exact_mut(probabilities.columns) {
         let largest = row[argmax(row)];
         if largest.is_nan() || largest <= 0.0 {
             continue;
         }
         row.iter_mut().for_each(|p| *p = (*p / largest).powf(power));
-        let sum: f32 = row.iter().sum();
+        let sum: f64 = row.iter().sum();
         row.iter_mut().for_each(|p| *p /= sum);
     }
 }
 
 /// The temperature with the least penalized log loss, by golden-section search over its logarithm. Weights count by their ratios: all of
 /// them together as much as there are rows.
-pub(crate) fn temperature(probabilities: &Matrix, truth: &[u32], weights: Option<&[f64]>) -> f64 {
+pub(crate) fn temperature(probabilities: &Matrix<f64>, truth: &[u32], weights: Option<&[f64]>) -> f64 {
     let step = truth.len().div_ceil(FITTING_ROWS).max(1);
     let columns = probabilities.columns;
     let rows = probabilities.values.chunks_exact(columns).zip(truth).step_by(step);
     // ln p; p = 0 counts as the least positive 32-bit float.
-    let logs: Vec<f64> = rows.clone().flat_map(|(p, _)| p).map(|p| f64::from(p.max(f32::MIN_POSITIVE)).ln()).collect();
+    let least = f64::from(f32::MIN_POSITIVE);
+    let logs: Vec<f64> = rows.clone().flat_map(|(p, _)| p).map(|p| p.max(least).ln()).collect();
     let weights: Vec<f64> = match weights {
         None => vec![1.0; rows.len()],
         Some(weights) => {
@@ -136,14 +137,15 @@ mod tests {
         // Classes are drawn with the softmax of the logits, so logits times 3 are overconfident by that factor.
         let (n, z, u) = (20_000, uniform(20_000 * 3, 0), uniform(20_000, 1));
         let softmax = |z: &[f32], factor: f32| {
-            let e: Vec<f32> = z.iter().map(|z| (4.0 * factor * z).exp()).collect();
-            let sum: f32 = e.iter().sum();
-            e.into_iter().map(|e| e / sum).collect::<Vec<f32>>()
+            let e: Vec<f64> = z.iter().map(|z| f64::from((4.0 * factor * z).exp())).collect();
+            let sum: f64 = e.iter().sum();
+            e.into_iter().map(|e| e / sum).collect::<Vec<f64>>()
         };
         let truth: Vec<u32> = (z.chunks(3).zip(&u))
             .map(|(z, u)| {
                 let p = softmax(z, 1.0);
-                if *u < p[0] { 0 } else { 1 + u32::from(*u >= p[0] + p[1]) }
+                let u = f64::from(*u);
+                if u < p[0] { 0 } else { 1 + u32::from(u >= p[0] + p[1]) }
             })
             .collect();
         let matrix = |factor: f32| Matrix {
@@ -175,7 +177,7 @@ mod tests {
         assert!((found([3.0, 3.0, 1.0, 1.0]) - found([0.3, 0.3, 0.1, 0.1])).abs() < 1e-12);
         assert!((found([1.0; 4]) - temperature(&some, &[0, 1, 1, 0], None)).abs() < 1e-12);
         // Probabilities of 0 and NaN stay what they are.
-        let mut odd = Matrix { rows: 2, columns: 2, values: vec![1.0, 0.0, f32::NAN, 0.5] };
+        let mut odd = Matrix { rows: 2, columns: 2, values: vec![1.0, 0.0, f64::NAN, 0.5] };
         temper(&mut odd, 2.0);
         assert_eq!(odd.values[..2], [1.0, 0.0]);
     }

@@ -3,6 +3,7 @@
 use perceptra_data::{Matrix, Table, Weights};
 
 use crate::calibration::{Calibration, Confidence, KEPT, temper, temperature};
+use crate::digits::written;
 use crate::error::ModelError;
 use crate::metrics::{MetricValues, Metrics};
 use crate::model::Model;
@@ -43,25 +44,24 @@ impl Model {
     }
 
     fn residuals(&self, table: &Table, predictions: &Predictions) -> Result<Confidence, ModelError> {
-        let mut targets = self.about.encoder.outputs_of(table)?;
-        self.about.encoder.decode(&mut targets);
+        let targets = self.about.encoder.numbers_of(table)?;
         let (columns, rows) = (targets.columns, targets.rows);
         let weights = Weights::of(table, &self.about.schema)?;
         let of_target = |j: usize| {
-            let column = |m: &Matrix| m.values.iter().skip(j).step_by(columns).copied().collect::<Vec<f32>>();
+            let column = |m: &Matrix<f64>| m.values.iter().skip(j).step_by(columns).copied().collect::<Vec<f64>>();
             let pairs = column(&targets).into_iter().zip(column(&predictions.values));
-            let mut all: Vec<f32> = pairs.map(|(y, f)| (y - f).abs()).collect();
+            let mut all: Vec<f64> = pairs.map(|(y, f)| written((y - f).abs(), 0.0)).collect();
             // The largest residual of each of the `kept` groups, so that intervals are too wide rather than too narrow.
             let kept = rows.min(KEPT);
             match &weights {
                 None => {
-                    all.sort_by(f32::total_cmp);
+                    all.sort_by(f64::total_cmp);
                     (1..=kept).map(|i| all[i * rows / kept - 1]).collect()
                 }
                 Some(weights) => ends_of_groups(&all, weights.each(), kept),
             }
         };
-        let residuals: Vec<Vec<f32>> = (0..columns).map(of_target).collect();
+        let residuals: Vec<Vec<f64>> = (0..columns).map(of_target).collect();
         let finite = residuals.iter().flatten().all(|r| r.is_finite());
         Ok(if finite { Confidence { residuals, rows, temperature: None } } else { Confidence::default() })
     }
@@ -75,7 +75,7 @@ impl Model {
     ///
     /// [`ModelError::NoIntervals`] for classes, for a model without validation rows or with too few for this coverage, and for a
     /// coverage outside (0, 1).
-    pub fn half_widths(&self, coverage: f64) -> Result<Vec<f32>, ModelError> {
+    pub fn half_widths(&self, coverage: f64) -> Result<Vec<f64>, ModelError> {
         let none = |why: String| Err(ModelError::NoIntervals(why));
         if !(coverage > 0.0 && coverage < 1.0) {
             return none(format!("the coverage {coverage} does not lie between 0 and 1"));
@@ -98,8 +98,8 @@ impl Model {
 }
 
 /// The largest value of each of `groups` groups of the same weight, into which the values are divided in ascending order.
-fn ends_of_groups(values: &[f32], weights: &[f64], groups: usize) -> Vec<f32> {
-    let mut pairs: Vec<(f32, f64)> = values.iter().copied().zip(weights.iter().copied()).collect();
+fn ends_of_groups(values: &[f64], weights: &[f64], groups: usize) -> Vec<f64> {
+    let mut pairs: Vec<(f64, f64)> = values.iter().copied().zip(weights.iter().copied()).collect();
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
     let ends: Vec<f64> = pairs
         .iter()
@@ -162,8 +162,7 @@ mod tests {
         let truth = unseen.target_values("y", &Default::default()).unwrap();
         for coverage in [0.5, 0.8, 0.9, 0.95] {
             let half = model.half_widths(coverage).unwrap()[0];
-            let held =
-                truth.iter().zip(&predictions.values.values).filter(|(y, f)| (**y as f32 - **f).abs() <= half).count();
+            let held = truth.iter().zip(&predictions.values.values).filter(|(y, f)| (**y - **f).abs() <= half).count();
             let share = held as f64 / 4000.0;
             // Three standard deviations of a share of 600 validation rows.
             assert!(
@@ -183,8 +182,8 @@ mod tests {
     #[test]
     fn weighted_residuals_are_those_of_repeated_rows() {
         let (values, weights) = ([0.5, 3.0, 1.0, 2.0, 0.1], [2, 1, 3, 1, 5]);
-        let mut repeated: Vec<f32> = values.iter().zip(weights).flat_map(|(x, n)| std::iter::repeat_n(*x, n)).collect();
-        repeated.sort_by(f32::total_cmp);
+        let mut repeated: Vec<f64> = values.iter().zip(weights).flat_map(|(x, n)| std::iter::repeat_n(*x, n)).collect();
+        repeated.sort_by(f64::total_cmp);
         for factor in [1.0, 0.3] {
             let weights = weights.map(|w| w as f64 * factor);
             // Twelve groups of one repeated row each, and four of three.
@@ -197,7 +196,7 @@ mod tests {
     fn half_widths_are_the_residuals_of_the_right_rank() {
         let device = Device::flex();
         let mut model = train(&run(), &Tables::from(noisy(100, 1, false)), &device, &mut ()).unwrap().model;
-        let residuals = vec![(1..=9).map(|i| i as f32).collect::<Vec<_>>()];
+        let residuals = vec![(1..=9).map(f64::from).collect::<Vec<_>>()];
         model.about.confidence = Confidence { temperature: None, residuals, rows: 9 };
         // The 5th of 9 residuals for a coverage of 1/2, the 9th for 9/10, none beyond.
         assert_eq!(model.half_widths(0.5).unwrap(), [5.0]);

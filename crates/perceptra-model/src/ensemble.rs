@@ -101,11 +101,11 @@ mod tests {
             let together = trained.model.predict(&tables.table).unwrap();
             let spread = together.spread.as_ref().unwrap();
             for (i, value) in together.values.values.iter().enumerate() {
-                let all: Vec<f64> = alone.iter().map(|p| f64::from(p.values.values[i])).collect();
+                let all: Vec<f64> = alone.iter().map(|p| p.values.values[i]).collect();
                 let mean = all.iter().sum::<f64>() / 3.0;
                 let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 3.0;
-                assert!((f64::from(*value) - mean).abs() <= 1e-6 * mean.abs(), "{value} {mean}");
-                assert!((f64::from(spread.values[i]) - variance.sqrt()).abs() <= 1e-5 * mean.abs().max(1e-3));
+                assert!((value - mean).abs() <= 1e-6 * mean.abs(), "{value} {mean}");
+                assert!((spread.values[i] - variance.sqrt()).abs() <= 1e-5 * mean.abs().max(1e-3));
             }
             assert!(alone[0].values != alone[1].values && alone[0].spread.is_none());
             // The test rows judge the whole ensemble.

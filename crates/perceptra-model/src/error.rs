@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use perceptra_data::{DataError, Task};
 use perceptra_files::LockError;
-use perceptra_nn::{Loss, NetworkError};
+use perceptra_nn::{Activation, Loss, NetworkError};
 use perceptra_train::{Metric, TrainError};
 
 use crate::fitting::{loss_hint, metric_hint};
@@ -63,6 +63,27 @@ pub enum ModelError {
         loss: Loss,
         /// The task.
         task: Task,
+    },
+    /// A positive class that the target does not have, or a target without two classes.
+    #[error("the target {target:?} has no positive class {class:?}: {}", why_not(.classes))]
+    Positive {
+        /// The target.
+        target: String,
+        /// The class that was to be the positive one.
+        class: String,
+        /// The classes of the target; none of numbers.
+        classes: Vec<String>,
+        /// The class of the most similar name, if one is similar.
+        nearest: Option<String>,
+    },
+    /// An activation of the output that would act on standardized targets, whose 0 is the mean and whose 1 is the standard deviation.
+    #[error(
+        "output_activation is {activation}, which would act on standardized targets: it would bend or end at so many standard \
+         deviations from their mean, not where it does in their own units"
+    )]
+    OutputActivation {
+        /// The activation.
+        activation: Activation,
     },
     /// A metric that does not fit the task.
     #[error("the metric {metric} cannot be monitored for the task {task}")]
@@ -178,6 +199,15 @@ pub enum ModelError {
     },
 }
 
+/// Why a target has no such positive class.
+fn why_not(classes: &[String]) -> String {
+    match classes {
+        [] => "it is a number".to_owned(),
+        [a, b] => format!("its classes are {a:?} and {b:?}"),
+        more => format!("only one of two classes is positive, and it has {}", more.len()),
+    }
+}
+
 impl From<TrainError> for ModelError {
     fn from(error: TrainError) -> Self {
         match error {
@@ -201,6 +231,10 @@ impl ModelError {
             Self::Train(e) => e.hint().map(|hint| Hint::Advice(hint.into())),
             Self::RunFile { nearest, .. } | Self::Key { nearest, .. } => nearest.clone().map(Hint::DidYouMean),
             Self::LossMismatch { task, .. } => Some(Hint::Advice(loss_hint(*task).into())),
+            Self::Positive { nearest, .. } => {
+                nearest.clone().map(|class| Hint::Data(perceptra_data::Hint::DidYouMean(class)))
+            }
+            Self::OutputActivation { .. } => Some(Hint::DoNotStandardizeTargets),
             Self::MetricMismatch { task, .. } => Some(Hint::Advice(metric_hint(*task).into())),
             Self::Lock(LockError::Held { .. }) => advice("wait for it to end, or write somewhere else"),
             Self::NoCheckpoint { .. } => Some(Hint::WriteCheckpoints),

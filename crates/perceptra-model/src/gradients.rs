@@ -8,7 +8,7 @@ use perceptra_train::{GradientCheck, TrainConfig};
 use crate::encoded::Encoded;
 use crate::error::ModelError;
 use crate::partition::Partition;
-use crate::prepared::{build_network, fitting_loss};
+use crate::prepared::{build_network, fit_encoder, fitting_loss};
 use crate::run::{RunConfig, ValidRun};
 use crate::tables::Tables;
 
@@ -39,7 +39,7 @@ pub fn check_gradients(
     let labels = Encoder::labels_of(&tables.table, &schema)?;
     let loss = fitting_loss(run.train.loss, schema.task)?;
     let train = Partition::of(&run, tables)?.train;
-    let encoder = Encoder::fit(&train, &schema, labels, &run.encoder)?;
+    let encoder = fit_encoder(&run, &train, &schema, labels)?;
     let every = train.rows().div_ceil(rows).max(1);
     let sample: Vec<u32> = (0..train.rows() as u32).step_by(every).collect();
     let (sample, _) = Encoded::of(&train.take(&sample), &encoder, &schema)?;

@@ -21,6 +21,8 @@ pub enum Hint {
     ResumeSameRun,
     /// Train an ensemble.
     TrainEnsemble,
+    /// Leave targets in their own units, or choose another activation of the output.
+    DoNotStandardizeTargets,
     /// A remedy for an error of the table.
     Data(perceptra_data::Hint),
 }
@@ -38,6 +40,9 @@ impl fmt::Display for Hint {
                 f.write_str("resume with the same table and settings, or start a new run in another folder")
             }
             Self::TrainEnsemble => f.write_str("train several networks as one model: an ensemble"),
+            Self::DoNotStandardizeTargets => f.write_str(
+                "do not standardize the targets, or use another activation: identity, relu, leaky-relu or softplus",
+            ),
             Self::Data(hint) => hint.fmt(f),
         }
     }

@@ -138,6 +138,7 @@ impl RunConfig {
                 table: "table.csv".into(),
                 stream: true,
                 buffer: 1000,
+                positive: Some("yes".into()),
                 schema: SchemaOptions {
                     target: vec!["y".into()],
                     task: Some(Task::Regression),

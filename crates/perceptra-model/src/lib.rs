@@ -24,6 +24,7 @@
 mod calibration;
 mod checkpoint;
 mod confidence;
+mod digits;
 mod encoded;
 mod ensemble;
 mod error;
@@ -56,7 +57,7 @@ pub use self::{
     gradients::check_gradients,
     hint::Hint,
     importance::{Explanation, Importance, ImportanceOptions},
-    metrics::{MetricValues, Metrics},
+    metrics::{MetricValues, Metrics, TargetMetrics},
     model::{About, Member, Model},
     note::Note,
     partition::Partition,

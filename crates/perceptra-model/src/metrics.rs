@@ -8,9 +8,22 @@ use serde::{Deserialize, Serialize};
 pub struct Metrics {
     /// Number of rows.
     pub rows: usize,
-    /// The scores.
+    /// The scores; of several targets their means.
     #[serde(flatten)]
     pub values: MetricValues,
+    /// The scores of each target, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetMetrics>,
+}
+
+/// Scores of one of several targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetMetrics {
+    /// Name of the target.
+    pub target: String,
+    /// The scores, in the units of the target.
+    #[serde(flatten)]
+    pub metrics: RegressionMetrics,
 }
 
 /// Scores by kind of task.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::{Confidence, temper};
 use crate::error::ModelError;
-use crate::metrics::{MetricValues, Metrics};
+use crate::metrics::{MetricValues, Metrics, TargetMetrics};
 use crate::predictions::Predictions;
 
 /// A trained network, or an ensemble, with everything it needs to predict tables: schema and encoder, and the history and scores of
@@ -207,11 +207,11 @@ impl Model {
         let labels = encoder.labels().map(<[String]>::to_vec);
         let values = match &labels {
             Some(labels) => {
-                Matrix { rows, columns: labels.len(), values: probabilities(&outputs, columns, self.about.loss) }
+                let values = probabilities(&outputs, columns, self.about.loss).into_iter().map(f64::from).collect();
+                Matrix { rows, columns: labels.len(), values }
             }
             None => {
-                let mut values = Matrix { rows, columns, values: outputs };
-                encoder.decode(&mut values);
+                let mut values = encoder.decode(&Matrix { rows, columns, values: outputs });
                 encoder.clamp(&mut values);
                 values
             }
@@ -258,29 +258,27 @@ impl Model {
     /// As [`Model::evaluate`].
     pub fn score(&self, table: &Table, predictions: &Predictions) -> Result<Metrics, ModelError> {
         let encoder = &self.about.encoder;
-        let mut targets = encoder.outputs_of(table)?;
         let weights = match &self.about.schema.weights {
             Some(column) if table.columns().contains(column) => Some(table.row_weights(column)?),
             _ => None,
         };
         let p = &predictions.values;
-        let values = match &predictions.labels {
+        let (values, targets) = match &predictions.labels {
             None => {
-                encoder.decode(&mut targets);
-                MetricValues::Regression(RegressionMetrics::of(
-                    &p.values,
-                    &targets.values,
-                    p.columns,
-                    weights.as_deref(),
-                ))
+                let truth = encoder.numbers_of(table)?;
+                let each = RegressionMetrics::each(&p.values, &truth.values, p.columns, weights.as_deref());
+                let mean = RegressionMetrics::mean(&each);
+                let named = predictions.targets.iter().zip(each).filter(|_| p.columns > 1);
+                let targets = named.map(|(target, metrics)| TargetMetrics { target: target.clone(), metrics });
+                (MetricValues::Regression(mean), targets.collect())
             }
             Some(labels) => {
                 let truth = encoder.class_numbers(table)?;
                 let metrics = ClassificationMetrics::of(&p.values, &truth, labels.len(), weights.as_deref());
-                MetricValues::Classification { metrics, labels: labels.clone() }
+                (MetricValues::Classification { metrics, labels: labels.clone() }, Vec::new())
             }
         };
-        Ok(Metrics { rows: table.rows(), values })
+        Ok(Metrics { rows: table.rows(), values, targets })
     }
 
     /// The task that the model learned.
@@ -335,7 +333,7 @@ mod tests {
         let (model, table) = model("b");
         let expected = model.predict(&table).unwrap().values.values;
         let rows: Vec<f32> = (0..90).flat_map(|i| [(i % 11) as f32, (i % 7) as f32]).collect();
-        let predict = |model: &Model| -> Vec<f32> {
+        let predict = |model: &Model| -> Vec<f64> {
             rows.chunks(2 * 20).flat_map(|piece| model.predict_rows(piece).unwrap().values.values).collect()
         };
         std::thread::scope(|scope| {

@@ -6,10 +6,10 @@ use perceptra_train::argmax;
 /// Predictions of the rows of a table, in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
-    /// Predicted values in the units of the targets, `[rows, targets]`; for classification, predicted probabilities, `[rows, classes]`.
-    pub values: Matrix,
-    /// Standard deviation of each value over the members of an ensemble, a measure of its uncertainty; `None` for a single network.
-    pub spread: Option<Matrix>,
+    /// `[rows, targets]` in the units of the targets; for classification probabilities, `[rows, classes]`.
+    pub values: Matrix<f64>,
+    /// Standard deviation of each value over the members of an ensemble, which tells how uncertain it is.
+    pub spread: Option<Matrix<f64>>,
     /// Names of the target columns.
     pub targets: Vec<String>,
     /// Names of the classes; `None` for regression.
@@ -35,17 +35,15 @@ impl Predictions {
         let n = first.values.values.len();
         let (mut mean, mut variance) = (vec![0.0; n], vec![0.0; n]);
         for (weight, predictions) in weighted.clone() {
-            mean.iter_mut().zip(&predictions.values.values).for_each(|(sum, x)| *sum += weight * f64::from(*x));
+            mean.iter_mut().zip(&predictions.values.values).for_each(|(sum, x)| *sum += weight * x);
         }
         for (weight, predictions) in weighted {
             for ((sum, mean), x) in variance.iter_mut().zip(&mean).zip(&predictions.values.values) {
-                *sum += weight * (f64::from(*x) - mean).powi(2);
+                *sum += weight * (x - mean).powi(2);
             }
         }
-        let matrix = |values: Vec<f64>, f: fn(f64) -> f64| Matrix {
-            values: values.into_iter().map(|x| f(x) as f32).collect(),
-            ..first.values
-        };
-        Some(Self { values: matrix(mean, |x| x), spread: Some(matrix(variance, f64::sqrt)), ..first.clone() })
+        let matrix = |values: Vec<f64>| Matrix { rows: first.values.rows, columns: first.values.columns, values };
+        let spread = matrix(variance.into_iter().map(f64::sqrt).collect());
+        Some(Self { values: matrix(mean), spread: Some(spread), ..first.clone() })
     }
 }

@@ -1,14 +1,14 @@
 //! A run whose tables are encoded and whose network is built.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use perceptra_data::{EncodeReport, Encoder, InputKind, Matrix, Schema, Table, Task, Weights};
+use perceptra_data::{EncodeReport, Encoder, InputKind, Matrix, Schema, Table, Task, Weights, nearest};
 use perceptra_nn::{Activation, Column, EmbeddingConfig, FeedForward, FeedForwardConfig, Initializer, Loss};
 use perceptra_train::{ClassWeights, Dataset, Fitted, History, Metric, StopReason, TrainConfig};
 
 use crate::calibration::Confidence;
 use crate::encoded::{Encoded, bins};
 use crate::error::ModelError;
-use crate::fitting::{loss_fits, metric_fits, usual_loss};
+use crate::fitting::{TargetScale, loss_fits, metric_fits, output_range, target_scale, usual_loss};
 use crate::model::{About, Model};
 use crate::note::{Note, RowHashes};
 use crate::partition::{Partition, divide};
@@ -32,6 +32,7 @@ pub(crate) struct Prepared {
     report: EncodeReport,
     train_hashes: RowHashes,
     notes: Vec<Note>,
+    unreachable: usize,
 }
 
 impl Prepared {
@@ -59,7 +60,7 @@ impl Prepared {
             None => divide(&run, tables, &schema, 2)?,
         };
         check_clashes(&run, schema.task, validation.is_some())?;
-        let encoder = Encoder::fit(&train_table, &schema, labels, &run.encoder)?;
+        let encoder = fit_encoder(&run, &train_table, &schema, labels)?;
         let (train_rows, report) = Encoded::of(&train_table, &encoder, &schema)?;
         let validation_rows =
             validation.as_ref().map(|t| Encoded::of(t, &encoder, &schema)).transpose()?.map(|(rows, _)| rows);
@@ -70,6 +71,7 @@ impl Prepared {
         let weights = Weights::of(&train_table, &schema)?;
         let rows = (&train_rows.inputs, weights.as_ref());
         let (network_config, network) = build_network(&run, &schema, &encoder, rows, device)?;
+        let unreachable = unreachable(&train_rows.targets, schema.task, network_config.output_activation);
         let target_scales: Vec<f32> = encoder.target_scales().iter().map(|s| *s as f32).collect();
         let training = TrainConfig { loss: Some(loss), ..run.train.clone() };
         let rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
@@ -102,6 +104,7 @@ impl Prepared {
             report,
             train_hashes,
             notes,
+            unreachable,
         })
     }
 
@@ -117,7 +120,19 @@ impl Prepared {
 
     /// The model with the trained network, and its scores.
     pub(crate) fn finish(self, fitted: Fitted<FeedForward>) -> Result<Trained, ModelError> {
-        let Self { calibrate, about, train_table, validation, test, rows, report, train_hashes, mut notes, .. } = self;
+        let Self {
+            calibrate,
+            about,
+            train_table,
+            validation,
+            test,
+            rows,
+            report,
+            unreachable,
+            train_hashes,
+            mut notes,
+            ..
+        } = self;
         let mut model = Model::new(about, fitted.network);
         model.about.history = fitted.history;
         let dead = is_dead(&model, validation.as_ref().unwrap_or(&train_table))?;
@@ -128,7 +143,7 @@ impl Prepared {
             notes.extend(train_hashes.repeated("test", &inputs, &model.about().encoder.outputs_of(test)?));
         }
         model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
-        Ok(Trained { model, rows, validation, calibration, report, dead, notes })
+        Ok(Trained { model, rows, validation, calibration, report, dead, unreachable, notes })
     }
 }
 
@@ -229,6 +244,68 @@ fn check_clashes(run: &RunConfig, task: Task, validated: bool) -> Result<(), Mod
         ));
     }
     if problems.is_empty() { Ok(()) } else { Err(ModelError::Settings(problems)) }
+}
+
+/// The encoder of a run, learned from its training rows.
+pub(crate) fn fit_encoder(
+    run: &RunConfig,
+    train: &Table,
+    schema: &Schema,
+    labels: Option<Vec<String>>,
+) -> Result<Encoder, ModelError> {
+    let keeps_zero = keeps_zero(run, schema.task)?;
+    let labels = with_positive(labels, run.data.positive.as_deref(), schema)?;
+    let mut encoder = Encoder::fit(train, schema, labels, &run.encoder)?;
+    if keeps_zero {
+        encoder.keep_zero();
+    }
+    Ok(encoder)
+}
+
+/// The rows with a target that the activation of the output cannot give.
+fn unreachable(targets: &Matrix, task: Task, output: Activation) -> usize {
+    let [least, largest] = output_range(output);
+    let beyond = |row: &&[f32]| row.iter().any(|y| *y < least || *y > largest);
+    match task {
+        Task::Regression => targets.values.chunks(targets.columns.max(1)).filter(beyond).count(),
+        Task::Binary | Task::Multiclass => 0,
+    }
+}
+
+/// Whether numeric targets are scaled and not shifted, because the activation of the output bends at 0.
+fn keeps_zero(run: &RunConfig, task: Task) -> Result<bool, ModelError> {
+    let activation = match (task, run.network.output_activation) {
+        (Task::Regression, Some(activation)) if run.encoder.standardize_target => activation,
+        (Task::Regression | Task::Binary | Task::Multiclass, _) => return Ok(false),
+    };
+    match target_scale(activation) {
+        TargetScale::Any => Ok(false),
+        TargetScale::KeepsZero => Ok(true),
+        TargetScale::Unscaled => Err(ModelError::OutputActivation { activation }),
+    }
+}
+
+/// The classes in an order in which the positive one of two is the last.
+fn with_positive(
+    labels: Option<Vec<String>>,
+    positive: Option<&str>,
+    schema: &Schema,
+) -> Result<Option<Vec<String>>, ModelError> {
+    let Some(class) = positive else { return Ok(labels) };
+    let classes = labels.unwrap_or_default();
+    // Numbers are the same however they are written.
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let found = (classes.iter().position(|label| label == class))
+        .or_else(|| classes.iter().position(|label| number(label).is_some_and(|x| number(class) == Some(x))));
+    match (classes.as_slice(), found) {
+        ([first, second], Some(0)) => Ok(Some(vec![second.clone(), first.clone()])),
+        ([_, _], Some(_)) => Ok(Some(classes)),
+        _ => {
+            let nearest = if classes.len() == 2 { nearest(class, &classes) } else { None };
+            let target = schema.targets.first().cloned().unwrap_or_default();
+            Err(ModelError::Positive { target, class: class.to_owned(), classes, nearest })
+        }
+    }
 }
 
 fn check_monitor(monitor: Metric, task: Task) -> Result<(), ModelError> {

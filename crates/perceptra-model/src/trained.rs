@@ -26,6 +26,8 @@ pub struct Trained {
     pub notes: Vec<Note>,
     /// Whether the network gives the same output for every row: it learned nothing, or all units of a hidden layer are dead.
     pub dead: bool,
+    /// Training rows with a numeric target that the activation of the output cannot give, such as one below 0 for relu.
+    pub unreachable: usize,
 }
 
 impl Trained {
@@ -41,10 +43,12 @@ impl Trained {
         parts: &Partition,
         calibrate: bool,
     ) -> Result<Self, ModelError> {
-        let (mut models, mut report, mut dead, mut notes) = (Vec::new(), None, false, parts.notes.clone());
+        let (mut models, mut report, mut dead, mut unreachable) = (Vec::new(), None, false, 0);
+        let mut notes = parts.notes.clone();
         for (weight, member) in members {
             report.get_or_insert(member.report);
             dead |= member.dead;
+            unreachable = member.unreachable.max(unreachable);
             for note in member.notes {
                 if !notes.contains(&note) {
                     notes.push(note);
@@ -64,6 +68,6 @@ impl Trained {
         model.about.metrics = parts.test.as_ref().map(|table| model.evaluate(table)).transpose()?;
         let rows = [Some(&parts.train), parts.validation.as_ref(), parts.test.as_ref()];
         let rows = rows.map(|table| table.map_or(0, Table::rows));
-        Ok(Self { model, rows, validation, calibration, report: report.unwrap_or_default(), dead, notes })
+        Ok(Self { model, rows, validation, calibration, report: report.unwrap_or_default(), dead, unreachable, notes })
     }
 }

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind, Result as IoResult, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::util::display::FormatOptions;
 use parquet::arrow::ArrowWriter;
@@ -12,6 +12,7 @@ use parquet::errors::ParquetError;
 use perceptra_data::Table;
 use perceptra_train::argmax;
 
+use crate::digits::written;
 use crate::error::ModelError;
 use crate::kept::{KeptCells, KeptJson, kept_of};
 use crate::model::Model;
@@ -69,7 +70,9 @@ pub struct PredictionColumns<'a> {
     model: &'a Model,
     options: PredictionOptions,
     /// Half the width of each target's prediction interval; empty for no intervals.
-    half_widths: Vec<f32>,
+    half_widths: Vec<f64>,
+    /// The smallest difference of each numeric target that predictions express.
+    steps: Vec<f64>,
     /// Columns of the table that stand before the predictions.
     kept: Fields,
 }
@@ -85,7 +88,8 @@ impl<'a> PredictionColumns<'a> {
             return Err(ModelError::NoUncertainty);
         }
         let half_widths = options.interval.map(|coverage| model.half_widths(coverage)).transpose()?.unwrap_or_default();
-        Ok(Self { model, options, half_widths, kept: Fields::empty() })
+        let steps = model.about().encoder.target_steps();
+        Ok(Self { model, options, half_widths, steps, kept: Fields::empty() })
     }
 
     /// Writes columns of the predicted table before the predictions, as they are in its file: those with these fields, which
@@ -112,7 +116,7 @@ impl<'a> PredictionColumns<'a> {
     /// The columns of predictions.
     fn own_fields(&self) -> Vec<Field> {
         let encoder = &self.model.about().encoder;
-        let number = |name: String| Field::new(name, DataType::Float32, false);
+        let number = |name: String| Field::new(name, DataType::Float64, false);
         match (encoder.labels(), encoder.targets().as_slice()) {
             (Some(labels), _) => {
                 let probabilities = labels.iter().filter(|_| self.options.probabilities);
@@ -150,45 +154,42 @@ impl<'a> PredictionColumns<'a> {
         let columns = predictions.values.columns;
         let values = &predictions.values.values[row * columns..(row + 1) * columns];
         let label = predictions.labels.as_ref().map(|labels| Cell::Label(&labels[argmax(values)]));
-        let numbers = if label.is_none() || self.options.probabilities { values } else { &[] };
+        label.into_iter().chain(self.numbers(predictions, row).map(Cell::Number))
+    }
+
+    /// The numbers of a row.
+    fn numbers<'p>(&'p self, predictions: &'p Predictions, row: usize) -> impl Iterator<Item = f64> + use<'p, 'a> {
+        let columns = predictions.values.columns;
+        let values = &predictions.values.values[row * columns..(row + 1) * columns];
+        let shown = if predictions.labels.is_none() || self.options.probabilities { values } else { &[] };
         let uncertainties = if self.options.uncertainty { uncertainties(predictions, row) } else { &[] };
-        let bound = move |sign: f32| values.iter().zip(&self.half_widths).map(move |(x, half)| x + sign * half);
-        let numbers = numbers.iter().chain(uncertainties).copied().chain(bound(-1.0)).chain(bound(1.0));
-        label.into_iter().chain(numbers.map(Cell::Number))
+        let steps = self.steps.iter().copied().chain(std::iter::repeat(0.0));
+        let numbers = shown.iter().zip(steps).map(|(x, step)| written(*x, step));
+        let bound = move |sign: f64| {
+            let target = values.iter().zip(&self.half_widths).zip(&self.steps);
+            target.map(move |((x, half), step)| written(x + sign * half, *step))
+        };
+        numbers.chain(uncertainties.iter().map(|x| written(*x, 0.0))).chain(bound(-1.0)).chain(bound(1.0))
     }
 
     /// The cells of all rows, column by column.
     fn arrays(&self, predictions: &Predictions) -> Vec<ArrayRef> {
-        let matrix = &predictions.values;
-        let column = |j: usize| matrix.values.iter().skip(j).step_by(matrix.columns).copied();
-        let number = |j: usize| -> ArrayRef { Arc::new(column(j).collect::<Float32Array>()) };
-        let mut arrays: Vec<ArrayRef> = match &predictions.labels {
-            None => (0..matrix.columns).map(number).collect(),
-            Some(labels) => {
-                let classes: StringArray =
-                    predictions.classes().into_iter().map(|c| Some(labels[c].as_str())).collect();
-                let count = if self.options.probabilities { labels.len() } else { 0 };
-                std::iter::once(Arc::new(classes) as ArrayRef).chain((0..count).map(number)).collect()
-            }
-        };
-        if self.options.uncertainty {
-            let count = if predictions.labels.is_some() { 1 } else { matrix.columns };
-            for j in 0..count {
-                let values = (0..matrix.rows).map(|row| uncertainties(predictions, row)[j]);
-                arrays.push(Arc::new(values.collect::<Float32Array>()));
-            }
+        let classes = predictions.labels.as_ref().map(|labels| {
+            let names = predictions.classes().into_iter().map(|class| Some(labels[class].as_str()));
+            Arc::new(names.collect::<StringArray>()) as ArrayRef
+        });
+        let rows = predictions.values.rows;
+        let mut columns = vec![Vec::with_capacity(rows); self.fields().len() - usize::from(classes.is_some())];
+        for row in 0..rows {
+            columns.iter_mut().zip(self.numbers(predictions, row)).for_each(|(column, x)| column.push(x));
         }
-        for sign in [-1.0, 1.0] {
-            for (j, half) in self.half_widths.iter().enumerate() {
-                arrays.push(Arc::new(column(j).map(|x| x + sign * half).collect::<Float32Array>()));
-            }
-        }
-        arrays
+        let numbers = columns.into_iter().map(|column| Arc::new(Float64Array::from(column)) as ArrayRef);
+        classes.into_iter().chain(numbers).collect()
     }
 }
 
-/// The uncertainties of a row: one for every target, or that of the predicted class.
-fn uncertainties(predictions: &Predictions, row: usize) -> &[f32] {
+/// The uncertainties of a row: of every target, or of the predicted class.
+fn uncertainties(predictions: &Predictions, row: usize) -> &[f64] {
     let Some(spread) = &predictions.spread else { return &[] };
     let range = row * spread.columns..(row + 1) * spread.columns;
     let values = &spread.values[range.clone()];
@@ -199,7 +200,7 @@ fn uncertainties(predictions: &Predictions, row: usize) -> &[f32] {
 }
 
 enum Cell<'a> {
-    Number(f32),
+    Number(f64),
     Label(&'a str),
 }
 
@@ -216,7 +217,7 @@ impl Cell<'_> {
     /// The cell as JSON; NaN, which JSON does not have, becomes null.
     fn json(&self) -> serde_json::Value {
         match self {
-            Self::Number(x) => serde_json::Number::from_f64(f64::from(*x)).map_or(serde_json::Value::Null, Into::into),
+            Self::Number(x) => serde_json::Number::from_f64(*x).map_or(serde_json::Value::Null, Into::into),
             Self::Label(label) => (*label).into(),
         }
     }
@@ -419,44 +420,65 @@ mod tests {
         let options = PredictionOptions { uncertainty: true, interval: Some(0.7), ..Default::default() };
         let columns = || PredictionColumns::new(&model, options).unwrap();
         let names = "prediction_y,prediction_z,uncertainty_y,uncertainty_z,lower_y,lower_z,upper_y,upper_z";
+        let mut seen: Option<Vec<f64>> = None;
         for &format in PredictionFormat::ALL {
             let path = format!("p.{}", format.extensions()[0]);
             assert_eq!(PredictionFormat::of_path(path.as_ref()), Some(format));
-            if format == PredictionFormat::Parquet {
-                let file = tempfile::tempfile().unwrap();
-                let mut writer = PredictionWriter::new(file.try_clone().unwrap(), format, columns()).unwrap();
-                writer.write(&predictions).unwrap();
-                writer.finish().unwrap();
-                let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-                let batch = reader.build().unwrap().next().unwrap().unwrap();
-                assert_eq!(
-                    batch.schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(","),
-                    names
-                );
-                let upper = batch.column(7).as_any().downcast_ref::<Float32Array>().unwrap();
-                assert_eq!(upper.value(5), predictions.values.values[11] + columns().half_widths[1]);
-                continue;
-            }
-            let text = text(format, columns(), &predictions);
-            let line = text.lines().nth(6).unwrap();
-            let cells: Vec<f32> = match format {
+            let lines = |format| text(format, columns(), &predictions).lines().map(str::to_owned).collect::<Vec<_>>();
+            let cells: Vec<f64> = match format {
                 PredictionFormat::Csv | PredictionFormat::Tsv => {
                     let separator = if format == PredictionFormat::Csv { ',' } else { '\t' };
-                    assert_eq!(text.lines().next().unwrap(), names.replace(',', &separator.to_string()));
-                    line.split(separator).map(|cell| cell.parse().unwrap()).collect()
+                    let lines = lines(format);
+                    assert_eq!(lines[0], names.replace(',', &separator.to_string()));
+                    lines[6].split(separator).map(|cell| cell.parse().unwrap()).collect()
                 }
                 PredictionFormat::JsonLines => {
-                    let object: serde_json::Value = serde_json::from_str(text.lines().nth(5).unwrap()).unwrap();
-                    names.split(',').map(|name| object[name].as_f64().unwrap() as f32).collect()
+                    let object: serde_json::Value = serde_json::from_str(&lines(format)[5]).unwrap();
+                    names.split(',').map(|name| object[name].to_string().parse().unwrap()).collect()
                 }
-                PredictionFormat::Parquet => unreachable!(),
+                PredictionFormat::Parquet => {
+                    let file = tempfile::tempfile().unwrap();
+                    let mut writer = PredictionWriter::new(file.try_clone().unwrap(), format, columns()).unwrap();
+                    writer.write(&predictions).unwrap();
+                    writer.finish().unwrap();
+                    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+                    let batch = reader.build().unwrap().next().unwrap().unwrap();
+                    let schema = batch.schema();
+                    assert_eq!(schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(","), names);
+                    let array = |j: usize| batch.column(j).as_any().downcast_ref::<Float64Array>().unwrap();
+                    (0..batch.num_columns()).map(|j| array(j).value(5)).collect()
+                }
             };
             let [y, z] = [10, 11].map(|i| predictions.values.values[i]);
-            assert_eq!(cells[..2], [y, z], "{format:?}");
-            assert_eq!(cells[6..], [y + columns().half_widths[0], z + columns().half_widths[1]], "{format:?}");
+            let half = columns().half_widths;
+            let exact = [y, z, y - half[0], z - half[1], y + half[0], z + half[1]];
+            let shown = [0, 1, 4, 5, 6, 7].map(|j| cells[j]);
+            assert_eq!(shown.map(|x| x as f32), exact.map(|x| x as f32), "{format:?}");
+            assert_eq!(*seen.get_or_insert(cells.clone()), cells, "{format:?}");
         }
         assert_eq!(PredictionFormat::of_path("p.xlsx".as_ref()), None);
         assert_eq!(PredictionFormat::of_path("csv".as_ref()), None);
+    }
+
+    #[test]
+    fn far_targets_are_written_with_all_their_digits() {
+        let row = |i: usize| format!("{},{}\n", i % 11, 1_700_000_000 + 10 * (i % 11));
+        let rows: String = (0..90).map(row).collect();
+        let table = Table::from_csv("t.csv", format!("x,y\n{rows}"), &Default::default()).unwrap();
+        let mut run = RunConfig::new("t.csv", ["y"]);
+        (run.network.hidden, run.train.epochs) = (vec![4], 2);
+        let model = train(&run, &Tables::from(table.clone()), &Device::flex(), &mut ()).unwrap().model;
+        let predictions = model.predict(&table).unwrap();
+        let options = PredictionOptions { interval: Some(0.5), ..PredictionOptions::default() };
+        let csv = text(PredictionFormat::Csv, PredictionColumns::new(&model, options).unwrap(), &predictions);
+        let half = model.half_widths(0.5).unwrap()[0];
+        for (line, y) in csv.lines().skip(1).zip(&predictions.values.values) {
+            let cells: Vec<f64> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
+            for (cell, exact) in cells.into_iter().zip([*y, y - half, y + half]) {
+                assert!((cell - exact).abs() < 1e-5, "{line} {exact}");
+            }
+            assert!(line.split(',').all(|cell| cell.len() <= 16), "{line}");
+        }
     }
 
     #[test]

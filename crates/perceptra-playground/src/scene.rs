@@ -152,11 +152,11 @@ impl Scene {
         }
         let outputs = network.output_activation().forward(last.linear.forward(x));
         let columns = network.outputs();
-        let mut outputs = Matrix { rows: GRID * GRID, columns, values: read(outputs)? };
+        let outputs = Matrix { rows: GRID * GRID, columns, values: read(outputs)? };
         let fixed = session.about().encoder.labels().map(|_| (0.0, 1.0));
-        session.about().encoder.decode(&mut outputs);
+        let outputs = session.about().encoder.decode(&outputs);
         let column = |j: usize| outputs.values.iter().skip(j).step_by(columns).copied();
-        add(&mut surfaces, &mut ranges, &(0..columns).flat_map(column).collect::<Vec<f32>>(), fixed);
+        add(&mut surfaces, &mut ranges, &(0..columns).flat_map(column).collect::<Vec<f64>>(), fixed);
         let epochs = session.epochs();
         let (training, held_out) = match epochs.last() {
             Some(epoch) => (epoch.train_loss, epoch.validation_loss),
@@ -193,15 +193,20 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Refusal> {
     tensor.try_into_vec_as::<f32>().map_err(|e| Refusal::Request(format!("the device: {e:?}")))
 }
 
-/// Appends surfaces as bytes, scaled from the `fixed` range or, without one, from each surface's own range, and appends that range to
-/// `ranges`. `values` holds one surface after another.
-fn add(surfaces: &mut Vec<u8>, ranges: &mut Vec<[f32; 2]>, values: &[f32], fixed: Option<(f32, f32)>) {
+/// Appends surfaces as bytes, scaled from their own range or a fixed one. `values` holds one surface after another.
+fn add<T: Copy + Into<f64>>(
+    surfaces: &mut Vec<u8>,
+    ranges: &mut Vec<[f64; 2]>,
+    values: &[T],
+    fixed: Option<(f64, f64)>,
+) {
     for values in values.chunks(GRID * GRID) {
-        let ends = || values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+        let values = || values.iter().map(|v| (*v).into());
+        let ends = || values().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v: f64| (l.min(v), h.max(v)));
         let (low, high) = fixed.unwrap_or_else(ends);
-        let width = (high - low).max(f32::MIN_POSITIVE);
+        let width = (high - low).max(f64::MIN_POSITIVE);
         ranges.push([low, high]);
-        surfaces.extend(values.iter().map(|v| (255.0 * (v - low) / width).round() as u8));
+        surfaces.extend(values().map(|v: f64| (255.0 * (v - low) / width).round() as u8));
     }
 }
 

@@ -35,6 +35,9 @@ pub enum Metric {
     F1,
     /// Area under the receiver operating characteristic; for more than two classes, the mean over the classes, each against the rest.
     RocAuc,
+    /// Area under the curve of precision over recall, Σ (Rₙ − Rₙ₋₁) Pₙ over the thresholds from the highest probability down, without
+    /// interpolation; of class 1 for two classes, one class against the rest, averaged, for more.
+    AveragePrecision,
     /// Mean negative logarithm of the probability of the true class.
     LogLoss,
     /// Expected calibration error: the difference between the mean probability of the predicted class and the share of rows of which it is
@@ -56,6 +59,7 @@ named! {
     Recall = "recall",
     F1 = "f1",
     RocAuc = "roc-auc",
+    AveragePrecision = "average-precision",
     LogLoss = "log-loss",
     CalibrationError = "calibration-error",
 }
@@ -76,6 +80,7 @@ impl Metric {
             Self::Recall => "recall",
             Self::F1 => "F1",
             Self::RocAuc => "ROC AUC",
+            Self::AveragePrecision => "average precision",
             Self::LogLoss => "log loss",
             Self::CalibrationError => "calibration error",
         }
@@ -92,7 +97,8 @@ impl Metric {
             | Self::Precision
             | Self::Recall
             | Self::F1
-            | Self::RocAuc => true,
+            | Self::RocAuc
+            | Self::AveragePrecision => true,
         }
     }
 
@@ -111,9 +117,27 @@ impl Metric {
             | Self::Recall
             | Self::F1
             | Self::RocAuc
+            | Self::AveragePrecision
             | Self::LogLoss
             | Self::CalibrationError => true,
             Self::Loss | Self::Rmse | Self::Mae | Self::Mse | Self::R2 | Self::ExplainedVariance => false,
+        }
+    }
+
+    /// Whether, for two classes, it is a metric of the second one, the positive class, rather than of both.
+    pub fn is_of_positive_class(self) -> bool {
+        match self {
+            Self::Precision | Self::Recall | Self::F1 | Self::RocAuc | Self::AveragePrecision => true,
+            Self::Accuracy
+            | Self::BalancedAccuracy
+            | Self::LogLoss
+            | Self::CalibrationError
+            | Self::Loss
+            | Self::Rmse
+            | Self::Mae
+            | Self::Mse
+            | Self::R2
+            | Self::ExplainedVariance => false,
         }
     }
 }
@@ -124,7 +148,7 @@ impl std::fmt::Display for Metric {
     }
 }
 
-/// Metrics of predicted numbers; with several targets, the mean over the targets.
+/// Metrics of predicted numbers: of one target, or the mean over several.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RegressionMetrics {
     /// [`Metric::Mse`].
@@ -157,6 +181,9 @@ pub struct ClassificationMetrics {
     /// [`Metric::RocAuc`]; NaN where a class does not occur or is the only one.
     #[serde(with = "nan_as_null")]
     pub roc_auc: f64,
+    /// [`Metric::AveragePrecision`]; NaN where a class does not occur, and in files that were written without it.
+    #[serde(with = "nan_as_null", default = "nan")]
+    pub average_precision: f64,
     /// [`Metric::LogLoss`].
     pub log_loss: f64,
     /// [`Metric::CalibrationError`]; NaN in files that were written without it.
@@ -185,20 +212,30 @@ mod nan_as_null {
 }
 
 impl RegressionMetrics {
-    /// Compares `predictions` with `targets`, both stored row by row with `outputs` columns, weighted by `weights` (one per row).
-    pub fn of(predictions: &[f32], targets: &[f32], outputs: usize, weights: Option<&[f32]>) -> Self {
+    /// Compares `predictions` with `targets`, both row by row with `outputs` columns, weighted by `weights` (one a row): the mean over
+    /// the columns.
+    pub fn of<T: Copy + Into<f64>>(predictions: &[T], targets: &[T], outputs: usize, weights: Option<&[f32]>) -> Self {
+        Self::mean(&Self::each(predictions, targets, outputs, weights))
+    }
+
+    /// Compares each column of `predictions` with that of `targets`, as [`RegressionMetrics::of`] does all of them.
+    pub fn each<T: Copy + Into<f64>>(
+        predictions: &[T],
+        targets: &[T],
+        outputs: usize,
+        weights: Option<&[f32]>,
+    ) -> Vec<Self> {
         let rows = targets.len() / outputs.max(1);
         let weight = |row: usize| weights.map_or(1.0, |w| f64::from(w[row]));
         let total: f64 = (0..rows).map(weight).sum();
-        let mut sums = [0.0; 5];
-        for j in 0..outputs {
+        let of_column = |j: usize| {
+            let pair = |i: usize| (predictions[i * outputs + j].into(), targets[i * outputs + j].into());
             let mean = |f: &dyn Fn(f64, f64) -> f64| {
-                (0..rows)
-                    .map(|i| {
-                        weight(i) * f(f64::from(predictions[i * outputs + j]), f64::from(targets[i * outputs + j]))
-                    })
-                    .sum::<f64>()
-                    / total
+                let term = |i: usize| {
+                    let (prediction, target) = pair(i);
+                    weight(i) * f(prediction, target)
+                };
+                (0..rows).map(term).sum::<f64>() / total
             };
             let mse = mean(&|f, y| (y - f).powi(2));
             let mean_y = mean(&|_, y| y);
@@ -206,11 +243,22 @@ impl RegressionMetrics {
             let variance = mean(&|_, y| (y - mean_y).powi(2));
             let error_variance = mean(&|f, y| (y - f - mean_error).powi(2));
             let ratio = |x: f64| if variance > 0.0 { 1.0 - x / variance } else { f64::NAN };
-            let values = [mse, mse.sqrt(), mean(&|f, y| (y - f).abs()), ratio(mse), ratio(error_variance)];
-            sums.iter_mut().zip(values).for_each(|(s, v)| *s += v / outputs as f64);
+            let mae = mean(&|f, y| (y - f).abs());
+            Self { mse, rmse: mse.sqrt(), mae, r2: ratio(mse), explained_variance: ratio(error_variance) }
+        };
+        (0..outputs).map(of_column).collect()
+    }
+
+    /// The mean over several targets of each metric.
+    pub fn mean(all: &[Self]) -> Self {
+        let mean = |f: fn(&Self) -> f64| all.iter().map(|m| f(m) / all.len() as f64).sum();
+        Self {
+            mse: mean(|m| m.mse),
+            rmse: mean(|m| m.rmse),
+            mae: mean(|m| m.mae),
+            r2: mean(|m| m.r2),
+            explained_variance: mean(|m| m.explained_variance),
         }
-        let [mse, rmse, mae, r2, explained_variance] = sums;
-        Self { mse, rmse, mae, r2, explained_variance }
     }
 
     /// The value of a metric of numbers; `None` for the loss and for metrics of classes.
@@ -228,6 +276,7 @@ impl RegressionMetrics {
             | Metric::Recall
             | Metric::F1
             | Metric::RocAuc
+            | Metric::AveragePrecision
             | Metric::LogLoss
             | Metric::CalibrationError => None,
         }
@@ -241,7 +290,12 @@ impl ClassificationMetrics {
     /// Compares probabilities with the true classes, weighted by `weights` (one per row).
     ///
     /// `probabilities` has `classes` columns, row by row.
-    pub fn of(probabilities: &[f32], truth: &[u32], classes: usize, weights: Option<&[f32]>) -> Self {
+    pub fn of<T: Copy + PartialOrd + Into<f64>>(
+        probabilities: &[T],
+        truth: &[u32],
+        classes: usize,
+        weights: Option<&[f32]>,
+    ) -> Self {
         let weight = |row: usize| weights.map_or(1.0, |w| f64::from(w[row]));
         let mut confusion = vec![vec![0.0; classes]; classes];
         let (mut log_loss, mut total) = (0.0, 0.0);
@@ -251,11 +305,12 @@ impl ClassificationMetrics {
             let w = weight(i);
             let predicted = argmax(p);
             confusion[class as usize][predicted] += w;
-            let confidence = f64::from(p[predicted]);
+            let confidence: f64 = p[predicted].into();
             let bin = ((confidence * Self::BINS as f64) as usize).min(Self::BINS - 1);
             bins[bin] += w * (confidence - f64::from(u8::from(predicted == class as usize)));
-            // Like scikit-learn, raises smaller probabilities to the machine epsilon, so that the logarithm is finite.
-            log_loss -= w * f64::from(p[class as usize]).max(f64::from(f32::EPSILON)).ln();
+            // As scikit-learn: a probability of 0 counts as the smallest step above it.
+            let p: f64 = p[class as usize].into();
+            log_loss -= w * p.max(f64::from(f32::EPSILON)).ln();
             total += w;
         }
         let hits = |c: usize| confusion[c][c];
@@ -271,11 +326,15 @@ impl ClassificationMetrics {
         };
         let mean =
             |f: &dyn Fn(usize) -> f64| averaged.iter().map(|&c| f(c)).sum::<f64>() / averaged.len().max(1) as f64;
-        let roc_auc = match classes {
-            2 => roc_auc(probabilities, truth, 1, classes, &weight),
+        let ranked = |class: usize| {
+            let scores: Vec<f64> = probabilities.iter().skip(class).step_by(classes).map(|p| (*p).into()).collect();
+            ranking(&scores, |row| truth[row] as usize == class, weight)
+        };
+        let (roc_auc, average_precision) = match classes {
+            2 => ranked(1),
             _ => {
-                let all: f64 = (0..classes).map(|c| roc_auc(probabilities, truth, c as u32, classes, &weight)).sum();
-                all / classes as f64
+                let all = (0..classes).map(ranked).fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+                (all.0 / classes as f64, all.1 / classes as f64)
             }
         };
         Self {
@@ -285,6 +344,7 @@ impl ClassificationMetrics {
             recall: mean(&|c| share(hits(c), actual(c))),
             f1: mean(&|c| share(2.0 * hits(c), predicted(c) + actual(c))),
             roc_auc,
+            average_precision,
             log_loss: share(log_loss, total),
             calibration_error: share(bins.iter().map(|b| b.abs()).sum(), total),
             confusion,
@@ -300,6 +360,7 @@ impl ClassificationMetrics {
             Metric::Recall => Some(self.recall),
             Metric::F1 => Some(self.f1),
             Metric::RocAuc => Some(self.roc_auc),
+            Metric::AveragePrecision => Some(self.average_precision),
             Metric::LogLoss => Some(self.log_loss),
             Metric::CalibrationError => Some(self.calibration_error),
             Metric::Loss | Metric::Rmse | Metric::Mae | Metric::Mse | Metric::R2 | Metric::ExplainedVariance => None,
@@ -309,7 +370,7 @@ impl ClassificationMetrics {
 
 /// The index of the largest value, the first of equals.
 #[doc(hidden)]
-pub fn argmax(values: &[f32]) -> usize {
+pub fn argmax<T: Copy + PartialOrd>(values: &[T]) -> usize {
     let mut best = 0;
     for (i, v) in values.iter().enumerate() {
         if *v > values[best] {
@@ -319,22 +380,32 @@ pub fn argmax(values: &[f32]) -> usize {
     best
 }
 
-/// The chance that a row of `class` gets a higher probability of `class` than a row of another class (Mann and Whitney, 1947); ties count
-/// half. NaN if all rows are of `class`, or none is.
-fn roc_auc(probabilities: &[f32], truth: &[u32], class: u32, classes: usize, weight: &dyn Fn(usize) -> f64) -> f64 {
-    let score = |row: usize| probabilities[row * classes + class as usize];
-    let mut rows: Vec<usize> = (0..truth.len()).collect();
-    rows.sort_by(|&a, &b| score(a).total_cmp(&score(b)));
+/// How well scores rank the rows of a class above the others: the area under the ROC curve and the average precision.
+///
+/// The first is the chance that a row of the class has a higher score than another row (Mann and Whitney, 1947); ties count half.
+fn ranking(scores: &[f64], is: impl Fn(usize) -> bool, weight: impl Fn(usize) -> f64) -> (f64, f64) {
+    let mut rows: Vec<usize> = (0..scores.len()).collect();
+    rows.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+    // The weights of the rows of the class and of the others, for each score from the lowest on.
+    let mut tied_rows = Vec::new();
     let (mut below, mut wins, mut positives) = (0.0, 0.0, 0.0);
-    for tied in rows.chunk_by(|&a, &b| score(a) == score(b)) {
-        let sum =
-            |positive: bool| tied.iter().filter(|&&r| (truth[r] == class) == positive).map(|&r| weight(r)).sum::<f64>();
+    for tied in rows.chunk_by(|&a, &b| scores[a] == scores[b]) {
+        let sum = |positive: bool| tied.iter().filter(|&&r| is(r) == positive).map(|&r| weight(r)).sum::<f64>();
         let (p, n) = (sum(true), sum(false));
         wins += p * (below + 0.5 * n);
         below += n;
         positives += p;
+        tied_rows.push((p, n));
     }
-    if below > 0.0 && positives > 0.0 { wins / (below * positives) } else { f64::NAN }
+    let (mut hits, mut misses, mut precision) = (0.0, 0.0, 0.0);
+    for (p, n) in tied_rows.into_iter().rev() {
+        (hits, misses) = (hits + p, misses + n);
+        if p > 0.0 {
+            precision += p * hits / (hits + misses);
+        }
+    }
+    let area = if below > 0.0 && positives > 0.0 { wins / (below * positives) } else { f64::NAN };
+    (area, if positives > 0.0 { precision / positives } else { f64::NAN })
 }
 
 /// Turns the outputs of a network, in the form that `loss` takes, into class probabilities, stored row by row; a single output becomes two

@@ -13,9 +13,8 @@ pub(crate) struct Thresholds {
 }
 
 impl Thresholds {
-    /// Computes the curves from each row's probability of the class and whether the row `is` of it. `None` if all rows are of the class, or
-    /// none is.
-    pub(crate) fn new(probabilities: &[f32], is: &[bool]) -> Option<Self> {
+    /// From the probability of the class for each row, and whether the row is of the class. None if all rows are, or none is.
+    pub(crate) fn new(probabilities: &[f64], is: &[bool]) -> Option<Self> {
         let positives = is.iter().filter(|b| **b).count() as f64;
         let negatives = is.len() as f64 - positives;
         if positives == 0.0 || negatives == 0.0 {
@@ -38,14 +37,13 @@ impl Thresholds {
     }
 }
 
-/// The points of a reliability diagram: for each of `bins` equal bins of the predicted class's probability, the mean probability, the share
-/// of correct rows, and the number of rows. `sure` has the probability of each row, `right` whether its prediction is correct. Empty bins
-/// are left out.
-pub(crate) fn reliability(sure: &[f32], right: &[bool], bins: usize) -> Vec<(f64, f64, usize)> {
+/// The points of a reliability diagram with `bins` equal bins of the probability of the predicted class: its mean, the share of
+/// correct rows, and the number of rows. Empty bins are left out.
+pub(crate) fn reliability(sure: &[f64], right: &[bool], bins: usize) -> Vec<(f64, f64, usize)> {
     let mut sums = vec![(0.0, 0.0, 0); bins];
     for (p, right) in sure.iter().zip(right) {
-        let bin = &mut sums[((f64::from(*p) * bins as f64) as usize).min(bins - 1)];
-        *bin = (bin.0 + f64::from(*p), bin.1 + f64::from(u8::from(*right)), bin.2 + 1);
+        let bin = &mut sums[((*p * bins as f64) as usize).min(bins - 1)];
+        *bin = (bin.0 + p, bin.1 + f64::from(u8::from(*right)), bin.2 + 1);
     }
     let mean = |(p, right, n): (f64, f64, usize)| (p / n as f64, right / n as f64, n);
     sums.into_iter().filter(|bin| bin.2 > 0).map(mean).collect()
@@ -82,7 +80,7 @@ mod tests {
         let bins = reliability(&[0.55, 0.65, 1.0, 0.95], &[true, false, true, true], 2);
         assert_eq!(bins.len(), 1);
         assert!((bins[0].0 - 0.7875).abs() < 1e-6 && bins[0].1 == 0.75 && bins[0].2 == 4);
-        assert_eq!(reliability(&[0.2], &[false], 10), [(f64::from(0.2f32), 0.0, 1)]);
+        assert_eq!(reliability(&[0.2], &[false], 10), [(0.2, 0.0, 1)]);
     }
 
     #[test]

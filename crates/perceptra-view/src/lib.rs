@@ -39,6 +39,6 @@ pub use self::{
     field::Field,
     picture::{Picture, picture},
     report::{ReportOptions, report},
-    scores::scores,
+    scores::{positive_note, scores},
     text::{number, thousands},
 };

@@ -101,17 +101,25 @@ pub fn report(model: &Model, table: &Table, options: &ReportOptions<'_>) -> Resu
 fn scores(model: &Model, metrics: &Metrics) -> Markup {
     let held_out = model.about().metrics.as_ref().map(crate::scores::scores);
     let rows = model.about().metrics.as_ref().map_or(0, |m| m.rows);
+    // The same metric of the same target, which files of older versions may lack.
+    let of_test = |target: &str, title: &str| {
+        let (_, scores) = held_out.iter().flatten().find(|(name, _)| name == target)?;
+        scores.iter().find(|(other, _)| *other == title).map(|(_, value)| number(*value))
+    };
     html! {
-        table {
-            thead { tr { th { "metric" } th class="number" { "this table, " (thousands(metrics.rows as u64)) " rows" }
-                @if held_out.is_some() { th class="number" { "test part of the training run, " (thousands(rows as u64)) " rows" } } } }
-            tbody {
-                @for (i, (title, value)) in crate::scores::scores(metrics).into_iter().enumerate() {
-                    tr { th { (title) } td class="number" { (number(value)) }
-                        @if let Some(held_out) = &held_out { td class="number" { (held_out.get(i).map_or_else(String::new, |(_, v)| number(*v))) } } }
+        @for (target, scores) in crate::scores::scores(metrics) {
+            table {
+                thead { tr { th { (if target.is_empty() { "metric" } else { &target }) } th class="number" { "this table, " (thousands(metrics.rows as u64)) " rows" }
+                    @if held_out.is_some() { th class="number" { "test part of the training run, " (thousands(rows as u64)) " rows" } } } }
+                tbody {
+                    @for (title, value) in scores {
+                        tr { th { (title) } td class="number" { (number(value)) }
+                            @if held_out.is_some() { td class="number" { (of_test(&target, title).unwrap_or_default()) } } }
+                    }
                 }
             }
         }
+        @if let Some(note) = crate::scores::positive_note(metrics) { p class="quiet" { (note) "." } }
     }
 }
 

@@ -97,6 +97,9 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
     let name = run.data.table.display();
     print(&format!("{name}: {} of {}, {how}\n\n", comparison.task, run.data.schema.target.join(", ")))?;
     print(&table(&comparison))?;
+    if let Some(class) = &comparison.positive {
+        print(&format!("F1 is of the class {class:?}\n"))?;
+    }
     print(&format!("\n{}\n", comparison.advice()))
 }
 

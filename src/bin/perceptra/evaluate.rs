@@ -21,6 +21,9 @@ pub(crate) struct EvaluateArgs {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    /// Do not show notes
+    #[arg(short, long)]
+    quiet: bool,
     #[command(flatten)]
     read: ReadArgs,
 }
@@ -29,9 +32,17 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
     let (model, table) = load_both(&args.model, &args.table, &args.device, &args.read)?;
     let predictions = model.predict(&table)?;
     let metrics = model.score(&table, &predictions)?;
-    notes::using(&predictions.report, &model.about().encoder);
+    let report = &predictions.report;
+    if !args.quiet {
+        notes::unknown(&model.about().schema, &table.columns());
+        notes::using(report, &model.about().encoder);
+    }
     if args.json {
-        return print_json(&json!(metrics));
+        let mut json = json!(metrics);
+        json["positive"] = json!(model.about().encoder.positive());
+        json["missing"] = json!(report.missing);
+        json["unseen"] = json!(report.unseen);
+        return print_json(&json);
     }
     let name = format!("{} rows", metrics.rows);
     print(&tables::metrics_table(&[(name.as_str(), &metrics)]))

@@ -52,16 +52,19 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), CliError> {
     let PermutationArgs { repeats, seed } = args.permutations;
     let options = ImportanceOptions { metric: args.metric, repeats, seed };
     let found = model.importance(&table, &options)?;
+    let positive = model.about().encoder.positive().filter(|_| found.metric.is_of_positive_class());
     if args.json {
-        return print_json(&json!(found));
+        let mut json = json!(found);
+        json["positive"] = json!(positive);
+        return print_json(&json);
     }
-    print(&text(&found, repeats))
+    print(&text(&found, repeats, positive))
 }
 
 /// Length of the longest bar, in characters.
 const BAR: f64 = 24.0;
 
-fn text(found: &Explanation, repeats: usize) -> String {
+fn text(found: &Explanation, repeats: usize, positive: Option<&str>) -> String {
     let longest = found.features.first().map_or(0.0, |f| f.importance).max(f64::MIN_POSITIVE);
     let rows = found.features.iter().map(|f| {
         let bar = "█".repeat((BAR * f.importance / longest).round().clamp(0.0, BAR) as usize);
@@ -73,8 +76,9 @@ fn text(found: &Explanation, repeats: usize) -> String {
     });
     let worse = format!("worse {}", found.metric);
     let score = tables::number(found.score);
+    let of = positive.map_or_else(String::new, |class| format!(" of the class {class:?}"));
     let head = format!(
-        "{} on {} rows: {score}. With the values of a column shuffled, it gets worse by:\n\n",
+        "{}{of} on {} rows: {score}. With the values of a column shuffled, it gets worse by:\n\n",
         found.metric, found.rows
     );
     head + &tables::table(&["column", &worse, ""], rows.collect())

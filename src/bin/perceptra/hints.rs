@@ -172,6 +172,11 @@ pub(crate) fn model(hint: &model::Hint, flags: Flags) -> String {
         Hint::TrainEnsemble => {
             "train several as one model: perceptra train --ensemble 5, or perceptra search --ensemble auto".to_owned()
         }
+        Hint::DoNotStandardizeTargets => {
+            "leave the targets in their own units with --set standardize_target=false, or use \
+                                          another --output-activation: identity, relu, leaky-relu or softplus"
+                .to_owned()
+        }
         other => other.to_string(),
     }
 }

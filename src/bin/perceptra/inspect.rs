@@ -37,6 +37,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
             "schema": about.schema,
             "inputs": about.encoder.input_names(),
             "classes": about.encoder.labels(),
+            "positive": about.encoder.positive(),
             "training": about.training,
             "test": about.metrics,
             "history": about.history,

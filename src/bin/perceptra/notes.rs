@@ -1,6 +1,6 @@
 //! Notes on what an encoder made of the values of a table.
 
-use perceptra::data::{ColumnKind, EncodeReport, Encoder};
+use perceptra::data::{ColumnKind, EncodeReport, Encoder, Schema};
 
 use crate::note;
 use crate::tables::number;
@@ -26,6 +26,14 @@ pub(crate) fn training(report: &EncodeReport) {
              another --scaling keeps them apart"
         )
     });
+}
+
+/// A note on columns that a model does not know.
+pub(crate) fn unknown(schema: &Schema, columns: &[String]) {
+    let unknown = schema.unknown(columns);
+    if !unknown.is_empty() {
+        note(&format!("note: columns that the model does not know are ignored: {}", unknown.join(", ")));
+    }
 }
 
 /// Notes on rows that a trained model is used for.

@@ -10,7 +10,7 @@ use perceptra::model::{PredictionColumns, PredictionFormat, PredictionOptions, P
 use perceptra_files::write_atomic;
 
 use crate::run_args::columns_in;
-use crate::{CliError, ReadArgs, load_model, note, notes, same_file, signals};
+use crate::{CliError, ReadArgs, load_model, notes, same_file, signals};
 
 /// Number of rows in memory at once.
 const CHUNK: usize = 1 << 14;
@@ -84,8 +84,9 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     args.read.apply(&mut options);
     let mut reader = TableReader::open(&args.table, &options, CHUNK)?;
     model.about().encoder.check_columns(&args.table.display().to_string(), reader.columns())?;
-    let unknown = model.about().schema.unknown(reader.columns());
-    let kept = kept(&args.keep, reader.columns());
+    let columns_read = reader.columns().to_vec();
+    let unknown = model.about().schema.unknown(&columns_read);
+    let kept = kept(&args.keep, &columns_read);
     if !kept.is_empty() {
         columns = columns.keep(&*reader.keep(&kept)?)?;
     }
@@ -112,11 +113,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
         }
     }
     if !args.quiet {
-        let unknown: Vec<String> =
-            unknown.into_iter().filter(|name| !kept.iter().any(|k| format!("{k:?}") == *name)).collect();
-        if !unknown.is_empty() {
-            note(&format!("note: columns that the model does not know are ignored: {}", unknown.join(", ")));
-        }
+        let not_kept: Vec<String> = columns_read.into_iter().filter(|name| !kept.contains(name)).collect();
+        notes::unknown(&model.about().schema, &not_kept);
         notes::using(&report, &model.about().encoder);
     }
     Ok(())

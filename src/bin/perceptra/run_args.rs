@@ -39,6 +39,9 @@ pub(crate) struct RunArgs {
     /// Task [default: auto, inferred from the target]
     #[arg(long, value_name = "TASK", value_parser = auto_or::<Task>(), help_heading = "Columns")]
     task: Option<OrAuto<Task>>,
+    /// Of two classes, the positive one, of which precision, recall, F1 and average precision are [default: the last]
+    #[arg(long, value_name = "CLASS", allow_hyphen_values = true, help_heading = "Columns")]
+    positive: Option<String>,
     /// Columns to treat as numbers, with commas, or by repeating the flag
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = "Columns")]
     numeric: Vec<String>,
@@ -304,6 +307,7 @@ impl RunArgs {
             seed,
             target,
             task,
+            positive,
             numeric,
             categorical,
             ignore,
@@ -380,6 +384,7 @@ impl RunArgs {
         set_some(&mut schema.decimal, decimal);
         set_some(&mut schema.thousands, thousands);
         set_some(&mut schema.dates, dates);
+        set_some(&mut run.data.positive, positive);
         run.data.stream |= *stream;
         set(&mut run.data.buffer, buffer);
         set(&mut run.split.test, test);

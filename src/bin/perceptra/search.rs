@@ -282,6 +282,7 @@ fn finish(
             "model": model,
             "members": members,
             "metric": board.metric,
+            "positive": trained.model.about().encoder.positive(),
             "trials": board.trials,
             "test": trained.model.about().metrics,
         }));
@@ -338,6 +339,9 @@ fn summary(trained: &Trained, members: &[(usize, f64)], board: &Leaderboard, mod
     if let Some(metrics) = &trained.model.about().metrics {
         let score = metrics.get(board.metric).map_or_else(String::new, tables::number);
         text += &format!("{} on {} test rows: {score}\n", board.metric, metrics.rows);
+    }
+    if let Some(class) = trained.model.about().encoder.positive().filter(|_| board.metric.is_of_positive_class()) {
+        text += &format!("{} is of the class {class:?}\n", board.metric);
     }
     text + &format!("model: {}\nall trials: {}\n", model.display(), folder.join("leaderboard.csv").display())
 }

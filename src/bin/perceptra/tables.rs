@@ -3,8 +3,8 @@
 use comfy_table::{CellAlignment, Table, presets};
 use perceptra::Metrics;
 use perceptra::model::MetricValues;
-use perceptra::view::scores;
 pub(crate) use perceptra::view::{number, thousands};
+use perceptra::view::{positive_note, scores};
 
 /// A table without borders; the first column is aligned to the left, the others to the right.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
@@ -24,16 +24,21 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
 pub(crate) fn metrics_table(parts: &[(&str, &Metrics)]) -> String {
     let Some((_, last)) = parts.last() else { return String::new() };
     let header: Vec<&str> = std::iter::once("").chain(parts.iter().map(|(name, _)| *name)).collect();
-    let names: Vec<&str> = scores(last).into_iter().map(|(name, _)| name).collect();
-    let rows = names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| {
-            let values = parts.iter().map(|(_, m)| scores(m).get(i).map_or_else(String::new, |(_, v)| number(*v)));
-            std::iter::once((*name).to_owned()).chain(values).collect()
-        })
-        .collect();
-    let mut text = table(&header, rows);
+    let all: Vec<_> = parts.iter().map(|(_, metrics)| scores(metrics)).collect();
+    // A table for each of several targets, under its name, and one for their means.
+    let blocks = scores(last).into_iter().enumerate().map(|(b, (target, titles))| {
+        let header: Vec<&str> = std::iter::once(target.as_str()).chain(header.iter().skip(1).copied()).collect();
+        let rows = titles.iter().enumerate().map(|(i, (title, _))| {
+            let value = |blocks: &Vec<(String, Vec<(&str, f64)>)>| blocks.get(b)?.1.get(i).map(|(_, v)| number(*v));
+            let values = all.iter().map(|blocks| value(blocks).unwrap_or_default());
+            std::iter::once((*title).to_owned()).chain(values).collect()
+        });
+        table(&header, rows.collect())
+    });
+    let mut text = blocks.collect::<Vec<_>>().join("\n");
+    if let Some(note) = positive_note(last) {
+        text += &format!("{note}\n");
+    }
     if let MetricValues::Classification { metrics, labels } = &last.values
         && labels.len() <= 12
     {

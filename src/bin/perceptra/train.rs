@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use perceptra::data::Task;
 use perceptra::model::{Checkpoint, Member, Model, Trained, resume, train};
 use perceptra::train::{Batch, Engine, StopReason, TrainError};
-use perceptra::{Control, Event, ModelError, Observer, RunConfig, choose};
+use perceptra::{Activation, Control, Event, ModelError, Observer, RunConfig, choose};
 use perceptra_files::{Lock, remove_stale, write_atomic};
 use serde_json::json;
 
@@ -173,6 +174,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             "device": choice.name,
             "engine": progress.engine,
             "task": about.schema.task,
+            "positive": about.encoder.positive(),
             "network": trained.model.network().to_string(),
             "members": trained.model.members().count(),
             "rows": { "train": trained.rows[0], "validation": trained.rows[1], "test": trained.rows[2] },
@@ -193,6 +195,24 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         notes::training(&trained.report);
         if let zeros @ 1.. = tables.rows_without_weight() {
             note(&format!("note: {zeros} rows of weight 0 are left out"));
+        }
+        if let (None, Some([other, positive])) = (&run.data.positive, about.encoder.labels()) {
+            note(&format!(
+                "note: {positive:?} is the positive class, the last of {other:?} and {positive:?}; --positive={other:?} takes the other one"
+            ));
+        }
+        let activation = about.network.output_activation;
+        if about.schema.task == Task::Regression && run.encoder.standardize_target && activation != Activation::Identity
+        {
+            note(&format!(
+                "note: targets are divided by their standard deviation and not shifted, so that {activation} bends at 0 of the target"
+            ));
+        }
+        if trained.unreachable > 0 {
+            note(&format!(
+                "warning: {} of the {} training rows have a target that --output-activation {activation} cannot give",
+                trained.unreachable, trained.rows[0]
+            ));
         }
     }
     if let Batch::Rows(rows) = run.train.batch

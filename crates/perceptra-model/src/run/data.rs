@@ -19,6 +19,9 @@ pub struct DataConfig {
     pub stream: bool,
     /// Number of rows of a streamed table that are in memory at once.
     pub buffer: usize,
+    /// Which of two classes is the positive one, which precision, recall and the like are of; by default the last in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
     /// Roles and kinds of columns.
     #[serde(flatten)]
     pub schema: SchemaOptions,
@@ -30,7 +33,7 @@ pub struct DataConfig {
 impl Default for DataConfig {
     fn default() -> Self {
         let (schema, read) = (SchemaOptions::default(), ReadOptions::default());
-        Self { table: PathBuf::new(), stream: false, buffer: 65_536, schema, read }
+        Self { table: PathBuf::new(), stream: false, buffer: 65_536, positive: None, schema, read }
     }
 }
 
@@ -45,13 +48,13 @@ impl DataConfig {
             categorical: list.clone(),
             ignore: list.clone(),
             weights: name.clone(),
-            split: name,
+            split: name.clone(),
             decimal: Some(','),
             thousands: Some('.'),
             dates: Some(DateOrder::DayFirst),
         };
         let read = ReadOptions { delimiter: Some(','), comment: Some('#'), missing: list.clone(), keep_text: list };
-        let all = Self { table: PathBuf::new(), stream: false, buffer: 0, schema, read };
+        let all = Self { table: PathBuf::new(), stream: false, buffer: 0, positive: name, schema, read };
         toml::Table::try_from(all).map_or_else(|_| Vec::new(), |table| table.keys().cloned().collect())
     }
 }
@@ -63,11 +66,21 @@ mod tests {
     #[test]
     fn every_key_of_data_is_known() {
         let keys = DataConfig::keys();
-        for key in
-            ["table", "stream", "buffer", "target", "task", "weights", "split", "delimiter", "comment", "missing"]
-        {
+        for key in [
+            "table",
+            "stream",
+            "buffer",
+            "positive",
+            "target",
+            "task",
+            "weights",
+            "split",
+            "delimiter",
+            "comment",
+            "missing",
+        ] {
             assert!(keys.iter().any(|known| known == key), "{key}");
         }
-        assert_eq!(keys.len(), 17);
+        assert_eq!(keys.len(), 18);
     }
 }

@@ -6,3 +6,4 @@ mod fit;
 mod population;
 mod reference;
 mod resume;
+mod scores;

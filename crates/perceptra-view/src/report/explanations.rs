@@ -82,8 +82,7 @@ pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> R
             let donor = table.take(&[row as u32]);
             let spread = rows.with_column(name, &donor, 0).map_err(ModelError::from)?;
             let predicted = model.predict(&spread)?.values;
-            let mean =
-                |j: usize| column(&predicted, j).iter().map(|v| f64::from(*v)).sum::<f64>() / predicted.rows as f64;
+            let mean = |j: usize| column(&predicted, j).iter().sum::<f64>() / predicted.rows as f64;
             averages.push((x, (0..predicted.columns).map(mean).collect()));
         }
         let (what, lines): (&str, Vec<(usize, &str)>) = match model.about().encoder.labels() {
@@ -112,6 +111,15 @@ pub(super) fn dependence(model: &Model, table: &Table, found: &Explanation) -> R
     })
 }
 
+/// A value of a target with this standard deviation, with the digits that tell it from other values.
+fn beside(value: f64, deviation: f64) -> String {
+    if value.abs() < 1000.0 * deviation {
+        return number(value);
+    }
+    let decimals = (3.0 - deviation.log10()).ceil().clamp(0.0, 12.0) as usize;
+    format!("{value:.decimals$}")
+}
+
 pub(super) fn worst(
     model: &Model,
     table: &Table,
@@ -127,7 +135,7 @@ pub(super) fn worst(
             let truth = model.about().encoder.class_numbers(table).map_err(fail)?;
             let predicted = predictions.classes();
             for (row, p) in predictions.values.values.chunks(labels.len()).enumerate() {
-                let p = f64::from(p[truth[row] as usize]);
+                let p = p[truth[row] as usize];
                 let (actual, predicted) = (labels[truth[row] as usize].clone(), labels[predicted[row]].clone());
                 rows.push((1.0 - p, row, actual, predicted, number(p)));
             }
@@ -139,11 +147,12 @@ pub(super) fn worst(
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(fail)?;
             for (row, predicted) in predictions.values.values.chunks(columns).enumerate() {
-                let error = |j: usize| truths[j][row] - f64::from(predicted[j]);
+                let error = |j: usize| truths[j][row] - predicted[j];
                 let bad = (0..columns).map(|j| error(j).abs() / scales[j]).sum();
-                let list = |f: &dyn Fn(usize) -> f64| (0..columns).map(|j| number(f(j))).collect::<Vec<_>>().join(", ");
-                let actual = list(&|j| truths[j][row]);
-                rows.push((bad, row, actual, list(&|j| f64::from(predicted[j])), list(&error)));
+                let list = |f: &dyn Fn(usize) -> String| (0..columns).map(f).collect::<Vec<_>>().join(", ");
+                let actual = list(&|j| beside(truths[j][row], scales[j]));
+                let predicted = list(&|j| beside(predicted[j], scales[j]));
+                rows.push((bad, row, actual, predicted, list(&|j| number(error(j)))));
             }
         }
     }
@@ -168,4 +177,21 @@ pub(super) fn worst(
         } }
         p class="quiet" { @if lined { "Line numbers are those of the file." } @else { "Rows are counted from 1." } }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_far_from_zero_have_the_digits_that_differ() {
+        for (value, deviation, text) in [
+            (35.123_456, 17.0, "35.1235"),
+            (1_700_000_012.3, 100.0, "1700000012.3"),
+            (1_700_000_012.345_6, 1.0, "1700000012.346"),
+            (-2e9, 1e6, "-2000000000"),
+        ] {
+            assert_eq!(beside(value, deviation), text);
+        }
+    }
 }

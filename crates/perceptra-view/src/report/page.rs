@@ -65,6 +65,6 @@ pub(super) fn bars(counts: &[usize]) -> Markup {
 }
 
 /// Column `j` of a matrix.
-pub(super) fn column(matrix: &Matrix, j: usize) -> Vec<f32> {
+pub(super) fn column(matrix: &Matrix<f64>, j: usize) -> Vec<f64> {
     matrix.values.iter().skip(j).step_by(matrix.columns).copied().collect()
 }

@@ -1,7 +1,7 @@
 //! The report's section that compares predictions with the actual values.
 
 use maud::{Markup, html};
-use perceptra_data::Table;
+use perceptra_data::{Table, positive};
 use perceptra_model::{MetricValues, Metrics, Model, ModelError, Predictions};
 use perceptra_train::ClassificationMetrics;
 
@@ -27,7 +27,7 @@ fn regression(model: &Model, table: &Table, predictions: &Predictions) -> Result
     let mut all = Vec::new();
     for (j, name) in model.about().schema.targets.iter().enumerate().take(CLASSES) {
         let truth = table.target_values(name, &model.about().schema.notation(name)).map_err(ModelError::from)?;
-        let predicted: Vec<f64> = column(&predictions.values, j).into_iter().map(f64::from).collect();
+        let predicted = column(&predictions.values, j);
         let pairs: Vec<(f64, f64)> = predicted.iter().copied().zip(truth).collect();
         let residuals: Vec<f64> = pairs.iter().map(|(f, y)| y - f).collect();
         let shown = thinned(&pairs, POINTS);
@@ -76,8 +76,8 @@ fn classes(
     let truth = model.about().encoder.class_numbers(table).map_err(ModelError::from)?;
     let mut roc = Chart::new("ROC", "false positive rate", "true positive rate");
     let mut curve = Chart::new("Precision and recall", "recall", "precision");
-    // Of two classes, the second is the positive one.
-    let shown: Vec<usize> = if labels.len() == 2 { vec![1] } else { (0..labels.len().min(CLASSES)).collect() };
+    let is_shown = |class: &usize| positive(labels).is_none_or(|positive| labels[*class] == positive);
+    let shown: Vec<usize> = (0..labels.len()).filter(is_shown).take(CLASSES).collect();
     let mut any = false;
     for &class in &shown {
         let positive: Vec<bool> = truth.iter().map(|t| *t as usize == class).collect();
@@ -89,7 +89,7 @@ fn classes(
         }
     }
     let predicted = predictions.classes();
-    let confidence: Vec<f32> =
+    let confidence: Vec<f64> =
         predicted.iter().zip(predictions.values.values.chunks(labels.len())).map(|(class, p)| p[*class]).collect();
     let correct: Vec<bool> = predicted.iter().zip(&truth).map(|(p, t)| *p == *t as usize).collect();
     let bins = reliability(&confidence, &correct, ClassificationMetrics::BINS);
