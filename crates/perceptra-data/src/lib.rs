@@ -30,14 +30,19 @@ mod error;
 mod feature;
 mod file_kind;
 mod hint;
+mod json_lines;
 mod kind;
 mod matrix;
 mod normal_quantile;
+mod note;
 mod read;
 mod read_options;
+mod records;
 mod roles;
 mod scaling;
 mod schema;
+mod sheet;
+mod source;
 mod split;
 mod stream;
 mod summary;
@@ -56,8 +61,9 @@ pub use crate::{
     hint::Hint,
     kind::ColumnKind,
     matrix::Matrix,
+    note::{Note, NoteKind},
     read::TableReader,
-    read_options::ReadOptions,
+    read_options::{Delimiter, ReadOptions},
     scaling::Scaling,
     schema::{ColumnSpec, Schema, SchemaOptions},
     split::{Split, SplitOptions},

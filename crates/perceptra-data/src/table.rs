@@ -6,6 +6,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 
 use crate::column::{Column, TypedColumn};
 use crate::error::{DataError, Place};
+use crate::note::Note;
 
 /// A table: named columns of equal length, the name of its source and, for CSV, the line of each row.
 ///
@@ -21,6 +22,7 @@ pub struct Table {
     selected: Option<Arc<[u32]>>,
     rows: usize,
     origin: Origin,
+    notes: Arc<[Note]>,
 }
 
 /// Where the rows of the columns stand in their source.
@@ -73,7 +75,8 @@ impl Table {
     /// A table of columns that each have so many rows, which stand at these lines of a file.
     pub(crate) fn new(name: String, columns: Vec<Column>, rows: usize, lines: Option<Vec<u64>>) -> Self {
         let origin = lines.map_or(Origin::From(0), |lines| Origin::Lines(lines.into()));
-        Self { name, columns: columns.into_iter().map(Arc::new).collect(), stored: rows, selected: None, rows, origin }
+        let (columns, notes) = (columns.into_iter().map(Arc::new).collect(), Arc::new([]));
+        Self { name, columns, stored: rows, selected: None, rows, origin, notes }
     }
 
     /// Where the table came from: a path, or `standard input`.
@@ -89,6 +92,17 @@ impl Table {
     /// Column names, in the order of the file.
     pub fn columns(&self) -> Vec<String> {
         self.columns.iter().map(|c| c.name().to_owned()).collect()
+    }
+
+    /// What was chosen or left out when the table was read.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// The table with these notes, and without columns of these names.
+    pub(crate) fn noted(mut self, notes: Vec<Note>, without: &[&str]) -> Self {
+        self.columns.retain(|column| !without.contains(&column.name()));
+        Self { notes: notes.into(), ..self }
     }
 
     /// The line of a row (from 0) in its CSV file.
@@ -123,7 +137,7 @@ impl Table {
             Origin::From(first) => Origin::Rows(selected.iter().map(|&row| first + u64::from(row)).collect()),
         };
         let columns = self.columns.iter().map(|c| Arc::new(c.take(&rows))).collect();
-        Self { name: self.name.clone(), columns, stored: self.rows, selected: None, rows: self.rows, origin }
+        Self { columns, stored: self.rows, selected: None, origin, ..self.clone() }
     }
 
     /// The tables one below the other; none of none. They have the same columns.
@@ -147,7 +161,7 @@ impl Table {
             Origin::From(start) if numbers().eq(*start..start + rows as u64) => Origin::From(*start),
             Origin::Rows(_) | Origin::From(_) => Origin::Rows(numbers().collect()),
         };
-        Ok(Some(Self { name: first.name.clone(), columns, stored: rows, selected: None, rows, origin }))
+        Ok(Some(Self { columns, stored: rows, selected: None, rows, origin, ..first.clone() }))
     }
 
     /// The table with another column in the place of the one of its name.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use perceptra_data::{
-    ColumnKind, DataError, Encoder, Pieces, Sample, Schema, SchemaOptions, Split, Table, TableStream, Values,
+    ColumnKind, DataError, Encoder, Note, Pieces, Sample, Schema, SchemaOptions, Split, Table, TableStream, Values,
 };
 use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Blocks, Dataset, TrainError};
@@ -20,6 +20,8 @@ pub(crate) struct Streamed {
     /// Rows that are in memory at once.
     buffer: usize,
     division: Division,
+    /// What was chosen or left out when the files were read.
+    notes: Vec<Note>,
     /// Number of training rows.
     rows: usize,
     /// Number of training rows of each class, if the target may be a class.
@@ -138,7 +140,8 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
     let Some(sample) = sample else {
         return Err(DataError::TooFewRows { rows: 0, part: "training", got: 0, needed: 1 }.into());
     };
-    let mut streamed = Streamed { table, seed: run.train.seed, buffer, division, rows: 0, classes: BTreeMap::new() };
+    let (notes, seed) = (table.notes().to_vec(), run.train.seed);
+    let mut streamed = Streamed { table, seed, buffer, division, notes, rows: 0, classes: BTreeMap::new() };
     // The limits decide which rows are training rows.
     let mut counts = BTreeMap::new();
     for piece in streamed.table.read(|pieces| (0..pieces as u32).collect())? {
@@ -154,17 +157,20 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
         counts.entry(class).or_insert(0);
     });
     streamed.classes = counts;
-    let bounded = |path: &std::path::PathBuf| -> Result<Table, ModelError> {
+    let mut notes = Vec::new();
+    let mut bounded = |path: &std::path::PathBuf| -> Result<Table, ModelError> {
         let mut sample = Sample::new(buffer);
-        TableStream::open(path, &run.data.read, PIECE.min(buffer), |first_row, table| {
+        let read = TableStream::open(path, &run.data.read, PIECE.min(buffer), |first_row, table| {
             let keys: Vec<_> =
                 streamed.division.of(&table, first_row)?.into_iter().map(|(_, number)| Some(number)).collect();
             sample.offer(&table, &keys)
         })?;
+        notes.extend_from_slice(read.notes());
         sample.finish()?.0.ok_or_else(|| DataError::NoRows { name: path.display().to_string() }.into())
     };
-    let read = |file: &Option<std::path::PathBuf>| file.as_ref().map(bounded).transpose();
+    let mut read = |file: &Option<std::path::PathBuf>| file.as_ref().map(&mut bounded).transpose();
     let (validation_file, test_file) = (read(&run.split.validation_file)?, read(&run.split.test_file)?);
+    streamed.notes.append(&mut notes);
     Ok(Opened { sample, validation: validation_file.or(validation), test: test_file.or(test), stream: streamed })
 }
 
@@ -182,6 +188,11 @@ fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> R
 }
 
 impl Streamed {
+    /// What was chosen or left out when the files were read.
+    pub(crate) fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
     /// Number of training rows.
     pub(crate) fn rows(&self) -> usize {
         self.rows

@@ -1,6 +1,6 @@
 //! The hints of the libraries, worded with the program's flags.
 
-use perceptra::data::{self, Task};
+use perceptra::data::{self, NoteKind, Task};
 use perceptra::model;
 use perceptra::train::TrainError;
 
@@ -14,6 +14,8 @@ pub(crate) fn data(hint: &data::Hint) -> String {
                               another separator is set by --delimiter"
                 .into()
         }
+        Hint::SkipRows(lines) => format!("skip the lines above it with --skip-rows {lines}"),
+        Hint::NoHeader => "if the file has no header, read it with --no-header".into(),
         Hint::SetDelimiter => "the table has one column only: set the separator with --delimiter".into(),
         Hint::IgnoreColumn(column) => format!("leave it out with --ignore {column:?}"),
         Hint::DoNotStream => "write it to a file first, or leave --stream away".into(),
@@ -38,6 +40,20 @@ pub(crate) fn data(hint: &data::Hint) -> String {
             let tasks: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
             format!("choose another --task: {}, or auto", tasks.join(", "))
         }
+    }
+}
+
+/// What was chosen or left out when a table was read.
+pub(crate) fn reading(kind: &NoteKind) -> String {
+    match kind {
+        NoteKind::Whitespace => format!("{kind} (--delimiter)"),
+        NoteKind::NumericHeader { .. } => format!("{kind}: if it is one, read the table with --no-header"),
+        NoteKind::RowNames => format!("{kind}, unless the header names their column"),
+        NoteKind::Sheet { .. } => format!("{kind} (--sheet)"),
+        NoteKind::TrailingSeparators
+        | NoteKind::Unnamed { .. }
+        | NoteKind::EmptyColumns { .. }
+        | NoteKind::EmptyRows { .. } => kind.to_string(),
     }
 }
 

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use perceptra::Model;
-use perceptra::data::{EncodeReport, TableReader};
+use perceptra::data::{EncodeReport, Note, TableReader};
 use perceptra::model::{PredictionColumns, PredictionFormat, PredictionOptions, PredictionWriter};
 use perceptra_files::write_atomic;
 
-use crate::{CliError, ReadArgs, load_model, note, same_file, signals};
+use crate::{CliError, ReadArgs, load_model, note, read_notes, same_file, signals};
 
 /// Rows in memory at once.
 const CHUNK: usize = 1 << 14;
@@ -80,56 +80,76 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let reader = TableReader::open(&args.table, &options, CHUNK)?;
     model.about().encoder.check_columns(&args.table.display().to_string(), reader.columns())?;
     let unknown = model.about().schema.unknown(reader.columns());
-    if args.strict && !unknown.is_empty() {
+    // What has no name may be empty: that is known in the end.
+    let nameless = reader.empty_columns();
+    let named: Vec<&str> = unknown.iter().map(String::as_str).filter(|column| !nameless.contains(column)).collect();
+    if args.strict && !named.is_empty() {
         return Err(CliError::Other {
-            message: format!("{}: the model does not know the columns {}", args.table.display(), unknown.join(", ")),
+            message: format!("{}: the model does not know the columns {}", args.table.display(), named.join(", ")),
             hint: Some("without --strict they are ignored".into()),
         });
     }
-    let mut report = EncodeReport::default();
+    let mut seen = Seen::default();
     match &args.output {
         None => {
             let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout());
-            write(&model, reader, PredictionWriter::new(out, format, columns)?, &mut report)?;
+            write(&model, reader, PredictionWriter::new(out, format, columns)?, &mut seen)?;
         }
         Some(path) => {
-            write_atomic(path, |file| {
-                write(&model, reader, PredictionWriter::new(file, format, columns)?, &mut report)
-            })
-            .map_err(|e| match e {
-                CliError::Io(source) => CliError::write(path, source),
-                other => other,
-            })?;
+            write_atomic(path, |file| write(&model, reader, PredictionWriter::new(file, format, columns)?, &mut seen))
+                .map_err(|e| match e {
+                    CliError::Io(source) => CliError::write(path, source),
+                    other => other,
+                })?;
         }
     }
     if !args.quiet {
+        read_notes(&seen.notes);
+        let unknown: Vec<&str> = unknown
+            .iter()
+            .map(String::as_str)
+            .filter(|column| !seen.empty.iter().any(|empty| empty == column))
+            .collect();
         if !unknown.is_empty() {
             note(&format!("note: columns that the model does not know are ignored: {}", unknown.join(", ")));
         }
-        for (column, n) in &report.missing {
+        for (column, n) in &seen.report.missing {
             note(&format!("note: column {column:?}: {n} missing values were filled in"));
         }
-        for (column, n) in &report.unseen {
+        for (column, n) in &seen.report.unseen {
             note(&format!("note: column {column:?}: {n} values are not among the categories known from training"));
         }
     }
     Ok(())
 }
 
+/// What there is to note of the rows that were predicted.
+#[derive(Debug, Default)]
+struct Seen {
+    report: EncodeReport,
+    notes: Vec<Note>,
+    /// Columns without a name and without a value.
+    empty: Vec<String>,
+}
+
 /// Predicts a table piece by piece and writes each piece at once; adds up what there is to note of them.
 fn write<W: Write + Send>(
     model: &Model,
-    reader: TableReader,
+    mut reader: TableReader,
     mut writer: PredictionWriter<'_, W>,
-    report: &mut EncodeReport,
+    seen: &mut Seen,
 ) -> Result<(), CliError> {
-    for table in reader {
+    while let Some(table) = reader.next() {
         if let Some(interrupted) = CliError::interrupted("the predictions are not complete") {
             return Err(interrupted);
         }
         let predictions = model.predict(&table?)?;
-        *report += &predictions.report;
+        seen.report += &predictions.report;
         writer.write(&predictions)?;
+        // Who gives rows one by one may wait for the predictions.
+        writer.flush()?;
     }
+    seen.notes = reader.notes();
+    seen.empty = reader.empty_columns().into_iter().map(str::to_owned).collect();
     Ok(writer.finish()?)
 }

@@ -78,9 +78,10 @@ impl TrainArgs {
             run.checkpoint.every = self.every.unwrap_or(run.checkpoint.every);
             run.checkpoint.keep = self.keep.unwrap_or(run.checkpoint.keep);
         };
+        let quiet = self.quiet || self.json;
         match from {
-            Some(checkpoint) => self.run.resolve_from(checkpoint.run.clone(), own),
-            None => self.run.resolve(own),
+            Some(checkpoint) => self.run.resolve_from(checkpoint.run.clone(), quiet, own),
+            None => self.run.resolve(quiet, own),
         }
     }
 }
@@ -176,6 +177,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
             "network": trained.model.network().to_string(),
             "members": trained.model.members().count(),
             "rows": { "train": trained.rows[0], "validation": trained.rows[1], "test": trained.rows[2] },
+            "notes": tables.notes().map(ToString::to_string).collect::<Vec<_>>(),
             "dropped": about.schema.dropped,
             "missing": trained.report.missing,
             "validation": trained.validation,

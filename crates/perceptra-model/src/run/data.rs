@@ -47,7 +47,14 @@ impl DataConfig {
             weights: name.clone(),
             split: name,
         };
-        let read = ReadOptions { delimiter: Some(','), comment: Some('#'), missing: list };
+        let read = ReadOptions {
+            delimiter: Some(','.into()),
+            comment: Some('#'),
+            header: false,
+            skip_rows: 0,
+            sheet: Some(String::new()),
+            missing: list,
+        };
         let all = Self { table: PathBuf::new(), stream: false, buffer: 0, schema, read };
         toml::Table::try_from(all).map_or_else(|_| Vec::new(), |table| table.keys().cloned().collect())
     }
@@ -60,11 +67,21 @@ mod tests {
     #[test]
     fn every_key_of_data_is_known() {
         let keys = DataConfig::keys();
-        for key in
-            ["table", "stream", "buffer", "target", "task", "weights", "split", "delimiter", "comment", "missing"]
-        {
+        for key in [
+            "table",
+            "stream",
+            "buffer",
+            "target",
+            "task",
+            "weights",
+            "split",
+            "delimiter",
+            "comment",
+            "header",
+            "sheet",
+        ] {
             assert!(keys.iter().any(|known| known == key), "{key}");
         }
-        assert_eq!(keys.len(), 13);
+        assert_eq!(keys.len(), 16);
     }
 }
