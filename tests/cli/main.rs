@@ -15,6 +15,7 @@ mod model_file;
 #[cfg(feature = "playground")]
 mod playground;
 mod presets;
+mod reading;
 mod report;
 #[cfg(feature = "search")]
 mod search;

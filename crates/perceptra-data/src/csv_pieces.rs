@@ -216,8 +216,12 @@ impl CsvPieces {
             Ok(text.trim().to_owned())
         });
         let mut columns = names.collect::<Result<Vec<String>, DataError>>()?;
-        self.look(1)?;
-        let first = self.ahead.front().map(Record::len);
+        // The first row with a value.
+        while self.ahead.len() < AHEAD
+            && self.look(self.ahead.len() + 1)?
+            && self.ahead.back().is_some_and(Record::is_blank)
+        {}
+        let first = self.ahead.back().map(Record::len);
         if first.is_some_and(|fields| fields != header.len()) || is_title(&header) {
             self.look(AHEAD)?;
             let rows: Vec<&Record> = self.ahead.iter().filter(|row| !row.is_blank()).collect();
@@ -243,16 +247,16 @@ impl CsvPieces {
         Ok(())
     }
 
-    /// Reads on until so many rows are read ahead, or as many as there are.
-    fn look(&mut self, rows: usize) -> Result<(), DataError> {
+    /// Reads on until so many rows are read ahead; whether there are as many.
+    fn look(&mut self, rows: usize) -> Result<bool, DataError> {
         while self.ahead.len() < rows {
             let mut record = Record::default();
             if self.input.read(&mut record, true)? != Step::Row {
-                break;
+                return Ok(false);
             }
             self.ahead.push_back(record);
         }
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) fn next(&mut self) -> Option<Result<Table, DataError>> {

@@ -81,4 +81,6 @@ pub use crate::{
 };
 
 #[cfg(test)]
+mod reading_tests;
+#[cfg(test)]
 mod tests;
