@@ -17,6 +17,7 @@ mod outputs;
 #[cfg(feature = "playground")]
 mod playground;
 mod presets;
+mod reading;
 mod report;
 #[cfg(feature = "search")]
 mod search;

@@ -127,6 +127,11 @@ impl TypedColumn {
         }
     }
 
+    /// The values of `rows` rows as an array of text; nothing but missing values of a type that a table cannot use.
+    pub(crate) fn texts(&self, rows: usize) -> StringArray {
+        (0..rows).map(|row| self.text(row)).collect()
+    }
+
     /// A column of the same type with the values of `array`, which was made from its own.
     fn with_array(&self, array: &ArrayRef) -> Self {
         match self {

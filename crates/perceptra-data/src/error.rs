@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::file_kind::UTF_16;
+use crate::file_kind::{FileKind, JSON_ARRAY, UTF_16};
 use crate::hint::Hint;
 
 /// A table that cannot be read, understood, encoded or split. The message says what and where;
@@ -66,6 +66,14 @@ pub enum DataError {
         /// Fields in the header.
         expected: usize,
     },
+    /// Lines above the header that are no part of the table.
+    #[error("{name}:{line}: this line looks like the header, and not the lines above it, which have fewer fields")]
+    TitleLines {
+        /// File or stream.
+        name: String,
+        /// Physical line of what looks like the header.
+        line: u64,
+    },
     /// A row that is too long: the file is no table, or a quote never closes.
     #[error("{name}:{line}: the row is longer than {} MiB", .limit >> 20)]
     RowTooLong {
@@ -96,6 +104,38 @@ pub enum DataError {
         /// 1-based byte in the field.
         byte: usize,
     },
+    /// A line of JSON lines that is no object.
+    #[error("{name}:{line}: the line is not a JSON object: {reason}")]
+    JsonLine {
+        /// File or stream.
+        name: String,
+        /// Physical line.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key that appears after rows of JSON lines have been read without it.
+    #[error("{name}:{line}: the key {key:?} appears here first, after rows have been read without it")]
+    LateKey {
+        /// File or stream.
+        name: String,
+        /// Physical line.
+        line: u64,
+        /// The key.
+        key: String,
+    },
+    /// A workbook without a sheet of the name that was asked for.
+    #[error("{name}: there is no sheet {sheet:?}, but {}", list(.sheets))]
+    NoSheet {
+        /// File or stream.
+        name: String,
+        /// The missing name.
+        sheet: String,
+        /// The sheets that there are.
+        sheets: Vec<String>,
+        /// The most similar one of them.
+        nearest: Option<String>,
+    },
     /// A file of a kind that is not read.
     #[error("{name}: this looks like {looks_like}, not like a table this program reads")]
     Foreign {
@@ -109,7 +149,7 @@ pub enum DataError {
     Damaged {
         /// File or stream.
         name: String,
-        /// Parquet or Arrow IPC.
+        /// Parquet, Arrow IPC or workbook.
         format: &'static str,
         /// The decoder's reason.
         reason: String,
@@ -456,10 +496,27 @@ fn list(names: &[String]) -> String {
 }
 
 impl DataError {
+    /// The error for a file from which no table can be read.
+    pub(crate) fn refuse(name: String, kind: FileKind) -> Self {
+        match kind {
+            FileKind::Empty => Self::Empty { name },
+            other => Self::Foreign { name, looks_like: other.looks_like() },
+        }
+    }
+
     /// How to mend it, where there is a way.
     pub fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::Ragged { .. } => Hint::QuoteFields,
+            Self::TitleLines { line, .. } => Hint::SkipRows(line - 1),
+            Self::JsonLine { .. } => Hint::Advice("write an object in each line: jq -c . FILE"),
+            Self::LateKey { .. } => Hint::Advice(
+                "write the key in the first row too, as null if it has no value there, or give a file instead of a pipe",
+            ),
+            Self::NoSheet { nearest, .. } => return nearest.clone().map(Hint::DidYouMean),
+            Self::Foreign { looks_like: JSON_ARRAY, .. } => {
+                Hint::Advice("write an object in each line: jq -c '.[]' FILE")
+            }
             Self::NotUtf8 { .. } => Hint::Advice("convert the file first: iconv -f latin1 -t utf-8 FILE"),
             Self::Foreign { looks_like: UTF_16, .. } => {
                 Hint::Advice("convert the file first: iconv -f utf-16 -t utf-8 FILE")
@@ -468,9 +525,16 @@ impl DataError {
             Self::UnsupportedType { column, .. } | Self::AllMissing { column } => Hint::IgnoreColumn(column.clone()),
             Self::ReadOnce { .. } => Hint::DoNotStream,
             Self::Changed { .. } => Hint::Advice("begin again, with a file that nobody writes to"),
+            Self::DuplicateColumn { column, .. } if column.parse::<f64>().is_ok() => Hint::NoHeader,
             Self::DuplicateColumn { .. } => Hint::Advice("give each column its own name"),
             Self::RowTooLong { .. } => Hint::Advice("look for a quote that does not close in this row"),
             Self::NoColumn { only: Some(_), .. } => Hint::SetDelimiter,
+            // The numbers that name the columns of a file without a header.
+            Self::MissingColumns { columns, nearest: None, .. }
+                if columns.iter().all(|column| column.parse::<usize>().is_ok()) =>
+            {
+                Hint::NoHeader
+            }
             Self::NoColumn { nearest, .. } | Self::MissingColumns { nearest, .. } => {
                 return nearest.clone().map(Hint::DidYouMean);
             }

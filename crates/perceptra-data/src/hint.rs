@@ -18,6 +18,10 @@ pub enum Hint {
     QuoteFields,
     /// Set the separator: with the present one the table has a single column.
     SetDelimiter,
+    /// Skip so many lines in front of the header.
+    SkipRows(u64),
+    /// Read the file as one without a header.
+    NoHeader,
     /// Leave out this column.
     IgnoreColumn(String),
     /// Write the input to a file, or read it at once instead of piece by piece.
@@ -63,6 +67,9 @@ impl fmt::Display for Hint {
                  another separator",
             ),
             Self::SetDelimiter => f.write_str("the table has one column only: set the separator"),
+            Self::SkipRows(1) => f.write_str("skip the first line"),
+            Self::SkipRows(lines) => write!(f, "skip the first {lines} lines"),
+            Self::NoHeader => f.write_str("if the file has no header, read it as one without"),
             Self::IgnoreColumn(column) => write!(f, "ignore column {column:?}"),
             Self::DoNotStream => f.write_str("write it to a file first, or do not stream it"),
             Self::MissingOrCategorical { column, value } => write!(

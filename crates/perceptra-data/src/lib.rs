@@ -31,6 +31,7 @@ mod error;
 mod feature;
 mod file_kind;
 mod hint;
+mod json_lines;
 mod kind;
 mod matrix;
 mod missing;
@@ -38,10 +39,14 @@ mod normal_quantile;
 mod notation;
 mod note;
 mod read;
+mod read_note;
 mod read_options;
+mod records;
 mod roles;
 mod scaling;
 mod schema;
+mod sheet;
+mod source;
 mod split;
 mod stream;
 mod summary;
@@ -65,7 +70,8 @@ pub use crate::{
     notation::Notation,
     note::Note,
     read::TableReader,
-    read_options::ReadOptions,
+    read_note::{ReadNote, ReadNoteKind},
+    read_options::{Delimiter, ReadOptions},
     scaling::{Scaling, Tails},
     schema::{ColumnSpec, Schema, SchemaOptions},
     split::{Split, SplitOptions},
@@ -84,5 +90,7 @@ pub use crate::{
     weights::{Sorted, Weights},
 };
 
+#[cfg(test)]
+mod reading_tests;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,10 @@
 //! Options of reading tables.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::missing::MissingTexts;
 
@@ -10,10 +12,18 @@ use crate::missing::MissingTexts;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReadOptions {
-    /// Field separator of CSV files, one ASCII character; by default the most frequent of `,` `;` tab `|` in the header.
-    pub delimiter: Option<char>,
-    /// Lines that begin with this ASCII character are skipped.
+    /// Field separator of CSV files; by default the one that a first line `sep=;` names, else the most frequent of `,` `;` tab `|` in
+    /// the header, else whitespace if it divides the header and the first rows into equally many fields.
+    pub delimiter: Option<Delimiter>,
+    /// Lines of a CSV file that begin with this ASCII character are skipped.
     pub comment: Option<char>,
+    /// Whether the first line of a CSV file, or row of a workbook's sheet, has the names of the columns. The columns of a file without
+    /// a header are named by their numbers, from 1.
+    pub header: bool,
+    /// How many lines of a CSV file, or rows of a workbook's sheet, stand before the header.
+    pub skip_rows: usize,
+    /// The sheet of a workbook to read; by default the first one.
+    pub sheet: Option<String>,
     /// Fields that mean that a value is missing, besides the empty field. Spaces around a field do not count.
     pub missing: Vec<String>,
     /// Fields that are values although they are among [`ReadOptions::missing`], such as a class called `None`.
@@ -32,6 +42,73 @@ impl ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { delimiter: None, comment: None, missing: MISSING.map(String::from).to_vec(), keep_text: Vec::new() }
+        Self {
+            delimiter: None,
+            comment: None,
+            header: true,
+            skip_rows: 0,
+            sheet: None,
+            missing: MISSING.map(String::from).to_vec(),
+            keep_text: Vec::new(),
+        }
+    }
+}
+
+/// What separates the fields of a CSV file. As text it is the character, `tab`, or `whitespace`.
+///
+/// ```
+/// use perceptra_data::Delimiter;
+///
+/// assert_eq!("tab".parse(), Ok(Delimiter::Character('\t')));
+/// assert_eq!("whitespace".parse(), Ok(Delimiter::Whitespace));
+/// assert_eq!(Delimiter::from(';').to_string(), ";");
+/// assert!("::".parse::<Delimiter>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delimiter {
+    /// This ASCII character.
+    Character(char),
+    /// Any number of blanks and tabs; those at the beginning and at the end of a line separate nothing.
+    Whitespace,
+}
+
+impl From<char> for Delimiter {
+    fn from(character: char) -> Self {
+        Self::Character(character)
+    }
+}
+
+impl FromStr for Delimiter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut characters = text.chars();
+        match (text, characters.next(), characters.next()) {
+            ("whitespace", ..) => Ok(Self::Whitespace),
+            ("\\t" | "tab", ..) => Ok(Self::Character('\t')),
+            (_, Some(c), None) if c.is_ascii() && !['"', '\n', '\r'].contains(&c) => Ok(Self::Character(c)),
+            _ => Err("expected one ASCII character, `tab` or `whitespace`".into()),
+        }
+    }
+}
+
+impl fmt::Display for Delimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Character(character) => write!(f, "{character}"),
+            Self::Whitespace => f.write_str("whitespace"),
+        }
+    }
+}
+
+impl Serialize for Delimiter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Delimiter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }

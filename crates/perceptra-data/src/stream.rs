@@ -7,17 +7,21 @@ use std::time::SystemTime;
 
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 
+use crate::csv_pieces::Layout;
 use crate::error::DataError;
 use crate::file_kind::FileKind;
-use crate::read::{TableReader, has_tabs, kind_of, refuse};
+use crate::json_lines::Keys;
+use crate::read_note::{ReadNote, ReadNoteKind};
+use crate::read::{Reading, TableReader, has_tabs, keys_of, kind_of};
 use crate::read_options::ReadOptions;
+use crate::source::Source;
 use crate::table::Table;
 
 /// A table in a file that is read in pieces, as often as needed, and is never in memory as a whole.
 ///
 /// The file is opened once: if it is replaced meanwhile, the old one is read on; if it is changed, that is an error.
-/// Pieces of CSV and Parquet files and batches of Arrow files can be read in any order; a compressed CSV file only from its
-/// beginning.
+/// Pieces of CSV and Parquet files and batches of Arrow files can be read in any order; compressed files, JSON lines and workbooks only
+/// from their beginning.
 pub struct TableStream {
     name: String,
     file: File,
@@ -25,15 +29,16 @@ pub struct TableStream {
     options: ReadOptions,
     /// How many rows a piece has at most.
     most: usize,
-    columns: Vec<String>,
     pieces: Vec<Piece>,
     state: (u64, Option<SystemTime>),
+    notes: Vec<ReadNote>,
 }
 
 enum Format {
-    Csv,
-    /// Compressed CSV, which can only be read from its beginning.
-    Gzip,
+    /// Text, with what its beginning says of all of it.
+    Csv(Option<Layout>),
+    /// A file that can only be read from its beginning; of JSON lines the keys.
+    Sequential(Option<Keys>),
     Parquet(ArrowReaderMetadata),
     Arrow,
 }
@@ -72,15 +77,18 @@ impl TableStream {
                 ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(&name, "Parquet", &e))?,
             ),
             Some(FileKind::Arrow) => Format::Arrow,
-            Some(FileKind::Gzip) => Format::Gzip,
-            Some(FileKind::Text) => Format::Csv,
-            Some(kind @ (FileKind::Empty | FileKind::Zip | FileKind::Utf16 | FileKind::Html | FileKind::Model)) => {
-                return Err(refuse(name, kind));
+            Some(FileKind::JsonLines | FileKind::Gzip | FileKind::Bzip2 | FileKind::Xz | FileKind::Zstd) => {
+                Format::Sequential(keys_of(&name, &file)?)
             }
+            Some(FileKind::Zip | FileKind::Compound) => Format::Sequential(None),
+            Some(FileKind::Text) => Format::Csv(None),
+            Some(
+                kind @ (FileKind::Empty | FileKind::JsonArray | FileKind::Utf16 | FileKind::Html | FileKind::Model),
+            ) => return Err(DataError::refuse(name, kind)),
         };
         let (state, options) = (state(&name, &file)?, options.clone());
-        let (columns, pieces) = (Vec::new(), Vec::new());
-        let mut stream = Self { name, file, format, options, most: rows.max(1), columns, pieces, state };
+        let (pieces, notes) = (Vec::new(), Vec::new());
+        let mut stream = Self { name, file, format, options, most: rows.max(1), pieces, state, notes };
         let mut first_row = 0;
         match stream.planned()? {
             Some(planned) => {
@@ -93,11 +101,16 @@ impl TableStream {
             }
             None => {
                 let mut reader = stream.reader()?;
-                stream.columns = reader.columns().to_vec();
                 loop {
-                    let (delimiter, start, within) = reader.csv().unwrap_or_default();
-                    // Pieces from the middle of the file have no header to find it from.
-                    stream.options.delimiter = Some(char::from(delimiter));
+                    let mut at = (0, 0);
+                    if let Format::Csv(layout) = &mut stream.format
+                        && let Some((found, byte, line)) = reader.csv()?
+                    {
+                        // Pieces from the middle of the file have no header.
+                        layout.get_or_insert_with(|| found.clone());
+                        at = (byte, line);
+                    }
+                    let (start, within) = at;
                     let Some(table) = reader.next() else { break };
                     let table = table?;
                     stream.pieces.push(Piece { start, within, first_row, rows: table.rows() });
@@ -105,6 +118,9 @@ impl TableStream {
                     each(first_row, table)?;
                     first_row += rows;
                 }
+                // Empty columns are still there: the schema leaves them out and says so.
+                let says = |note: &ReadNote| !matches!(note.kind, ReadNoteKind::EmptyColumns { .. });
+                stream.notes = reader.notes().into_iter().filter(says).collect();
             }
         }
         match first_row {
@@ -118,7 +134,7 @@ impl TableStream {
         let piece =
             |start: usize, within: usize| Piece { start: start as u64, within: within as u64, first_row: 0, rows: 0 };
         match &self.format {
-            Format::Csv | Format::Gzip => Ok(None),
+            Format::Csv(_) | Format::Sequential(_) => Ok(None),
             Format::Arrow => {
                 let reader = arrow::ipc::reader::FileReader::try_new(BufReader::new(self.again(0)?), None)
                     .map_err(|e| damaged(&self.name, "Arrow IPC", &e))?;
@@ -149,22 +165,25 @@ impl TableStream {
         Ok(file)
     }
 
-    /// A reader of a CSV file from its beginning.
+    /// A reader of a file from its beginning.
     fn reader(&self) -> Result<TableReader, DataError> {
-        let (name, input) = (self.name.clone(), Box::new(self.again(0)?));
-        let tabs = has_tabs(&name);
-        TableReader::from_stream(name, input, tabs, &self.options, self.most)
+        let keys = match &self.format {
+            Format::Sequential(keys) => keys.clone(),
+            Format::Csv(_) | Format::Parquet(_) | Format::Arrow => None,
+        };
+        let reading = Reading { rows: self.most, tabs: has_tabs(&self.name), keys, ..Reading::default() };
+        TableReader::from_stream(self.name.clone(), Box::new(self.again(0)?), &self.options, reading)
     }
 
     /// A reader whose first table is a piece.
     fn reader_at(&self, piece: &Piece) -> Result<TableReader, DataError> {
         let name = self.name.clone();
         match &self.format {
-            Format::Csv | Format::Gzip => {
-                let input = Box::new(BufReader::with_capacity(1 << 16, self.again(piece.start)?));
-                let at = (self.most, piece.within);
-                Ok(TableReader::csv_piece(name, input, self.columns.clone(), &self.options, at))
+            Format::Csv(Some(layout)) => {
+                let source = Source::at(Box::new(self.again(piece.start)?), piece.start, piece.within);
+                Ok(TableReader::csv_piece(layout, source, &self.options, self.most))
             }
+            Format::Csv(None) | Format::Sequential(_) => self.reader(),
             Format::Arrow => {
                 let damaged = |e| damaged(&self.name, "Arrow IPC", &e);
                 let mut reader =
@@ -208,6 +227,11 @@ impl TableStream {
         &self.name
     }
 
+    /// What was chosen or left out when the file was read first.
+    pub fn notes(&self) -> &[ReadNote] {
+        &self.notes
+    }
+
     /// Reads the file again: its pieces in the order that `order` makes of their number, or from the beginning where the format allows
     /// no other order; each comes with the number of its first row.
     ///
@@ -219,8 +243,8 @@ impl TableStream {
             return Err(self.changed());
         }
         let whole = match self.format {
-            Format::Gzip => Some(self.reader()?),
-            _ => None,
+            Format::Sequential(_) => Some(self.reader()?),
+            Format::Csv(_) | Format::Parquet(_) | Format::Arrow => None,
         };
         Ok(Pieces { stream: self, whole, order: order(self.pieces.len()).into_iter(), next: 0 })
     }

@@ -7,6 +7,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use crate::column::{Column, TypedColumn};
 use crate::error::{DataError, Place};
 use crate::missing::MissingTexts;
+use crate::read_note::ReadNote;
 use crate::read_options::ReadOptions;
 
 /// A table: named columns of equal length, the name of its source and, for CSV, the line of each row.
@@ -25,6 +26,7 @@ pub struct Table {
     origin: Origin,
     /// The columns that [`TableReader::keep`](crate::TableReader::keep) asked for, as they are in the file.
     kept: Option<RecordBatch>,
+    notes: Arc<[ReadNote]>,
 }
 
 /// Where the rows of the columns stand in their source.
@@ -82,15 +84,8 @@ impl Table {
     /// A table of columns that each have so many rows, which stand at these lines of a file.
     pub(crate) fn new(name: String, columns: Vec<Column>, rows: usize, lines: Option<Vec<u64>>) -> Self {
         let origin = lines.map_or(Origin::From(0), |lines| Origin::Lines(lines.into()));
-        Self {
-            name,
-            columns: columns.into_iter().map(Arc::new).collect(),
-            stored: rows,
-            selected: None,
-            rows,
-            origin,
-            kept: None,
-        }
+        let (columns, notes) = (columns.into_iter().map(Arc::new).collect(), Arc::new([]));
+        Self { name, columns, stored: rows, selected: None, rows, origin, kept: None, notes }
     }
 
     /// The table with columns as they are in its file.
@@ -117,6 +112,17 @@ impl Table {
     /// Column names, in the order of the file.
     pub fn columns(&self) -> Vec<String> {
         self.columns.iter().map(|c| c.name().to_owned()).collect()
+    }
+
+    /// What was chosen or left out when the table was read.
+    pub fn notes(&self) -> &[ReadNote] {
+        &self.notes
+    }
+
+    /// The table with these notes, and without columns of these names.
+    pub(crate) fn noted(mut self, notes: Vec<ReadNote>, without: &[&str]) -> Self {
+        self.columns.retain(|column| !without.contains(&column.name()));
+        Self { notes: notes.into(), ..self }
     }
 
     /// The line of a row (from 0) in its CSV file.
@@ -151,15 +157,7 @@ impl Table {
             Origin::From(first) => Origin::Rows(selected.iter().map(|&row| first + u64::from(row)).collect()),
         };
         let columns = self.columns.iter().map(|c| Arc::new(c.take(&rows))).collect();
-        Self {
-            name: self.name.clone(),
-            columns,
-            stored: self.rows,
-            selected: None,
-            rows: self.rows,
-            origin,
-            kept: None,
-        }
+        Self { columns, stored: self.rows, selected: None, origin, kept: None, ..self.clone() }
     }
 
     /// The tables one below the other; none of none. They have the same columns.
@@ -183,7 +181,7 @@ impl Table {
             Origin::From(start) if numbers().eq(*start..start + rows as u64) => Origin::From(*start),
             Origin::Rows(_) | Origin::From(_) => Origin::Rows(numbers().collect()),
         };
-        Ok(Some(Self { name: first.name.clone(), columns, stored: rows, selected: None, rows, origin, kept: None }))
+        Ok(Some(Self { columns, stored: rows, selected: None, rows, origin, kept: None, ..first.clone() }))
     }
 
     /// The table with another column in the place of the one of its name.

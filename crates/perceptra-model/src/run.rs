@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(RunConfig::from_toml("t", "").unwrap(), run);
         run.data.table = "a b.csv".into();
         run.data.schema.target = vec!["y \"1\"".into()];
-        run.data.read.delimiter = Some(';');
+        run.data.read.delimiter = Some(';'.into());
         run.split.test_file = Some("test.csv".into());
         run.network.activation = OneOrMany::Many(vec![Activation::Tanh, Activation::LeakyRelu]);
         run.network.output_activation = Some(Activation::Softplus);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use perceptra_data::{
-    ColumnKind, DataError, Encoder, Notation, Pieces, Sample, Schema, SchemaOptions, Split, Table, TableStream, Values,
-    class_rows,
+    ColumnKind, DataError, Encoder, Notation, Pieces, ReadNote, Sample, Schema, SchemaOptions, Split, Table, TableStream,
+    Values, class_rows,
 };
 use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Blocks, Dataset, TrainError};
@@ -21,6 +21,8 @@ pub(crate) struct Streamed {
     /// Number of rows that are in memory at once.
     buffer: usize,
     division: Division,
+    /// What was chosen or left out when the files were read.
+    notes: Vec<ReadNote>,
     /// Number of training rows.
     rows: usize,
     /// Number of training rows of each text of the target, if it may be a class.
@@ -168,7 +170,8 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
     let Some(sample) = sample else {
         return Err(DataError::TooFewRows { rows: 0, part: "training", got: 0, needed: 1 }.into());
     };
-    let mut streamed = Streamed { table, seed: run.train.seed, buffer, division, rows: 0, classes: BTreeMap::new() };
+    let (notes, seed) = (table.notes().to_vec(), run.train.seed);
+    let mut streamed = Streamed { table, seed, buffer, division, notes, rows: 0, classes: BTreeMap::new() };
     // The limits decide which rows are training rows.
     let mut counts = BTreeMap::new();
     for piece in streamed.table.read(|pieces| (0..pieces as u32).collect())? {
@@ -184,15 +187,17 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
         counts.entry(class).or_insert(0);
     });
     streamed.classes = counts;
+    let mut notes = Vec::new();
     let mut read = |file: &Option<std::path::PathBuf>, part: &'static str| -> Result<Option<Table>, ModelError> {
         let Some(path) = file else { return Ok(None) };
         let mut sample = Sample::new(buffer);
-        TableStream::open(path, &run.data.read, PIECE.min(buffer), |first_row, table| {
+        let stream = TableStream::open(path, &run.data.read, PIECE.min(buffer), |first_row, table| {
             let rows = streamed.division.of(&table, first_row)?;
             let keys: Vec<_> = rows.iter().map(|(p, number)| (*p != Part::Nowhere).then_some(*number)).collect();
             without_weight += keys.iter().filter(|key| key.is_none()).count();
             sample.offer(&table, &keys)
         })?;
+        notes.extend_from_slice(stream.notes());
         let name = path.display().to_string();
         let none = || match &streamed.division.weights {
             Some(column) => DataError::NoWeight { name, column: column.clone(), part },
@@ -202,6 +207,7 @@ pub(crate) fn open(run: &RunConfig) -> Result<Opened, ModelError> {
     };
     let validation_file = read(&run.split.validation_file, "validation")?;
     let test_file = read(&run.split.test_file, "test")?;
+    streamed.notes.append(&mut notes);
     let (validation, test) = (validation_file.or(validation), test_file.or(test));
     Ok(Opened { sample, validation, test, stream: streamed, without_weight })
 }
@@ -262,6 +268,11 @@ fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> R
 }
 
 impl Streamed {
+    /// What was chosen or left out when the files were read.
+    pub(crate) fn notes(&self) -> &[ReadNote] {
+        &self.notes
+    }
+
     /// Number of training rows.
     pub(crate) fn rows(&self) -> usize {
         self.rows

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use perceptra_data::{DataError, Schema, SchemaOptions, Split, Table, Task};
+use perceptra_data::{DataError, ReadNote, Schema, SchemaOptions, Split, Table, Task};
 
 use crate::error::ModelError;
 use crate::run::RunConfig;
@@ -106,6 +106,13 @@ impl Tables {
     /// As [`Schema::infer`].
     pub(crate) fn task(&self, options: &SchemaOptions) -> Result<Task, ModelError> {
         Ok(Schema::infer(&self.table, options)?.task)
+    }
+
+    /// What was chosen or left out when the tables were read.
+    pub fn notes(&self) -> impl Iterator<Item = &ReadNote> {
+        let tables = [Some(&self.table), self.validation.as_ref(), self.test.as_ref()];
+        let streamed = self.stream.iter().flat_map(Streamed::notes);
+        tables.into_iter().flatten().flat_map(Table::notes).chain(streamed)
     }
 
     /// Whether the table is streamed.

@@ -356,6 +356,19 @@ impl<'a, W: Write + Send> PredictionWriter<'a, W> {
         }
     }
 
+    /// Passes on what has been written, so that who reads along sees it. A Parquet file is written in larger parts, at its own pace.
+    ///
+    /// # Errors
+    ///
+    /// Errors of `out`.
+    pub fn flush(&mut self) -> IoResult<()> {
+        match &mut self.encoder {
+            FormatWriter::Separated(writer) => writer.flush(),
+            FormatWriter::JsonLines(out) => out.flush(),
+            FormatWriter::Parquet(_) => Ok(()),
+        }
+    }
+
     /// Ends the file.
     ///
     /// # Errors

@@ -7,9 +7,20 @@ use perceptra_model::{ModelError, RunConfig, Tables};
 
 use crate::error::SearchError;
 
-/// Prefixes of the keys that may change between shards of a search, or when it is resumed.
-const FREE: [&str; 7] =
-    ["version", "output.device", "output.model", "checkpoint.", "data.table", "split.test_file", "search.ensemble"];
+/// Settings that may change from one part of a search to the next.
+const FREE: [&str; 10] = [
+    "version",
+    "output.device",
+    "output.model",
+    "checkpoint.",
+    "data.table",
+    "split.test_file",
+    "search.ensemble",
+    // These decide which rows are read, and the rows have a checksum of their own.
+    "data.header",
+    "data.skip_rows",
+    "data.sheet",
+];
 
 /// Keys that were renamed, as (current name, original name); the checksum uses the original, so that older searches can be resumed.
 const RENAMED: [(&str, &str); 2] =

@@ -54,7 +54,7 @@ fn presets(text: &str) -> Result<Presets, String> {
 }
 
 pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
-    let mut resolved = args.run.resolve(|_| ())?;
+    let mut resolved = args.run.resolve(args.quiet || args.json, |_| ())?;
     let choice = choose(&resolved.run.output.device)?;
     let tables = resolved.tables()?;
     let run = resolved.run;

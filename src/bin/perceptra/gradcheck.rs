@@ -29,7 +29,7 @@ pub(crate) struct GradcheckArgs {
 }
 
 pub(crate) fn run(args: &GradcheckArgs) -> Result<(), CliError> {
-    let mut resolved = args.run.resolve(|run| {
+    let mut resolved = args.run.resolve(args.json, |run| {
         // GPUs have no 64-bit numbers.
         if run.output.device == "auto" {
             run.output.device = "cpu".into();

@@ -1,6 +1,6 @@
 //! The hints of the libraries, worded with the program's flags.
 
-use perceptra::data::{self, Task};
+use perceptra::data::{self, ReadNoteKind, Task};
 use perceptra::model;
 use perceptra::train::TrainError;
 
@@ -47,6 +47,8 @@ pub(crate) fn data(hint: &data::Hint, flags: Flags) -> String {
              set by --delimiter"
                 .into()
         }
+        (Hint::SkipRows(lines), _) => format!("skip the lines above it with --skip-rows {lines}"),
+        (Hint::NoHeader, _) => "if the file has no header, read it with --no-header".into(),
         (Hint::SetDelimiter, _) => "the table has one column only: set the separator with --delimiter".into(),
         (Hint::IgnoreColumn(column), Flags::Run) => format!("{} leaves it out", ignore(column)),
         (Hint::DoNotStream, _) => "write it to a file first, or leave --stream away".into(),
@@ -145,6 +147,21 @@ pub(crate) fn note(choice: &data::Note) -> String {
 }
 
 /// Advice on how to fix settings or a training that failed; `None` if there is none.
+/// What was chosen or left out when a table was read.
+pub(crate) fn reading(kind: &ReadNoteKind) -> String {
+    match kind {
+        ReadNoteKind::Whitespace => format!("{kind} (--delimiter)"),
+        ReadNoteKind::NumericHeader { .. } => format!("{kind}: if it is one, read the table with --no-header"),
+        ReadNoteKind::RowNames => format!("{kind}, unless the header names their column"),
+        ReadNoteKind::Sheet { .. } => format!("{kind} (--sheet)"),
+        ReadNoteKind::TrailingSeparators
+        | ReadNoteKind::Unnamed { .. }
+        | ReadNoteKind::EmptyColumns { .. }
+        | ReadNoteKind::EmptyRows { .. } => kind.to_string(),
+    }
+}
+
+/// How to fix settings or a training that failed.
 pub(crate) fn train(error: &TrainError) -> Option<String> {
     match error {
         TrainError::Diverged { .. } => {

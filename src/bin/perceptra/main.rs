@@ -29,7 +29,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use perceptra::data::{DataError, ReadOptions};
+use perceptra::data::{DataError, Delimiter, ReadNote, ReadOptions};
 use perceptra::{DeviceError, Model, ModelError};
 
 /// Dense neural networks for tables: train, evaluate, predict.
@@ -87,9 +87,18 @@ enum Command {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Reading tables")]
 struct ReadArgs {
-    /// Field separator of CSV files [default: detected from the header]
-    #[arg(long, value_name = "CHAR", value_parser = one_character)]
-    delimiter: Option<char>,
+    /// Field separator of CSV files: a character, tab, or whitespace for runs of blanks [default: detected from the header]
+    #[arg(long, value_name = "CHAR")]
+    delimiter: Option<Delimiter>,
+    /// The first line is a row and not the header; the columns are named 1, 2, 3...
+    #[arg(long)]
+    no_header: bool,
+    /// Skip the first N lines, which stand before the header [default: 0]
+    #[arg(long, value_name = "N")]
+    skip_rows: Option<usize>,
+    /// Sheet of a workbook [default: the first one]
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
     /// Skip lines that begin with this character
     #[arg(long, value_name = "CHAR", value_parser = one_character)]
     comment: Option<char>,
@@ -104,9 +113,15 @@ struct ReadArgs {
 impl ReadArgs {
     /// Overrides `options` with the flags; texts for missing values are added.
     fn apply(&self, options: &mut ReadOptions) {
-        options.delimiter = self.delimiter.or(options.delimiter);
-        options.comment = self.comment.or(options.comment);
-        for text in &self.missing {
+        let Self { delimiter, no_header, skip_rows, sheet, comment, missing } = self;
+        options.delimiter = delimiter.or(options.delimiter);
+        options.header &= !no_header;
+        options.skip_rows = skip_rows.unwrap_or(options.skip_rows);
+        if sheet.is_some() {
+            options.sheet.clone_from(sheet);
+        }
+        options.comment = comment.or(options.comment);
+        for text in missing {
             if !options.missing.contains(text) {
                 options.missing.push(text.clone());
             }
@@ -121,10 +136,9 @@ impl ReadArgs {
 
 fn one_character(text: &str) -> Result<char, String> {
     let mut characters = text.chars();
-    match (text, characters.next(), characters.next()) {
-        ("\\t" | "tab", ..) => Ok('\t'),
-        (_, Some(c), None) if c.is_ascii() => Ok(c),
-        _ => Err("expected one ASCII character, or `tab`".into()),
+    match (characters.next(), characters.next()) {
+        (Some(c), None) if c.is_ascii() => Ok(c),
+        _ => Err("expected one ASCII character".into()),
     }
 }
 
@@ -280,6 +294,7 @@ fn load_both(model: &Path, table: &Path, device: &str, read: &ReadArgs) -> Resul
     let mut options = model.read_options();
     read.apply(&mut options);
     let table = perceptra::Table::read(table, &options)?;
+    read_notes(table.notes());
     let weighted = model.weighted(&table)?;
     if let zeros @ 1.. = table.rows() - weighted.rows() {
         note(&format!("note: {zeros} rows of weight 0 are left out"));
@@ -302,6 +317,13 @@ fn print(text: &str) -> Result<(), CliError> {
 /// Writes a note to standard error.
 fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes what was chosen or left out when tables were read.
+fn read_notes<'a>(notes: impl IntoIterator<Item = &'a ReadNote>) {
+    for of_table in notes {
+        note(&format!("note: {}: {}", of_table.name, hints::reading(&of_table.kind)));
+    }
 }
 
 /// Writes a value as JSON to standard output.

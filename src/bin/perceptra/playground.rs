@@ -9,7 +9,7 @@ use perceptra::Table;
 use perceptra::data::ReadOptions;
 use perceptra::playground::{Options, PlaygroundError, Server};
 
-use crate::{CliError, ReadArgs, note, print, signals};
+use crate::{CliError, ReadArgs, note, print, read_notes, signals};
 
 /// Serves a page on which networks train before your eyes: built-in data sets or your own table, layers added and removed by clicking,
 /// decision surfaces and weights as they change.
@@ -40,6 +40,7 @@ pub(crate) fn run(args: &PlaygroundArgs) -> Result<(), CliError> {
     let mut read = ReadOptions::default();
     args.read.apply(&mut read);
     let table = args.table.as_ref().map(|path| Table::read(path, &read)).transpose()?;
+    read_notes(table.iter().flat_map(Table::notes));
     let options = Options { host: args.host, port: args.port, device: choice.device, table };
     let server = Server::bind(options).map_err(failed)?;
     if !args.host.is_loopback() {

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use perceptra::Model;
-use perceptra::data::{EncodeReport, TableReader};
+use perceptra::data::{EncodeReport, ReadNote, TableReader};
 use perceptra::model::{PredictionColumns, PredictionFormat, PredictionOptions, PredictionWriter};
 use perceptra_files::write_atomic;
 
 use crate::run_args::columns_in;
-use crate::{CliError, ReadArgs, load_model, notes, same_file, signals};
+use crate::{CliError, ReadArgs, load_model, notes, read_notes, same_file, signals};
 
 /// Number of rows in memory at once.
 const CHUNK: usize = 1 << 14;
@@ -85,37 +85,40 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let mut reader = TableReader::open(&args.table, &options, CHUNK)?;
     model.about().encoder.check_columns(&args.table.display().to_string(), reader.columns())?;
     let columns_read = reader.columns().to_vec();
-    let unknown = model.about().schema.unknown(&columns_read);
+    // What has no name may be empty: that is known in the end.
+    let nameless: Vec<String> = reader.empty_columns().into_iter().map(str::to_owned).collect();
+    let named: Vec<String> = columns_read.iter().filter(|column| !nameless.contains(column)).cloned().collect();
+    let unknown = model.about().schema.unknown(&named);
     let kept = kept(&args.keep, &columns_read);
     if !kept.is_empty() {
         columns = columns.keep(&*reader.keep(&kept)?)?;
     }
     if args.strict && !unknown.is_empty() {
         return Err(CliError::Other {
-            message: format!("{}: the model does not know the columns {}", args.table.display(), unknown.join(", ")),
+            message: format!("{}: the model does not know the columns {}", args.table.display(), named.join(", ")),
             hint: Some("without --strict they are ignored".into()),
         });
     }
-    let mut report = EncodeReport::default();
+    let mut seen = Seen::default();
     match &args.output {
         None => {
             let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout());
-            write(&model, reader, PredictionWriter::new(out, format, columns)?, &mut report)?;
+            write(&model, reader, PredictionWriter::new(out, format, columns)?, &mut seen)?;
         }
         Some(path) => {
-            write_atomic(path, |file| {
-                write(&model, reader, PredictionWriter::new(file, format, columns)?, &mut report)
-            })
-            .map_err(|e| match e {
-                CliError::Io(source) => CliError::write(path, source),
-                other => other,
-            })?;
+            write_atomic(path, |file| write(&model, reader, PredictionWriter::new(file, format, columns)?, &mut seen))
+                .map_err(|e| match e {
+                    CliError::Io(source) => CliError::write(path, source),
+                    other => other,
+                })?;
         }
     }
     if !args.quiet {
-        let not_kept: Vec<String> = columns_read.into_iter().filter(|name| !kept.contains(name)).collect();
-        notes::unknown(&model.about().schema, &not_kept);
-        notes::using(&report, &model.about().encoder);
+        read_notes(&seen.notes);
+        let is_used = |name: &String| !kept.contains(name) && !seen.empty.contains(name);
+        let others: Vec<String> = columns_read.into_iter().filter(is_used).collect();
+        notes::unknown(&model.about().schema, &others);
+        notes::using(&seen.report, &model.about().encoder);
     }
     Ok(())
 }
@@ -134,21 +137,34 @@ fn kept(asked: &[String], columns: &[String]) -> Vec<String> {
     kept
 }
 
+/// What there is to note of the rows that were predicted.
+#[derive(Debug, Default)]
+struct Seen {
+    report: EncodeReport,
+    notes: Vec<ReadNote>,
+    /// Columns without a name and without a value.
+    empty: Vec<String>,
+}
+
 /// Predicts a table piece by piece and writes each piece at once; adds up what there is to note of them.
 fn write<W: Write + Send>(
     model: &Model,
-    reader: TableReader,
+    mut reader: TableReader,
     mut writer: PredictionWriter<'_, W>,
-    report: &mut EncodeReport,
+    seen: &mut Seen,
 ) -> Result<(), CliError> {
-    for table in reader {
+    while let Some(table) = reader.next() {
         if let Some(interrupted) = CliError::interrupted("the predictions are not complete") {
             return Err(interrupted);
         }
         let table = table?;
         let predictions = model.predict(&table)?;
-        *report += &predictions.report;
+        seen.report += &predictions.report;
         writer.write_with(&predictions, &table)?;
+        // Who gives rows one by one may wait for the predictions.
+        writer.flush()?;
     }
+    seen.notes = reader.notes();
+    seen.empty = reader.empty_columns().into_iter().map(str::to_owned).collect();
     Ok(writer.finish()?)
 }

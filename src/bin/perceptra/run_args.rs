@@ -12,12 +12,12 @@ use perceptra::{Activation, Metric, ModelError, RunConfig, Tables};
 
 use crate::set_args::SetArgs;
 use crate::values::{OrAuto, OrNone, Widths, auto_or, class_weights, hidden_activation, one_of, or_none, widths};
-use crate::{CliError, ReadArgs};
+use crate::{CliError, ReadArgs, read_notes};
 
 /// The settings of a run file as flags: each overrides one key.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Table: CSV or TSV (also gzipped), Parquet, Arrow IPC, or - for CSV from standard input
+    /// Table: CSV, TSV, JSON lines, Parquet, Arrow IPC or a workbook, also compressed, or - for standard input
     pub(crate) table: Option<PathBuf>,
     /// Run file (see `perceptra init`); flags override its keys
     #[arg(long, value_name = "FILE")]
@@ -212,6 +212,17 @@ pub(crate) struct Resolved {
     pub(crate) file: Option<(String, String)>,
     /// The tables; `None` if they have not been read yet.
     tables: Option<Tables>,
+    /// Whether there are no notes on how tables were read.
+    quiet: bool,
+}
+
+/// Reads the tables of a run, and notes what was chosen or left out.
+fn read_tables(run: &RunConfig, quiet: bool) -> Result<Tables, ModelError> {
+    let tables = Tables::read(run)?;
+    if !quiet {
+        read_notes(tables.notes());
+    }
+    Ok(tables)
 }
 
 impl Resolved {
@@ -224,15 +235,14 @@ impl Resolved {
 
     /// The tables of the run.
     pub(crate) fn tables(&mut self) -> Result<Tables, CliError> {
-        Ok(self.tables.take().map_or_else(|| Tables::read(&self.run), Ok)?)
+        Ok(self.tables.take().map_or_else(|| read_tables(&self.run, self.quiet), Ok)?)
     }
 }
 
 impl RunArgs {
-    /// Combines the run file, or the defaults, with these flags and those of the command (`own`). A preset, if one is named, provides all
-    /// settings that neither file nor flags give. The run file is read once, and so are the tables: here if a preset is named, which
-    /// depends on them, else by [`Resolved::tables`].
-    pub(crate) fn resolve(&self, own: impl Fn(&mut RunConfig)) -> Result<Resolved, CliError> {
+    /// The run file or the defaults, with these flags and those of the command (`own`) put in; what neither says is as a preset has
+    /// it. The run file is read once, and so are the tables: here if a preset depends on them, else by [`Resolved::tables`].
+    pub(crate) fn resolve(&self, quiet: bool, own: impl Fn(&mut RunConfig)) -> Result<Resolved, CliError> {
         self.check_keys(&own)?;
         let (name, text) = match &self.config {
             None => (String::new(), String::new()),
@@ -244,18 +254,23 @@ impl RunArgs {
         let mut run = self.apply(RunConfig::from_toml(&name, &text)?)?;
         let mut tables = None;
         if let Some(preset) = self.preset.or(run.preset) {
-            let read = Tables::read(&run)?;
+            let read = read_tables(&run, quiet)?;
             run = RunConfig::over(preset, &read, &name, &text, |run| self.apply(run))?;
             tables = Some(read);
         }
         let file = self.config.is_some().then_some((name, text));
-        Resolved { run, file, tables }.with(own)
+        Resolved { run, file, tables, quiet }.with(own)
     }
 
-    /// Combines a run that does not come from `--config`, such as that of a checkpoint, with these flags and those of the command.
-    pub(crate) fn resolve_from(&self, run: RunConfig, own: impl Fn(&mut RunConfig)) -> Result<Resolved, CliError> {
+    /// A run that is known without a run file, with these flags and those of the command put in.
+    pub(crate) fn resolve_from(
+        &self,
+        run: RunConfig,
+        quiet: bool,
+        own: impl Fn(&mut RunConfig),
+    ) -> Result<Resolved, CliError> {
         self.check_keys(&own)?;
-        Resolved { run: self.apply(run)?, file: None, tables: None }.with(own)
+        Resolved { run: self.apply(run)?, file: None, tables: None, quiet }.with(own)
     }
 
     /// Checks that no key is set twice, by `--set`, by these flags or by those of the command.

@@ -146,15 +146,16 @@ impl SearchArgs {
             search.ensemble = self.ensemble.or(search.ensemble);
             search.metric = self.metric.or(search.metric);
         };
+        let quiet = self.quiet || self.json;
         match &self.resume {
             Some(folder) => {
                 let file = folder.join("search.toml");
                 match file.exists() {
-                    true => self.run.resolve_from(RunConfig::read(&file)?, own),
+                    true => self.run.resolve_from(RunConfig::read(&file)?, quiet, own),
                     false => Err(SearchError::NoSearch { folder: folder.clone() }.into()),
                 }
             }
-            None => self.run.resolve(own),
+            None => self.run.resolve(quiet, own),
         }
     }
 }

@@ -62,6 +62,7 @@ fn usage(name: &str, value: &str, error: &ModelError) -> CliError {
 pub(crate) fn flag(key: &str) -> String {
     match key {
         "data.table" => "the argument TABLE".to_owned(),
+        "data.header" => "--no-header".to_owned(),
         "split.stratify" => "--no-stratify".to_owned(),
         "network.bias" => "--no-bias".to_owned(),
         "output.calibrate" => "--no-calibrate".to_owned(),

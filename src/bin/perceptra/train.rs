@@ -79,9 +79,10 @@ impl TrainArgs {
             run.checkpoint.every = self.every.unwrap_or(run.checkpoint.every);
             run.checkpoint.keep = self.keep.unwrap_or(run.checkpoint.keep);
         };
+        let quiet = self.quiet || self.json;
         match from {
-            Some(checkpoint) => self.run.resolve_from(checkpoint.run.clone(), own),
-            None => self.run.resolve(own),
+            Some(checkpoint) => self.run.resolve_from(checkpoint.run.clone(), quiet, own),
+            None => self.run.resolve(quiet, own),
         }
     }
 }

@@ -53,7 +53,15 @@ impl DataConfig {
             thousands: Some('.'),
             dates: Some(DateOrder::DayFirst),
         };
-        let read = ReadOptions { delimiter: Some(','), comment: Some('#'), missing: list.clone(), keep_text: list };
+        let read = ReadOptions {
+            delimiter: Some(','.into()),
+            comment: Some('#'),
+            header: false,
+            skip_rows: 0,
+            sheet: Some(String::new()),
+            missing: list.clone(),
+            keep_text: list,
+        };
         let all = Self { table: PathBuf::new(), stream: false, buffer: 0, positive: name, schema, read };
         toml::Table::try_from(all).map_or_else(|_| Vec::new(), |table| table.keys().cloned().collect())
     }
@@ -81,6 +89,6 @@ mod tests {
         ] {
             assert!(keys.iter().any(|known| known == key), "{key}");
         }
-        assert_eq!(keys.len(), 18);
+        assert_eq!(keys.len(), 21);
     }
 }
