@@ -320,9 +320,10 @@ impl CsvPieces {
         for (valued, &i) in self.valued.iter_mut().zip(&self.layout.nameless) {
             *valued |= arrays[i].null_count() < rows;
         }
-        let columns = self.layout.columns.iter().zip(arrays).zip(nulls).map(|((name, array), nulls)| {
-            Column::new(name, TypedColumn::Text(array)).with_nulls(nulls, &self.missing)
-        });
+        let columns =
+            self.layout.columns.iter().zip(arrays).zip(nulls).map(|((name, array), nulls)| {
+                Column::new(name, TypedColumn::Text(array)).with_nulls(nulls, &self.missing)
+            });
         let columns = columns.collect();
         let kept = self.kept.as_ref().map(|(_, schema)| {
             let arrays = kept.iter_mut().map(|(_, builder)| Arc::new(builder.finish()) as ArrayRef).collect();

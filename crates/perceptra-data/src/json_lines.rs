@@ -187,7 +187,8 @@ impl JsonPieces {
         live: bool,
     ) -> Result<Self, DataError> {
         let (lines, missing) = (Lines::new(name.clone(), source), options.missing_texts());
-        let mut pieces = Self { lines, keys: Keys::default(), missing, rows, live, kept: None, first: None, ended: false };
+        let mut pieces =
+            Self { lines, keys: Keys::default(), missing, rows, live, kept: None, first: None, ended: false };
         match keys {
             Some(keys) => pieces.keys = keys,
             None => pieces.first = Some(pieces.read_piece(true)?),
@@ -278,7 +279,8 @@ impl JsonPieces {
                     match raw.as_bytes().first() {
                         Some(b'n') => kept.append_null(),
                         Some(b'"') => {
-                            let text: String = serde_json::from_str(raw).map_err(|e| self.lines.wrong(e.to_string()))?;
+                            let text: String =
+                                serde_json::from_str(raw).map_err(|e| self.lines.wrong(e.to_string()))?;
                             kept.append_value(text);
                         }
                         _ => kept.append_value(raw),
@@ -314,14 +316,15 @@ impl JsonPieces {
             lines.push(self.lines.number);
         }
         let rows = lines.len();
-        let columns =
-            self.keys.names.iter().zip(&self.keys.nested).zip(&mut builders).zip(nulls).map(|(((name, nested), builder), nulls)| {
+        let columns = self.keys.names.iter().zip(&self.keys.nested).zip(&mut builders).zip(nulls).map(
+            |(((name, nested), builder), nulls)| {
                 let values = match nested {
                     Some(kind) => TypedColumn::Opaque((*kind).to_owned()),
                     None => TypedColumn::Text(builder.finish()),
                 };
                 Column::new(name, values).with_nulls(nulls, &self.missing)
-            });
+            },
+        );
         let table = Table::new(self.lines.name.clone(), columns.collect(), rows, Some(lines));
         let kept = self.kept.as_ref().map(|(_, schema)| {
             let arrays = kept.iter_mut().map(|(_, builder)| Arc::new(builder.finish()) as ArrayRef).collect();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use perceptra_data::{
-    ColumnKind, DataError, Encoder, Notation, Pieces, ReadNote, Sample, Schema, SchemaOptions, Split, Table, TableStream,
-    Values, class_rows,
+    ColumnKind, DataError, Encoder, Notation, Pieces, ReadNote, Sample, Schema, SchemaOptions, Split, Table,
+    TableStream, Values, class_rows,
 };
 use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Blocks, Dataset, TrainError};
