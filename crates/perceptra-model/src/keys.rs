@@ -152,12 +152,6 @@ impl RunConfig {
                     dates: Some(DateOrder::MonthFirst),
                 },
                 read: ReadOptions {
-                    delimiter: Some(';'),
-                    comment: Some('#'),
-                    missing: vec!["-".into()],
-                    keep_text: vec!["None".into()],
-                },
-                read: ReadOptions {
                     delimiter: Some(';'.into()),
                     comment: Some('#'),
                     header: false,

@@ -113,7 +113,7 @@ struct ReadArgs {
 impl ReadArgs {
     /// Overrides `options` with the flags; texts for missing values are added.
     fn apply(&self, options: &mut ReadOptions) {
-        let Self { delimiter, no_header, skip_rows, sheet, comment, missing } = self;
+        let Self { delimiter, no_header, skip_rows, sheet, comment, missing, keep_text } = self;
         options.delimiter = delimiter.or(options.delimiter);
         options.header &= !no_header;
         options.skip_rows = skip_rows.unwrap_or(options.skip_rows);
@@ -126,7 +126,7 @@ impl ReadArgs {
                 options.missing.push(text.clone());
             }
         }
-        for text in &self.keep_text {
+        for text in keep_text {
             if !options.keep_text.contains(text) {
                 options.keep_text.push(text.clone());
             }
