@@ -217,7 +217,7 @@ fn categories_that_share_an_input_are_said() {
     let folder = Folder::new();
     let mut shops = String::from("shop,y\n");
     (0..150 * 24).for_each(|i| writeln!(shops, "s{},{}", i % 150, (i % 150 * 37) % 101).unwrap());
-    // Forty categories of two rows are rare whatever the limit.
+    // Forty categories of one or two training rows are rare whatever the limit.
     (0..80).for_each(|i| writeln!(shops, "rare{},50", i % 40).unwrap());
     folder.write("shops.csv", &shops);
     let train = |more: &[&str]| {

@@ -85,7 +85,7 @@ pub(crate) struct RunArgs {
     /// Categories with fewer rows than this share one input [default: 3]
     #[arg(long, value_name = "ROWS", help_heading = "Encoding")]
     min_category_rows: Option<usize>,
-    /// Maximum number of categories of a column that have an input each [default: 100, more where each has 10 rows]
+    /// Maximum number of categories of a column that have an input each [default: 1000, 100 in very large tables]
     #[arg(long, value_name = "N", help_heading = "Encoding")]
     max_categories: Option<usize>,
     /// Widths of the hidden layers, such as 128,64; `none` for a single neuron per output [default: 128,64]
