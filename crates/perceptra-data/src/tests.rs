@@ -982,7 +982,7 @@ fn weighted_options() -> SchemaOptions {
 #[test]
 fn a_row_of_weight_2_is_encoded_as_two_rows_and_one_of_weight_0_as_none() {
     let row = |i: usize| {
-        let x = (i * i % 37) as f64 + if i % 5 == 0 { 0.25 } else { 0.0 };
+        let x = (i * i % 37) as f64 + if i.is_multiple_of(5) { 0.25 } else { 0.0 };
         (x, ["a", "b", "c"][i % 3], x * 2.0 - i as f64, [1.0, 2.0, 3.0, 0.0, 1.0][i % 5])
     };
     let all: Vec<_> = (0..60).map(row).collect();
