@@ -145,18 +145,19 @@ fn equal_weights_are_no_weights_and_scaled_ones_are_the_same() {
     };
     let predict = |text: &str, more: &[&str]| -> Vec<f64> {
         folder.write("t.csv", text);
-        let base = ["train", "t.csv", "--target", "y", "--ignore", "class,part"];
+        let base = ["train", "t.csv", "--target", "y"];
         folder.json(&[&base, &QUICK[..], &["--scaling", "quantile"], more].concat());
         let out = folder.ok(&["predict", "t.perceptra", "t.csv", "--device", "cpu"]);
         out.lines().skip(1).map(|line| line.parse().unwrap()).collect()
     };
     let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3 * a.abs().max(1.0));
-    let none = predict(&weighted(1.0, true), &["--set", "ignore=class,part,w"]);
+    let weights = ["--ignore", "class,part", "--weights", "w"];
+    let none = predict(&weighted(1.0, true), &["--ignore", "class,part,w"]);
     for factor in [1.0, 4.0] {
-        assert!(near(&none, &predict(&weighted(factor, true), &["--weights", "w"])), "{factor}");
+        assert!(near(&none, &predict(&weighted(factor, true), &weights)), "{factor}");
     }
-    let some = predict(&weighted(1.0, false), &["--weights", "w"]);
-    assert!(near(&some, &predict(&weighted(4.0, false), &["--weights", "w"])));
+    let some = predict(&weighted(1.0, false), &weights);
+    assert!(near(&some, &predict(&weighted(4.0, false), &weights)));
     assert!(!near(&some, &none));
 }
 
@@ -171,7 +172,7 @@ fn values_that_lose_information_are_said() {
     folder.write("near.csv", "x\n-1\n5\n10.5\n14\n");
     folder.write("far.csv", "x,y\n5,10\n20,40\n1000,2000\n");
     assert_eq!(folder.run(&["predict", "line.perceptra", "near.csv"]).stderr, "");
-    let warning = "warning: column \"x\": 2 values lie far outside of the range of the training rows (0 to ";
+    let warning = "warning: column \"x\": 2 values lie far outside of the range of the training rows (0.0";
     for args in [["predict", "line.perceptra", "far.csv"], ["evaluate", "line.perceptra", "far.csv"]] {
         let out = folder.run(&args);
         assert_eq!(out.code, Some(0));
@@ -217,7 +218,7 @@ fn categories_that_share_an_input_are_said() {
     let folder = Folder::new();
     let mut shops = String::from("shop,y\n");
     (0..150 * 24).for_each(|i| writeln!(shops, "s{},{}", i % 150, (i % 150 * 37) % 101).unwrap());
-    // Forty categories of two rows are rare whatever the limit.
+    // Forty categories of one or two training rows are rare whatever the limit.
     (0..80).for_each(|i| writeln!(shops, "rare{},50", i % 40).unwrap());
     folder.write("shops.csv", &shops);
     let train = |more: &[&str]| {
@@ -307,14 +308,13 @@ fn kept_columns_of_parquet_have_their_types() {
         ("small", Arc::new((0..50).map(|i| (i != 3).then_some(i)).collect::<Int16Array>())),
         ("large", Arc::new(UInt64Array::from_iter_values((0..50).map(|i| u64::MAX - i)))),
         ("day", Arc::new(Date32Array::from_iter_values(19_000..19_050))),
-        ("flag", Arc::new(BooleanArray::from_iter((0..50).map(|i| Some(i % 2 == 0))))),
+        ("flag", Arc::new((0..50).map(|i| Some(i % 2 == 0)).collect::<BooleanArray>())),
         ("list", Arc::new(lists)),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let file = std::fs::File::create(folder.path("t.parquet")).unwrap();
-    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
-    writer.close().unwrap();
+    folder.write("t.parquet", writer.into_inner().unwrap());
     let ignored = "small,large,day,flag,list";
     folder.ok(&["train", "t.parquet", "--target", "y", "--ignore", ignored, "--epochs", "1", "--device", "cpu", "-q"]);
     let keep = "small,large,day,flag,list";
@@ -368,7 +368,9 @@ fn numbers_one_unit_in_the_last_place_apart_make_no_steep_bins() {
                 let values: Vec<f64> = out.lines().skip(1).map(|line| line.parse().unwrap()).collect();
                 // The targets are 0 to 13.
                 assert!(values.iter().all(|y| y.abs() < 100.0), "{name} {wide} {scaling}: {values:?}");
-                assert!((values[0] - values[1]).abs() < 0.1, "{name} {wide} {scaling}: {values:?}");
+                // Ranks tell the two apart, by less than the spread of the targets.
+                let near = if scaling == "quantile" { 1.0 } else { 0.1 };
+                assert!((values[0] - values[1]).abs() < near, "{name} {wide} {scaling}: {values:?}");
             }
         }
     }

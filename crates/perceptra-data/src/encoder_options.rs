@@ -16,9 +16,8 @@ pub struct EncoderOptions {
     /// Categories of fewer training rows than this share one column, and unseen ones with them. Missing values have a column of their
     /// own only if at least so many training rows lack the value: one or two such rows would be learned by heart.
     pub min_category_rows: usize,
-    /// How many categories of a column may have columns of their own, the most frequent ones; the others share one. By default 100, and
-    /// further ones of 10 training rows or more each, up to 1000 (10,000 where they are embedded) and as long as the columns of one
-    /// feature are no more than 2²⁶ numbers.
+    /// How many categories of a column may have columns of their own, the most frequent ones; the others share one. By default 1000
+    /// (10,000 where they are embedded), and fewer, down to 100, where the columns of one feature would be more than 2²⁶ numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_categories: Option<usize>,
     /// Whether columns of 0/1 and −1/1 are scaled too, as [`Scaling::Robust`] scales numbers.
@@ -34,29 +33,21 @@ pub struct EncoderOptions {
     pub clamp_target: bool,
 }
 
-/// By default so many categories have a place of their own, however few rows they have ([`EncoderOptions::min_category_rows`] at least).
+/// By default at least so many categories have a place of their own, if they have [`EncoderOptions::min_category_rows`].
 const CATEGORIES: usize = 100;
-/// Further categories have one if they have so many training rows.
-const CARRYING_ROWS: usize = 10;
 /// The most categories of a column by default: as columns, and as indices of an embedding.
 const MOST_COLUMNS: usize = 1000;
 const MOST_INDICES: usize = 10_000;
-/// The most numbers that the columns of further categories of one feature may be: 256 MiB of them.
+/// The most numbers that the columns of more than [`CATEGORIES`] categories of one feature may be: 256 MiB of them.
 const MOST_NUMBERS: usize = 1 << 26;
 
 impl EncoderOptions {
-    /// How many of the categories with these numbers of training rows, the most frequent first, have a place of their own.
-    pub(crate) fn places(&self, counts: impl ExactSizeIterator<Item = usize>, rows: usize) -> usize {
-        let known = counts.len();
-        if let Some(most) = self.max_categories {
-            return known.min(most);
-        }
-        let most = match self.embed_above {
-            Some(above) if above < CATEGORIES => MOST_INDICES,
-            _ => MOST_COLUMNS.min(MOST_NUMBERS / rows.max(1)).max(CATEGORIES),
-        };
-        let carried = counts.take_while(|n| *n >= CARRYING_ROWS).count();
-        carried.max(CATEGORIES).min(most).min(known)
+    /// The most categories of a column that have a place of their own, for a table of so many rows.
+    pub(crate) fn most_categories(&self, rows: usize) -> usize {
+        self.max_categories.unwrap_or_else(|| match self.embed_above {
+            Some(above) if above <= CATEGORIES => MOST_INDICES,
+            Some(_) | None => MOST_COLUMNS.min(MOST_NUMBERS / rows.max(1)).max(CATEGORIES),
+        })
     }
 
     /// Whether a column says that a value is missing, if `rows` training rows lack it.

@@ -293,7 +293,7 @@ fn categories(table: &Table, name: &str, by_value: bool, options: &EncoderOption
     let mut frequent: Vec<(Cow<'_, str>, usize)> =
         counts.into_iter().filter(|(_, n)| *n >= options.min_category_rows).collect();
     frequent.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    frequent.truncate(options.places(frequent.iter().map(|(_, n)| *n), table.rows()));
+    frequent.truncate(options.most_categories(table.rows()));
     let mut categories: Vec<String> = frequent.into_iter().map(|(c, _)| c.into_owned()).collect();
     categories.sort();
     let missing = options.tells_missing(missing);

@@ -1027,7 +1027,7 @@ fn weighted_options() -> SchemaOptions {
 #[test]
 fn a_row_of_weight_2_is_encoded_as_two_rows_and_one_of_weight_0_as_none() {
     let row = |i: usize| {
-        let x = (i * i % 37) as f64 + if i % 5 == 0 { 0.25 } else { 0.0 };
+        let x = (i * i % 37) as f64 + if i.is_multiple_of(5) { 0.25 } else { 0.0 };
         (x, ["a", "b", "c"][i % 3], x * 2.0 - i as f64, [1.0, 2.0, 3.0, 0.0, 1.0][i % 5])
     };
     let all: Vec<_> = (0..60).map(row).collect();
@@ -1152,8 +1152,8 @@ fn neighboring_numbers_make_no_steep_scale() {
 
 #[test]
 fn categories_with_enough_rows_have_a_place_of_their_own() {
-    // 150 categories of 12 rows, 50 of 9.
-    let rows: String = (0..200).map(|c| format!("c{c},{}\n", c % 7).repeat(if c < 150 { 12 } else { 9 })).collect();
+    // 150 categories of 12 rows, 50 of 2.
+    let rows: String = (0..200).map(|c| format!("c{c},{}\n", c % 7).repeat(if c < 150 { 12 } else { 2 })).collect();
     let table = Table::from_csv("t.csv", format!("c,y\n{rows}"), &ReadOptions::default()).unwrap();
     let schema = Schema::infer(&table, &SchemaOptions { target: vec!["y".into()], ..Default::default() }).unwrap();
     let fit = |max_categories, embed_above| {
@@ -1166,10 +1166,9 @@ fn categories_with_enough_rows_have_a_place_of_their_own() {
         grouped: vec![("c".into(), grouped)],
         ..Default::default()
     };
-    assert_eq!(fit(None, None), (151, report(50 * 9, 50)));
-    assert_eq!(fit(None, Some(9)), (1, report(50 * 9, 50)));
-    assert_eq!(fit(Some(100), None), (101, report(50 * 12 + 50 * 9, 100)));
-    assert_eq!(fit(Some(1000), None), (200, EncodeReport::default()));
+    assert_eq!(fit(None, None), (151, report(50 * 2, 50)));
+    assert_eq!(fit(None, Some(9)), (1, report(50 * 2, 50)));
+    assert_eq!(fit(Some(100), None), (101, report(50 * 12 + 50 * 2, 100)));
     // Reports of pieces add up to that of the whole.
     let encoder = Encoder::fit(&table, &schema, None, &EncoderOptions::default()).unwrap();
     let mut sum = EncodeReport::default();
@@ -1178,8 +1177,7 @@ fn categories_with_enough_rows_have_a_place_of_their_own() {
     }
     assert_eq!(sum, encoder.inputs(&table).unwrap().1);
     // Columns are bounded by the memory that they take.
-    let options = EncoderOptions::default();
-    let places = |categories: usize, rows: usize| options.places(vec![50; categories].into_iter(), rows);
-    assert_eq!([places(5000, 1 << 16), places(5000, 1 << 18), places(5000, 1 << 30)], [1000, 256, 100]);
-    assert_eq!([places(90, 100), places(100, 100)], [90, 100]);
+    let most = |embed_above, rows: usize| EncoderOptions { embed_above, ..Default::default() }.most_categories(rows);
+    assert_eq!([10, 1 << 16, 1 << 18, 1 << 30].map(|rows| most(None, rows)), [1000, 1000, 256, 100]);
+    assert_eq!([most(Some(9), 1 << 30), most(Some(2000), 1 << 18)], [10_000, 256]);
 }

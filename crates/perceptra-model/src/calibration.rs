@@ -166,16 +166,22 @@ mod tests {
         let sure = Matrix { rows: 20, columns: 2, values: [0.9, 0.1].repeat(20) };
         let found = temperature(&sure, &[0; 20], None);
         assert!((0.4..1.0).contains(&found), "{found}");
-        // Rows of weight 2 count as two, and scaled weights as they are.
-        let some = Matrix { rows: 4, columns: 2, values: vec![0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.6, 0.4] };
-        let found = |weights: [f64; 4]| temperature(&some, &[0, 1, 1, 0], Some(&weights));
-        let repeated =
-            Matrix { rows: 8, columns: 2, values: [&some.values[..4], &some.values[..4], &some.values].concat() };
-        let three = temperature(&repeated, &[0, 1, 0, 1, 0, 1, 1, 0], None);
-        // The prior weighs as much as it does against 4 rows, and so a little more than against 8.
-        assert!((found([3.0, 3.0, 1.0, 1.0]) - three).abs() < 0.25 * (three - found([1.0; 4])).abs());
-        assert!((found([3.0, 3.0, 1.0, 1.0]) - found([0.3, 0.3, 0.1, 0.1])).abs() < 1e-12);
-        assert!((found([1.0; 4]) - temperature(&some, &[0, 1, 1, 0], None)).abs() < 1e-12);
+        // Rows of weight 3 count as three, up to the prior, and scaled weights as they are.
+        let all = matrix(3.0);
+        let of = |rows: &[usize], weights: Option<&[f64]>| {
+            let values = rows.iter().flat_map(|row| all.values[3 * row..3 * row + 3].to_vec()).collect();
+            let truth: Vec<u32> = rows.iter().map(|row| truth[*row]).collect();
+            temperature(&Matrix { rows: rows.len(), columns: 3, values }, &truth, weights)
+        };
+        let rows: Vec<usize> = (0..2000).collect();
+        // The rows that the network gets right weigh more: it may be surer.
+        let right = |row: &usize| perceptra_train::argmax(&all.values[3 * row..3 * row + 3]) == truth[*row] as usize;
+        let weights: Vec<f64> = rows.iter().map(|row| if right(row) { 3.0 } else { 1.0 }).collect();
+        let repeated: Vec<usize> = rows.iter().flat_map(|row| vec![*row; if right(row) { 3 } else { 1 }]).collect();
+        let (found, expected) = (of(&rows, Some(&weights)), of(&repeated, None));
+        assert!((found - expected).abs() < 5e-3 && of(&rows, None) - found > 0.5, "{found} {expected}");
+        let scaled: Vec<f64> = weights.iter().map(|w| 0.3 * w).collect();
+        assert!((of(&rows, Some(&scaled)) - found).abs() < 1e-9);
         // Probabilities of 0 and NaN stay what they are.
         let mut odd = Matrix { rows: 2, columns: 2, values: vec![1.0, 0.0, f64::NAN, 0.5] };
         temper(&mut odd, 2.0);

@@ -79,10 +79,10 @@ const LEAST_OUTER: f32 = 0.01;
 /// a giant step of its code. A range within the rounding error of 32-bit floats has one edge, and so no bin.
 fn widened(edges: Vec<f32>) -> Vec<f32> {
     let (Some(&first), Some(&last)) = (edges.first(), edges.last()) else { return edges };
-    let least = (LEAST_WIDTH * (last - first)).max(16.0 * f32::EPSILON * first.abs().max(last.abs()));
+    let least = |a: f32, b: f32| (LEAST_WIDTH * (last - first)).max(16.0 * f32::EPSILON * a.abs().max(b.abs()));
     let mut kept: Vec<f32> = Vec::with_capacity(edges.len());
     for edge in edges {
-        if kept.last().is_none_or(|before| edge - before > least) {
+        if kept.last().is_none_or(|before| edge - before > least(*before, edge)) {
             kept.push(edge);
         }
     }
@@ -129,8 +129,8 @@ mod tests {
             assert!(edges.windows(2).all(|pair| pair[1] - pair[0] > 1e-3), "{edges:?}");
         }
         // Narrow bins in the midst of a long tail stay: they are where the rows are.
-        let tail: Vec<f32> = (0..1000).map(|i| 10f32.powf((i - 500) as f32 / 100.0)).collect();
-        assert_eq!(edges(&tail, 10).len(), 10);
+        let tail: Vec<f32> = (0..1000).map(|i| 10f32.powf((i - 500) as f32 / 333.0)).collect();
+        assert_eq!(edges(&tail, 10).len(), 11);
     }
 
     #[test]
