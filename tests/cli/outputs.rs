@@ -179,7 +179,7 @@ fn the_positive_class_is_named_and_chosen() {
         "{}",
         number.stderr
     );
-    folder.write("t.csv", table("status", |a, ..| ["u", "v", "w"][(3.0 * a) as usize % 3].to_owned()));
+    folder.write("t.csv", table("status", |a, _, _| ["u", "v", "w"][(3.0 * a) as usize % 3].to_owned()));
     let several = train(&folder, "status", &["--positive", "u"]);
     assert!(several.stderr.contains("only one of two classes is positive, and it has 3"), "{}", several.stderr);
 }

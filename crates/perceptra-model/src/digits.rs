@@ -30,7 +30,8 @@ pub(crate) fn shortest(x: f32) -> f64 {
     }
     let exponent = wide.abs().log10().floor() as i32;
     // Every decimal of 6 digits has a 32-bit float of its own, and 9 digits tell any two apart.
-    let found = (6..=9).find_map(|digits| rounded(wide, digits - 1 - exponent).filter(|y| *y as f32 == x));
+    let digits = if (-14..=27).contains(&exponent) { 6..=9 } else { 1..=0 };
+    let found = digits.filter_map(|digits| rounded(wide, digits - 1 - exponent)).find(|y| *y as f32 == x);
     found.unwrap_or_else(|| x.to_string().parse().unwrap_or(wide))
 }
 

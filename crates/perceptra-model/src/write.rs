@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn far_targets_are_written_with_all_their_digits() {
-        let row = |i: usize| format!("{},{}\n", i % 11, 1_700_000_000 + 10 * (i % 11));
+        let row = |i: usize| format!("{},{}.5\n", i % 11, 1_700_000_000 + 10 * (i % 11));
         let rows: String = (0..90).map(row).collect();
         let table = Table::from_csv("t.csv", format!("x,y\n{rows}"), &Default::default()).unwrap();
         let mut run = RunConfig::new("t.csv", ["y"]);
