@@ -188,30 +188,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         .and(outcome(&trained, &model_path, asked));
     }
     if !args.quiet {
-        for (column, reason) in &about.schema.dropped {
-            note(&format!("note: column {column:?} is left out: {reason}"));
-        }
-        for (column, n) in &trained.report.missing {
-            note(&format!("note: column {column:?}: {n} missing values of the training rows are filled in"));
-        }
-        if let (None, Some([other, positive])) = (&run.data.positive, about.encoder.labels()) {
-            note(&format!(
-                "note: {positive:?} is the positive class, the last of {other:?} and {positive:?}; --positive={other:?} takes the other one"
-            ));
-        }
-        let activation = about.network.output_activation;
-        if about.schema.task == Task::Regression && run.encoder.standardize_target && activation != Activation::Identity
-        {
-            note(&format!(
-                "note: targets are divided by their standard deviation and not shifted, so that {activation} bends at 0 of the target"
-            ));
-        }
-        if trained.unreachable > 0 {
-            note(&format!(
-                "warning: {} of the {} training rows have a target that --output-activation {activation} cannot give",
-                trained.unreachable, trained.rows[0]
-            ));
-        }
+        notes(&trained, &run);
     }
     if let Batch::Rows(rows) = run.train.batch
         && rows > trained.rows[0]
@@ -233,6 +210,34 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         print(&format!("report: {}\n", path.display()))?;
     }
     outcome(&trained, &model_path, asked)
+}
+
+/// What was left out, filled in or chosen for the user.
+fn notes(trained: &Trained, run: &RunConfig) {
+    let about = trained.model.about();
+    for (column, reason) in &about.schema.dropped {
+        note(&format!("note: column {column:?} is left out: {reason}"));
+    }
+    for (column, n) in &trained.report.missing {
+        note(&format!("note: column {column:?}: {n} missing values of the training rows are filled in"));
+    }
+    if let (None, Some([other, positive])) = (&run.data.positive, about.encoder.labels()) {
+        note(&format!(
+            "note: {positive:?} is the positive class, the last of {other:?} and {positive:?}; --positive={other:?} takes the other one"
+        ));
+    }
+    let activation = about.network.output_activation;
+    if about.schema.task == Task::Regression && run.encoder.standardize_target && activation != Activation::Identity {
+        note(&format!(
+            "note: targets are divided by their standard deviation and not shifted, so that {activation} bends at 0 of the target"
+        ));
+    }
+    if trained.unreachable > 0 {
+        note(&format!(
+            "warning: {} of the {} training rows have a target that --output-activation {activation} cannot give",
+            trained.unreachable, trained.rows[0]
+        ));
+    }
 }
 
 /// Writes the model; what cannot be written where it was to go is written elsewhere rather than lost.
