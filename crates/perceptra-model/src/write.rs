@@ -426,7 +426,7 @@ mod tests {
             for (cell, exact) in cells.into_iter().zip([*y, y - half, y + half]) {
                 assert!((cell - exact).abs() < 1e-5, "{line} {exact}");
             }
-            assert!(line.split(',').all(|cell| cell.len() <= 16), "{line}");
+            assert!(line.split(',').all(|cell| cell.len() <= 17), "{line}");
         }
     }
 
