@@ -30,8 +30,9 @@ pub(crate) fn shortest(x: f32) -> f64 {
     }
     let exponent = wide.abs().log10().floor() as i32;
     // Every decimal of 6 digits has a 32-bit float of its own, and 9 digits tell any two apart.
-    let found = (6..=9).find_map(|digits| rounded(wide, digits - 1 - exponent).filter(|y| *y as f32 == x));
-    found.unwrap_or_else(|| x.to_string().parse().unwrap_or(wide))
+    let is_usual = (-14..=27).contains(&exponent);
+    let mut tried = (6..=9).filter(|_| is_usual).filter_map(|digits| rounded(wide, digits - 1 - exponent));
+    tried.find(|y| *y as f32 == x).unwrap_or_else(|| x.to_string().parse().unwrap_or(wide))
 }
 
 /// A number rounded to so many decimals, or tens for a negative number of them; none if that cannot be computed exactly.
@@ -58,7 +59,7 @@ mod tests {
         assert_eq!(written(f64::from(1.1_f32), 0.0).to_string(), "1.1");
         // Seconds since 1970 with deviations of 100.
         let step = 100.0 * f64::from(f32::EPSILON);
-        assert_eq!(written(1_700_000_012.345_678_901, step).to_string(), "1700000012.34568");
+        assert_eq!(written(1_700_000_012.345_679, step).to_string(), "1700000012.34568");
         // Money in the millions with deviations of 100,000.
         assert_eq!(written(1_234_567.891_23, 0.012).to_string(), "1234567.9");
         // What lies beyond the digits of 64-bit floats, and what is no number.

@@ -25,7 +25,7 @@ pub(crate) fn shell(text: &str) -> String {
 }
 
 /// A flag with a text, for a shell.
-fn flag(name: &str, text: &str) -> String {
+pub(crate) fn flag(name: &str, text: &str) -> String {
     let separator = if text.starts_with('-') { "=" } else { " " };
     format!("--{name}{separator}{}", shell(text))
 }

@@ -98,7 +98,7 @@ pub(crate) struct RunArgs {
     /// Categories with fewer rows than this share one input [default: 3]
     #[arg(long, value_name = "ROWS", help_heading = "Encoding")]
     min_category_rows: Option<usize>,
-    /// Maximum number of categories of a column that have an input of their own; the rarer ones share one [default: 100]
+    /// Maximum number of categories of a column that have an input of their own; the rarer ones share one [default: 1000, fewer for wide tables]
     #[arg(long, value_name = "N", help_heading = "Encoding")]
     max_categories: Option<usize>,
     /// Widths of the hidden layers, such as 128,64; `none` for a single neuron per output [default: 128,64]

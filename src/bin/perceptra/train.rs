@@ -191,30 +191,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         .and(outcome(&trained, &model_path, asked));
     }
     if !args.quiet {
-        about.schema.notes.iter().for_each(|choice| note(&hints::note(choice)));
-        trained.notes.iter().for_each(|choice| note(&hints::part(choice)));
-        notes::training(&trained.report);
-        if let zeros @ 1.. = tables.rows_without_weight() {
-            note(&format!("note: {zeros} rows of weight 0 are left out"));
-        }
-        if let (None, Some([other, positive])) = (&run.data.positive, about.encoder.labels()) {
-            note(&format!(
-                "note: {positive:?} is the positive class, the last of {other:?} and {positive:?}; --positive={other:?} takes the other one"
-            ));
-        }
-        let activation = about.network.output_activation;
-        if about.schema.task == Task::Regression && run.encoder.standardize_target && activation != Activation::Identity
-        {
-            note(&format!(
-                "note: targets are divided by their standard deviation and not shifted, so that {activation} bends at 0 of the target"
-            ));
-        }
-        if trained.unreachable > 0 {
-            note(&format!(
-                "warning: {} of the {} training rows have a target that --output-activation {activation} cannot give",
-                trained.unreachable, trained.rows[0]
-            ));
-        }
+        choices(&trained, &run, tables.rows_without_weight());
     }
     if let Batch::Rows(rows) = run.train.batch
         && rows > trained.rows[0]
@@ -236,6 +213,35 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), CliError> {
         print(&format!("report: {}\n", path.display()))?;
     }
     outcome(&trained, &model_path, asked)
+}
+
+/// Notes on choices that were made for the user, and on what was left out or filled in.
+fn choices(trained: &Trained, run: &RunConfig, without_weight: usize) {
+    let about = trained.model.about();
+    about.schema.notes.iter().for_each(|choice| note(&hints::note(choice)));
+    trained.notes.iter().for_each(|choice| note(&hints::part(choice)));
+    notes::training(&trained.report);
+    if without_weight > 0 {
+        note(&format!("note: {without_weight} rows of weight 0 are left out"));
+    }
+    if let (None, Some([other, positive])) = (&run.data.positive, about.encoder.labels()) {
+        note(&format!(
+            "note: {positive:?} is the positive class, the last of {other:?} and {positive:?}; {} takes the other one",
+            hints::flag("positive", other)
+        ));
+    }
+    let activation = about.network.output_activation;
+    if about.schema.task == Task::Regression && run.encoder.standardize_target && activation != Activation::Identity {
+        note(&format!(
+            "note: targets are divided by their standard deviation and not shifted, so that {activation} bends at 0 of the target"
+        ));
+    }
+    if trained.unreachable > 0 {
+        note(&format!(
+            "warning: {} of the {} training rows have a target that --output-activation {activation} cannot give",
+            trained.unreachable, trained.rows[0]
+        ));
+    }
 }
 
 /// Writes the model to `path`. If that fails, it is written to the folder for temporary files, so that it is not lost, and an error tells
