@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use arrow::array::StringBuilder;
+use arrow::array::{ArrayBuilder, StringBuilder};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -190,8 +190,10 @@ impl JsonPieces {
             Some(keys) => pieces.keys = keys,
             None => pieces.first = Some(pieces.read_piece(true)?),
         }
-        check_names(&name, pieces.columns().iter().map(String::as_str))?;
-        Ok(pieces)
+        match pieces.columns() {
+            [] => Err(DataError::Empty { name }),
+            columns => check_names(&name, columns.iter().map(String::as_str)).map(|()| pieces),
+        }
     }
 
     pub(crate) fn columns(&self) -> &[String] {
@@ -239,7 +241,6 @@ impl JsonPieces {
                         return Err(DataError::LateKey { name, line, key });
                     }
                 };
-                use arrow::array::ArrayBuilder;
                 let (name, builder) = (&self.keys.names[at], &mut builders[at]);
                 if builder.len() > row {
                     return Err(self.lines.wrong(format!("the key {name:?} occurs twice")));
@@ -265,7 +266,6 @@ impl JsonPieces {
                     _ => builder.append_value(raw),
                 }
             }
-            use arrow::array::ArrayBuilder;
             builders.iter_mut().filter(|builder| builder.len() == row).for_each(StringBuilder::append_null);
             lines.push(self.lines.number);
         }
