@@ -67,7 +67,8 @@ fn what_a_message_advises_helps() {
         "rows.csv",
         format!("a,b,y\n{}", rows(120, ",", "\n").lines().map(|r| format!("r,{r}\n")).collect::<String>()),
     );
-    let lines = body(",").lines().map(|row| {
+    let rows = body(",");
+    let lines = rows.lines().map(|row| {
         let [a, b, y] = row.split(',').collect::<Vec<_>>().try_into().unwrap();
         format!("{{\"a\":{a},\"b\":{b},\"y\":{y}}}\n")
     });

@@ -223,16 +223,23 @@ impl CsvPieces {
             Shape::RowNames(_) => self.layout.notes.push(ReadNoteKind::RowNames),
             Shape::TrailingSeparators => self.layout.notes.push(ReadNoteKind::TrailingSeparators),
         }
-        let value =
-            columns.iter().find(|name| name.parse::<f64>().is_ok_and(|x| x.fract() != 0.0 || name.starts_with('-')));
-        let all = columns.iter().all(|name| name.is_empty() || name.parse::<f64>().is_ok());
-        if let Some(first) = value.or(columns.iter().find(|name| all && !name.is_empty())) {
+        let number = |name: &&String| name.parse::<f64>().ok().filter(|x| x.is_finite());
+        // Years are names; fractions and negative numbers are not.
+        let value = columns.iter().find(|name| number(name).is_some_and(|x| x.fract() != 0.0 || x < 0.0));
+        let mut named = columns.iter().filter(|name| !name.is_empty());
+        if let Some(first) =
+            value.or_else(|| named.clone().all(|name| number(&name).is_some()).then(|| named.next())?)
+        {
             self.layout.notes.push(ReadNoteKind::NumericHeader { first: first.clone() });
         }
         self.layout.nameless = (0..columns.len()).filter(|&i| columns[i].is_empty()).collect();
-        self.valued = vec![false; self.layout.nameless.len()];
         // As pandas does.
         self.layout.nameless.iter().for_each(|&i| columns[i] = format!("Unnamed: {i}"));
+        if columns.len() == 1 {
+            // A table has a column.
+            self.layout.nameless.clear();
+        }
+        self.valued = vec![false; self.layout.nameless.len()];
         check_names(&name, columns.iter().map(String::as_str))?;
         self.layout.columns = columns;
         Ok(())

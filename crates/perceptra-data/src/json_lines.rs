@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
+use arrow::array::{ArrayBuilder, ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use serde::Deserialize;
@@ -196,8 +196,10 @@ impl JsonPieces {
             Some(keys) => pieces.keys = keys,
             None => pieces.first = Some(pieces.read_piece(true)?),
         }
-        check_names(&name, pieces.columns().iter().map(String::as_str))?;
-        Ok(pieces)
+        match pieces.columns() {
+            [] => Err(DataError::Empty { name }),
+            columns => check_names(&name, columns.iter().map(String::as_str)).map(|()| pieces),
+        }
     }
 
     pub(crate) fn columns(&self) -> &[String] {
@@ -272,7 +274,6 @@ impl JsonPieces {
                         return Err(DataError::LateKey { name, line, key });
                     }
                 };
-                use arrow::array::ArrayBuilder;
                 let (name, builder) = (&self.keys.names[at], &mut builders[at]);
                 if builder.len() > row {
                     return Err(self.lines.wrong(format!("the key {name:?} occurs twice")));
@@ -313,7 +314,6 @@ impl JsonPieces {
                     _ => builder.append_value(raw),
                 }
             }
-            use arrow::array::ArrayBuilder;
             builders.iter_mut().filter(|builder| builder.len() == row).for_each(StringBuilder::append_null);
             kept.iter_mut().filter(|(_, kept)| kept.len() == row).for_each(|(_, kept)| kept.append_null());
             lines.push(self.lines.number);

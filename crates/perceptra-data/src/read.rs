@@ -256,9 +256,10 @@ impl TableReader {
     /// All rows as one table.
     fn whole(mut self) -> Result<Table, DataError> {
         let tables = self.by_ref().collect::<Result<Vec<_>, _>>()?;
-        let table = Table::concat(tables)?.filter(|table| table.rows() > 0);
+        let empty = self.empty_columns();
+        let table = Table::concat(tables)?.filter(|table| table.rows() > 0 && empty.len() < self.columns.len());
         let table = table.ok_or_else(|| DataError::NoRows { name: self.name.clone() })?;
-        Ok(table.noted(self.notes(), &self.empty_columns()))
+        Ok(table.noted(self.notes(), &empty))
     }
 
     /// What the beginning of a CSV file says of all of it, and where its next piece begins: the byte and the line. None for other files.

@@ -217,7 +217,7 @@ pub(crate) struct Resolved {
 }
 
 /// Reads the tables of a run, and notes what was chosen or left out.
-fn read_tables(run: &RunConfig, quiet: bool) -> Result<Tables, ModelError> {
+pub(crate) fn read_tables(run: &RunConfig, quiet: bool) -> Result<Tables, ModelError> {
     let tables = Tables::read(run)?;
     if !quiet {
         read_notes(tables.notes());

@@ -7,11 +7,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use perceptra::model::{Ensemble, Sampler, Trained};
 use perceptra::search::{Leaderboard, Search, SearchError, SearchEvent, SearchPlace, merge};
 use perceptra::train::Metric;
-use perceptra::{ModelError, RunConfig, Tables, choose};
+use perceptra::{ModelError, RunConfig, choose};
 use perceptra_files::write_atomic;
 use serde_json::json;
 
-use crate::run_args::{Resolved, RunArgs};
+use crate::run_args::{Resolved, RunArgs, read_tables};
 use crate::train::stem;
 use crate::values::one_of;
 use crate::{CliError, note, plots, print, print_json, signals, tables};
@@ -240,7 +240,7 @@ fn join(args: &MergeArgs) -> Result<(), CliError> {
         note(&format!("note: {} of {} trials are finished", board.trials.len(), board.planned));
     }
     let choice = choose(&run.output.device)?;
-    let tables = Tables::read(&run)?;
+    let tables = read_tables(&run, args.json)?;
     let search = Search::new(&run, &tables, &choice.device)?;
     finish(&search, &board, &run, &args.output, args.json)
 }
