@@ -10,7 +10,7 @@ type Cells = Vec<(String, Vec<Option<String>>)>;
 
 /// The columns of a table with their values as text.
 fn contents(table: &Table) -> Cells {
-    table.columns().into_iter().map(|name| (name.clone(), table.texts(&name).unwrap())).collect()
+    table.columns().into_iter().map(|name| (name.clone(), table.texts(&name, &Default::default()).unwrap())).collect()
 }
 
 /// A column as [`contents`] has it; `-` stands for a missing value.
@@ -317,7 +317,10 @@ fn every_message_has_the_physical_line() {
                 let options = SchemaOptions { task: Some(Task::Regression), ..options };
                 Schema::infer(&table, &options).unwrap_err()
             }),
-            ("column \"y\": the target is missing", table("3,c,test,").target_values("y").unwrap_err()),
+            (
+                "column \"y\": the target is missing",
+                table("3,c,test,").target_values("y", &Default::default()).unwrap_err(),
+            ),
             ("column \"n\": the weight is missing", table(",c,test,3").row_weights("n").unwrap_err()),
             ("column \"n\": the weight -3 is below 0", table("-3,c,test,3").row_weights("n").unwrap_err()),
             ("column \"c\": \"part\" names no part of the data", {
@@ -325,7 +328,7 @@ fn every_message_has_the_physical_line() {
             }),
             ("column \"c\": the class \"new\" did not occur in training", {
                 let labels = ["train".to_owned(), "test".to_owned()];
-                table("3,c,new,3").class_numbers("c", &labels).unwrap_err()
+                table("3,c,new,3").class_numbers("c", &labels, false).unwrap_err()
             }),
             (
                 "column \"y\": the target 1000000000000000000000000000000 lies too far from those of the training rows",
@@ -417,11 +420,11 @@ fn json_lines_are_tables() {
     let (_gz_folder, gz) = file("t.jsonl.gz", &gzip(text.as_bytes()));
     for path in [&path, &gz] {
         let table = Table::read(path, &options).unwrap();
-        assert_eq!(table.texts("t").unwrap(), expected[1].1);
-        let numbers = table.numbers("n", ColumnKind::Numeric).unwrap();
+        assert_eq!(table.texts("t", &Default::default()).unwrap(), expected[1].1);
+        let numbers = table.numbers("n", ColumnKind::Numeric, &Default::default()).unwrap();
         assert_eq!(numbers, [Some(1.5), Some(-2000.0), None, Some(9_007_199_254_740_992.0)]);
         for at in [2, 3] {
-            assert_eq!(table.texts(&expected[at].0).unwrap(), expected[at].1);
+            assert_eq!(table.texts(&expected[at].0, &Default::default()).unwrap(), expected[at].1);
         }
         assert_eq!(lines_of(&table), [1, 3, 4, 5]);
         // In pieces all keys are known, too.
@@ -562,7 +565,7 @@ fn sheets_of_workbooks_are_tables() {
         let text: Vec<_> = table.column(name).unwrap().written().map(|cell| cell.map(str::to_owned)).collect();
         assert_eq!(&text, values, "{name}");
     }
-    assert_eq!(table.column("day").unwrap().kind(), Ok(ColumnKind::Date));
+    assert_eq!(table.column("day").unwrap().kind(), Some(ColumnKind::Date));
     // The empty row between them is left out, and told of; rows keep their numbers in the sheet.
     assert_eq!(lines_of(&table), [4, 6]);
     let notes: Vec<_> = table.notes().iter().map(|note| note.kind.to_string()).collect();
