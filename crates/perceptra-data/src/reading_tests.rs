@@ -205,10 +205,7 @@ fn columns_without_a_name_and_rows_without_a_value_are_left_out() {
     assert_eq!(plain("a\n1\n\"\"\n \n2\n"), (vec![column("a", "1 - - 2")], Vec::new()));
     // A table has a column.
     assert_eq!(plain("\"\"\n1\n\"\"\n").0, [column("Unnamed: 0", "1 -")]);
-    for text in [",\n,\n", ",\nx,,\ny,,\n"] {
-        let none = read(text, &ReadOptions::default());
-        assert_eq!(none, Err("t: there is a header but no row of data".into()), "{text:?}");
-    }
+    assert_eq!(read(",\n,\n", &ReadOptions::default()), Err("t: there is a header but no row of data".into()));
     // A reader knows only in the end which columns are empty.
     let rows: String = (0..20).map(|i| format!("{i},{},\n", if i == 19 { "x" } else { "" })).collect();
     let input = Cursor::new(format!("a,,\n{rows}").into_bytes());
