@@ -8,6 +8,7 @@ mod extremes;
 mod faults;
 mod fuzz_seeds;
 mod golden;
+mod hints;
 #[cfg(all(feature = "view", feature = "baselines"))]
 mod lecture;
 mod library;

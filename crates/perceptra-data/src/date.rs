@@ -26,8 +26,13 @@ pub(crate) fn days_of_micros(micros: i64) -> f64 {
     micros as f64 / DAY as f64
 }
 
-/// The text of a date that is given in days since 1970-01-01: ISO 8601, with the time of day unless it is midnight. None for numbers
-/// far from any date.
+/// The text of a date that is given in days since 1970-01-01: ISO 8601, with the time of day unless it is midnight. A number far from
+/// any date is written as a number.
+pub fn date_text(days: f64) -> String {
+    iso(days).unwrap_or_else(|| days.to_string())
+}
+
+/// As [`date_text`]; none for numbers far from any date.
 pub(crate) fn iso(days: f64) -> Option<String> {
     let micros = (days * DAY as f64).round();
     // Days have few digits left for microseconds.

@@ -25,6 +25,16 @@ pub struct EncodeReport {
     pub outside: Vec<(String, usize)>,
 }
 
+impl EncodeReport {
+    /// The first column whose values in `rows` rows are all of categories without a place of their own, with their number, if there
+    /// are two or more.
+    pub fn all_unseen(&self, rows: usize) -> Option<(&str, usize)> {
+        let missing = |column: &str| self.missing.iter().find(|(name, _)| name == column).map_or(0, |(_, n)| *n);
+        let all = |(column, n): &&(String, usize)| *n > 1 && n + missing(column) == rows;
+        self.unseen.iter().find(all).map(|(column, n)| (column.as_str(), *n))
+    }
+}
+
 impl AddAssign<&Self> for EncodeReport {
     fn add_assign(&mut self, other: &Self) {
         let Self { missing, unseen, grouped, clipped, outside } = self;

@@ -332,6 +332,16 @@ pub enum DataError {
         /// Why it does not fit.
         reason: String,
     },
+    /// A column of which every value is a category that the model does not know.
+    #[error("{name}, column {column:?}: none of its {rows} values is among the categories known from training")]
+    AllUnseen {
+        /// File or stream.
+        name: String,
+        /// Column name.
+        column: String,
+        /// Rows with a value.
+        rows: usize,
+    },
     /// A class label the model does not know.
     #[error("{name}{}, column {column:?}: the class {value:?} did not occur in training", at(.line))]
     UnknownClass {
@@ -557,6 +567,7 @@ impl DataError {
             Self::AmbiguousDate { column, .. } => Hint::SetDateOrder(column.clone()),
             Self::AmbiguousNumber { column, .. } => Hint::SetSeparators(column.clone()),
             Self::MixedNotations { column, .. } => Hint::WriteOneWay(column.clone()),
+            Self::AllUnseen { column, .. } => Hint::AllowUnseen(column.clone()),
             Self::ClassTooSmall { needed: ..=2, .. } => Hint::DoNotStratify,
             Self::ClassTooSmall { .. } => Hint::FewerFolds,
             Self::TooFewRows { .. } => Hint::Advice("give more rows or another fraction"),

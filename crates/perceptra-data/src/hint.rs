@@ -45,6 +45,8 @@ pub enum Hint {
     DoNotStandardize,
     /// Join a small class with another, do not stratify the split, or ask for a regression.
     DoNotStratify,
+    /// Write the categories of this column as the training table does, allow unknown ones, or train without the column.
+    AllowUnseen(String),
     /// Divide the rows into fewer folds, join a small class with another, or do not stratify the folds.
     FewerFolds,
     /// Ignore columns with many categories, or allow fewer categories a column.
@@ -95,6 +97,10 @@ impl fmt::Display for Hint {
             Self::DoNotStratify => f.write_str(
                 "remove the row, join the class with another, or do not stratify the split; if the targets are numbers and no \
                  classes, the task is regression",
+            ),
+            Self::AllowUnseen(column) => write!(
+                f,
+                "write the categories as the training table does, allow unknown ones, or train without the column {column:?}"
             ),
             Self::FewerFolds => f.write_str(
                 "divide the rows into fewer folds, join the class with another, or do not stratify the folds",

@@ -31,6 +31,7 @@ mod error;
 mod feature;
 mod file_kind;
 mod hint;
+mod inspect;
 mod json_lines;
 mod kind;
 mod matrix;
@@ -58,13 +59,14 @@ mod variants;
 mod weights;
 
 pub use crate::{
-    date::DateOrder,
+    date::{DateOrder, date_text},
     encode_report::EncodeReport,
     encoder::Encoder,
     encoder_options::EncoderOptions,
     error::{DataError, Offending, Place, Role},
     feature::InputKind,
     hint::Hint,
+    inspect::TableColumn,
     kind::ColumnKind,
     matrix::Matrix,
     notation::Notation,

@@ -122,7 +122,7 @@ impl Schema {
                 continue;
             }
             let column = table.column(&name)?;
-            let Found { kind, notation, mut notes } = interpret(&name, column, options)?;
+            let Interpreted { kind, notation, mut notes } = interpret(&name, column, options)?;
             let forced = options.numeric.contains(&name) || options.categorical.contains(&name);
             let present = column.present();
             if present == 0 {
@@ -334,14 +334,14 @@ fn is_index(name: &str) -> bool {
 }
 
 /// A column as it was understood.
-struct Found {
-    kind: ColumnKind,
-    notation: Notation,
-    notes: Vec<Note>,
+pub(crate) struct Interpreted {
+    pub(crate) kind: ColumnKind,
+    pub(crate) notation: Notation,
+    pub(crate) notes: Vec<Note>,
 }
 
 /// The kind of a column, and how its values are written.
-fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Result<Found, DataError> {
+pub(crate) fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Result<Interpreted, DataError> {
     let fixed = Notation {
         decimal: options.decimal,
         thousands: options.thousands,
@@ -354,7 +354,7 @@ fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Res
     let by_value = Notation { by_value: is_by_value(column), ..Notation::default() };
     if categorical {
         let notation = by_value;
-        return Ok(Found { kind: ColumnKind::Categorical, notation, notes: Vec::new() });
+        return Ok(Interpreted { kind: ColumnKind::Categorical, notation, notes: Vec::new() });
     }
     let mut notes = Vec::new();
     if let Some(parsed) = column.parsed().filter(|parsed| kind.is_some() && !parsed.marks.is_empty()) {
@@ -367,10 +367,10 @@ fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Res
         let column_name = name.to_owned();
         return Ok(if Distinct::of(column, true).identify_rows() {
             notes.push(Note::CodesAsNumbers { column: column_name, example });
-            Found { kind: ColumnKind::Numeric, notation: Notation::default(), notes }
+            Interpreted { kind: ColumnKind::Numeric, notation: Notation::default(), notes }
         } else {
             notes.push(Note::Codes { column: column_name, example });
-            Found { kind: ColumnKind::Categorical, notation: by_value, notes }
+            Interpreted { kind: ColumnKind::Categorical, notation: by_value, notes }
         });
     }
     let has_points = || column.written().flatten().any(|text| text.contains(['.', ',']));
@@ -380,13 +380,13 @@ fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Res
         Some(kind) => {
             notes.extend(decimal_point(name, column));
             let kind = if numeric { ColumnKind::Numeric } else { kind };
-            return Ok(Found { kind, notation: Notation::default(), notes });
+            return Ok(Interpreted { kind, notation: Notation::default(), notes });
         }
         None => {}
     }
     let mut evidence = Evidence::default();
     column.written().flatten().for_each(|text| evidence.add(text));
-    let mut read = |kind: ColumnKind, notation: Notation| -> Result<Found, DataError> {
+    let mut read = |kind: ColumnKind, notation: Notation| -> Result<Interpreted, DataError> {
         let numbers = column.numbers(kind, &notation)?;
         let plain = Notation::default();
         let shows = |text: &str| match kind {
@@ -413,7 +413,7 @@ fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Res
         if !marks.is_empty() {
             notes.push(Note::Marks { column: name.to_owned(), marks: marks.into_iter().collect() });
         }
-        Ok(Found { kind, notation, notes: std::mem::take(&mut notes) })
+        Ok(Interpreted { kind, notation, notes: std::mem::take(&mut notes) })
     };
     match evidence.finding(fixed) {
         Finding::Numbers(notation) => {
@@ -424,13 +424,13 @@ fn interpret(name: &str, column: ColumnView<'_>, options: &SchemaOptions) -> Res
             Ok(found)
         }
         Finding::Dates(notation) if !numeric => read(ColumnKind::Date, notation),
-        _ if numeric => Ok(Found { kind: ColumnKind::Numeric, notation: Notation::default(), notes }),
+        _ if numeric => Ok(Interpreted { kind: ColumnKind::Numeric, notation: Notation::default(), notes }),
         Finding::Dates(_) | Finding::Other => {
-            Ok(Found { kind: ColumnKind::Categorical, notation: Notation::default(), notes })
+            Ok(Interpreted { kind: ColumnKind::Categorical, notation: Notation::default(), notes })
         }
         Finding::Texts(examples) => {
             notes.push(Note::Mixed { column: name.to_owned(), examples });
-            Ok(Found { kind: ColumnKind::Categorical, notation: Notation::default(), notes })
+            Ok(Interpreted { kind: ColumnKind::Categorical, notation: Notation::default(), notes })
         }
         Finding::AmbiguousNumbers(value, a, b) => {
             Err(DataError::AmbiguousNumber { column: name.to_owned(), value, readings: [a, b] })
@@ -479,7 +479,7 @@ fn infer_task(table: &Table, options: &SchemaOptions, schema: &mut Schema) -> Re
         let found = match interpret(name, column, options) {
             // Classes may be called anything.
             Err(_) if classes_set => {
-                Found { kind: ColumnKind::Categorical, notation: Notation::default(), notes: Vec::new() }
+                Interpreted { kind: ColumnKind::Categorical, notation: Notation::default(), notes: Vec::new() }
             }
             found => found?,
         };

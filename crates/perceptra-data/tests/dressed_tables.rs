@@ -242,7 +242,7 @@ fn choices_are_said() {
 
     let counted: String = (0..60).map(|i| format!("{i},{},{}\n", i * i % 17, i % 30)).collect();
     let of_index = infer(&format!(",a,y\n{counted}")).unwrap();
-    assert_eq!(of_index.dropped, [(String::new(), "it numbers the rows".to_owned())]);
+    assert_eq!(of_index.dropped, [("Unnamed: 0".to_owned(), "it numbers the rows".to_owned())]);
     let of_time = infer(&format!("t,a,y\n{counted}")).unwrap();
     assert_eq!(of_time.features.len(), 2);
     assert_eq!(of_time.notes[0].to_string(), "column \"t\" counts the rows, in the order of the table");

@@ -26,16 +26,20 @@ pub(crate) struct EvaluateArgs {
     quiet: bool,
     #[command(flatten)]
     read: ReadArgs,
+    /// Evaluate although none of a column's categories is known to the model
+    #[arg(long)]
+    allow_unseen: bool,
 }
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
     let (model, table) = load_both(&args.model, &args.table, &args.device, &args.read)?;
     let predictions = model.predict(&table)?;
-    let metrics = model.score(&table, &predictions)?;
     let report = &predictions.report;
+    notes::refuse_unseen(table.name(), report, table.rows(), args.allow_unseen)?;
+    let metrics = model.score(&table, &predictions)?;
     if !args.quiet {
         notes::unknown(&model.about().schema, &table.columns());
-        notes::using(report, &model.about().encoder);
+        notes::using(report, table.rows(), &model.about().encoder);
     }
     if args.json {
         let mut json = json!(metrics);

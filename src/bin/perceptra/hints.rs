@@ -41,6 +41,9 @@ pub(crate) fn data(hint: &data::Hint, flags: Flags) -> String {
     let [numeric, categorical, ignore] =
         ["numeric", "categorical", "ignore"].map(|name| move |column: &str| column_flag(name, column));
     match (hint, flags) {
+        (Hint::DidYouMean(name), _) if shell(&column_text(name)) != *name => {
+            format!("did you mean {name:?}, written {}?", shell(&column_text(name)))
+        }
         (Hint::Advice(_) | Hint::DidYouMean(_) | Hint::ReadableFiles, _) => hint.to_string(),
         (Hint::QuoteFields, _) => {
             "each row needs as many fields as the header; a field with the separator in it needs quotes, and another separator is \
@@ -97,6 +100,11 @@ pub(crate) fn data(hint: &data::Hint, flags: Flags) -> String {
              regression"
                 .into()
         }
+        (Hint::AllowUnseen(column), _) => format!(
+            "write the categories as the training table does; --allow-unseen uses the model all the same, {} trains one without the \
+             column",
+            ignore(column)
+        ),
         (Hint::FewerFolds, _) => "ask for fewer --folds, join the class with another, or divide with --no-stratify".into(),
         (Hint::FewerCategories, Flags::Run) => "ignore columns with many categories or lower --max-categories".into(),
         (Hint::FewerCategories, Flags::Model) => "predict fewer rows at once".into(),

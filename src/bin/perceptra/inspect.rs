@@ -3,28 +3,162 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use perceptra::Model;
-use perceptra::data::ColumnKind;
+use perceptra::data::{
+    ColumnKind, DataError, DateOrder, Notation, Numbers, ReadOptions, SchemaOptions, Summary, TableColumn, Values,
+    date_text,
+};
 use perceptra::model::Member;
+use perceptra::{Model, Table};
 use serde_json::json;
 
-use crate::{CliError, load_model, print, print_json, tables};
+use crate::values::one_of;
+use crate::{CliError, ReadArgs, hints, load_model, note, print, print_json, read_notes, tables};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  perceptra inspect penguins.perceptra")]
+#[command(after_help = "Examples:
+  perceptra inspect penguins.perceptra
+  perceptra inspect sales.csv --decimal ,")]
 pub(crate) struct InspectArgs {
-    /// Model file
-    model: PathBuf,
+    /// Model file, or a table, or - for a table from standard input
+    file: PathBuf,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Decimal separator of a table's numbers, where they do not show it themselves
+    #[arg(long, value_name = "CHAR", help_heading = "Reading tables")]
+    decimal: Option<char>,
+    /// Separator of thousands of a table's numbers, where they do not show it themselves
+    #[arg(long, value_name = "CHAR", help_heading = "Reading tables")]
+    thousands: Option<char>,
+    /// Order of day and month of a table's dates, where they do not show it themselves
+    #[arg(long, value_name = "ORDER", value_parser = one_of::<DateOrder>(), help_heading = "Reading tables")]
+    dates: Option<DateOrder>,
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
-    let model = load_model(&args.model, "cpu").or_else(|e| match e {
+    let mut options = ReadOptions::default();
+    args.read.apply(&mut options);
+    match Table::read(&args.file, &options) {
+        Ok(table) => of_table(args, &table),
+        // Files of other kinds may be models.
+        Err(DataError::Foreign { .. }) => of_model(args),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// The columns of a table, and its first rows.
+fn of_table(args: &InspectArgs, table: &Table) -> Result<(), CliError> {
+    let InspectArgs { decimal, thousands, dates, .. } = *args;
+    let options = SchemaOptions { decimal, thousands, dates, ..SchemaOptions::default() };
+    let columns = table.inspect(&options);
+    let shown = table.rows().min(FIRST_ROWS);
+    let plain = Notation::default();
+    let first: Vec<Vec<Option<String>>> = (columns.iter())
+        .map(|column| {
+            table.texts(&column.name, &plain).map_or_else(|_| vec![None; shown], |texts| texts[..shown].to_vec())
+        })
+        .collect();
+    if args.json {
+        let column = |(column, first): (&TableColumn, &Vec<Option<String>>)| match &column.values {
+            Err(error) => json!({ "name": column.name, "problem": error.to_string(), "first": first }),
+            Ok((kind, Summary { missing, distinct, values })) => json!({
+                "name": column.name,
+                "kind": kind,
+                "missing": missing,
+                "distinct": distinct,
+                "least": numbers(values).map(|n| n.least),
+                "median": numbers(values).map(|n| n.median),
+                "mean": numbers(values).map(|n| n.mean),
+                "most": numbers(values).map(|n| n.most),
+                "categories": categories(values).map(|all| all.iter().take(10).collect::<Vec<_>>()),
+                "notes": column.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "first": first,
+            }),
+        };
+        return print_json(&json!({
+            "table": table.name(),
+            "rows": table.rows(),
+            "notes": table.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "columns": columns.iter().zip(&first).map(column).collect::<Vec<_>>(),
+        }));
+    }
+    read_notes(table.notes());
+    let rows = columns.iter().map(|column| match &column.values {
+        Err(_) => vec![column.name.clone(), "cannot be read".to_owned()],
+        Ok((kind, summary)) => vec![
+            column.name.clone(),
+            kind.name().to_owned(),
+            tables::thousands(summary.missing as u64),
+            tables::thousands(summary.distinct as u64),
+            content(*kind, &summary.values),
+        ],
+    });
+    let mut text =
+        format!("{}: {} rows, {} columns\n\n", table.name(), tables::thousands(table.rows() as u64), columns.len());
+    text += &tables::table(&["column", "kind", "missing", "different", "values"], rows.collect());
+    text += "\n";
+    let names: Vec<&str> = columns.iter().take(SHOWN_COLUMNS).map(|column| column.name.as_str()).collect();
+    let cell = |texts: &Vec<Option<String>>, row: usize| texts[row].clone().unwrap_or_default();
+    let rows = (0..shown).map(|row| first.iter().take(SHOWN_COLUMNS).map(|texts| cell(texts, row)).collect());
+    text += &tables::table(&names, rows.collect());
+    if columns.len() > SHOWN_COLUMNS {
+        text += &format!("and {} more columns\n", columns.len() - SHOWN_COLUMNS);
+    }
+    print(&text)?;
+    for column in &columns {
+        column.notes.iter().for_each(|choice| note(&hints::note(choice)));
+        if let Err(error) = &column.values {
+            let hint =
+                error.hint().map_or_else(String::new, |hint| format!(" ({})", hints::data(&hint, hints::Flags::Run)));
+            note(&format!("warning: {error}{hint}"));
+        }
+    }
+    Ok(())
+}
+
+/// Rows of a table that are shown.
+const FIRST_ROWS: usize = 5;
+/// Columns of these rows that are shown.
+const SHOWN_COLUMNS: usize = 12;
+
+fn numbers(values: &Values) -> Option<&Numbers> {
+    match values {
+        Values::Numbers(numbers) => numbers.as_ref(),
+        Values::Categories(_) => None,
+    }
+}
+
+fn categories(values: &Values) -> Option<&Vec<(String, usize)>> {
+    match values {
+        Values::Numbers(_) => None,
+        Values::Categories(all) => Some(all),
+    }
+}
+
+/// A line on the values of a column: their range, or the most frequent ones.
+fn content(kind: ColumnKind, values: &Values) -> String {
+    match values {
+        Values::Numbers(None) => String::new(),
+        Values::Numbers(Some(n)) => {
+            let text = |x: f64| match kind {
+                ColumnKind::Date => date_text(x),
+                ColumnKind::Numeric | ColumnKind::Categorical | ColumnKind::Boolean => tables::number(x),
+            };
+            format!("{} to {}, median {}", text(n.least), text(n.most), text(n.median))
+        }
+        Values::Categories(all) => {
+            let shown: Vec<String> = all.iter().take(4).map(|(name, rows)| format!("{name} {rows}")).collect();
+            format!("{}{}", shown.join(", "), if all.len() > 4 { ", ..." } else { "" })
+        }
+    }
+}
+
+fn of_model(args: &InspectArgs) -> Result<(), CliError> {
+    let model = load_model(&args.file, "cpu").or_else(|e| match e {
         // Without a CPU backend, any device is used.
-        CliError::Device(_) => load_model(&args.model, "auto"),
+        CliError::Device(_) => load_model(&args.file, "auto"),
         other => Err(other),
     })?;
     let about = model.about();

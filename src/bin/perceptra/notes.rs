@@ -1,9 +1,9 @@
 //! Notes on what an encoder made of the values of a table.
 
-use perceptra::data::{ColumnKind, EncodeReport, Encoder, Schema};
+use perceptra::data::{ColumnKind, DataError, EncodeReport, Encoder, Schema};
 
-use crate::note;
 use crate::tables::number;
+use crate::{CliError, note};
 
 /// The most lines of one kind: a table may have thousands of columns.
 const MOST: usize = 10;
@@ -28,6 +28,16 @@ pub(crate) fn training(report: &EncodeReport) {
     });
 }
 
+/// The error for a column of which every value is unknown to a model, unless `allowed`.
+pub(crate) fn refuse_unseen(table: &str, report: &EncodeReport, rows: usize, allowed: bool) -> Result<(), CliError> {
+    match report.all_unseen(rows).filter(|_| !allowed) {
+        None => Ok(()),
+        Some((column, rows)) => {
+            Err(DataError::AllUnseen { name: table.to_owned(), column: column.to_owned(), rows }.into())
+        }
+    }
+}
+
 /// A note on columns that a model does not know.
 pub(crate) fn unknown(schema: &Schema, columns: &[String]) {
     let unknown = schema.unknown(columns);
@@ -37,10 +47,17 @@ pub(crate) fn unknown(schema: &Schema, columns: &[String]) {
 }
 
 /// Notes on rows that a trained model is used for.
-pub(crate) fn using(report: &EncodeReport, encoder: &Encoder) {
+pub(crate) fn using(report: &EncodeReport, rows: usize, encoder: &Encoder) {
     lines(&report.missing, |column, n| format!("note: column {column:?}: {n} missing values were filled in"));
+    let most = |column: &String, n: usize| {
+        let missing = report.missing.iter().find(|(name, _)| name == column).map_or(0, |(_, n)| *n);
+        if 2 * n > rows - missing.min(rows) { "warning" } else { "note" }
+    };
     lines(&report.unseen, |column, n| match report.grouped.iter().find(|(c, _)| c == column) {
-        None => format!("note: column {column:?}: {n} values are not among the categories known from training"),
+        None => format!(
+            "{}: column {column:?}: {n} values are not among the categories known from training",
+            most(column, *n)
+        ),
         Some((_, grouped)) => format!(
             "note: column {column:?}: {n} values are of the {grouped} categories that share one input since training, or of unknown ones"
         ),

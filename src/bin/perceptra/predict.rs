@@ -42,6 +42,9 @@ pub(crate) struct PredictArgs {
     /// Columns of the table to write before the predictions, as they are; `all` for all of them
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     keep: Vec<String>,
+    /// Predict although none of a column's categories is known to the model
+    #[arg(long)]
+    allow_unseen: bool,
     /// Fail on columns that the model does not know, except its targets
     #[arg(long)]
     strict: bool,
@@ -95,11 +98,12 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     }
     if args.strict && !unknown.is_empty() {
         return Err(CliError::Other {
-            message: format!("{}: the model does not know the columns {}", args.table.display(), named.join(", ")),
+            message: format!("{}: the model does not know the columns {}", args.table.display(), unknown.join(", ")),
             hint: Some("without --strict they are ignored".into()),
         });
     }
-    let mut seen = Seen::default();
+    let name = args.table.display().to_string();
+    let mut seen = Seen { name, allow_unseen: args.allow_unseen, ..Seen::default() };
     match &args.output {
         None => {
             let out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout());
@@ -118,7 +122,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
         let is_used = |name: &String| !kept.contains(name) && !seen.empty.contains(name);
         let others: Vec<String> = columns_read.into_iter().filter(is_used).collect();
         notes::unknown(&model.about().schema, &others);
-        notes::using(&seen.report, &model.about().encoder);
+        notes::using(&seen.report, seen.rows, &model.about().encoder);
     }
     Ok(())
 }
@@ -140,6 +144,10 @@ fn kept(asked: &[String], columns: &[String]) -> Vec<String> {
 /// What there is to note of the rows that were predicted.
 #[derive(Debug, Default)]
 struct Seen {
+    /// The table.
+    name: String,
+    rows: usize,
+    allow_unseen: bool,
     report: EncodeReport,
     notes: Vec<ReadNote>,
     /// Columns without a name and without a value.
@@ -153,17 +161,28 @@ fn write<W: Write + Send>(
     mut writer: PredictionWriter<'_, W>,
     seen: &mut Seen,
 ) -> Result<(), CliError> {
-    while let Some(table) = reader.next() {
+    let mut next = reader.next();
+    while let Some(table) = next.take() {
         if let Some(interrupted) = CliError::interrupted("the predictions are not complete") {
             return Err(interrupted);
         }
         let table = table?;
         let predictions = model.predict(&table)?;
         seen.report += &predictions.report;
+        seen.rows += table.rows();
+        if seen.rows == table.rows() && seen.report.all_unseen(seen.rows).is_some() {
+            // If there are no other rows, nothing is written.
+            next = reader.next();
+            if next.is_none() {
+                notes::refuse_unseen(&seen.name, &seen.report, seen.rows, seen.allow_unseen)?;
+            }
+        }
         writer.write_with(&predictions, &table)?;
         // Who gives rows one by one may wait for the predictions.
         writer.flush()?;
+        next = next.or_else(|| reader.next());
     }
+    notes::refuse_unseen(&seen.name, &seen.report, seen.rows, seen.allow_unseen)?;
     seen.notes = reader.notes();
     seen.empty = reader.empty_columns().into_iter().map(str::to_owned).collect();
     Ok(writer.finish()?)
