@@ -145,7 +145,7 @@ impl FeedForward {
     }
 
     /// Whether weighted sums are divided by √inputs (the neural-tangent-kernel parametrization).
-    pub fn is_ntk(&self) -> bool {
+    pub(crate) fn is_ntk(&self) -> bool {
         self.ntk
     }
 

@@ -108,54 +108,46 @@ pub fn describe(network: &FeedForward, logits: bool) -> Option<(Vec<kernel::Laye
     Some((layers.collect(), extras))
 }
 
-/// Factor of a layer's weights when they are copied to the kernel: 1/√inputs in the NTK parametrization, because the kernel stores
+/// Factor of a tensor when it is copied to the kernel: 1/√inputs for weights in the NTK parametrization, because the kernel stores
 /// weights with this factor, else 1.
-fn gain(network: &FeedForward, layer: usize) -> f32 {
-    if network.is_ntk() { (network.widths()[layer].0 as f64).sqrt().recip() as f32 } else { 1.0 }
+fn gain(network: &FeedForward, role: Role) -> f32 {
+    match role {
+        Role::Weight(layer) if network.is_ntk() => (network.widths()[layer].0 as f64).sqrt().recip() as f32,
+        Role::Weight(_) | Role::Bias(_) | Role::Embedding(_) | Role::InputScale | Role::Alpha(_) => 1.0,
+        Role::R(_) | Role::S(_) => 1.0,
+        Role::Gamma(_) | Role::Beta(_) | Role::RunningMean(_) | Role::RunningVariance(_) => 1.0,
+    }
 }
 
-/// Copies all parameters of `network` to the kernel's network.
+/// Copies all parameters of `network` to the kernel, by calling `set` for each.
 ///
 /// # Errors
 ///
 /// [`NetworkError::Device`] if parameters cannot be read from the device.
-pub fn set_weights(to: &mut kernel::Network, network: &FeedForward) -> Result<(), NetworkError> {
-    let values = |role: Role| network.parameter(role).map(|p| read(p.values().inner())).transpose();
-    for i in 0..network.layers().len() {
-        let (mut weight, bias) = (values(Role::Weight(i))?.unwrap_or_default(), values(Role::Bias(i))?);
-        let gain = gain(network, i);
-        weight.iter_mut().for_each(|w| *w *= gain);
-        to.set_layer(i, &weight, &bias.unwrap_or_default());
-    }
+pub fn set_weights(network: &FeedForward, mut set: impl FnMut(kernel::Part, &[f32])) -> Result<(), NetworkError> {
     for parameter in network.parameters() {
         if let Some(part) = kernel_part(parameter.role, network) {
-            to.set_part(part, &read(parameter.values().inner())?);
+            let (mut values, gain) = (read(parameter.values().inner())?, gain(network, parameter.role));
+            values.iter_mut().for_each(|w| *w *= gain);
+            set(part, &values);
         }
     }
     Ok(())
 }
 
-/// Copies all parameters of the kernel's network to `network`.
-pub fn get_weights(from: &mut kernel::Network, network: &mut FeedForward) {
-    for i in 0..network.layers().len() {
-        let gain = gain(network, i);
-        let (mut weight, bias) = from.layer(i);
-        weight.iter_mut().for_each(|w| *w /= gain);
-        network.set_values(Role::Weight(i), weight);
-        if network.parameter(Role::Bias(i)).is_some() {
-            network.set_values(Role::Bias(i), bias);
-        }
-    }
+/// Copies all parameters from the kernel, where `get` reads them, to `network`.
+pub fn get_weights(network: &mut FeedForward, mut get: impl FnMut(kernel::Part) -> Vec<f32>) {
     let roles: Vec<Role> = network.parameters().iter().map(|p| p.role).collect();
     for role in roles {
         if let Some(part) = kernel_part(role, network) {
-            network.set_values(role, from.part(part));
+            let (mut values, gain) = (get(part), gain(network, role));
+            values.iter_mut().for_each(|w| *w /= gain);
+            network.set_values(role, values);
         }
     }
 }
 
-/// The kernel's name for a tensor. `None` for weights and biases, which the kernel takes layer by layer, and for normalizations,
-/// which it does not have.
+/// The kernel's name for a tensor. `None` for normalizations, which the kernel does not have.
 fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
     Some(match role {
         Role::Embedding(tensor) => kernel::Part::Embedding(match tensor {
@@ -177,7 +169,8 @@ fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
         Role::Alpha(i) => kernel::Part::Alpha(i),
         Role::R(i) => kernel::Part::R(i),
         Role::S(i) => kernel::Part::S(i),
-        Role::Weight(_) | Role::Bias(_) => return None,
+        Role::Weight(i) => kernel::Part::Weight(i),
+        Role::Bias(i) => kernel::Part::Bias(i),
         Role::Gamma(_) | Role::Beta(_) | Role::RunningMean(_) | Role::RunningVariance(_) => return None,
     })
 }

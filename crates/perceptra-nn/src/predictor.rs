@@ -63,7 +63,7 @@ impl Predictor {
         }
         let Some((layers, extras)) = describe(&self.network, self.logits) else { return Ok(None) };
         let Ok(mut kernel) = kernel::Network::new(&layers, &extras, self.threads) else { return Ok(None) };
-        set_weights(&mut kernel, &self.network)?;
+        set_weights(&self.network, |part, values| kernel.set(part, values))?;
         Ok(Some(kernel))
     }
 
