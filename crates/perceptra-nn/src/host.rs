@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use burn::tensor::{Device, Tensor};
+use burn::module::Module;
+use burn::tensor::{DType, Device, Tensor};
 use perceptra_kernel as kernel;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Link};
 use crate::embedding::{Column, NumberEmbedding};
 use crate::error::NetworkError;
 use crate::feed_forward::FeedForward;
@@ -54,23 +55,24 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Networ
     tensor.try_into_vec_as().map_err(|e| NetworkError::Device(e.to_string()))
 }
 
-/// The activation of each layer in the kernel; for `logits`, with the identity in place of a sigmoid or softmax at the end. `None`
-/// if a softmax remains, since it is not a function of one number, or if there are no layers.
-fn activations(network: &FeedForward, logits: bool) -> Option<Vec<kernel::Activation>> {
-    let last = network.layers().len().checked_sub(1)?;
+/// The layers and the extras of a network as the kernel describes them; for `logits`, with the identity in place of a sigmoid or
+/// softmax at the end.
+///
+/// # Errors
+///
+/// What the kernel's types do not have: normalization layers, or a softmax that remains, since it is not a function of one number.
+/// The message completes "the kernel cannot compute this:".
+pub fn describe(network: &FeedForward, logits: bool) -> Result<(Vec<kernel::Layer>, kernel::Extras), &'static str> {
+    if network.layers().iter().any(Layer::has_norm) {
+        return Err("it has no normalization layers");
+    }
+    let last = network.layers().len().saturating_sub(1);
     let of = |(i, f): (usize, Activation)| {
         if i == last && logits && f.makes_probabilities() { Some(kernel::Activation::Identity) } else { f.in_kernel() }
     };
-    network.layers().iter().map(|layer| layer.activation).enumerate().map(of).collect()
-}
-
-/// The layers and the extras of a network as the kernel describes them; for `logits`, without a sigmoid or softmax at the end.
-/// `None` for what the kernel does not have: normalization layers, or a softmax that remains.
-pub fn describe(network: &FeedForward, logits: bool) -> Option<(Vec<kernel::Layer>, kernel::Extras)> {
-    if network.layers().iter().any(Layer::has_norm) {
-        return None;
-    }
-    let activations = activations(network, logits)?;
+    let activations: Option<Vec<_>> =
+        network.layers().iter().map(|layer| layer.activation).enumerate().map(of).collect();
+    let activations = activations.ok_or("it has no softmax, except under a cross-entropy")?;
     let embedding = network.embedding().cloned();
     let embedding = embedding.map(|config| kernel::InputEmbedding {
         columns: config
@@ -105,7 +107,28 @@ pub fn describe(network: &FeedForward, logits: bool) -> Option<(Vec<kernel::Laye
         bias: layer.linear.bias.is_some(),
         activation,
     });
-    Some((layers.collect(), extras))
+    Ok((layers.collect(), extras))
+}
+
+/// Why the kernel could not train every parameter of the network: it has frozen parameters, other numbers than 32-bit floats, or
+/// adapters. `None` if it could.
+pub fn untrained(network: &FeedForward) -> Option<&'static str> {
+    // Only a network in training mode shows which parameters are trained; adapters show as more parameters than weights.
+    let active = network.clone().train();
+    let device = active.layers().first()?.linear.weight.val().device();
+    let tensors = active.parameters();
+    let trained = tensors.iter().all(|p| p.is_trained() && p.dtype() == DType::F32);
+    let weights: usize = tensors.iter().map(|p| p.shape().iter().product::<usize>()).sum();
+    let parameters = active.num_params();
+    // Burn's autodiff frees parameters that no backward pass has reached only at the next backward pass of any tensor: without this
+    // one they would stay in memory for good.
+    drop(tensors);
+    drop(active);
+    Tensor::<1>::ones([1], &device).require_grad().backward();
+    if !trained {
+        return Some("it trains all weights, as 32-bit numbers");
+    }
+    (parameters != weights).then_some("the network has parameters besides its weights and biases")
 }
 
 /// Factor of a tensor when it is copied to the kernel: 1/√inputs for weights in the NTK parametrization, because the kernel stores
@@ -178,7 +201,7 @@ fn kernel_part(role: Role, network: &FeedForward) -> Option<kernel::Part> {
 /// Averages the outputs of a batch ensemble's members, `[members, rows, outputs]` to `[rows, outputs]`. For `logits` of a sigmoid
 /// or softmax, the result is the logits of the average of the members' probabilities.
 pub fn average_members(outputs: &mut Vec<f32>, network: &FeedForward, logits: bool) {
-    let (members, m, g) = (network.members(), network.outputs(), network.output_activation());
+    let (members, m) = (network.members(), network.outputs());
     let n = outputs.len() / members;
     let lines = |i: usize| outputs.iter().skip(i).step_by(n).map(|x| f64::from(*x));
     let log_sum = |values: &[f64]| {
@@ -186,8 +209,8 @@ pub fn average_members(outputs: &mut Vec<f32>, network: &FeedForward, logits: bo
         most + values.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
     };
     let softplus = |z: f64| z.max(0.0) + (-z.abs()).exp().ln_1p();
-    let joined: Vec<f32> = match g {
-        Activation::Softmax if logits => {
+    let joined: Vec<f32> = match network.output_activation().link().filter(|_| logits) {
+        Some(Link::Softmax) => {
             // ln Σ eᶻ of each member's logits z in each row: z minus this is the logarithm of a probability.
             let sums: Vec<f64> = outputs
                 .chunks_exact(m)
@@ -200,14 +223,14 @@ pub fn average_members(outputs: &mut Vec<f32>, network: &FeedForward, logits: bo
             };
             (0..n).map(of).collect()
         }
-        Activation::Sigmoid if logits => {
+        Some(Link::Sigmoid) => {
             let of = |i: usize| {
                 let log = |sign: f64| log_sum(&lines(i).map(|z| -softplus(sign * z)).collect::<Vec<_>>());
                 (log(-1.0) - log(1.0)) as f32
             };
             (0..n).map(of).collect()
         }
-        _ => (0..n).map(|i| (lines(i).sum::<f64>() / members as f64) as f32).collect(),
+        None => (0..n).map(|i| (lines(i).sum::<f64>() / members as f64) as f32).collect(),
     };
     *outputs = joined;
 }

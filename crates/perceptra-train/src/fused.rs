@@ -1,9 +1,7 @@
 //! The engine for dense networks on the CPU: explicit backpropagation in fused kernels.
 
-use burn::module::Module;
-use burn::tensor::{DType, Tensor};
 use perceptra_kernel as kernel;
-use perceptra_nn::{FeedForward, Layer, Loss, host};
+use perceptra_nn::{FeedForward, Loss, host};
 
 use crate::choices::{Engine, Factors, Optimizer, Reduction};
 use crate::config::{StepSettings, TrainConfig};
@@ -102,27 +100,6 @@ fn per_group(factors: &Factors, value: f64) -> kernel::PerGroup<f64> {
     }
 }
 
-/// Why the kernels could not train every parameter of the network: it has frozen parameters, other numbers than 32-bit floats, or adapters.
-/// `None` if they could.
-fn untrained(dense: &FeedForward) -> Option<String> {
-    // Only a network in training mode shows which parameters are trained; adapters show as more parameters than weights.
-    let active = dense.clone().train();
-    let device = active.layers().first()?.linear.weight.val().device();
-    let tensors = active.parameters();
-    let trained = tensors.iter().all(|p| p.is_trained() && p.dtype() == DType::F32);
-    let weights: usize = tensors.iter().map(|p| p.shape().iter().product::<usize>()).sum();
-    let parameters = active.num_params();
-    // Burn's autodiff frees parameters that no backward pass has reached only at the next backward pass of any tensor: without this one
-    // they would stay in memory for good.
-    drop(tensors);
-    drop(active);
-    Tensor::<1>::ones([1], &device).require_grad().backward();
-    if !trained {
-        return Some("it trains all weights, as 32-bit numbers".to_owned());
-    }
-    (parameters != weights).then(|| "the network has parameters besides its weights and biases".to_owned())
-}
-
 /// The network and the run described in the kernel's types, or why the kernel does not support them.
 fn description(
     network: &FeedForward,
@@ -149,8 +126,7 @@ fn description(
         decay_schedule: _,
         dropout_schedule: _,
     } = plan.config.step_settings();
-    let softmax = || format!("it has no softmax under the loss {loss}");
-    let (layers, extras) = host::describe(network, loss.takes_logits()).ok_or_else(softmax)?;
+    let (layers, extras) = host::describe(network, loss.takes_logits())?;
     let settings = kernel::Settings {
         loss: loss_of(loss),
         sum: reduction == Reduction::Sum,
@@ -181,15 +157,13 @@ impl<'a, N: Network> Fused<'a, N> {
         if has_own_memory(&plan.device) {
             return Some("the device is not the CPU".to_owned());
         }
-        if dense.layers().iter().any(Layer::has_norm) {
-            return Some("it has no normalization layers".to_owned());
-        }
-        untrained(dense).or_else(|| description(dense, plan).err())
+        description(dense, plan).err().or_else(|| host::untrained(dense).map(str::to_owned))
     }
 
     /// Starts a run that has no [`Fused::obstacle`].
     pub(crate) fn new(network: N, plan: &Plan<'a>) -> Result<Self, TrainError> {
         let config = plan.config;
+        let (loss, reduction) = config.objective();
         let impossible = || TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() };
         let dense = network.as_feed_forward().ok_or_else(impossible)?;
         let unsupported = |obstacle| TrainError::Engine { obstacle };
@@ -202,8 +176,8 @@ impl<'a, N: Network> Fused<'a, N> {
         Ok(Self {
             trainer,
             config,
-            loss: plan.loss,
-            reduction: config.reduction_of(plan.loss),
+            loss,
+            reduction,
             monitor: plan.monitor,
             schedules: Schedules::new(config, plan.steps.saturating_mul(config.epochs)),
             train: plan.train.map(Rows::new).transpose()?,
@@ -258,7 +232,7 @@ impl<N: Network> EngineRun<N> for Fused<'_, N> {
         self.totals.weight += totals.weight;
         self.totals.steps += totals.steps;
         let last = rates.get(totals.steps.saturating_sub(1));
-        Ok(EpochResult { rate: last.map_or(0.0, |m| m.rate), whole: totals.steps == steps })
+        Ok(EpochResult { rate: last.map_or(0.0, |m| m.rate), steps: totals.steps, whole: totals.steps == steps })
     }
 
     fn judge(&mut self) -> Result<Judged, TrainError> {
