@@ -79,7 +79,7 @@ fn rectangle(line: &str) -> Option<(&str, String)> {
 
 impl Picture {
     /// The picture as SVG.
-    pub fn svg(&self) -> &str {
+    pub(crate) fn svg(&self) -> &str {
         &self.svg
     }
 
@@ -88,7 +88,7 @@ impl Picture {
     /// # Errors
     ///
     /// [`ViewError::Draw`] if the picture is empty or cannot be encoded.
-    pub fn png(&self) -> Result<Vec<u8>, ViewError> {
+    pub(crate) fn png(&self) -> Result<Vec<u8>, ViewError> {
         let mut options = usvg::Options::default();
         options.fontdb_mut().load_font_data(FONT.to_vec());
         options.fontdb_mut().set_sans_serif_family("DejaVu Sans");

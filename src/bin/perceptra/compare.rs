@@ -74,9 +74,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
     let comparison = compare(&run, &tables, &options, &choice.device, &mut |what| bar.set_message(what.to_owned()))?;
     bar.finish_and_clear();
     if args.json {
-        let mut json = json!(comparison);
-        json["advice"] = comparison.advice().into();
-        return print_json(&json);
+        return print_json(&json!(comparison));
     }
     if !args.quiet {
         let mut notes: Vec<String> = Vec::new();
@@ -97,7 +95,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
     let name = run.data.table.display();
     print(&format!("{name}: {} of {}, {how}\n\n", comparison.task, run.data.schema.target.join(", ")))?;
     print(&table(&comparison))?;
-    print(&format!("\n{}\n", comparison.advice()))
+    print(&format!("\n{}\n", comparison.advice))
 }
 
 fn table(comparison: &Comparison) -> String {
