@@ -234,3 +234,39 @@ pub fn average_members(outputs: &mut Vec<f32>, network: &FeedForward, logits: bo
     };
     *outputs = joined;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::{FeedForwardConfig, Norm};
+
+    #[test]
+    fn what_the_kernel_does_not_have_is_said() {
+        let network = |norm: Norm, g: Activation| {
+            let config = FeedForwardConfig::new(2, 3).with_widths(&[4], Activation::Tanh).with_norm(norm);
+            config.with_output_activation(g).init(&Device::flex()).unwrap()
+        };
+        let softmax = network(Norm::None, Activation::Softmax);
+        assert_eq!(describe(&softmax, false).err(), Some("it has no softmax, except under a cross-entropy"));
+        let (layers, _) = describe(&softmax, true).unwrap();
+        assert_eq!(layers.iter().map(|l| (l.inputs, l.outputs)).collect::<Vec<_>>(), [(2, 4), (4, 3)]);
+        for &norm in Norm::ALL {
+            let reason = (norm != Norm::None).then_some("it has no normalization layers");
+            assert_eq!(describe(&network(norm, Activation::Identity), false).err(), reason, "{norm}");
+        }
+        // The kernel itself refuses a network without layers.
+        let (layers, extras) = describe(&FeedForward::new(Vec::new(), 0.0), false).unwrap();
+        assert_eq!(kernel::Network::new(&layers, &extras, 1).err(), Some(kernel::Unsupported::NoLayers));
+    }
+
+    #[test]
+    fn frozen_parameters_and_other_numbers_are_not_trained() {
+        let network = FeedForwardConfig::new(2, 1).with_widths(&[4], Activation::Tanh).init(&Device::flex()).unwrap();
+        assert_eq!(untrained(&network), None);
+        let mut frozen = network.clone();
+        let layer = &mut frozen.layers_mut()[1];
+        layer.linear = layer.linear.clone().no_grad();
+        assert_eq!(untrained(&frozen), Some("it trains all weights, as 32-bit numbers"));
+    }
+}

@@ -191,7 +191,9 @@ fn run<N: Network>(
                     let block = Weighted::new(&block, shape, config, classes.clone())?.smoothed(config);
                     let pass = engine_run.borrow_mut().pass(Some(&block), draw, &until)?;
                     draw = draw.wrapping_add(BLOCK);
-                    all = EpochResult { steps: all.steps + pass.steps, ..pass };
+                    // A last block whose only batch is short and dropped has no step, and no rate.
+                    let rate = if pass.steps == 0 { all.rate } else { pass.rate };
+                    all = EpochResult { rate, steps: all.steps + pass.steps, whole: pass.whole };
                     if !all.whole {
                         break;
                     }

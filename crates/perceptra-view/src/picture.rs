@@ -104,7 +104,7 @@ impl Picture {
     ///
     /// # Errors
     ///
-    /// [`ViewError::Write`] if the folder or a file cannot be written, and as [`Picture::png`].
+    /// [`ViewError::Write`] if the folder or a file cannot be written, [`ViewError::Draw`] if the picture is empty or cannot be encoded.
     pub fn save_both(&self, folder: &Path, name: &str) -> Result<(), ViewError> {
         std::fs::create_dir_all(folder).map_err(|source| ViewError::Write { path: folder.to_owned(), source })?;
         let write = |ending: &str, bytes: &[u8]| {

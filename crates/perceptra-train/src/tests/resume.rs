@@ -331,6 +331,19 @@ impl Blocks for Few {
 }
 
 #[test]
+fn a_last_block_whose_short_batch_is_dropped_leaves_the_rate_of_the_epoch() {
+    let device = Device::flex();
+    for engine in ENGINES {
+        let mut blocks = InBlocks { rows: 300, size: 96, next: 0, device: device.clone(), fail: false };
+        let batch = Batch::Rows(32);
+        let config =
+            TrainConfig { engine, drop_last: true, batch, learning_rate: 0.01, epochs: 2, ..TrainConfig::default() };
+        let history = Fit::blocks(network(Norm::None, &device), &mut blocks, &device).run(&config).unwrap().history;
+        assert!(history.epochs.iter().all(|epoch| epoch.learning_rate == 0.01), "{engine:?}: {history:?}");
+    }
+}
+
+#[test]
 fn an_epoch_without_rows_is_an_error() {
     let device = Device::flex();
     let few = || Dataset::from_rows(vec![1.0; 3], vec![1.0; 3], (1, 1), &device).unwrap();
