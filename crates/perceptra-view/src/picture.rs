@@ -79,7 +79,7 @@ fn rectangle(line: &str) -> Option<(&str, String)> {
 
 impl Picture {
     /// The picture as SVG.
-    pub(crate) fn svg(&self) -> &str {
+    pub fn svg(&self) -> &str {
         &self.svg
     }
 
@@ -88,7 +88,7 @@ impl Picture {
     /// # Errors
     ///
     /// [`ViewError::Draw`] if the picture is empty or cannot be encoded.
-    pub(crate) fn png(&self) -> Result<Vec<u8>, ViewError> {
+    pub fn png(&self) -> Result<Vec<u8>, ViewError> {
         let mut options = usvg::Options::default();
         options.fontdb_mut().load_font_data(FONT.to_vec());
         options.fontdb_mut().set_sans_serif_family("DejaVu Sans");
@@ -104,7 +104,7 @@ impl Picture {
     ///
     /// # Errors
     ///
-    /// [`ViewError::Write`] if the folder or a file cannot be written, [`ViewError::Draw`] if the picture is empty or cannot be encoded.
+    /// [`ViewError::Write`] if the folder or a file cannot be written, and as [`Picture::png`].
     pub fn save_both(&self, folder: &Path, name: &str) -> Result<(), ViewError> {
         std::fs::create_dir_all(folder).map_err(|source| ViewError::Write { path: folder.to_owned(), source })?;
         let write = |ending: &str, bytes: &[u8]| {
