@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let inputs = Tensor::<2>::from_floats(rows.map(|r| r.map(|x| x as f32)), &device);
     let wanted = Tensor::<1>::from_floats(targets.map(|y| y as f32), &device).reshape([3, 1]);
-    let loss = Loss::HalfSumSquared.forward(network.forward(inputs.clone()), wanted.clone(), None, None);
+    let loss = Loss::HalfSumSquared.forward(network.forward(inputs.clone()), wanted.clone());
     let grads = loss.backward();
     let grad = |t: Option<Tensor<1>>| {
         numbers(t.ok_or(burn::tensor::TensorData::from([0.0f32])).unwrap_or_else(|d| Tensor::from_data(d, &device)))

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut optimizer = AdamConfig::new().init();
     for _ in 0..300 {
         let logits = network.forward_logits(inputs.clone());
-        let loss = Loss::BinaryCrossEntropy.forward(logits, targets.clone(), None, None);
+        let loss = Loss::BinaryCrossEntropy.forward(logits, targets.clone());
         let grads = GradientsParams::from_grads(loss.backward(), &network);
         network = optimizer.step(0.05, network, grads);
     }

@@ -47,6 +47,9 @@ pub struct Comparison {
     /// The models: the network, one neuron, three support vector machines, the constant prediction (the mean, or the most frequent
     /// class), and the presets.
     pub contenders: Vec<Contender>,
+    /// A recommendation in a sentence or two: the best model by the first metric (the simplest of equally good ones), or a simpler model
+    /// whose paired difference from the best over the folds is within two standard errors of 0.
+    pub advice: String,
 }
 
 /// One model of a comparison.
@@ -88,9 +91,8 @@ impl Contender {
 }
 
 impl Comparison {
-    /// A recommendation in a sentence or two: the best model by the first metric (the simplest of equally good ones), or a simpler model
-    /// whose paired difference from the best over the folds is within two standard errors of 0.
-    pub fn advice(&self) -> String {
+    /// The recommendation for these scores.
+    fn advise(&self) -> String {
         let less_is_better = self.task == Task::Regression;
         let sign = if less_is_better { -1.0 } else { 1.0 };
         // Rounded, so that the mean of the same scores in another order is equal.
@@ -164,7 +166,7 @@ impl Comparison {
 /// vector machines with three kernels, and scores all of them and the mean (or the most frequent class) on the same test rows.
 ///
 /// The support vector machines are trained on the encoded columns of the network. As they need no early stopping, they are trained on the
-/// validation rows too; they ignore row and class weights. γ is [`Kernel::scale`], and the polynomial kernel is (γ x·x′ + 1)³. `progress`
+/// validation rows too; they ignore row and class weights. γ is 1 / (columns · variance of all inputs), and the polynomial kernel is (γ x·x′ + 1)³. `progress`
 /// is called with the name of each model before its training.
 ///
 /// # Errors
@@ -200,6 +202,7 @@ pub fn compare(
         metrics: Vec::new(),
         test_rows: Vec::new(),
         contenders: Vec::new(),
+        advice: String::new(),
     };
     for (fold, part) in parts.iter().enumerate() {
         let of = if parts.len() > 1 { format!(" of fold {} of {}", fold + 1, parts.len()) } else { String::new() };
@@ -282,6 +285,7 @@ pub fn compare(
         contender.parameters /= folds;
         contender.support_vectors = contender.support_vectors.map(|n| n / folds);
     }
+    comparison.advice = comparison.advise();
     Ok(comparison)
 }
 
@@ -528,29 +532,30 @@ mod tests {
                 metrics: vec![metric.to_owned()],
                 test_rows: vec![10; scores[0].len()],
                 contenders: names.iter().zip(scores).map(|(name, scores)| contender(name, scores)).collect(),
+                advice: String::new(),
             }
         };
         // The second model is behind by 1, 2 and 3: in all folds.
         let clear = [&[1.0, 2.0, 3.0][..], &[2.0, 4.0, 6.0], &[9.0; 3], &[9.0; 3], &[9.0; 3], &[9.0; 3]];
         let clear = comparison(Task::Regression, clear);
         assert_eq!(clear.contenders[1].difference(&clear.contenders[0], 0), (2.0, Some(1.0), 3));
-        let text = clear.advice();
+        let text = clear.advise();
         assert_eq!(text, "Use network, which has the best rmse: ahead of one neuron by 2 ± 1 (3 of 3 folds).");
         // The network is ahead in some folds only.
         let noise = [&[0.9, 0.8, 0.95][..], &[0.85, 0.85, 0.9], &[0.5; 3], &[0.5; 3], &[0.5; 3], &[0.4; 3]];
-        let text = comparison(Task::Binary, noise).advice();
+        let text = comparison(Task::Binary, noise).advise();
         assert!(text.ends_with("is not significant over these folds: use one neuron, which is simpler."), "{text}");
         let one = [&[1.0][..], &[2.0], &[3.0], &[3.0], &[3.0], &[9.0]];
-        let text = comparison(Task::Regression, one).advice();
+        let text = comparison(Task::Regression, one).advise();
         assert!(text.starts_with("network has the best rmse on these test rows, 1."), "{text}");
         // Of equally good models, the simplest is recommended.
         let equal = [&[0.5][..], &[1.0], &[1.0], &[0.5], &[1.0], &[0.4]];
-        let text = comparison(Task::Binary, equal).advice();
+        let text = comparison(Task::Binary, equal).advise();
         let expected =
             "one neuron has the best accuracy on these test rows, 1, as have 2 others, none of them simpler. One set";
         assert!(text.starts_with(expected), "{text}");
         let equal = [&[0.7, 0.8, 0.9][..], &[0.1; 3], &[0.2; 3], &[0.3; 3], &[0.9, 0.7, 0.8], &[0.1; 3]];
-        let text = comparison(Task::Binary, equal).advice();
+        let text = comparison(Task::Binary, equal).advise();
         assert_eq!(text, "Use SVM, radial, which has the best accuracy, as has network, which is not simpler.");
     }
 

@@ -128,7 +128,7 @@ impl Kernel {
     }
 
     /// The kernel parameter γ = 1 / (columns · variance of all inputs), which scikit-learn calls `scale`; 1 if the variance is 0.
-    pub fn scale(inputs: &[f32], columns: usize) -> f64 {
+    pub(crate) fn scale(inputs: &[f32], columns: usize) -> f64 {
         let n = inputs.len().max(1) as f64;
         let mean = inputs.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
         let variance = inputs.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / n;
@@ -235,7 +235,7 @@ impl SvmConfig {
         }
         let factor = match self.kernel {
             Kernel::Polynomial { gamma, .. } => gamma.sqrt(),
-            _ => 1.0,
+            Kernel::Linear | Kernel::Radial { .. } => 1.0,
         };
         let values = inputs.iter().map(|x| factor * f64::from(*x)).collect();
         Array2::from_shape_vec((rows, columns), values).map_err(|e| SvmError::Solver(e.to_string()))

@@ -21,6 +21,18 @@ pub enum Column {
     Category(usize),
 }
 
+impl Column {
+    /// Place of this kind of column in the inputs of the first dense layer: embedded numbers first, then plain columns, then
+    /// categories.
+    fn rank(self) -> usize {
+        match self {
+            Self::Number => 0,
+            Self::Plain => 1,
+            Self::Category(_) => 2,
+        }
+    }
+}
+
 /// How the numbers of a row are embedded: turned into inputs of the first dense layer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NumberEmbedding {
@@ -66,8 +78,14 @@ impl InputEmbedding {
                 }
             }
         }
-        if self.columns.contains(&Column::Category(0)) {
-            return Err(Unsupported::Embedding("a column of no categories"));
+        for column in &self.columns {
+            match column {
+                Column::Category(0) => return Err(Unsupported::Embedding("a column of no categories")),
+                Column::Category(_) if self.category_width == 0 => {
+                    return Err(Unsupported::Embedding("categories of width 0"));
+                }
+                Column::Number | Column::Plain | Column::Category(_) => {}
+            }
         }
         Ok(Layout::new(self).outputs)
     }
@@ -153,25 +171,28 @@ impl Layout {
     pub(crate) fn new(embedding: &InputEmbedding) -> Self {
         let mut layout = Self::default();
         let bins = |edges: &[Vec<f32>]| edges.iter().map(|e| e.len() - 1).max().unwrap_or(1);
-        let numbers = embedding.columns.iter().enumerate().filter(|(_, c)| **c == Column::Number);
-        for (number, (column, _)) in numbers.enumerate() {
-            match &embedding.numbers {
-                NumberEmbedding::Plain => layout.push(column, 1, 0, Kind::Plain),
-                NumberEmbedding::Periodic(q, width) => {
-                    layout.push(column, *width, 2 * q + (q + 1) * (width - 1), Kind::Periodic(*q));
+        let mut columns: Vec<(usize, Column)> = embedding.columns.iter().copied().enumerate().collect();
+        columns.sort_by_key(|(_, column)| column.rank());
+        let mut number = 0;
+        for (index, column) in columns {
+            match column {
+                Column::Number => {
+                    match &embedding.numbers {
+                        NumberEmbedding::Plain => layout.push(index, 1, 0, Kind::Plain),
+                        NumberEmbedding::Periodic(q, width) => {
+                            layout.push(index, *width, 2 * q + (q + 1) * (width - 1), Kind::Periodic(*q));
+                        }
+                        NumberEmbedding::PiecewiseLinear(edges, width) => {
+                            let all = bins(edges);
+                            layout.push(index, *width, (2 + all) * width, Kind::Bent(Bins::new(&edges[number]), all));
+                        }
+                    }
+                    number += 1;
                 }
-                NumberEmbedding::PiecewiseLinear(edges, width) => {
-                    let all = bins(edges);
-                    layout.push(column, *width, (2 + all) * width, Kind::Bent(Bins::new(&edges[number]), all));
+                Column::Plain => layout.push(index, 1, 0, Kind::Plain),
+                Column::Category(n) => {
+                    layout.push(index, embedding.category_width, n * embedding.category_width, Kind::Category(n));
                 }
-            }
-        }
-        for (column, _) in embedding.columns.iter().enumerate().filter(|(_, c)| **c == Column::Plain) {
-            layout.push(column, 1, 0, Kind::Plain);
-        }
-        for (column, kind) in embedding.columns.iter().enumerate() {
-            if let Column::Category(n) = kind {
-                layout.push(column, embedding.category_width, n * embedding.category_width, Kind::Category(*n));
             }
         }
         layout

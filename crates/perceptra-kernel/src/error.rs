@@ -4,22 +4,22 @@ use thiserror::Error;
 
 /// Reason why the kernel cannot compute a network, or cannot train it with the given settings.
 ///
-/// The message completes "the fused engine cannot train this:".
+/// The message completes "the fused engine cannot train this:" and counts layers from 1, as other messages do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Unsupported {
     /// The network has no layers.
     #[error("it has no networks without layers")]
     NoLayers,
     /// A layer has no inputs or no outputs.
-    #[error("it has no layers without inputs or outputs, as layer {layer} is")]
+    #[error("it has no layers without inputs or outputs, as layer {} is", .layer + 1)]
     EmptyLayer {
-        /// The layer, counted from 0.
+        /// Index of the layer, from 0; the message counts from 1.
         layer: usize,
     },
     /// A layer's number of inputs differs from the number of outputs of the layer before, or of the input embedding.
-    #[error("layer {layer} takes {inputs} inputs, and what comes before it has {given} outputs")]
+    #[error("layer {} takes {inputs} inputs, and what comes before it has {given} outputs", .layer + 1)]
     Width {
-        /// The layer, counted from 0.
+        /// Index of the layer, from 0; the message counts from 1.
         layer: usize,
         /// Inputs of the layer.
         inputs: usize,
@@ -42,9 +42,9 @@ pub enum Unsupported {
     #[error("it has no batches of 0 rows")]
     EmptyBatch,
     /// A batch ensemble has dropout after a hidden layer whose width is not a multiple of 4.
-    #[error("it drops units of several members by fours, and hidden layer {layer} has {width}")]
+    #[error("it drops units of several members by fours, and hidden layer {} has {width}", .layer + 1)]
     Dropout {
-        /// The layer, counted from 0.
+        /// Index of the layer, from 0; the message counts from 1.
         layer: usize,
         /// Number of units of the layer.
         width: usize,

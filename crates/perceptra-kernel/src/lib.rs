@@ -1,27 +1,28 @@
 //! Trains dense networks on the CPU by explicit backpropagation, without a tensor library.
 //!
 //! ```
-//! use perceptra_kernel::{Activation, Data, Extras, Layer, Settings, Trainer, UpdateRule};
+//! use perceptra_kernel::{Activation, Data, Extras, Layer, Part, Settings, Trainer, UpdateRule};
 //!
 //! // XOR by three hidden units.
 //! let layer = |inputs, outputs, activation| Layer { inputs, outputs, bias: true, activation };
 //! let layers = [layer(2, 3, Activation::Tanh), layer(3, 1, Activation::Identity)];
 //! let settings = Settings { rule: UpdateRule::Adam, batch: 4, ..Settings::default() };
 //! let mut trainer = Trainer::new(&layers, &Extras::default(), settings, 1)?;
-//! trainer.network().set_layer(0, &[0.5, -0.3, 0.8, -0.6, 0.7, 0.4], &[0.1, 0.0, -0.2]);
-//! trainer.network().set_layer(1, &[0.6, -0.5, 0.9], &[0.0]);
+//! trainer.set(Part::Weight(0), &[0.5, -0.3, 0.8, -0.6, 0.7, 0.4]);
+//! trainer.set(Part::Bias(0), &[0.1, 0.0, -0.2]);
+//! trainer.set(Part::Weight(1), &[0.6, -0.5, 0.9]);
 //! let inputs = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
 //! let data = Data { inputs: &inputs, targets: &[0.0, 1.0, 1.0, 0.0], weights: None };
 //! for epoch in 1..=500 {
 //!     trainer.epoch(&data, &[0, 1, 2, 3], epoch, &|_| 0.05.into(), None);
 //! }
-//! let mut outputs = [0.0; 4];
-//! trainer.network().predict(&inputs, &mut outputs);
+//! let mut outputs = Vec::new();
+//! trainer.evaluate(&data, &mut outputs, |_| ());
 //! assert!(outputs.iter().zip(data.targets).all(|(f, y)| (f - y).abs() < 0.1), "{outputs:?}");
 //! # Ok::<(), perceptra_kernel::Unsupported>(())
 //! ```
 //!
-//! A [`Network`] has weights and computes outputs; a [`Trainer`] has a network and trains it. A step (forward, loss, backward and
+//! A [`Network`] has weights and computes outputs; a [`Trainer`] trains weights. A step (forward, loss, backward and
 //! update of a minibatch) runs over buffers that are allocated once and laid out in panels of 64 columns; the instruction set
 //! (AVX-512, AVX2 with FMA, NEON, or plain instructions) is chosen at run time. `unsafe` code is confined to the module `kernel`.
 //!
@@ -46,11 +47,10 @@ pub use self::{
     data::{Data, Totals},
     embedding::{Column, InputEmbedding, NumberEmbedding},
     error::Unsupported,
-    group::{Group, PerGroup},
+    group::PerGroup,
     kernel::{Network, Part, Trainer},
     loss::Loss,
     order::order,
     rule::{StepRates, UpdateRule},
     settings::{Extras, Layer, Settings},
 };
-pub use pulp::Arch;

@@ -2,8 +2,6 @@
 //!
 //! Everything here is inlined into code that is compiled for the instruction set found at run time.
 
-#![allow(clippy::inline_always)]
-
 use crate::math::{exp, log1p, sigmoid};
 use crate::variants::all_variants;
 

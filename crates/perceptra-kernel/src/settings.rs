@@ -1,5 +1,7 @@
 //! Descriptions of networks, and settings of their training.
 
+use pulp::Arch;
+
 use crate::activation::Activation;
 use crate::embedding::InputEmbedding;
 use crate::error::Unsupported;
@@ -70,7 +72,7 @@ impl Extras {
 }
 
 /// How a [`Trainer`](crate::Trainer) trains.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// The loss to minimize.
     pub loss: Loss,
@@ -102,6 +104,8 @@ pub struct Settings {
     pub clip_value: Option<f64>,
     /// Limit of the Euclidean norm of the whole gradient; a longer gradient is scaled down to it. `None` for no limit.
     pub clip_norm: Option<f64>,
+    /// Instruction set to compute with, for tests of other machines' bits; `None` for the widest that the CPU has.
+    pub instructions: Option<Arch>,
 }
 
 impl Default for Settings {
@@ -122,6 +126,7 @@ impl Default for Settings {
             l2: 0.0,
             clip_value: None,
             clip_norm: None,
+            instructions: None,
         }
     }
 }
@@ -137,7 +142,7 @@ impl Settings {
         #[rustfmt::skip]
         let Self {
             loss: _, sum: _, rule, batch, share_batches: _, dropout, seed: _, betas: _, rates: _,
-            decay, l1, l2, clip_value, clip_norm,
+            decay, l1, l2, clip_value, clip_norm, instructions: _,
         } = self;
         extras.check(layers)?;
         if *batch == 0 {

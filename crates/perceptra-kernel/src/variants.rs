@@ -1,6 +1,6 @@
 //! Lists of all variants of an enum.
 
-/// Gives an enum the constant `ALL`, a list of its variants. If the list lacks a variant, the code does not compile.
+/// Gives an enum the constant `ALL`, a list of its variants, for tests. If the list lacks a variant, the code does not compile.
 macro_rules! all_variants {
     ($name:ident: $($variant:ident $(($($value:tt)*))? $({$($field:tt)*})?),+ $(,)?) => {
         impl $name {

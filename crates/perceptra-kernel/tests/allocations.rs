@@ -7,8 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use perceptra_kernel::{
-    Activation, Column, Data, Extras, Group, InputEmbedding, Layer, Network, NumberEmbedding, PerGroup, Settings,
-    Trainer, UpdateRule,
+    Activation, Column, Data, Extras, InputEmbedding, Layer, Network, NumberEmbedding, PerGroup, Settings, Trainer,
+    UpdateRule,
 };
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -87,8 +87,8 @@ fn steps_allocate_nothing() {
                 layer(width, width, Activation::Tanh),
                 layer(width, 1, Activation::Identity),
             ];
-            let decay = PerGroup::from_fn(|group| if group == Group::Weight { 0.01 } else { 0.0 });
             let default = Settings::default();
+            let decay = PerGroup { weight: 0.01, ..default.decay };
             let settings = Settings { rule, batch: 64, share_batches: false, dropout, decay, clip_norm, ..default };
             let columns = vec![Column::Number; 8];
             let embedding = InputEmbedding { columns, numbers: NumberEmbedding::Periodic(5, 4), category_width: 1 };

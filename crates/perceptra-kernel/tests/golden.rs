@@ -1,7 +1,7 @@
 //! The bits of trained weights, outputs and losses, against those recorded in `golden.txt`, for each instruction set that this
 //! machine has.
 //!
-//! A change of the code that is meant to change no result changes no line of that file. `PERCEPTRA_GOLDEN=write` records the file anew;
+//! A change of the code that is meant to change no result changes no line of that file. `PERCEPTRA_GOLDEN=record` records the file anew;
 //! a commit that does so says why. The hashes of instruction sets that the machine lacks stay as they were, so that a full record takes
 //! a processor with AVX-512. They hold for Linux: the logarithm of the cross-entropy is the system's.
 
@@ -14,8 +14,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use common::Case;
-use perceptra_kernel::Arch;
+use common::{Case, layer};
+use pulp::Arch;
 
 /// FNV-1a.
 struct Hash(u64);
@@ -32,12 +32,12 @@ impl Hash {
 fn hash(case: &Case, arch: Arch) -> u64 {
     let (mut trainer, totals, outputs) = case.train(1, arch);
     let mut all: Vec<f32> = Vec::new();
-    for layer in 0..case.layers.len() {
-        let (weight, bias) = trainer.network().layer(layer);
+    for index in 0..case.layers.len() {
+        let (weight, bias) = layer(&mut trainer, index);
         all.extend(weight);
         all.extend(bias);
     }
-    all.extend(case.parts().into_iter().flat_map(|part| trainer.network().part(part)));
+    all.extend(case.parts().into_iter().flat_map(|part| trainer.get(part)));
     all.extend(outputs);
     assert!(all.iter().all(|x| x.is_finite()), "{}: the bits of NaN are those of the processor", case.name);
     let mut hash = Hash(0xcbf2_9ce4_8422_2325);
@@ -87,7 +87,7 @@ fn bits_are_those_recorded() {
     for (name, _) in NAMES.iter().zip(&hashes).filter(|(_, hashes)| hashes.is_none()) {
         eprintln!("skipped: this processor has no {name}");
     }
-    if std::env::var("PERCEPTRA_GOLDEN").is_ok_and(|value| value == "write") {
+    if std::env::var("PERCEPTRA_GOLDEN").is_ok_and(|value| value == "record") {
         let mut text = format!("# {:14} {:16} {:16} case\n", NAMES[0], NAMES[1], NAMES[2]);
         for (i, case) in cases.iter().enumerate() {
             for (column, hashes) in hashes.iter().enumerate() {

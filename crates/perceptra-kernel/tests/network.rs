@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Case, layers, normal, of_weights};
+use common::{Case, layers, normal, of_weights, predict, set_layer};
 use perceptra_kernel::{
-    Activation, Column, Extras, InputEmbedding, Layer, Network, NumberEmbedding, Settings, Trainer, Unsupported,
+    Activation, Column, Extras, InputEmbedding, Layer, Network, NumberEmbedding, Part, Settings, Trainer, Unsupported,
     UpdateRule,
 };
 
@@ -17,12 +17,10 @@ fn a_network_predicts_what_a_trainer_does_to_the_bit() {
     for case in Case::all() {
         let inputs = case.data().0;
         let n = case.extras.members * case.rows * case.outputs();
-        let (mut want, mut got) = (vec![0.0; n], vec![f32::NAN; n]);
-        case.trainer(1).network().predict(&inputs, &mut want);
+        let mut got = vec![f32::NAN; n];
+        let want = predict(&mut case.trainer(1), &inputs, case.rows * case.outputs());
         for threads in [1, 2] {
-            let mut network = Network::new(&case.layers, &case.extras, threads).unwrap();
-            case.fill(&mut network);
-            network.predict(&inputs, &mut got);
+            case.network(threads).predict(&inputs, &mut got);
             assert_eq!(bits(&got), bits(&want), "{} on {threads} threads", case.name);
         }
     }
@@ -35,12 +33,10 @@ fn a_network_is_kept_from_few_rows_to_many_and_back() {
         let extras = Extras { members, ..Extras::default() };
         let case = Case { name: String::new(), layers, extras, settings: Settings::default(), rows: 3000 };
         let (inputs, m) = (case.data().0, 2);
-        let mut network = Network::new(&case.layers, &case.extras, 3).unwrap();
-        case.fill(&mut network);
+        let mut network = case.network(3);
         let mut all = vec![0.0; members * case.rows * m];
         network.predict(&inputs, &mut all);
-        let mut network = Network::new(&case.layers, &case.extras, 3).unwrap();
-        case.fill(&mut network);
+        let mut network = case.network(3);
         for rows in [0, 1, 2, 5, 600, 1, 3000, 17] {
             let mut some = vec![0.0; members * rows * m];
             network.predict(&inputs[..7 * rows], &mut some);
@@ -62,11 +58,11 @@ fn one_row_of_a_large_network_is_predicted_on_any_number_of_threads() {
         let mut network = Network::new(&layers, &Extras::default(), threads).unwrap();
         for (i, layer) in layers.iter().enumerate() {
             let weight = normal(layer.inputs * layer.outputs, 2, i as u32, 0.1);
-            trainer.network().set_layer(i, &weight, &vec![0.1; layer.outputs]);
-            network.set_layer(i, &weight, &vec![0.1; layer.outputs]);
+            set_layer(&mut trainer, i, &weight, &vec![0.1; layer.outputs]);
+            network.set(Part::Weight(i), &weight);
+            network.set(Part::Bias(i), &vec![0.1; layer.outputs]);
         }
-        let (mut one, mut other) = ([0.0], [0.0]);
-        trainer.network().predict(&inputs, &mut one);
+        let (one, mut other) = (predict(&mut trainer, &inputs, 1), [0.0]);
         network.predict(&inputs, &mut other);
         assert_eq!(one[0].to_bits(), other[0].to_bits());
         one[0].to_bits()
@@ -84,6 +80,10 @@ fn networks_and_settings_that_the_kernel_does_not_take_are_refused() {
     let embedded = |columns: &[Column], numbers| {
         let embedding = Some(InputEmbedding { columns: columns.to_vec(), numbers, category_width: 3 });
         Extras { embedding, ..Extras::default() }
+    };
+    let of_width_0 = |column: Column| {
+        let embedding = InputEmbedding { columns: vec![column], numbers: NumberEmbedding::Plain, category_width: 0 };
+        Extras { embedding: Some(embedding), ..Extras::default() }
     };
     let with = |layer: usize, change: &dyn Fn(&mut Layer)| {
         let mut layers = plain.clone();
@@ -114,6 +114,8 @@ fn networks_and_settings_that_the_kernel_does_not_take_are_refused() {
             embedded(&[Column::Category(0)], NumberEmbedding::Plain),
             Unsupported::Embedding("a column of no categories"),
         ),
+        (plain.clone(), of_width_0(Column::Category(3)), Unsupported::Embedding("categories of width 0")),
+        (plain.clone(), embedded(&four, NumberEmbedding::Periodic(5, 0)), Unsupported::Embedding("numbers of width 0")),
         (plain.clone(), Extras { members: 0, ..Extras::default() }, Unsupported::NoMembers),
         (plain[..1].to_vec(), members.clone(), Unsupported::Members),
         (with(0, &|l| l.bias = false), members.clone(), Unsupported::Members),
@@ -123,6 +125,11 @@ fn networks_and_settings_that_the_kernel_does_not_take_are_refused() {
         assert_eq!(Network::new(&layers, &extras, 1).unwrap_err(), reason);
         assert_eq!(Trainer::new(&layers, &extras, Settings::default(), 1).unwrap_err(), reason);
     }
+
+    // Without a column of categories their width does not matter.
+    let one = layers(&[1, 2], &[Activation::Identity], true);
+    let mut network = Network::new(&one, &of_width_0(Column::Number), 1).unwrap();
+    network.predict(&[1.0], &mut [0.0; 2]);
 
     let ntk = Extras { ntk: true, ..Extras::default() };
     let default = Settings::default();
@@ -141,5 +148,32 @@ fn networks_and_settings_that_the_kernel_does_not_take_are_refused() {
     for (extras, settings, reason) in settings {
         assert_eq!(settings.check(&plain, &extras).err(), reason);
         assert_eq!(Trainer::new(&plain, &extras, settings, 1).err(), reason);
+    }
+}
+
+#[test]
+fn messages_count_layers_from_1() {
+    for (reason, message) in [
+        (Unsupported::EmptyLayer { layer: 0 }, "it has no layers without inputs or outputs, as layer 1 is"),
+        (
+            Unsupported::Width { layer: 1, inputs: 5, given: 6 },
+            "layer 2 takes 5 inputs, and what comes before it has 6 outputs",
+        ),
+        (
+            Unsupported::Dropout { layer: 0, width: 6 },
+            "it drops units of several members by fours, and hidden layer 1 has 6",
+        ),
+    ] {
+        assert_eq!(reason.to_string(), message);
+    }
+}
+
+#[test]
+fn tensors_that_a_network_does_not_have_are_empty() {
+    let layers = layers(&[4, 6, 2], &[Activation::Relu, Activation::Identity], false);
+    let mut trainer = Trainer::new(&layers, &Extras::default(), Settings::default(), 1).unwrap();
+    for part in [Part::Bias(0), Part::Embedding(0), Part::Embedding(7), Part::R(0), Part::S(0), Part::Alpha(1)] {
+        trainer.set(part, &[]);
+        assert!(trainer.get(part).is_empty(), "{part:?}");
     }
 }

@@ -95,7 +95,9 @@ impl Division {
         let numbers = rows.map(|row| {
             // Rows beyond 2³² draw from further streams.
             let stream = Stream::new(self.seed, Purpose::Split, 2 + (row >> 32) as u32);
-            (stream.words(row as u32, 0)[0] >> 8) as f32 / 16_777_216.0
+            let mut number = [0.0];
+            stream.fill_uniform(row as u32, &mut number);
+            number[0]
         });
         match &self.column {
             Some(column) => {

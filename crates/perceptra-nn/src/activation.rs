@@ -47,6 +47,15 @@ pub enum Activation {
     Softmax,
 }
 
+/// An activation that turns logits into probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// A probability of each output.
+    Sigmoid,
+    /// A distribution over the outputs of a row.
+    Softmax,
+}
+
 all_variants! {
     Activation: Identity, Step, Sign, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Gelu, Silu, Mish, Softplus, Dendritic, Softmax
 }
@@ -98,8 +107,14 @@ impl Activation {
     /// Whether the function turns logits into probabilities, as sigmoid and softmax do. A loss that takes logits is computed from
     /// the outputs before such an output activation.
     pub fn makes_probabilities(self) -> bool {
+        self.link().is_some()
+    }
+
+    /// The function, if it turns logits into probabilities.
+    pub(crate) fn link(self) -> Option<Link> {
         match self {
-            Self::Sigmoid | Self::Softmax => true,
+            Self::Sigmoid => Some(Link::Sigmoid),
+            Self::Softmax => Some(Link::Softmax),
             Self::Identity
             | Self::Step
             | Self::Sign
@@ -112,12 +127,13 @@ impl Activation {
             | Self::Silu
             | Self::Mish
             | Self::Softplus
-            | Self::Dendritic => false,
+            | Self::Dendritic => None,
         }
     }
 
     /// Whether f(0) = 0: then units that are only padding stay 0.
-    pub(crate) fn keeps_zero(self) -> bool {
+    #[doc(hidden)]
+    pub fn keeps_zero(self) -> bool {
         // Softmax is not in the kernel, and turns zeros into equal shares.
         self.in_kernel().is_some_and(|f| !f.moves_zero())
     }

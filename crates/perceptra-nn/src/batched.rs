@@ -1,10 +1,9 @@
-//! Dense layers of several networks at once: of a [`Population`](crate::Population), where each network has weights of its own, and
-//! of a batch ensemble, whose members share weights.
+//! Dense layers of a batch ensemble, of all members at once.
 
 use burn::tensor::Tensor;
 
-/// Computes xW + b, or (xW)⊙s + b, for each network. x is `[members, batch, inputs]`; W is `[members, inputs, outputs]`, or
-/// `[1, inputs, outputs]` if all networks share it; s and b are `[members, 1, outputs]`; the result is `[members, batch, outputs]`.
+/// Computes xW + b, or (xW)⊙s + b, for each member. x is `[members, batch, inputs]`; W is `[members, inputs, outputs]`, or
+/// `[1, inputs, outputs]` if all members share it; s and b are `[members, 1, outputs]`; the result is `[members, batch, outputs]`.
 pub(crate) fn dense(x: Tensor<3>, weight: Tensor<3>, s: Option<Tensor<3>>, bias: Option<Tensor<3>>) -> Tensor<3> {
     let [members, batch, inputs] = x.dims();
     let z = match weight.dims() {

@@ -121,7 +121,8 @@ impl FeedForwardConfig {
     ///
     /// # Errors
     ///
-    /// The first fault found, such as [`NetworkError::ZeroWidth`] or [`NetworkError::Clash`].
+    /// The first fault found: [`NetworkError::ZeroWidth`], [`NetworkError::Dropout`], [`NetworkError::HiddenSoftmax`],
+    /// [`NetworkError::Embedding`], [`NetworkError::Clash`] or [`NetworkError::TooLarge`].
     pub fn validate(&self) -> Result<(), NetworkError> {
         let zero = |what: String| Err(NetworkError::ZeroWidth { what });
         match (self.inputs, self.outputs, self.hidden.iter().position(|h| h.width == 0)) {

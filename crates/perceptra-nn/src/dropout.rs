@@ -51,7 +51,8 @@ impl DropoutDraw<'_> {
     }
 
     /// Writes the mask of one row to `units`, which are the layer's units from number `first` on.
-    pub(crate) fn fill(&self, rate: f64, layer: u16, row: u32, first: usize, units: &mut [f32]) {
+    #[doc(hidden)]
+    pub fn fill(&self, rate: f64, layer: u16, row: u32, first: usize, units: &mut [f32]) {
         let rate = rate * self.part;
         let stream = Stream::new(self.seed, Purpose::Dropout(layer), self.epoch);
         let (block, before) = ((first / 4) as u32, first % 4);

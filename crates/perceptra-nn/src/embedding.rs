@@ -20,6 +20,26 @@ pub enum Column {
     Category(usize),
 }
 
+impl Column {
+    /// Place of this kind of column in the inputs of the first dense layer: embedded numbers first, then plain columns, then
+    /// categories.
+    fn rank(self) -> usize {
+        match self {
+            Self::Number => 0,
+            Self::Plain => 1,
+            Self::Category(_) => 2,
+        }
+    }
+
+    /// The number of categories; `None` for numbers.
+    fn categories(self) -> Option<usize> {
+        match self {
+            Self::Category(n) => Some(n),
+            Self::Number | Self::Plain => None,
+        }
+    }
+}
+
 /// How each number is embedded: turned into inputs of the first dense layer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -157,15 +177,16 @@ impl EmbeddingConfig {
         self.sections().iter().sum()
     }
 
-    /// How many inputs of the first dense layer each column becomes, in the order of these inputs: numbers, plain columns,
-    /// categories.
+    /// How many inputs of the first dense layer each column becomes, in the order of these inputs ([`Column::rank`]).
     pub(crate) fn sections(&self) -> Vec<usize> {
-        let of =
-            |kind: fn(&Column) -> bool, width: usize| self.columns.iter().filter(move |c| kind(c)).map(move |_| width);
-        of(|c| *c == Column::Number, self.number_width())
-            .chain(of(|c| *c == Column::Plain, 1))
-            .chain(of(|c| matches!(c, Column::Category(_)), self.category_width))
-            .collect()
+        let mut columns = self.columns.clone();
+        columns.sort_by_key(|column| column.rank());
+        let width = |column: Column| match column {
+            Column::Number => self.number_width(),
+            Column::Plain => 1,
+            Column::Category(_) => self.category_width,
+        };
+        columns.into_iter().map(width).collect()
     }
 
     /// Every tensor of the [`Embedding`] with its shape.
@@ -186,15 +207,14 @@ impl EmbeddingConfig {
                 (EmbeddingTensor::PiecewiseOutput, [n * Code::new(edges).bins, *width]),
             ],
         };
-        let categories = self.columns.iter().filter_map(|c| if let Column::Category(k) = c { Some(*k) } else { None });
-        let tables = categories.enumerate();
+        let tables = self.columns.iter().filter_map(|column| column.categories()).enumerate();
         tensors.extend(tables.map(|(i, k)| (EmbeddingTensor::Category(i), [k, self.category_width])));
         tensors
     }
 
     pub(crate) fn validate(&self) -> Result<(), NetworkError> {
         let wrong = |what: String| Err(NetworkError::Embedding { what });
-        if self.columns.iter().any(|c| matches!(c, Column::Category(0))) {
+        if self.columns.iter().any(|column| column.categories() == Some(0)) {
             return wrong("a column has 0 categories".to_owned());
         }
         if self.category_width == 0 {
@@ -281,8 +301,8 @@ impl EmbeddingConfig {
                 });
             }
         }
-        let categories = tensors.iter().enumerate().filter(|(_, (t, _))| matches!(t, EmbeddingTensor::Category(_)));
-        let tables = categories.map(|(row, _)| fresh(row, &normal(1.0))).collect();
+        let categories = self.columns.iter().filter_map(|column| column.categories()).count();
+        let tables = (0..categories).map(|i| param(EmbeddingTensor::Category(i), &normal(1.0))).collect();
         Embedding { periodic, piecewise, tables, config: self.clone() }
     }
 }
@@ -295,32 +315,36 @@ impl Embedding {
     /// - x: `[batch, columns]`
     /// - result: `[batch, outputs]`, see [`EmbeddingConfig::outputs`]
     pub(crate) fn forward(&self, x: &Tensor<2>) -> Tensor<2> {
+        // With the rank of the columns that they are computed from.
         let mut inputs = Vec::new();
-        if let Some(numbers) = self.columns_of(x, |c| c == Column::Number) {
-            inputs.push(match (&self.periodic, &self.piecewise) {
+        let (number, plain) = (Column::Number.rank(), Column::Plain.rank());
+        inputs.extend(self.columns_of(x, number).map(|numbers| {
+            let embedded = match (&self.periodic, &self.piecewise) {
                 (Some(periodic), _) => periodic.forward(numbers),
-                (_, Some(piecewise)) => piecewise.forward(numbers),
-                _ => numbers,
-            });
-        }
-        inputs.extend(self.columns_of(x, |c| c == Column::Plain));
-        let categories = self.config.columns.iter().enumerate().filter(|(_, c)| matches!(c, Column::Category(_)));
-        for ((i, column), table) in categories.zip(&self.tables) {
-            let Column::Category(k) = column else { continue };
+                (None, Some(piecewise)) => piecewise.forward(numbers),
+                (None, None) => numbers,
+            };
+            (number, embedded)
+        }));
+        inputs.extend(self.columns_of(x, plain).map(|numbers| (plain, numbers)));
+        let columns = self.config.columns.iter().enumerate();
+        let categories = columns.filter_map(|(i, column)| Some((i, column.rank(), column.categories()?)));
+        for ((i, rank, k), table) in categories.zip(&self.tables) {
             let numbers = x.clone().narrow(1, i, 1).clamp(0.0, (k - 1) as f64).reshape([-1]);
             let numbers: Tensor<1, Int> = numbers.int();
-            inputs.push(table.val().select(0, numbers));
+            inputs.push((rank, table.val().select(0, numbers)));
         }
-        Tensor::cat(inputs, 1)
+        inputs.sort_by_key(|(rank, _)| *rank);
+        Tensor::cat(inputs.into_iter().map(|(_, values)| values).collect(), 1)
     }
 
-    /// The columns of `x` whose kind `which` accepts, side by side; `None` if there are none.
-    fn columns_of(&self, x: &Tensor<2>, which: impl Fn(Column) -> bool) -> Option<Tensor<2>> {
+    /// The columns of `x` of one rank, side by side; `None` if there are none.
+    fn columns_of(&self, x: &Tensor<2>, rank: usize) -> Option<Tensor<2>> {
         let mut runs = Vec::new();
         let mut i = 0;
         let columns = &self.config.columns;
         while i < columns.len() {
-            let length = columns[i..].iter().take_while(|c| which(**c)).count();
+            let length = columns[i..].iter().take_while(|column| column.rank() == rank).count();
             if length > 0 {
                 runs.push(x.clone().narrow(1, i, length));
             }

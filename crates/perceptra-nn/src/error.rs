@@ -36,12 +36,6 @@ pub enum NetworkError {
         /// Description of the network, as it prints.
         network: String,
     },
-    /// Networks that cannot be one [`Population`](crate::Population).
-    #[error("the networks cannot be computed together: {what}")]
-    Differ {
-        /// The difference, such as "they have different depths".
-        what: String,
-    },
     /// An embedding that cannot be built.
     #[error("the embedding is wrong: {what}")]
     Embedding {

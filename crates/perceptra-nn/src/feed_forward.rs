@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Link};
 use crate::batched::by_row;
 use crate::dropout::DropoutDraw;
 use crate::embedding::{Embedding, EmbeddingConfig};
@@ -78,26 +78,14 @@ impl FeedForward {
             let most = logs.clone().max_dim(0);
             ((logs - most.clone()).exp().sum_dim(0).log() + most).reshape([rows, outputs])
         };
-        match self.output_activation() {
-            Activation::Softmax => joined(burn::tensor::activation::log_softmax(z, 1)),
+        match self.output_activation().link() {
+            Some(Link::Softmax) => joined(burn::tensor::activation::log_softmax(z, 1)),
             // ln p − ln (1 − p), where ln σ(z) = −ln(1 + e⁻ᶻ).
-            Activation::Sigmoid => {
+            Some(Link::Sigmoid) => {
                 let log = |z: Tensor<2>| Activation::Softplus.forward(z).neg();
                 joined(log(z.clone().neg())) - joined(log(z))
             }
-            Activation::Identity
-            | Activation::Step
-            | Activation::Sign
-            | Activation::Tanh
-            | Activation::Relu
-            | Activation::LeakyRelu
-            | Activation::Elu
-            | Activation::Selu
-            | Activation::Gelu
-            | Activation::Silu
-            | Activation::Mish
-            | Activation::Softplus
-            | Activation::Dendritic => members(z).mean_dim(0).reshape([rows, outputs]),
+            None => members(z).mean_dim(0).reshape([rows, outputs]),
         }
     }
 
@@ -145,7 +133,7 @@ impl FeedForward {
     }
 
     /// Whether weighted sums are divided by √inputs (the neural-tangent-kernel parametrization).
-    pub fn is_ntk(&self) -> bool {
+    pub(crate) fn is_ntk(&self) -> bool {
         self.ntk
     }
 

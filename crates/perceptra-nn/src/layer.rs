@@ -35,7 +35,7 @@ impl Layer {
     }
 
     /// Whether the layer has a normalization.
-    pub fn has_norm(&self) -> bool {
+    pub(crate) fn has_norm(&self) -> bool {
         self.batch_norm.is_some() || self.layer_norm.is_some()
     }
 

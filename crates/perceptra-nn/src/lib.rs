@@ -8,7 +8,7 @@
 //! let network = FeedForwardConfig::new(2, 1).with_widths(&[16], Activation::Relu).init(&device)?;
 //! let inputs = Tensor::from_floats([[0.0, 1.0], [1.0, 1.0]], &device);
 //! let targets = Tensor::from_floats([[1.0], [0.0]], &device);
-//! let loss = Loss::MeanSquared.forward(network.forward(inputs), targets, None, None);
+//! let loss = Loss::MeanSquared.forward(network.forward(inputs), targets);
 //! assert_eq!(loss.dims(), [1]);
 //! # Ok::<(), perceptra_nn::NetworkError>(())
 //! ```
@@ -16,7 +16,7 @@
 //! A [`FeedForwardConfig`] describes the network and [`FeedForwardConfig::init`] builds it on a device, with initial weights that
 //! depend on the seed alone. A [`FeedForward`] is a plain Burn [`Module`](burn::module::Module), which any other module can hold as
 //! a field; [`FeedForward::parameters`] lists its tensors by name. A [`Neuron`] is the smallest network, with given weights. A
-//! [`Population`] computes many networks at once; a [`Predictor`] computes outputs for rows in the host's memory. A [`Loss`]
+//! [`Predictor`] computes outputs for rows in the host's memory. A [`Loss`]
 //! compares outputs with targets, row by row.
 
 mod activation;
@@ -38,7 +38,6 @@ mod loss;
 mod membrane;
 mod neuron;
 mod parameters;
-mod population;
 mod predictor;
 mod role;
 mod variants;
@@ -56,14 +55,9 @@ pub use self::{
     membrane::HodgkinHuxley,
     neuron::{Neuron, Synapse},
     parameters::Parameter,
-    population::Population,
     predictor::Predictor,
     role::{EmbeddingTensor, Group, Role},
 };
-
-// For the other crates of Perceptra.
-#[doc(hidden)]
-pub use self::loss::class_weights;
 
 #[cfg(test)]
 mod gradient_tests;

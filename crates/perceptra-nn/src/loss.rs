@@ -7,8 +7,8 @@ use crate::all_variants;
 
 /// A loss over a batch.
 ///
-/// Each row has a loss ([`Loss::per_row`]); that of a batch is the weighted mean of its rows' losses, or their weighted sum for
-/// [`Loss::HalfSumSquared`]. The formulas are those of one row, with outputs fⱼ, targets yⱼ and J outputs.
+/// Each row has a loss ([`Loss::per_row`]); that of a batch is the mean of its rows' losses, or their sum for
+/// [`Loss::HalfSumSquared`]. In training rows can have weights. The formulas are those of one row, with outputs fⱼ, targets yⱼ and J outputs.
 ///
 /// In files and on the command line a loss is its [name](Loss::name); `huber` takes its δ behind a colon, as in `huber:1.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -102,58 +102,15 @@ impl Loss {
         }
     }
 
-    /// The loss of a batch: the rows' losses averaged (summed for [`Loss::HalfSumSquared`]), each times its weight.
-    ///
-    /// The weighted mean is Σ wᵢlᵢ / Σ wᵢ, with the loss lᵢ of row i and its weight wᵢ: the row's own weight times that of its
-    /// class.
+    /// The loss of a batch whose rows count equally: the rows' losses averaged (summed for [`Loss::HalfSumSquared`]).
     ///
     /// # Shapes
     ///
     /// - outputs, targets: `[batch, outputs]`
-    /// - rows: `[batch, 1]`, weights of 0 or more
-    /// - classes: `[classes]`, weights of 0 or more; `[2]` for a single yes/no output
     /// - result: `[1]`
-    pub fn forward(
-        self,
-        outputs: Tensor<2>,
-        targets: Tensor<2>,
-        rows: Option<Tensor<2>>,
-        classes: Option<Tensor<1>>,
-    ) -> Tensor<1> {
-        let weights = match (rows, classes.map(|w| class_weights(targets.clone(), w))) {
-            (Some(a), Some(b)) => Some(a * b),
-            (a, b) => a.or(b),
-        };
-        self.reduce(self.per_row(outputs, targets), weights)
-    }
-
-    /// Averages (or sums) the rows' losses `[batch, 1]`, weighted by `weights` `[batch, 1]`.
-    fn reduce(self, per_row: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
-        match (weights, self.is_sum()) {
-            (None, true) => per_row.sum(),
-            (None, false) => per_row.mean(),
-            (Some(w), true) => (per_row * w).sum(),
-            // A batch whose weights are all 0 has loss 0, not 0/0.
-            (Some(w), false) => (per_row * w.clone()).sum() / w.sum().clamp_min(f32::MIN_POSITIVE),
-        }
-    }
-}
-
-/// The weight of each row, which is the weight of its class.
-///
-/// # Shapes
-///
-/// - targets: `[batch, classes]` one-hot (or soft), or `[batch, 1]` of 0 and 1
-/// - weights: `[classes]`; for `[batch, 1]` targets `[2]`, of the classes 0 and 1
-/// - result: `[batch, 1]`
-pub fn class_weights(targets: Tensor<2>, weights: Tensor<1>) -> Tensor<2> {
-    let classes = weights.dims()[0];
-    if targets.dims()[1] == 1 && classes == 2 {
-        let zero = weights.clone().slice(0..1).unsqueeze::<2>();
-        let one = weights.slice(1..2).unsqueeze::<2>();
-        targets * (one - zero.clone()) + zero
-    } else {
-        targets.matmul(weights.reshape([classes, 1]))
+    pub fn forward(self, outputs: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+        let per_row = self.per_row(outputs, targets);
+        if self.is_sum() { per_row.sum() } else { per_row.mean() }
     }
 }
 
@@ -185,7 +142,14 @@ impl std::str::FromStr for Loss {
                 Ok(delta) if delta > 0.0 && f64::is_finite(delta) => Ok(Self::Huber { delta }),
                 _ => Err(format!("`{text}`: the delta of huber is a number above 0, such as huber:1.5")),
             },
-            (_, Some(_)) => Err(format!("`{text}`: {name} takes no number")),
+            (
+                Self::MeanSquared
+                | Self::HalfSumSquared
+                | Self::MeanAbsolute
+                | Self::BinaryCrossEntropy
+                | Self::CategoricalCrossEntropy,
+                Some(_),
+            ) => Err(format!("`{text}`: {name} takes no number")),
         }
     }
 }
@@ -225,8 +189,8 @@ mod tests {
         Tensor::from_floats(x, &Device::flex())
     }
 
-    fn value(loss: Loss, f: Tensor<2>, y: Tensor<2>, rows: Option<Tensor<2>>, classes: Option<Tensor<1>>) -> f32 {
-        loss.forward(f, y, rows, classes).into_scalar()
+    fn value(loss: Loss, f: Tensor<2>, y: Tensor<2>) -> f32 {
+        loss.forward(f, y).into_scalar()
     }
 
     #[test]
@@ -235,16 +199,15 @@ mod tests {
         let f = || tensor([[1.0, 0.0], [3.0, 5.0]]);
         let y = || tensor([[0.0, 2.0], [3.0, 1.0]]);
         let table = [
-            (Loss::MeanSquared, 21.0 / 4.0, 2.5 * 0.25 + 8.0 * 0.75),
-            (Loss::HalfSumSquared, 10.5, 2.5 + 8.0 * 3.0),
-            (Loss::MeanAbsolute, 7.0 / 4.0, 1.5 * 0.25 + 2.0 * 0.75),
+            (Loss::MeanSquared, 21.0 / 4.0, [2.5, 8.0]),
+            (Loss::HalfSumSquared, 10.5, [2.5, 8.0]),
+            (Loss::MeanAbsolute, 7.0 / 4.0, [1.5, 2.0]),
             // delta 1.5: 0.5, 1.5(2-.75)=1.875 | 0, 1.5(4-.75)=4.875
-            (Loss::Huber { delta: 1.5 }, 7.25 / 4.0, 1.1875 * 0.25 + 2.4375 * 0.75),
+            (Loss::Huber { delta: 1.5 }, 7.25 / 4.0, [1.1875, 2.4375]),
         ];
-        for (loss, plain, weighted) in table {
-            assert_relative_eq!(value(loss, f(), y(), None, None), plain, max_relative = 1e-6);
-            let rows = tensor([[1.0], [3.0]]);
-            assert_relative_eq!(value(loss, f(), y(), Some(rows), None), weighted, max_relative = 1e-6);
+        for (loss, batch, rows) in table {
+            assert_relative_eq!(value(loss, f(), y()), batch, max_relative = 1e-6);
+            assert_eq!(crate::testing::values(loss.per_row(f(), y())), rows, "{loss}");
         }
     }
 
@@ -255,27 +218,12 @@ mod tests {
         let z = tensor([[0.0], [2.0], [200.0], [-200.0]]);
         let y = tensor([[1.0], [0.0], [0.0], [0.0]]);
         let expected = (ln(2.0) + 2.126_928 + 200.0 + 0.0) / 4.0;
-        assert_relative_eq!(value(Loss::BinaryCrossEntropy, z, y, None, None), expected, max_relative = 1e-6);
+        assert_relative_eq!(value(Loss::BinaryCrossEntropy, z, y), expected, max_relative = 1e-6);
 
         let z = tensor([[0.0, 0.0, 0.0], [1000.0, 0.0, 0.0]]);
         let y = tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
         let expected = (ln(3.0) + 1000.0) / 2.0;
-        assert_relative_eq!(value(Loss::CategoricalCrossEntropy, z, y, None, None), expected, max_relative = 1e-6);
-    }
-
-    #[test]
-    fn class_and_row_weights_multiply() {
-        let z = || tensor([[0.0, 0.0], [0.0, 3.0]]);
-        let y = || tensor([[1.0, 0.0], [0.0, 1.0]]);
-        let classes = Tensor::<1>::from_floats([2.0, 0.5], &Device::flex());
-        let rows = tensor([[3.0], [1.0]]);
-        let (a, b) = (2f32.ln(), (-3f32).exp().ln_1p());
-        let expected = (6.0 * a + 0.5 * b) / 6.5;
-        let got = value(Loss::CategoricalCrossEntropy, z(), y(), Some(rows), Some(classes.clone()));
-        assert_relative_eq!(got, expected, max_relative = 1e-6);
-        // One output: the classes are 0 and 1.
-        let one = crate::testing::values(class_weights(tensor([[0.0], [1.0]]), classes));
-        assert_eq!(one, [2.0, 0.5]);
+        assert_relative_eq!(value(Loss::CategoricalCrossEntropy, z, y), expected, max_relative = 1e-6);
     }
 
     #[test]
@@ -288,12 +236,5 @@ mod tests {
         for wrong in ["huber:0", "huber:nan", "mse:1", "cross"] {
             assert!(wrong.parse::<Loss>().is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_batch_of_weight_zero_has_loss_zero() {
-        let zero = tensor([[0.0], [0.0]]);
-        let (f, y) = (tensor([[1.0], [2.0]]), tensor([[0.0], [0.0]]));
-        assert_eq!(value(Loss::MeanSquared, f, y, Some(zero), None), 0.0);
     }
 }

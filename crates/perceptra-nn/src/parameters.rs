@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::embedding::Embedding;
 use crate::feed_forward::FeedForward;
-use crate::role::{EmbeddingTensor, Group, Role};
+use crate::role::{EmbeddingTensor, Role};
 
 /// A tensor of a [`FeedForward`], with its role: see [`FeedForward::parameters`].
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Parameter<'_> {
     }
 
     /// Element type of the tensor.
-    pub fn dtype(&self) -> DType {
+    pub(crate) fn dtype(&self) -> DType {
         match self.tensor {
             Place::Vector(param) => param.dtype(),
             Place::Matrix(param) => param.dtype(),
@@ -61,7 +61,7 @@ impl Parameter<'_> {
     }
 
     /// Whether training changes the tensor by its gradient. Frozen tensors and running statistics are not trained.
-    pub fn is_trained(&self) -> bool {
+    pub(crate) fn is_trained(&self) -> bool {
         match self.tensor {
             Place::Vector(param) => param.is_require_grad(),
             Place::Matrix(param) => param.is_require_grad(),
@@ -172,11 +172,6 @@ impl FeedForward {
             }
             None => panic!("the network has no tensor {role}"),
         }
-    }
-
-    /// Identifier and kind of each parameter, for optimizers; running statistics are left out.
-    pub fn groups(&self) -> Vec<(ParamId, Group)> {
-        self.parameters().iter().filter_map(|p| Some((p.id()?, p.role.group()?))).collect()
     }
 }
 

@@ -61,9 +61,9 @@ impl Predictor {
         if has_own_memory(&self.device) || self.network.layers()[0].linear.weight.dtype() != DType::F32 {
             return Ok(None);
         }
-        let Some((layers, extras)) = describe(&self.network, self.logits) else { return Ok(None) };
+        let Ok((layers, extras)) = describe(&self.network, self.logits) else { return Ok(None) };
         let Ok(mut kernel) = kernel::Network::new(&layers, &extras, self.threads) else { return Ok(None) };
-        set_weights(&mut kernel, &self.network)?;
+        set_weights(&self.network, |part, values| kernel.set(part, values))?;
         Ok(Some(kernel))
     }
 

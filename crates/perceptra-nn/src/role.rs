@@ -1,7 +1,5 @@
 //! The tensors that a network can have, and their names.
 
-use crate::all_variants;
-
 /// The kind of a parameter, for optimizers that treat some kinds differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
@@ -20,8 +18,6 @@ pub enum Group {
     /// Vectors r and s of each member of a batch ensemble, by which the inputs and the outputs of a layer are multiplied.
     Member,
 }
-
-all_variants! { Group: Weight, Bias, Norm, Embedding, InputScale, Activation, Member }
 
 /// Identity of a tensor of a [`FeedForward`](crate::FeedForward): its kind and, for a tensor of a layer, the layer's index, counted
 /// from 0.
@@ -74,22 +70,35 @@ pub enum EmbeddingTensor {
     Category(usize),
 }
 
-impl EmbeddingTensor {
-    /// Every tensor that an embedding with `categories` columns of categories can have, in the order in which networks list them
-    /// and random numbers are drawn for them.
-    pub(crate) fn all(categories: usize) -> impl Iterator<Item = Self> {
-        [
-            Self::PeriodicWeight,
-            Self::PeriodicPhase,
-            Self::PeriodicOutput,
-            Self::PeriodicBias,
-            Self::PiecewiseWeight,
-            Self::PiecewiseBias,
-            Self::PiecewiseOutput,
-        ]
-        .into_iter()
-        .chain((0..categories).map(Self::Category))
-    }
+/// Gives an enumeration a function that returns some of its variants, all with the same fields, in the order written here. A
+/// variant that is neither among them nor among the others does not compile.
+macro_rules! list {
+    ($type:ident: fn $name:ident($($field:ident: usize)?) $fields:tt [$($variant:ident),+], others [$($other:ident),+]) => {
+        impl $type {
+            fn $name($($field: usize)?) -> impl Iterator<Item = Self> {
+                [$(Self::$variant $fields),+].into_iter()
+            }
+        }
+
+        const _: fn(&$type) = |value| match value {
+            $($type::$variant { .. } => (),)+
+            $($type::$other { .. } => (),)+
+        };
+    };
+}
+
+list! {
+    EmbeddingTensor: fn of_numbers() {} [
+        PeriodicWeight, PeriodicPhase, PeriodicOutput, PeriodicBias, PiecewiseWeight, PiecewiseBias, PiecewiseOutput
+    ],
+    others [Category]
+}
+
+list! {
+    Role: fn of_layer(layer: usize) { 0: layer } [
+        Weight, Bias, Gamma, Beta, RunningMean, RunningVariance, Alpha, R, S
+    ],
+    others [Embedding, InputScale]
 }
 
 impl Role {
@@ -108,23 +117,10 @@ impl Role {
     }
 
     /// Every tensor that a network with `layers` dense layers, and `categories` columns of categories before them, can have, in the
-    /// order in which networks list them.
+    /// order in which networks list them and random numbers are drawn for embeddings.
     pub(crate) fn all(layers: usize, categories: usize) -> impl Iterator<Item = Self> {
-        let of_layer = |i: usize| {
-            [
-                Self::Weight(i),
-                Self::Bias(i),
-                Self::Gamma(i),
-                Self::Beta(i),
-                Self::RunningMean(i),
-                Self::RunningVariance(i),
-                Self::Alpha(i),
-                Self::R(i),
-                Self::S(i),
-            ]
-        };
-        let first = EmbeddingTensor::all(categories).map(Self::Embedding).chain([Self::InputScale]);
-        first.chain((0..layers).flat_map(of_layer))
+        let embedding = EmbeddingTensor::of_numbers().chain((0..categories).map(EmbeddingTensor::Category));
+        embedding.map(Self::Embedding).chain([Self::InputScale]).chain((0..layers).flat_map(Self::of_layer))
     }
 }
 

@@ -8,7 +8,7 @@
 //! use perceptra_playground::{Server, Options};
 //!
 //! let server = Server::bind(Options { device: Device::flex(), ..Options::default() })?;
-//! println!("http://{}", server.address());
+//! println!("http://{}", server.address);
 //! server.run(|| false)?;
 //! # Ok::<(), perceptra_playground::PlaygroundError>(())
 //! ```

@@ -56,8 +56,9 @@ impl Default for Options {
 /// The server of the playground.
 #[derive(Debug)]
 pub struct Server {
+    /// Address that the server listens on, with the actual port if any free one was requested.
+    pub address: SocketAddr,
     listener: TcpListener,
-    address: SocketAddr,
     device: Device,
     table: Option<Arc<Table>>,
 }
@@ -84,11 +85,6 @@ impl Server {
         let (address, listener) = listener.map_err(|source| PlaygroundError::Bind { address, source })?;
         let table = options.table.map(|table| Arc::new(crate::problem::evenly(table, crate::spec::MAX_ROWS)));
         Ok(Self { listener, address, device: options.device, table })
-    }
-
-    /// Address that the server listens on, with the actual port if any free one was requested.
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// Serves until `stop` returns true; `stop` is called ten times per second.

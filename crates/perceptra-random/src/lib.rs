@@ -72,7 +72,7 @@ impl Stream {
     }
 
     /// The four random 32-bit words in block number `block` of row `row`.
-    pub fn words(&self, row: u32, block: u32) -> [u32; 4] {
+    fn words(&self, row: u32, block: u32) -> [u32; 4] {
         philox([[row], [block], [self.epoch], [self.purpose]], self.key).map(|[word]| word)
     }
 

@@ -15,8 +15,7 @@ use toml::Value;
 ///
 /// Among the values of a choice, a list is written `64x64` or `[64, 64]`, since commas separate the values; `none` is the empty list.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Domain {
+pub(crate) enum Domain {
     /// One of these values, each as a run file writes it.
     Choice(Vec<String>),
     /// A number from the first to the second, uniform.
@@ -54,6 +53,15 @@ impl Notation {
 }
 
 impl Domain {
+    /// Whether values are chosen on a logarithmic scale; `None` for a list of values, which has no scale.
+    pub(crate) fn is_logarithmic(&self) -> Option<bool> {
+        match self {
+            Self::Choice(_) => None,
+            Self::Log(..) | Self::LogInteger(..) => Some(true),
+            Self::Uniform(..) | Self::Integer(..) => Some(false),
+        }
+    }
+
     /// Reads a domain; the values of a choice are kept as written.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (kind, rest) = match text.split_once(':') {

@@ -41,7 +41,7 @@ impl Leaderboard {
     }
 
     /// The best trial; `None` if no trial has a score.
-    pub fn best(&self) -> Option<&Trial> {
+    pub(crate) fn best(&self) -> Option<&Trial> {
         self.trials.first().filter(|trial| trial.score().is_some_and(f64::is_finite))
     }
 

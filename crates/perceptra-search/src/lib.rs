@@ -17,7 +17,7 @@
 //! run.search.space.insert("hidden".into(), "8,16x16".into());
 //!
 //! let folder = std::env::temp_dir().join(format!("perceptra-search-{}", std::process::id()));
-//! let place = SearchPlace::new(&folder);
+//! let place = SearchPlace::from(folder.as_path());
 //! let board = Search::new(&run, &Tables::from(table), &Device::flex())?.run(&place, &mut |_| (), None)?;
 //! assert_eq!(board.trials.len(), 4);
 //! # std::fs::remove_dir_all(&folder).ok();
@@ -49,13 +49,10 @@ mod trial;
 mod workers;
 
 pub use self::{
-    domain::Domain,
     error::SearchError,
     leaderboard::Leaderboard,
     merge::merge,
-    point::Point,
     run::{SearchEvent, SearchPlace},
     search::Search,
-    space::{Parameter, Space},
     trial::Trial,
 };

@@ -31,7 +31,13 @@ impl Outcome {
         let reason = match history.stop {
             StopReason::Interrupted => return Self::Interrupted,
             StopReason::Diverged => format!("it diverged in epoch {}", history.epochs.len() + 1),
-            _ => {
+            StopReason::Epochs
+            | StopReason::Patience
+            | StopReason::Target
+            | StopReason::NoProgress
+            | StopReason::TimeLimit
+            | StopReason::Asked
+            | StopReason::Unfinished => {
                 let metrics = trained.model.about().metrics.as_ref().or(trained.validation.as_ref());
                 let score = metrics.and_then(|m| m.get(metric)).filter(|score| score.is_finite());
                 if let Some(score) = score {
@@ -45,11 +51,17 @@ impl Outcome {
     }
 
     pub(crate) fn is_failed(&self) -> bool {
-        matches!(self, Self::Failed { .. })
+        match self {
+            Self::Failed { .. } => true,
+            Self::Score { .. } | Self::Interrupted => false,
+        }
     }
 
     pub(crate) fn is_interrupted(&self) -> bool {
-        matches!(self, Self::Interrupted)
+        match self {
+            Self::Interrupted => true,
+            Self::Score { .. } | Self::Failed { .. } => false,
+        }
     }
 }
 

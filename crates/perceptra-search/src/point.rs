@@ -10,9 +10,9 @@ use crate::error::SearchError;
 
 /// A point of a search space: one value for each searched key.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Point {
+pub(crate) struct Point {
     /// The values by their keys, as a run file writes them.
-    pub settings: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<String, String>,
 }
 
 impl Point {

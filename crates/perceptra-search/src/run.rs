@@ -30,9 +30,9 @@ pub struct SearchPlace {
     pub workers: Option<usize>,
 }
 
-impl SearchPlace {
+impl From<&Path> for SearchPlace {
     /// A new search in this folder, with all of its trials.
-    pub fn new(folder: &Path) -> Self {
+    fn from(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), resume: false, shard: (1, 1), workers: None }
     }
 }
@@ -86,7 +86,7 @@ impl Search<'_> {
         }
         let (mut journal, mut trials) = Journal::open(&place.folder, &self.head(), place.resume)?;
         let done: BTreeSet<usize> = trials.iter().map(|t| t.number).collect();
-        let mine: Vec<usize> = (1..=self.points.len()).filter(|n| (n - 1) % shards == shard - 1).collect();
+        let mine: Vec<usize> = (1..=self.planned).filter(|n| (n - 1) % shards == shard - 1).collect();
         let mut finished = mine.iter().filter(|n| done.contains(n)).count();
         watch(&SearchEvent::Started { planned: mine.len(), finished });
 
@@ -143,7 +143,7 @@ impl Search<'_> {
             }
         }
         let whole = trials.iter().filter(|t| mine.contains(&t.number)).count() == mine.len();
-        let board = Leaderboard::new(self.metric, self.points.len(), trials, !whole);
+        let board = Leaderboard::new(self.metric, self.planned, trials, !whole);
         board.save(&place.folder)?;
         Ok(board)
     }
@@ -153,7 +153,7 @@ impl Search<'_> {
             settings: fingerprint::of_settings(&self.run),
             data: self.data,
             metric: self.metric,
-            planned: self.points.len(),
+            planned: self.planned,
             run: self.run.to_toml(),
         }
     }

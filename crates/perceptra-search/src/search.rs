@@ -17,13 +17,17 @@ pub struct Search<'a> {
     pub(crate) run: RunConfig,
     pub(crate) tables: &'a Tables,
     pub(crate) device: &'a Device,
-    /// The search space.
-    pub space: Space,
+    pub(crate) space: Space,
     /// Points that are tried, in the order of their trials' numbers: `points[0]` is trial 1.
-    pub points: Vec<Point>,
+    pub(crate) points: Vec<Point>,
+    /// Number of planned trials.
+    pub planned: usize,
     /// The metric by which trials are ranked.
     pub metric: Metric,
-    pub(crate) cases: Vec<Partition>,
+    /// The rows of each case.
+    pub(crate) partitions: Vec<Partition>,
+    /// Number of cases on which each trial is judged: folds times repeats.
+    pub cases: usize,
     /// Checksum of the rows.
     pub(crate) data: u32,
 }
@@ -50,16 +54,18 @@ impl<'a> Search<'a> {
                 "network.ensemble is set, but a trial is one network: search.ensemble joins those of the best trials";
             return Err(SearchError::Settings(text.to_owned()));
         }
-        let cases = cases(run, &base, tables)?;
+        let partitions = cases(run, &base, tables)?;
         let schema = Schema::infer(&tables.table, &run.data.schema).map_err(ModelError::from)?;
         let metric = ranking_metric(run, schema.task)?;
         let data = fingerprint::of_rows(run, tables, &schema)?;
-        Ok(Self { run: run.clone(), tables, device, space, points, cases, metric, data })
+        let (planned, cases) = (points.len(), partitions.len());
+        Ok(Self { run: run.clone(), tables, device, space, points, planned, metric, partitions, cases, data })
     }
 
-    /// Number of cases on which each trial is judged: folds times repeats.
-    pub fn cases(&self) -> usize {
-        self.cases.len()
+    /// Whether the values of a searched key, such as `train.learning_rate`, are chosen on a logarithmic scale; `None` for a list of
+    /// values, and for a key that is not searched.
+    pub fn is_logarithmic(&self, key: &str) -> Option<bool> {
+        self.space.parameters.iter().find(|p| p.key == key)?.domain.is_logarithmic()
     }
 
     /// The run configuration of a trial, as for a run outside the search.

@@ -25,8 +25,9 @@ impl Search<'_> {
         candidates: &[&'t Trial],
         interrupt: Option<&AtomicBool>,
     ) -> Result<Vec<(&'t Trial, f64)>, SearchError> {
-        let cases = self.cases.len();
-        let parts: Vec<Partition> = self.cases.iter().map(|case| Partition { test: None, ..case.clone() }).collect();
+        let cases = self.cases;
+        let parts: Vec<Partition> =
+            self.partitions.iter().map(|case| Partition { test: None, ..case.clone() }).collect();
         let tables: Vec<Tables> = parts.iter().map(Partition::tables).collect();
         let run = |unit: usize| {
             let run = parts[unit % cases].settle(&self.run_of(candidates[unit / cases].number)?);
@@ -35,7 +36,8 @@ impl Search<'_> {
         let runs = (0..candidates.len() * cases).map(run).collect::<Result<Vec<_>, SearchError>>()?;
         let trained = train_many(&runs, self.device, interrupt).into_iter();
         let models = trained.map(|t| t.map(|t| t.model)).collect::<Result<Vec<_>, _>>()?;
-        let judged: Vec<&Table> = self.cases.iter().filter_map(|c| c.test.as_ref().or(c.validation.as_ref())).collect();
+        let judged: Vec<&Table> =
+            self.partitions.iter().filter_map(|c| c.test.as_ref().or(c.validation.as_ref())).collect();
         let predict = |unit: usize| models[unit].predict(judged[unit % cases]);
         let predictions = parallel(self.device, models.len(), predict).into_iter().collect::<Result<Vec<_>, _>>()?;
         let score = |members: &[usize]| -> Option<f64> {

@@ -14,18 +14,18 @@ use crate::point::Point;
 /// Keys of the run file's sections `encoder`, `network` and `train` can be searched, under any name that
 /// [`RunConfig::key`](perceptra_model::RunConfig::key) knows; [`Domain`] tells how domains are written.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Space {
+pub(crate) struct Space {
     /// The settings that are searched, in order of the keys as written.
-    pub parameters: Vec<Parameter>,
+    pub(crate) parameters: Vec<Parameter>,
 }
 
 /// A setting that is searched.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Parameter {
+pub(crate) struct Parameter {
     /// Path of its key in a run file, such as `train.learning_rate`.
-    pub key: String,
+    pub(crate) key: String,
     /// The values among which the search chooses.
-    pub domain: Domain,
+    pub(crate) domain: Domain,
     notation: Notation,
 }
 
@@ -71,7 +71,7 @@ impl Space {
                     }
                     Domain::Choice(values)
                 }
-                range => {
+                range @ (Domain::Uniform(..) | Domain::Log(..) | Domain::Integer(..) | Domain::LogInteger(..)) => {
                     check(&range.at(0.0, notation))?;
                     check(&range.at(1.0, notation))?;
                     range

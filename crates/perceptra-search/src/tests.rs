@@ -59,7 +59,7 @@ fn a_trial_is_the_training_of_its_run_file() {
             counts.push(*finished);
         }
     };
-    let board = plan.run(&SearchPlace::new(folder.path()), &mut watch, None).unwrap();
+    let board = plan.run(&SearchPlace::from(folder.path()), &mut watch, None).unwrap();
     assert_eq!(counts, [1, 2, 3, 4]);
     assert_eq!((board.planned, board.trials.len(), board.metric), (4, 4, Metric::Rmse));
     // The larger rate learns in 15 epochs, the smaller does not.
@@ -88,12 +88,12 @@ fn cross_validation_judges_all_but_the_test_rows_and_the_refit_trains_on_them() 
     run.search.repeats = 2;
     let device = Device::flex();
     let plan = Search::new(&run, &tables, &device).unwrap();
-    assert_eq!(plan.cases(), 8);
-    for repeat in plan.cases.chunks(4) {
+    assert_eq!(plan.cases, 8);
+    for repeat in plan.partitions.chunks(4) {
         assert_eq!(repeat.iter().map(|c| c.test.as_ref().unwrap().rows()).sum::<usize>(), 80);
         assert!(repeat.iter().all(|c| c.train.rows() + c.validation.as_ref().unwrap().rows() == 60));
     }
-    let board = plan.run(&SearchPlace::new(folder.path()), &mut |_| (), None).unwrap();
+    let board = plan.run(&SearchPlace::from(folder.path()), &mut |_| (), None).unwrap();
     assert!(board.trials.iter().all(|t| t.scores.len() == 8 && t.deviation().is_some()), "{board:?}");
     let (refit, best) = plan.refit(&board, &mut ()).unwrap();
     assert_eq!(best.rows, [80, 0, 20]);
@@ -107,7 +107,7 @@ fn the_number_of_workers_changes_nothing() {
     let run = run(&[("lr", "log:1e-3..1e-1"), ("norm", "none,batch"), ("optimizer", "adam,adan")], Sampler::Sobol, 8);
     let boards = [1, 3].map(|workers| {
         let folder = tempfile::tempdir().unwrap();
-        timeless(&search(&run, &tables, &SearchPlace { workers: Some(workers), ..SearchPlace::new(folder.path()) }))
+        timeless(&search(&run, &tables, &SearchPlace { workers: Some(workers), ..SearchPlace::from(folder.path()) }))
     });
     assert_eq!(boards[0], boards[1]);
 }
@@ -117,10 +117,10 @@ fn an_interrupted_search_resumes_to_the_same_result() {
     let tables = Tables::from(table(120));
     let run = run(&[("lr", "log:1e-3..1e-1")], Sampler::LatinHypercube, 9);
     let whole = tempfile::tempdir().unwrap();
-    let expected = search(&run, &tables, &SearchPlace::new(whole.path()));
+    let expected = search(&run, &tables, &SearchPlace::from(whole.path()));
 
     let folder = tempfile::tempdir().unwrap();
-    let place = SearchPlace { workers: Some(2), ..SearchPlace::new(folder.path()) };
+    let place = SearchPlace { workers: Some(2), ..SearchPlace::from(folder.path()) };
     let stop = AtomicBool::new(false);
     let device = Device::flex();
     let plan = Search::new(&run, &tables, &device).unwrap();
@@ -158,10 +158,11 @@ fn shards_together_are_the_whole_search() {
     let tables = Tables::from(table(120));
     let run = run(&[("lr", "log:1e-3..1e-1")], Sampler::Random, 5);
     let folder = tempfile::tempdir().unwrap();
-    let whole = search(&run, &tables, &SearchPlace::new(&folder.path().join("whole")));
+    let whole = search(&run, &tables, &SearchPlace::from(folder.path().join("whole").as_path()));
     let shards: Vec<PathBuf> = (1..=3)
         .map(|i| {
-            let place = SearchPlace { shard: (i, 3), ..SearchPlace::new(&folder.path().join(format!("{i}"))) };
+            let place =
+                SearchPlace { shard: (i, 3), ..SearchPlace::from(folder.path().join(format!("{i}")).as_path()) };
             let board = search(&run, &tables, &place);
             assert_eq!((board.trials.len(), board.interrupted), ([2, 2, 1][i - 1], false));
             place.folder
@@ -169,7 +170,7 @@ fn shards_together_are_the_whole_search() {
         .collect();
     let (board, _) = merge(&shards, &folder.path().join("all")).unwrap();
     assert_eq!(timeless(&board), timeless(&whole));
-    let place = SearchPlace { shard: (4, 3), ..SearchPlace::new(&folder.path().join("no")) };
+    let place = SearchPlace { shard: (4, 3), ..SearchPlace::from(folder.path().join("no").as_path()) };
     let error = Search::new(&run, &tables, &Device::flex()).unwrap().run(&place, &mut |_| (), None).unwrap_err();
     assert_eq!(error.to_string(), "there is no shard 4 of 3");
 }
@@ -180,10 +181,10 @@ fn halving_trains_few_trials_to_the_end_as_if_alone() {
     let mut run = run(&[("lr", "log:1e-4..1e-1")], Sampler::Sobol, 9);
     run.train.epochs = 18;
     let full = tempfile::tempdir().unwrap();
-    let full = search(&run, &tables, &SearchPlace::new(full.path()));
+    let full = search(&run, &tables, &SearchPlace::from(full.path()));
     run.search.halving = Some(3);
     let folder = tempfile::tempdir().unwrap();
-    let board = search(&run, &tables, &SearchPlace::new(folder.path()));
+    let board = search(&run, &tables, &SearchPlace::from(folder.path()));
     assert_eq!(board.trials.len(), 9);
     // 9 trials are trained for 2 epochs, 3 for 6, 1 for all 18.
     let budgets: Vec<Option<usize>> = board.trials.iter().map(|t| t.budget).collect();
@@ -203,7 +204,7 @@ fn halving_trains_few_trials_to_the_end_as_if_alone() {
     // A search that resumes from a part of its journal has the same result.
     for kept in [2, 7] {
         let folder = tempfile::tempdir().unwrap();
-        let place = SearchPlace { workers: Some(1), ..SearchPlace::new(folder.path()) };
+        let place = SearchPlace { workers: Some(1), ..SearchPlace::from(folder.path()) };
         let stop = AtomicBool::new(false);
         let mut watch = |event: &SearchEvent<'_>| {
             if let SearchEvent::Trial { finished, .. } = event {
@@ -233,7 +234,7 @@ fn with_max_parallel_the_scores_are_the_same() {
                 stop.store(true, Ordering::Relaxed);
             }
         };
-        let place = SearchPlace { workers: Some(1), ..SearchPlace::new(folder) };
+        let place = SearchPlace { workers: Some(1), ..SearchPlace::from(folder) };
         // Interrupted and resumed.
         plan.run(&place, &mut watch, Some(&stop)).unwrap();
         plan.run(&SearchPlace { resume: true, ..place }, &mut |_| (), None).unwrap()
@@ -261,7 +262,7 @@ fn ensembles_of_a_search() {
         run.search.folds = folds;
         let plan = Search::new(&run, &tables, &device).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let board = plan.run(&SearchPlace::new(folder.path()), &mut |_| (), None).unwrap();
+        let board = plan.run(&SearchPlace::from(folder.path()), &mut |_| (), None).unwrap();
         let (members, trained) = plan.ensemble(&board, Ensemble::Best(3), None).unwrap();
         let best: Vec<_> = board.trials[..3].iter().map(|t| (t.number, 1.0 / 3.0)).collect();
         assert_eq!(members, best);
@@ -292,7 +293,7 @@ fn a_failed_trial_is_ranked_with_its_reason() {
     // With such a rate training diverges.
     let mut run = run(&[("lr", "0.01,1e20")], Sampler::Grid, 0);
     run.train.optimizer = perceptra_train::Optimizer::Sgd;
-    let board = search(&run, &tables, &SearchPlace::new(folder.path()));
+    let board = search(&run, &tables, &SearchPlace::from(folder.path()));
     assert_eq!(board.trials[0].settings["train.learning_rate"], "0.01");
     assert_eq!(board.trials[1].score(), None);
     let reason = board.trials[1].error.as_deref().unwrap();
@@ -302,7 +303,7 @@ fn a_failed_trial_is_ranked_with_its_reason() {
     run.search.space.insert("lr".into(), "1e20,1e21".into());
     let device = Device::flex();
     let plan = Search::new(&run, &tables, &device).unwrap();
-    let board = plan.run(&SearchPlace::new(folder.path()), &mut |_| (), None).unwrap();
+    let board = plan.run(&SearchPlace::from(folder.path()), &mut |_| (), None).unwrap();
     let error = plan.refit(&board, &mut ()).unwrap_err().to_string();
     assert!(error.starts_with("no trial has a score: 2 times, "), "{error}");
 }

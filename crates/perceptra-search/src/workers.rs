@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use perceptra_model::{Partition, Tables, train_many, train_stage};
-use perceptra_train::{threads, with_threads};
+use perceptra_train::{has_own_memory, threads, with_threads};
 
 use crate::error::SearchError;
 use crate::outcome::Outcome;
@@ -39,9 +39,9 @@ impl Search<'_> {
         interrupt: Option<&AtomicBool>,
         finished: &mut Finished<'_>,
     ) -> Result<bool, SearchError> {
-        let cases = self.cases.len();
+        let cases = self.cases;
         let units = jobs.len() * cases;
-        let on_cpu = self.device.memory_pool_usage().is_none();
+        let on_cpu = !has_own_memory(self.device);
         if !on_cpu && workers.is_none() && self.run.search.halving.is_none() {
             let numbers: Vec<usize> = jobs.iter().map(|job| job.number).collect();
             return self.train_together(&numbers, interrupt, finished);
@@ -120,12 +120,12 @@ impl Search<'_> {
         interrupt: Option<&AtomicBool>,
         finished: &mut Finished<'_>,
     ) -> Result<bool, SearchError> {
-        let tables: Vec<Tables> = self.cases.iter().map(Partition::tables).collect();
-        for numbers in numbers.chunks(TOGETHER.div_ceil(self.cases.len())) {
+        let tables: Vec<Tables> = self.partitions.iter().map(Partition::tables).collect();
+        for numbers in numbers.chunks(TOGETHER.div_ceil(self.cases)) {
             let (mut runs, mut planned) = (Vec::new(), Vec::new());
             for number in numbers {
                 let run = self.run_of(*number);
-                let settled = run.map(|run| self.cases.iter().map(|case| case.settle(&run)).collect::<Vec<_>>());
+                let settled = run.map(|run| self.partitions.iter().map(|case| case.settle(&run)).collect::<Vec<_>>());
                 planned.push(settled.map(|settled| {
                     runs.extend(settled.into_iter().zip(&tables));
                 }));
@@ -135,7 +135,7 @@ impl Search<'_> {
             // fail.
             let Ok(trained) = trained else {
                 for number in numbers {
-                    let cases = 0..self.cases.len();
+                    let cases = 0..self.cases;
                     let outcomes: Vec<Outcome> =
                         cases.map(|case| self.train_case(*number, case, usize::MAX, None, interrupt)).collect();
                     if outcomes.iter().any(Outcome::is_interrupted) {
@@ -151,7 +151,7 @@ impl Search<'_> {
                 let outcomes = match planned {
                     Err(error) => vec![failed(error.to_string())],
                     Ok(()) => {
-                        let cases = trained.by_ref().take(self.cases.len());
+                        let cases = trained.by_ref().take(self.cases);
                         let outcome = |trained: &_| Outcome::of(trained, self.metric, None, None);
                         cases.map(|t| t.map_or_else(|e| failed(e.to_string()), |t| outcome(&t))).collect()
                     }
@@ -182,7 +182,7 @@ impl Search<'_> {
         };
         let start = Instant::now();
         let work = || {
-            let case = &self.cases[case];
+            let case = &self.partitions[case];
             let run = case.settle(&self.run_of(number)?);
             let mut observer = interrupt;
             let stage = train_stage(&run, &case.tables(), self.device, from.as_deref(), until, &mut observer);
@@ -221,7 +221,7 @@ mod tests {
             run.search.folds = folds;
             let plan = Search::new(&run, &tables, &device).unwrap();
             let folder = tempfile::tempdir().unwrap();
-            let board = plan.run(&SearchPlace::new(folder.path()), &mut |_| (), None).unwrap();
+            let board = plan.run(&SearchPlace::from(folder.path()), &mut |_| (), None).unwrap();
             let mut trials = Vec::new();
             let mut keep = |number: usize, outcomes: Vec<Outcome>| {
                 trials.push(plan.trial(number, &outcomes, usize::MAX, None));

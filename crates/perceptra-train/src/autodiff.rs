@@ -9,7 +9,7 @@ use perceptra_nn::{DropoutDraw, Loss};
 
 use crate::choices::{Engine, Reduction};
 use crate::config::{StepSettings, TrainConfig};
-use crate::engine::{self, EngineRun, EpochResult, Judged, Plan, Until};
+use crate::engine::{self, EngineRun, EpochResult, GATHER, Judged, Plan, Until};
 use crate::error::TrainError;
 use crate::metrics::Metric;
 use crate::network::{ForwardMode, Network};
@@ -17,9 +17,6 @@ use crate::optimizer::{DecayShare, edit_gradients, optimizer};
 use crate::schedule::Schedules;
 use crate::state::{TrainState, record, with_weights};
 use crate::weighted::{Totals, Weighted};
-
-/// Largest number of input and target values that are gathered at once when rows are put in an epoch's order; at least one batch is.
-const GATHER: usize = 1 << 24;
 
 /// A training run by Burn's autodiff.
 pub(crate) struct Autodiff<'a, N> {
@@ -215,7 +212,7 @@ impl Stepper<'_> {
         let step = self.batch * orders;
         let gather = (GATHER / width / step).max(1) * step;
         let mut rate = self.config.learning_rate;
-        let mut left = order.len();
+        let (mut left, mut steps) = (order.len(), 0);
         'epoch: for chunk in order.chunks(gather) {
             let indices = TensorData::new(chunk.iter().map(|&r| r as i32).collect::<Vec<_>>(), [chunk.len()]);
             let indices = Tensor::<1, Int>::from_data(indices, &device);
@@ -243,12 +240,7 @@ impl Stepper<'_> {
                 // The mean over the members; where they share batches, `each_member` has taken it already.
                 let mean = |t: Tensor<1>| if orders == 1 { t } else { t / orders as f64 };
                 let (sum, weight, count) = (mean(sum), weight.map(mean), rows.len() / orders);
-                let objective = match (self.reduction == Reduction::Sum, &weight) {
-                    (true, _) => sum.clone(),
-                    (false, None) => sum.clone() / count as f64,
-                    // With weights that are all 0 the objective is 0.
-                    (false, Some(w)) => sum.clone() / w.clone().clamp_min(f32::MIN_POSITIVE),
-                };
+                let objective = self.reduction.of(sum.clone(), weight.clone(), count);
                 // Without a trainable parameter there is nothing to backpropagate through.
                 let grads = match objective.is_tracked() {
                     true => GradientsParams::from_grads(objective.backward(), &network),
@@ -258,11 +250,12 @@ impl Stepper<'_> {
                 network = self.optimizer.step(rate, network, grads);
                 *totals = totals.clone().add(sum.inner(), weight, count);
                 left -= rows.len();
+                steps += 1;
                 if until.should_stop() {
                     break 'epoch;
                 }
             }
         }
-        (network, EpochResult { rate, whole: left == 0 })
+        (network, EpochResult { rate, steps, whole: left == 0 })
     }
 }

@@ -3,7 +3,7 @@
 use perceptra_nn::Group;
 use serde::{Deserialize, Serialize};
 
-use crate::named::named;
+use crate::names::names;
 
 /// Number of rows in a training step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ pub enum Optimizer {
     Muon,
 }
 
-named! {
+names! {
     Optimizer:
     Sgd = "sgd",
     Adam = "adam",
@@ -114,7 +114,7 @@ named! {
 
 impl Optimizer {
     /// Whether `weight_decay` λ shrinks weights directly, w ← (1 − ρλ)w at learning rate ρ, instead of adding λw to their gradients.
-    pub fn decay_is_decoupled(self) -> bool {
+    pub(crate) fn decay_is_decoupled(self) -> bool {
         match self {
             Self::AdamW | Self::Adan | Self::Lion | Self::Lamb | Self::Adafactor | Self::Muon => true,
             Self::Sgd | Self::Adam | Self::RmsProp | Self::AdaGrad => false,
@@ -177,7 +177,7 @@ pub enum Reduction {
     Mean,
 }
 
-named! {
+names! {
     Reduction:
     Sum = "sum",
     Mean = "mean",
@@ -222,7 +222,7 @@ pub enum Schedule {
     Plateau,
 }
 
-named! {
+names! {
     Schedule:
     Constant = "constant",
     Linear = "linear",
@@ -321,7 +321,7 @@ pub enum Engine {
     Fused,
 }
 
-named! {
+names! {
     Engine:
     Auto = "auto",
     Autodiff = "autodiff",

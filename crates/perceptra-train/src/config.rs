@@ -1,11 +1,16 @@
 //! The settings of a training run.
 
+use std::time::{Duration, Instant};
+
 use perceptra_nn::Loss;
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{Batch, ClassWeights, Engine, Factors, Optimizer, Reduction, Schedule};
 use crate::error::TrainError;
 use crate::metrics::Metric;
+
+/// The default β₁ and β₂ of Adam and AdamW.
+pub(crate) const BETAS: [f64; 2] = [0.9, 0.999];
 
 /// How a network is trained. [`TrainConfig::default`] is plain minibatch Adam with early stopping.
 ///
@@ -77,8 +82,8 @@ pub struct TrainConfig {
     pub momentum: f64,
     /// Whether SGD's momentum is Nesterov's.
     pub nesterov: bool,
-    /// Decay of weights, either decoupled or added to the gradient: see [`Optimizer::decay_is_decoupled`]. Other parameters decay
-    /// by their `decay_factors`.
+    /// Decay of weights, with AdamW, Adan, Lion, LAMB, Adafactor and Muon decoupled, w ← (1 − ρλ)w, with the others λw added to the
+    /// gradient. Other parameters decay by their `decay_factors`.
     pub weight_decay: f64,
     /// Factors of `weight_decay` by group of parameters.
     #[serde(deserialize_with = "decay_factors", skip_serializing_if = "is_weights_only")]
@@ -194,7 +199,7 @@ impl Default for TrainConfig {
             plateau_patience: 10,
             plateau_factor: 0.1,
             lr_factors: Factors::all(1.0),
-            betas: [0.9, 0.999],
+            betas: BETAS,
             batch: Batch::Auto,
             drop_last: false,
             share_batches: true,
@@ -225,9 +230,25 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// How the losses of rows are combined under `loss`: by the setting `reduction`, else as the loss defines it.
-    pub(crate) fn reduction_of(&self, loss: Loss) -> Reduction {
-        self.reduction.unwrap_or(if loss.is_sum() { Reduction::Sum } else { Reduction::Mean })
+    /// What is minimized: the loss, and how the losses of rows are combined, by default as the loss defines it.
+    pub(crate) fn objective(&self) -> (Loss, Reduction) {
+        let loss = self.loss.unwrap_or_default();
+        (loss, self.reduction.unwrap_or(if loss.is_sum() { Reduction::Sum } else { Reduction::Mean }))
+    }
+
+    /// Number of steps in an epoch of `rows` rows.
+    pub(crate) fn steps(&self, rows: usize, batch: usize) -> usize {
+        if self.drop_last { rows / batch } else { rows.div_ceil(batch) }
+    }
+
+    /// The metric by which epochs are compared, of a run with or without validation rows.
+    pub(crate) fn monitored(&self, has_validation: bool) -> Metric {
+        if has_validation { self.monitor } else { Metric::Loss }
+    }
+
+    /// The time at which a run that begins now must end.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.time_limit.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9)))
     }
 
     /// Takes `betas`, `decay_schedule` and `label_smoothing` from `asked` where this configuration's optimizer or loss does not use them: a
@@ -258,6 +279,43 @@ impl TrainConfig {
     ///
     /// [`TrainError::Settings`], which lists every problem.
     pub fn validate(&self) -> Result<(), TrainError> {
+        let Self {
+            optimizer,
+            learning_rate,
+            plateau_patience,
+            plateau_factor,
+            lr_factors,
+            betas,
+            batch,
+            momentum,
+            nesterov,
+            weight_decay,
+            decay_factors,
+            decay_schedule,
+            dropout_schedule,
+            l1,
+            l2,
+            clip_norm,
+            clip_value,
+            epochs,
+            patience,
+            min_delta,
+            target,
+            no_progress,
+            time_limit,
+            class_weights,
+            label_smoothing,
+            // Every value of these is valid.
+            loss: _,
+            reduction: _,
+            schedule: _,
+            drop_last: _,
+            share_batches: _,
+            last_best: _,
+            monitor: _,
+            seed: _,
+            engine: _,
+        } = self.clone();
         let mut problems = Vec::new();
         let mut require = |fine: bool, problem: String| {
             if !fine {
@@ -266,57 +324,52 @@ impl TrainConfig {
         };
         let positive = |x: f64| x > 0.0 && x.is_finite();
         let not_negative = |x: f64| x >= 0.0 && x.is_finite();
-        let rate = self.learning_rate;
-        require(positive(rate), format!("learning_rate is {rate}, it must be above 0"));
-        require(self.batch != Batch::Rows(0), "batch is 0, it must be at least 1 row, or auto or full".into());
-        require(self.epochs > 0, "epochs is 0, it must be at least 1".into());
-        require(self.patience != Some(0), "patience is 0, it must be at least 1 epoch".into());
-        require(self.no_progress != Some(0), "no_progress is 0, it must be at least 1 epoch".into());
-        let momentum = self.momentum;
+        require(positive(learning_rate), format!("learning_rate is {learning_rate}, it must be above 0"));
+        require(batch != Batch::Rows(0), "batch is 0, it must be at least 1 row, or auto or full".into());
+        require(epochs > 0, "epochs is 0, it must be at least 1".into());
+        require(patience != Some(0), "patience is 0, it must be at least 1 epoch".into());
+        require(no_progress != Some(0), "no_progress is 0, it must be at least 1 epoch".into());
         require((0.0..1.0).contains(&momentum), format!("momentum is {momentum}, it must lie in [0, 1)"));
-        let name = self.optimizer.name();
+        let name = optimizer.name();
         require(
-            momentum == 0.0 || self.optimizer.has_momentum(),
+            momentum == 0.0 || optimizer.has_momentum(),
             format!(
                 "momentum is {momentum}, which {name} does not have: only {} do",
                 names_with(Optimizer::has_momentum)
             ),
         );
         require(
-            !self.nesterov || (self.optimizer == Optimizer::Sgd && momentum > 0.0),
+            !nesterov || (optimizer == Optimizer::Sgd && momentum > 0.0),
             "nesterov is set, which only sgd with a momentum above 0 has".into(),
         );
-        for (key, value) in
-            [("weight_decay", self.weight_decay), ("l1", self.l1), ("l2", self.l2), ("min_delta", self.min_delta)]
-        {
+        for (key, value) in [("weight_decay", weight_decay), ("l1", l1), ("l2", l2), ("min_delta", min_delta)] {
             require(not_negative(value), format!("{key} is {value}, it must be 0 or more"));
         }
-        for (key, value) in
-            [("clip_norm", self.clip_norm), ("clip_value", self.clip_value), ("time_limit", self.time_limit)]
-        {
+        for (key, value) in [("clip_norm", clip_norm), ("clip_value", clip_value), ("time_limit", time_limit)] {
             if let Some(value) = value {
                 require(positive(value), format!("{key} is {value}, it must be above 0"));
             }
         }
-        require(self.plateau_patience > 0, "plateau_patience is 0, it must be at least 1 epoch".into());
-        let factor = self.plateau_factor;
-        require(factor > 0.0 && factor < 1.0, format!("plateau_factor is {factor}, it must lie between 0 and 1"));
-        for (key, factors) in [("lr_factors", &self.lr_factors), ("decay_factors", &self.decay_factors)] {
-            let Factors { weight, bias, norm, embedding, input_scale, activation, member } = *factors;
+        require(plateau_patience > 0, "plateau_patience is 0, it must be at least 1 epoch".into());
+        require(
+            plateau_factor > 0.0 && plateau_factor < 1.0,
+            format!("plateau_factor is {plateau_factor}, it must lie between 0 and 1"),
+        );
+        for (key, factors) in [("lr_factors", lr_factors), ("decay_factors", decay_factors)] {
+            let Factors { weight, bias, norm, embedding, input_scale, activation, member } = factors;
             let all = [weight, bias, norm, embedding, input_scale, activation, member];
             require(all.iter().all(|f| not_negative(*f)), format!("{key} must be 0 or more"));
         }
-        let betas = self.betas;
         require(
             betas.iter().all(|b| (0.0..1.0).contains(b)),
             format!("betas are {} and {}, they must lie in [0, 1)", betas[0], betas[1]),
         );
         require(
-            betas == [0.9, 0.999] || self.optimizer.has_betas(),
+            betas == BETAS || optimizer.has_betas(),
             format!("betas are set, which {name} does not have: only {} do", names_with(Optimizer::has_betas)),
         );
         require(
-            self.decay_schedule == Schedule::Constant || self.optimizer.has_decay_schedule(),
+            decay_schedule == Schedule::Constant || optimizer.has_decay_schedule(),
             format!(
                 "decay_schedule is set, which {name} does not have: only {} do",
                 names_with(Optimizer::has_decay_schedule)
@@ -324,17 +377,19 @@ impl TrainConfig {
         );
         let by_step = |schedule: Schedule| schedule != Schedule::Plateau;
         require(
-            by_step(self.decay_schedule) && by_step(self.dropout_schedule),
+            by_step(decay_schedule) && by_step(dropout_schedule),
             "plateau is a schedule of the learning rate only".into(),
         );
-        let smoothing = self.label_smoothing;
-        require((0.0..1.0).contains(&smoothing), format!("label_smoothing is {smoothing}, it must lie in [0, 1)"));
         require(
-            smoothing == 0.0 || self.can_smooth_labels(),
+            (0.0..1.0).contains(&label_smoothing),
+            format!("label_smoothing is {label_smoothing}, it must lie in [0, 1)"),
+        );
+        require(
+            label_smoothing == 0.0 || self.can_smooth_labels(),
             "label_smoothing is set, which only cross-entropies have".into(),
         );
-        require(self.target.is_none_or(f64::is_finite), "target must be a finite number".into());
-        if let ClassWeights::Given(weights) = &self.class_weights {
+        require(target.is_none_or(f64::is_finite), "target must be a finite number".into());
+        if let ClassWeights::Given(weights) = class_weights {
             let fine = weights.iter().all(|w| *w >= 0.0 && w.is_finite()) && weights.iter().any(|w| *w > 0.0);
             require(fine, "class_weights must be 0 or more, and one above 0".into());
         }
@@ -376,8 +431,8 @@ impl TrainConfig {
     /// The settings that engines must honor.
     pub(crate) fn step_settings(&self) -> StepSettings<'_> {
         let Self {
-            loss,
-            // Resolved here: by default it depends on the loss.
+            // Resolved by `objective`.
+            loss: _,
             reduction: _,
             optimizer,
             learning_rate,
@@ -415,10 +470,10 @@ impl TrainConfig {
             class_weights: _,
             label_smoothing: _,
         } = self;
-        let loss = loss.unwrap_or_default();
+        let (loss, reduction) = self.objective();
         StepSettings {
             loss,
-            reduction: self.reduction_of(loss),
+            reduction,
             optimizer: *optimizer,
             learning_rate: *learning_rate,
             schedule: *schedule,

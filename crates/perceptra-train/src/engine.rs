@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use perceptra_nn::Loss;
 use perceptra_random::{Purpose, Stream};
 
 use crate::config::TrainConfig;
@@ -15,7 +14,6 @@ use crate::weighted::Weighted;
 /// The run for which an engine is created: settings, rows and batches.
 pub(crate) struct Plan<'a> {
     pub(crate) config: &'a TrainConfig,
-    pub(crate) loss: Loss,
     /// The training rows, unless they come in blocks.
     pub(crate) train: Option<&'a Weighted>,
     pub(crate) device: burn::tensor::Device,
@@ -28,6 +26,10 @@ pub(crate) struct Plan<'a> {
     /// Steps per epoch.
     pub(crate) steps: usize,
 }
+
+/// Largest number of input and target values that are gathered at once when rows are put in an epoch's order, for all networks that are
+/// trained together; at least one batch is.
+pub(crate) const GATHER: usize = 1 << 24;
 
 /// Conditions under which an epoch ends early, after the current batch.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,6 +57,8 @@ impl Until<'_> {
 pub(crate) struct EpochResult {
     /// The learning rate of the last step.
     pub(crate) rate: f64,
+    /// The number of steps made; 0 if there were no rows.
+    pub(crate) steps: usize,
     /// Whether the pass trained on all rows; false if it ended early.
     pub(crate) whole: bool,
 }

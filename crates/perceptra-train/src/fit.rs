@@ -1,7 +1,7 @@
 //! The training loop.
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use burn::tensor::Device;
 use perceptra_nn::{FeedForward, Loss};
@@ -11,7 +11,7 @@ use crate::blocks::Blocks;
 use crate::choices::{ClassWeights, Engine};
 use crate::config::TrainConfig;
 use crate::dataset::Dataset;
-use crate::engine::{EngineRun, Judged, Plan, Until};
+use crate::engine::{EngineRun, EpochResult, Judged, Plan, Until};
 use crate::error::TrainError;
 use crate::fused::Fused;
 use crate::history::{Epoch, History, StopReason};
@@ -125,11 +125,10 @@ fn run<N: Network>(
     observer: &mut dyn Observer,
 ) -> Result<Fitted<N>, TrainError> {
     config.validate()?;
-    let loss = config.loss.unwrap_or_default();
     let shape = network.shape();
     let (count, device, classes, whole, mut blocks) = match rows {
         Rows::Whole(data) => {
-            let data = Weighted::new(data, shape, config, None)?.smoothed(config, loss);
+            let data = Weighted::new(data, shape, config, None)?.smoothed(config);
             (data.rows, data.inputs.device(), data.classes.clone(), Some(data), None)
         }
         Rows::Blocks(blocks, device) => {
@@ -140,17 +139,20 @@ fn run<N: Network>(
         Some(data) => Some(Weighted::new(data, shape, config, classes.clone())?),
         None => None,
     };
+    if count == 0 {
+        return Err(TrainError::Empty("training"));
+    }
     let batch = config.batch.size(count);
-    let steps = if config.drop_last { count / batch } else { count.div_ceil(batch) };
-    let monitor = if validation.is_some() { config.monitor } else { Metric::Loss };
+    let steps = config.steps(count, batch);
+    let monitor = config.monitored(validation.is_some());
 
     let train = whole.as_ref();
     let members = network.as_feed_forward().map_or(1, FeedForward::members);
     let orders = if config.share_batches { 1 } else { members };
-    let plan = Plan { config, loss, train, device, validation: validation.as_ref(), monitor, batch, orders, steps };
+    let plan = Plan { config, train, device, validation: validation.as_ref(), monitor, batch, orders, steps };
     let Started { run, engine, obstacle } = start(network, &plan, state)?;
     let engine_run = RefCell::new(run);
-    let deadline = config.time_limit.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9)));
+    let deadline = config.deadline();
     let mut progress = Progress::new(monitor, config);
     if let Some(state) = state {
         engine_run.borrow_mut().resume(state)?;
@@ -179,27 +181,32 @@ fn run<N: Network>(
         let epoch = progress.epochs.len() + 1;
         let start = Instant::now();
         engine_run.borrow_mut().begin();
-        let learning_rate = match &mut blocks {
-            None => {
-                let pass = engine_run.borrow_mut().pass(None, epoch as u32, &until)?;
-                whole_epoch = pass.whole;
-                pass.rate
-            }
+        let pass = match &mut blocks {
+            None => engine_run.borrow_mut().pass(None, epoch as u32, &until)?,
             Some(blocks) => {
                 blocks.begin(epoch as u32, batch)?;
-                let (mut draw, mut rate) = (epoch as u32, config.learning_rate);
-                whole_epoch = true;
+                let mut draw = epoch as u32;
+                let mut all = EpochResult { rate: config.learning_rate, steps: 0, whole: true };
                 while let Some(block) = blocks.next()? {
-                    let block = Weighted::new(&block, shape, config, classes.clone())?.smoothed(config, loss);
+                    let block = Weighted::new(&block, shape, config, classes.clone())?.smoothed(config);
                     let pass = engine_run.borrow_mut().pass(Some(&block), draw, &until)?;
-                    (draw, rate, whole_epoch) = (draw.wrapping_add(BLOCK), pass.rate, pass.whole);
-                    if !whole_epoch {
+                    draw = draw.wrapping_add(BLOCK);
+                    // A last block whose only batch is short and dropped has no step, and no rate.
+                    let rate = if pass.steps == 0 { all.rate } else { pass.rate };
+                    all = EpochResult { rate, steps: all.steps + pass.steps, whole: pass.whole };
+                    if !all.whole {
                         break;
                     }
                 }
-                rate
+                all
             }
         };
+        // Blocks that promised rows and gave none, or none but a short batch that is dropped.
+        if pass.steps == 0 {
+            return Err(TrainError::Empty("training"));
+        }
+        let learning_rate = pass.rate;
+        whole_epoch = pass.whole;
         // The one place where the host waits for the device.
         let Judged { train_loss, validation_loss, monitored, finite } = engine_run.borrow_mut().judge()?;
         if !train_loss.is_finite() || !finite {
@@ -221,14 +228,7 @@ fn run<N: Network>(
         }
         engine_run.borrow_mut().scale_rate(scale * progress.plateau_scale());
     };
-    let Progress { epochs, best, .. } = progress;
-    if best.1 == 0 {
-        return Err(match stop {
-            StopReason::Diverged => TrainError::Diverged { epoch: epochs.len() + 1 },
-            _ => TrainError::Undefined { monitor: monitor.to_string(), epochs: epochs.len() },
-        });
-    }
-    let history = History { monitor, epochs, best_epoch: best.1, stop };
+    let history = progress.history(stop)?;
     let capture = || capture(&engine_run, &history.epochs);
     let run = whole_epoch.then_some(Snapshot { capture: &capture });
     observer.observe(&Event::Stopped { history: &history, run });
@@ -265,7 +265,7 @@ fn block_classes(
 pub fn evaluate_loss<N: Network>(network: &N, data: &Dataset, loss: Loss) -> Result<f64, TrainError> {
     let config = TrainConfig { loss: Some(loss), ..TrainConfig::default() };
     let data = Weighted::new(data, network.shape(), &config, None)?;
-    data.judge(&network.valid(), loss, Metric::Loss)?.0.read(config.reduction_of(loss))
+    data.judge(&network.valid(), loss, Metric::Loss)?.0.read(config.objective().1)
 }
 
 /// A started run and the engine that was chosen for it.
@@ -289,7 +289,7 @@ fn start<'a, N: Network + 'a>(
         (Engine::Fused | Engine::Auto, None) => {
             Ok(Started { run: Box::new(Fused::new(network, plan)?), engine: Engine::Fused, obstacle: None })
         }
-        (_, obstacle) => {
+        (Engine::Autodiff | Engine::Auto, obstacle) => {
             Ok(Started { run: Box::new(Autodiff::new(network, plan)), engine: Engine::Autodiff, obstacle })
         }
     }

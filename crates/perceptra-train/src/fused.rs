@@ -1,11 +1,9 @@
 //! The engine for dense networks on the CPU: explicit backpropagation in fused kernels.
 
-use burn::module::Module;
-use burn::tensor::{DType, Tensor};
 use perceptra_kernel as kernel;
-use perceptra_nn::{FeedForward, Group, Layer, Loss, host};
+use perceptra_nn::{FeedForward, Loss, host};
 
-use crate::choices::{Engine, Optimizer, Reduction};
+use crate::choices::{Engine, Factors, Optimizer, Reduction};
 use crate::config::{StepSettings, TrainConfig};
 use crate::engine::{self, EngineRun, EpochResult, Judged, Plan, Until};
 use crate::error::TrainError;
@@ -31,6 +29,8 @@ pub(crate) struct Fused<'a, N> {
     batch: usize,
     /// Number of batch-ensemble members with batches of their own; 1 where members share batches.
     orders: usize,
+    /// Whether the network has the NTK parametrization.
+    ntk: bool,
     totals: kernel::Totals,
     outputs: Vec<f32>,
     best: Vec<f32>,
@@ -87,37 +87,17 @@ fn loss_of(loss: Loss) -> kernel::Loss {
     }
 }
 
-/// The network's group of parameters that corresponds to one of the kernel's.
-fn group_of(group: kernel::Group) -> Group {
-    match group {
-        kernel::Group::Weight => Group::Weight,
-        kernel::Group::Bias => Group::Bias,
-        kernel::Group::Embedding => Group::Embedding,
-        kernel::Group::InputScale => Group::InputScale,
-        kernel::Group::Activation => Group::Activation,
-        kernel::Group::Member => Group::Member,
+/// `value` times the factors of the kernel's groups of parameters, which has no normalizations.
+fn per_group(factors: &Factors, value: f64) -> kernel::PerGroup<f64> {
+    let Factors { weight, bias, norm: _, embedding, input_scale, activation, member } = *factors;
+    kernel::PerGroup {
+        weight: weight * value,
+        bias: bias * value,
+        embedding: embedding * value,
+        input_scale: input_scale * value,
+        activation: activation * value,
+        member: member * value,
     }
-}
-
-/// Why the kernels could not train every parameter of the network: it has frozen parameters, other numbers than 32-bit floats, or adapters.
-/// `None` if they could.
-fn untrained(dense: &FeedForward) -> Option<String> {
-    // Only a network in training mode shows which parameters are trained; adapters show as more parameters than weights.
-    let active = dense.clone().train();
-    let device = active.layers().first()?.linear.weight.val().device();
-    let tensors = active.parameters();
-    let trained = tensors.iter().all(|p| p.is_trained() && p.dtype() == DType::F32);
-    let weights: usize = tensors.iter().map(|p| p.shape().iter().product::<usize>()).sum();
-    let parameters = active.num_params();
-    // Burn's autodiff frees parameters that no backward pass has reached only at the next backward pass of any tensor: without this one
-    // they would stay in memory for good.
-    drop(tensors);
-    drop(active);
-    Tensor::<1>::ones([1], &device).require_grad().backward();
-    if !trained {
-        return Some("it trains all weights, as 32-bit numbers".to_owned());
-    }
-    (parameters != weights).then(|| "the network has parameters besides its weights and biases".to_owned())
 }
 
 /// The network and the run described in the kernel's types, or why the kernel does not support them.
@@ -146,8 +126,7 @@ fn description(
         decay_schedule: _,
         dropout_schedule: _,
     } = plan.config.step_settings();
-    let softmax = || format!("it has no softmax under the loss {loss}");
-    let (layers, extras) = host::describe(network, loss.takes_logits()).ok_or_else(softmax)?;
+    let (layers, extras) = host::describe(network, loss.takes_logits())?;
     let settings = kernel::Settings {
         loss: loss_of(loss),
         sum: reduction == Reduction::Sum,
@@ -157,12 +136,13 @@ fn description(
         dropout: network.dropout(),
         seed,
         betas: betas.map(|b| b as f32),
-        rates: kernel::PerGroup::from_fn(|group| lr_factors.of(group_of(group))),
-        decay: kernel::PerGroup::from_fn(|group| decay_factors.of(group_of(group)) * weight_decay),
+        rates: per_group(lr_factors, 1.0),
+        decay: per_group(decay_factors, weight_decay),
         l1,
         l2,
         clip_value,
         clip_norm,
+        instructions: None,
     };
     settings.check(&layers, &extras).map_err(|e| e.to_string())?;
     Ok((layers, extras, settings))
@@ -177,29 +157,27 @@ impl<'a, N: Network> Fused<'a, N> {
         if has_own_memory(&plan.device) {
             return Some("the device is not the CPU".to_owned());
         }
-        if dense.layers().iter().any(Layer::has_norm) {
-            return Some("it has no normalization layers".to_owned());
-        }
-        untrained(dense).or_else(|| description(dense, plan).err())
+        description(dense, plan).err().or_else(|| host::untrained(dense).map(str::to_owned))
     }
 
     /// Starts a run that has no [`Fused::obstacle`].
     pub(crate) fn new(network: N, plan: &Plan<'a>) -> Result<Self, TrainError> {
         let config = plan.config;
+        let (loss, reduction) = config.objective();
         let impossible = || TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() };
         let dense = network.as_feed_forward().ok_or_else(impossible)?;
         let unsupported = |obstacle| TrainError::Engine { obstacle };
         let (layers, extras, settings) = description(dense, plan).map_err(unsupported)?;
         let mut trainer = kernel::Trainer::new(&layers, &extras, settings, threads())
             .map_err(|e: kernel::Unsupported| unsupported(e.to_string()))?;
-        host::set_weights(trainer.network(), dense)?;
+        host::set_weights(dense, |part, values| trainer.set(part, values))?;
         let mut best = Vec::new();
-        trainer.save(&mut best);
+        trainer.save(&mut best, None);
         Ok(Self {
             trainer,
             config,
-            loss: plan.loss,
-            reduction: config.reduction_of(plan.loss),
+            loss,
+            reduction,
             monitor: plan.monitor,
             schedules: Schedules::new(config, plan.steps.saturating_mul(config.epochs)),
             train: plan.train.map(Rows::new).transpose()?,
@@ -207,6 +185,7 @@ impl<'a, N: Network> Fused<'a, N> {
             steps: plan.steps,
             batch: plan.batch,
             orders: plan.orders,
+            ntk: extras.ntk,
             totals: kernel::Totals::default(),
             outputs: Vec::new(),
             best,
@@ -218,20 +197,16 @@ impl<'a, N: Network> Fused<'a, N> {
     fn trained(&mut self) -> N {
         let mut network = self.network.valid();
         if let Some(dense) = network.as_feed_forward_mut() {
-            host::get_weights(self.trainer.network(), dense);
+            host::get_weights(dense, |part| self.trainer.get(part));
         }
         network
-    }
-
-    fn is_ntk(&self) -> bool {
-        self.network.as_feed_forward().is_some_and(FeedForward::is_ntk)
     }
 
     /// Loads the weights of the network from Burn's `record` into the trainer.
     fn set(&mut self, record: &[u8]) -> Result<(), TrainError> {
         let network = with_weights(self.network.valid(), record)?;
         match network.as_feed_forward() {
-            Some(dense) => Ok(host::set_weights(self.trainer.network(), dense)?),
+            Some(dense) => Ok(host::set_weights(dense, |part, values| self.trainer.set(part, values))?),
             None => Err(TrainError::Resume("the network is not a FeedForward".to_owned())),
         }
     }
@@ -257,7 +232,7 @@ impl<N: Network> EngineRun<N> for Fused<'_, N> {
         self.totals.weight += totals.weight;
         self.totals.steps += totals.steps;
         let last = rates.get(totals.steps.saturating_sub(1));
-        Ok(EpochResult { rate: last.map_or(0.0, |m| m.rate), whole: totals.steps == steps })
+        Ok(EpochResult { rate: last.map_or(0.0, |m| m.rate), steps: totals.steps, whole: totals.steps == steps })
     }
 
     fn judge(&mut self) -> Result<Judged, TrainError> {
@@ -288,20 +263,19 @@ impl<N: Network> EngineRun<N> for Fused<'_, N> {
     }
 
     fn keep(&mut self) {
-        self.trainer.save(&mut self.best);
+        self.trainer.save(&mut self.best, None);
     }
 
     fn state(&mut self) -> Result<TrainState, TrainError> {
         let network = record(&self.trained())?;
         let (mut weights, mut remembered) = (Vec::new(), Vec::new());
-        self.trainer.save(&mut weights);
-        self.trainer.restore(&self.best);
+        let step = self.trainer.save(&mut weights, Some(&mut remembered));
+        self.trainer.restore(&self.best, None);
         let best = record(&self.trained());
-        self.trainer.restore(&weights);
-        let step = self.trainer.save_rule(&mut remembered);
+        self.trainer.restore(&weights, None);
         let mut optimizer = step.to_le_bytes().to_vec();
         optimizer.extend(remembered.iter().flat_map(|x| x.to_le_bytes()));
-        if self.is_ntk() {
+        if self.ntk {
             // The record has the kernel's weights divided by their gain; multiplied by it again, they would not be the same to the bit.
             optimizer.extend(weights.iter().chain(&self.best).flat_map(|x| x.to_le_bytes()));
         }
@@ -315,12 +289,14 @@ impl<N: Network> EngineRun<N> for Fused<'_, N> {
         let (words, rest) = state.optimizer.as_chunks::<4>();
         let (step, remembered) = words.split_first().unwrap_or((&[0; 4], &[]));
         let mut remembered: Vec<f32> = remembered.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        if self.is_ntk() && remembered.len() >= 2 * self.best.len() {
+        let mut weights = Vec::new();
+        self.trainer.save(&mut weights, None);
+        if self.ntk && remembered.len() >= 2 * self.best.len() {
             let n = self.best.len();
             self.best = remembered.split_off(remembered.len() - n);
-            self.trainer.restore(&remembered.split_off(remembered.len() - n));
+            weights = remembered.split_off(remembered.len() - n);
         }
-        if !rest.is_empty() || !self.trainer.restore_rule(&remembered, i32::from_le_bytes(*step)) {
+        if !rest.is_empty() || !self.trainer.restore(&weights, Some((&remembered, i32::from_le_bytes(*step)))) {
             let n = state.optimizer.len();
             return Err(TrainError::Resume(format!("the optimizer's state of {n} bytes does not fit the network")));
         }
@@ -329,7 +305,7 @@ impl<N: Network> EngineRun<N> for Fused<'_, N> {
     }
 
     fn best(mut self: Box<Self>) -> N {
-        self.trainer.restore(&self.best);
+        self.trainer.restore(&self.best, None);
         self.trained()
     }
 }

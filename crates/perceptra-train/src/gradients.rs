@@ -9,7 +9,7 @@ use perceptra_nn::{DropoutDraw, FeedForward, Group, Loss};
 
 use crate::autodiff::each_member;
 use crate::choices::{Batch, Engine, Factors, Optimizer, Reduction, Schedule};
-use crate::config::TrainConfig;
+use crate::config::{BETAS, TrainConfig};
 use crate::dataset::Dataset;
 use crate::error::TrainError;
 use crate::fit::Fit;
@@ -77,9 +77,9 @@ pub fn check_gradients<N: Network>(
         return Err(TrainError::Device("it has no 64-bit numbers, which gradients are checked with".to_owned()));
     }
     let config = TrainConfig { clip_norm: None, clip_value: None, weight_decay: 0.0, ..config.clone() };
-    let loss = config.loss.unwrap_or_default();
-    let weighted = Weighted::new(data, network.shape(), &config, None)?.smoothed(&config, loss);
-    let rows = Rows { data: weighted, loss, config: &config };
+    let (loss, reduction) = config.objective();
+    let weighted = Weighted::new(data, network.shape(), &config, None)?.smoothed(&config);
+    let rows = Rows { data: weighted, loss, reduction, config: &config };
 
     let active = network.clone().train();
     let grads = GradientsParams::from_grads(rows.objective(&active).backward(), &active);
@@ -156,7 +156,7 @@ fn fused_gradients<N: Network>(
         optimizer: Optimizer::Sgd,
         momentum: 0.0,
         nesterov: false,
-        betas: [0.9, 0.999],
+        betas: BETAS,
         learning_rate: RATE,
         lr_factors: Factors::all(1.0),
         schedule: Schedule::Constant,
@@ -204,6 +204,7 @@ fn fused_gradients<N: Network>(
 struct Rows<'a> {
     data: Weighted,
     loss: Loss,
+    reduction: Reduction,
     config: &'a TrainConfig,
 }
 
@@ -217,11 +218,7 @@ impl Rows<'_> {
         let per_row = each_member(self.loss, outputs, self.data.targets.clone(), members);
         let weights = self.data.weights.clone();
         let sum = weights.clone().map_or(per_row.clone(), |w| per_row * w).sum();
-        match (self.config.reduction_of(self.loss), weights) {
-            (Reduction::Sum, _) => sum,
-            (Reduction::Mean, None) => sum / self.data.rows as f64,
-            (Reduction::Mean, Some(w)) => sum / w.sum().clamp_min(f32::MIN_POSITIVE),
-        }
+        self.reduction.of(sum, weights.map(Tensor::sum), self.data.rows)
     }
 
     fn into_64(mut self) -> Self {
@@ -395,7 +392,7 @@ mod tests {
 
     #[test]
     fn normalization_is_trained_by_autodiff_only() {
-        for norm in [Norm::Batch, Norm::Layer] {
+        for &norm in Norm::ALL.iter().filter(|norm| **norm != Norm::None) {
             let data = data((3, 2), false).with_weights((0..12).map(|i| i as f32 / 6.0).collect()).unwrap();
             let check = check_gradients(&network(norm), &data, &TrainConfig::default(), 4).unwrap();
             // A bias before batch normalization has the gradient 0, but for rounding.

@@ -1,6 +1,5 @@
 //! The epochs of a training run and why it ended.
 
-use perceptra_nn::all_variants;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Metric;
@@ -82,10 +81,6 @@ pub enum StopReason {
     Diverged,
     /// The run has not ended: this is the history of a checkpoint.
     Unfinished,
-}
-
-all_variants! {
-    StopReason: Epochs, Patience, Target, NoProgress, TimeLimit, Asked, Interrupted, Diverged, Unfinished
 }
 
 impl std::fmt::Display for StopReason {

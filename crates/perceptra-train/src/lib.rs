@@ -43,7 +43,7 @@ mod history;
 mod job;
 mod many;
 mod metrics;
-mod named;
+mod names;
 mod network;
 mod observer;
 mod optimizer;
@@ -53,6 +53,7 @@ mod population;
 mod progress;
 mod rule;
 mod schedule;
+mod stack;
 mod state;
 #[cfg(test)]
 mod tests;

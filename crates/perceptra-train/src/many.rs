@@ -19,7 +19,7 @@ use crate::threads::{has_own_memory, parallel};
 /// bit: a small network fits into a core's cache, and threads that share a network wait for each other at every step.
 ///
 /// On devices with memory of their own, where a launch costs more than the work of a small network, jobs of the same depth, activations,
-/// loss, optimizer and batch are trained in one tensor program (a [`Population`](perceptra_nn::Population)). Their learning rates, momenta,
+/// loss, optimizer and batch are trained in one tensor program (a population). Their learning rates, momenta,
 /// decays, dropout rates, seeds, rows and widths may differ; each stops on its own. Results are those of `Fit` but for rounding. All other
 /// jobs are trained one after another. Several devices work at once.
 pub fn fit_many<N: Network>(

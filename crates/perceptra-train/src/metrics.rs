@@ -3,7 +3,7 @@
 use perceptra_nn::Loss;
 use serde::{Deserialize, Serialize};
 
-use crate::named::named;
+use crate::names::names;
 
 /// A measure of how good predictions are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub enum Metric {
     CalibrationError,
 }
 
-named! {
+names! {
     Metric:
     Loss = "loss",
     Rmse = "rmse",

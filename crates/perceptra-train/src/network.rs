@@ -93,7 +93,7 @@ impl Network for FeedForward {
     }
 
     fn groups(&self) -> Vec<(ParamId, Group)> {
-        FeedForward::groups(self)
+        self.parameters().iter().filter_map(|p| Some((p.id()?, p.role.group()?))).collect()
     }
 
     fn as_feed_forward(&self) -> Option<&FeedForward> {

@@ -18,20 +18,22 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Pools `sets`, each with the identity of its data. Sets with the same identity and without weights are kept once.
+    /// Pools `sets`, each with the identity of its data. Sets with the same identity and without weights are kept once; one with
+    /// weights has its own rows, since class weights differ from job to job.
     pub(crate) fn new(sets: &[(&Weighted, Identity)]) -> Self {
         let (mut kept, mut starts, mut rows) = (Vec::<&Weighted>::new(), Vec::<(Identity, usize)>::new(), 0);
         let mut ranges = Vec::new();
         for (set, identity) in sets {
-            let known = starts.iter().find(|(known, _)| known == identity).map(|(_, start)| *start);
-            // With weights, the same rows are kept again: their class weights may differ.
-            let start = known.filter(|_| set.weights.is_none()).unwrap_or_else(|| {
-                kept.push(set);
-                starts.push((*identity, rows));
-                rows += set.rows;
-                rows - set.rows
-            });
+            let known = starts.iter().find(|(known, _)| known == identity && set.weights.is_none());
+            let start = known.map_or(rows, |(_, start)| *start);
             ranges.push((start, set.rows));
+            if known.is_none() {
+                if set.weights.is_none() {
+                    starts.push((*identity, rows));
+                }
+                kept.push(set);
+                rows += set.rows;
+            }
         }
         let cat = |f: &dyn Fn(&Weighted) -> Tensor<2>| match kept.as_slice() {
             [one] => f(one),

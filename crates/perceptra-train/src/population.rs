@@ -1,19 +1,19 @@
 //! Training many networks in one tensor program, for devices on which a launch costs more than the work of a small network.
 
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use perceptra_nn::{Activation, DropoutDraw, FeedForward, Loss, Population};
+use perceptra_nn::{Activation, DropoutDraw, FeedForward, Loss};
 
 use crate::choices::{Engine, Factors, Reduction, Schedule};
-use crate::config::TrainConfig;
+use crate::config::{BETAS, TrainConfig};
 use crate::dataset::Dataset;
-use crate::engine::{self, Until};
+use crate::engine::{self, GATHER, Until};
 use crate::error::TrainError;
 use crate::fit::Fitted;
-use crate::history::{Epoch, History, StopReason};
+use crate::history::{Epoch, StopReason};
 use crate::job::{FitJob, Indexed, IndexedResult};
 use crate::metrics::{Metric, monitored};
 use crate::network::Network;
@@ -21,10 +21,9 @@ use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::rule::{Rule, Scales};
 use crate::schedule::Schedules;
+use crate::stack::Population;
 use crate::weighted::{Weighted, read};
 
-/// Largest number of input and target values that are gathered at once, for all members together.
-const GATHER: usize = 1 << 24;
 /// A member is padded to the size of its population's largest network, at most this many times its own number of parameters.
 const PADDED: usize = 4;
 
@@ -56,13 +55,13 @@ struct Kind {
 impl Kind {
     fn of<N>(entry: &Entry<'_, N>) -> Self {
         let config = &entry.job.config;
-        let loss = config.loss.unwrap_or_default();
+        let (loss, reduction) = config.objective();
         Self {
             activations: entry.dense.layers().iter().map(|l| l.activation).collect(),
             biases: entry.dense.layers().iter().map(|l| l.linear.bias.is_some()).collect(),
             ends: (entry.train.inputs.dims()[1], entry.train.targets.dims()[1]),
             loss,
-            reduction: config.reduction_of(loss),
+            reduction,
             rule: Rule::of(config).unwrap_or(Rule::Sgd),
             batch: entry.batch,
             device: entry.train.inputs.device(),
@@ -115,7 +114,7 @@ pub(crate) fn takes<N: Network>(job: &FitJob<'_, N>) -> bool {
         plateau_patience: _,
         plateau_factor: _,
     } = &job.config;
-    let supported = (*lr_factors, *betas, *decay_factors) == (Factors::all(1.0), [0.9, 0.999], Factors::weights_only())
+    let supported = (*lr_factors, *betas, *decay_factors) == (Factors::all(1.0), BETAS, Factors::weights_only())
         && *schedule != Schedule::Plateau
         && [*decay_schedule, *dropout_schedule] == [Schedule::Constant; 2]
         && *engine != Engine::Fused
@@ -168,7 +167,7 @@ fn entry<N: Network>(index: usize, job: FitJob<'_, N>) -> Result<Entry<'_, N>, T
     let train = Weighted::new(job.train, shape, config, None)?;
     let classes = train.classes.clone();
     let validation = job.validation.map(|data| Weighted::new(data, shape, config, classes)).transpose()?;
-    let train = train.smoothed(config, config.loss.unwrap_or_default());
+    let train = train.smoothed(config);
     let dense = job.network.valid().as_feed_forward().cloned();
     let dense = dense.ok_or_else(|| TrainError::Engine { obstacle: "the network is not a FeedForward".to_owned() })?;
     let batch = config.batch.size(train.rows);
@@ -225,7 +224,7 @@ struct Sums {
 impl<N: Network> Cohort<N> {
     fn new(kind: Kind, entries: Vec<Entry<'_, N>>) -> Result<Self, TrainError> {
         let dense: Vec<FeedForward> = entries.iter().map(|e| e.dense.clone()).collect();
-        let population = Population::stack(&dense).map_err(|e| TrainError::Engine { obstacle: e.to_string() })?;
+        let population = Population::stack(&dense).map_err(|obstacle| TrainError::Engine { obstacle })?;
         let identity = |data: &Dataset| (std::ptr::from_ref(data).addr(), 0);
         let smoothed = |e: &Entry<'_, N>| e.job.config.label_smoothing.to_bits();
         let sets: Vec<_> = entries.iter().map(|e| (&e.train, (identity(e.job.train).0, smoothed(e)))).collect();
@@ -237,21 +236,21 @@ impl<N: Network> Cohort<N> {
         let mut alive = Vec::new();
         for (entry, train) in entries.into_iter().zip(&train.ranges) {
             let config = entry.job.config;
-            let monitor = if entry.validation.is_some() { config.monitor } else { Metric::Loss };
+            let monitor = config.monitored(entry.validation.is_some());
             let judged = match &entry.validation {
                 Some(v) if monitor != Metric::Loss => {
                     Some((read(v.targets.clone())?, v.weights.clone().map(read).transpose()?))
                 }
                 _ => None,
             };
-            let steps = if config.drop_last { train.1 / entry.batch } else { train.1.div_ceil(entry.batch) };
+            let steps = config.steps(train.1, entry.batch);
             alive.push(Alive {
                 index: entry.index,
                 network: entry.job.network,
                 progress: Progress::new(monitor, &config),
                 monitor,
                 schedules: Schedules::new(&config, steps.saturating_mul(config.epochs)),
-                deadline: config.time_limit.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9))),
+                deadline: config.deadline(),
                 target_scales: entry.validation.as_ref().and_then(|v| v.target_scales.clone()),
                 judged,
                 train: *train,
@@ -369,11 +368,8 @@ impl<N: Network> Cohort<N> {
                     None => (per_row.sum_dim(1), None),
                     Some(w) => ((per_row * w.clone().autodiff()).sum_dim(1), Some(w.sum_dim(1))),
                 };
-                let means = match (self.kind.reduction == Reduction::Sum, &weight) {
-                    (true, _) => sum.clone(),
-                    (false, None) => sum.clone() / batch as f64,
-                    (false, Some(w)) => sum.clone() / w.clone().clamp_min(f32::MIN_POSITIVE).autodiff(),
-                };
+                let weights = weight.clone().map(Tensor::autodiff);
+                let means = self.kind.reduction.of(sum.clone(), weights, batch);
                 let grads = means.sum().backward();
                 let grads: Vec<Tensor<3>> = (tracked.iter().zip(&self.weights))
                     .map(|(t, w)| t.grad(&grads).unwrap_or_else(|| w.zeros_like()))
@@ -429,7 +425,7 @@ impl<N: Network> Cohort<N> {
     }
 
     /// The sums of the losses and weights of the validation rows, and the outputs for them if a metric other than the loss is monitored.
-    #[allow(clippy::type_complexity)]
+    #[expect(clippy::type_complexity, reason = "a pair of options, used once")]
     fn judge(&self) -> Result<(Option<[Tensor<3>; 2]>, Option<Vec<f32>>), TrainError> {
         let Some(pool) = &self.validation else { return Ok((None, None)) };
         let (k, device) = (self.alive.len(), &self.kind.device);
@@ -528,16 +524,14 @@ impl<N: Network> Cohort<N> {
                 self.alive.push(member);
                 continue;
             };
-            let Alive { index, network, progress, monitor, .. } = member;
-            let (epochs, best_epoch) = (progress.epochs, progress.best.1);
-            if best_epoch == 0 {
-                let error = match stop {
-                    StopReason::Diverged => TrainError::Diverged { epoch: epochs.len() + 1 },
-                    _ => TrainError::Undefined { monitor: monitor.to_string(), epochs: epochs.len() },
-                };
-                done.push((index, Err(error)));
-                continue;
-            }
+            let Alive { index, network, progress, .. } = member;
+            let history = match progress.history(*stop) {
+                Ok(history) => history,
+                Err(error) => {
+                    done.push((index, Err(error)));
+                    continue;
+                }
+            };
             let mut network = network.valid();
             if let Some(dense) = network.as_feed_forward_mut() {
                 for (to, from) in dense.layers_mut().iter_mut().zip(best.member(i).layers()) {
@@ -548,7 +542,6 @@ impl<N: Network> Cohort<N> {
                     };
                 }
             }
-            let history = History { monitor, epochs, best_epoch, stop: *stop };
             done.push((index, Ok(Fitted { network, history })));
         }
         if kept.is_empty() {

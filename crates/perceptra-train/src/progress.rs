@@ -2,7 +2,8 @@
 
 use crate::choices::Schedule;
 use crate::config::TrainConfig;
-use crate::history::{Epoch, StopReason};
+use crate::error::TrainError;
+use crate::history::{Epoch, History, StopReason};
 use crate::metrics::Metric;
 
 /// The epochs so far, and what follows from them.
@@ -44,6 +45,29 @@ impl Progress {
         }
         self.epochs.push(epoch);
         improved
+    }
+
+    /// The history of a run that stops now.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Diverged`] or [`TrainError::Undefined`] if no epoch is the best.
+    pub(crate) fn history(self, stop: StopReason) -> Result<History, TrainError> {
+        let (monitor, epochs, best_epoch) = (self.monitored.metric, self.epochs, self.best.1);
+        if best_epoch > 0 {
+            return Ok(History { monitor, epochs, best_epoch, stop });
+        }
+        Err(match stop {
+            StopReason::Diverged => TrainError::Diverged { epoch: epochs.len() + 1 },
+            StopReason::Epochs
+            | StopReason::Patience
+            | StopReason::Target
+            | StopReason::NoProgress
+            | StopReason::TimeLimit
+            | StopReason::Asked
+            | StopReason::Interrupted
+            | StopReason::Unfinished => TrainError::Undefined { monitor: monitor.to_string(), epochs: epochs.len() },
+        })
     }
 
     /// Factor by which the schedule `plateau` has lowered the learning rate so far; 1 under other schedules.

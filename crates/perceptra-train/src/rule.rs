@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::choices::{Optimizer, Schedule};
-use crate::config::TrainConfig;
+use crate::config::{BETAS, TrainConfig};
 
 /// The update rule of a population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,6 @@ pub(crate) enum Rule {
     Lion,
 }
 
-const BETA: (f64, f64) = (0.9, 0.999);
 const EPSILON: f64 = 1e-8;
 
 /// The settings of each member's steps, `[members, 1, 1]` each. Only values that change from step to step are uploaded each time.
@@ -84,7 +83,7 @@ impl Scales {
                 let power = move |step: usize| f64::from(1.0 - (beta as f32).powi(step as i32));
                 column(members.iter().map(move |(.., step)| power(*step)), &device)
             };
-            self.corrections = Some([power(BETA.0), power(BETA.1)]);
+            self.corrections = Some([power(BETAS[0]), power(BETAS[1])]);
         }
         self.works = works.map(|works| column(works.iter().map(|w| f64::from(u8::from(*w))), &device));
     }
@@ -164,15 +163,13 @@ impl Rule {
                 Some(momentum) => {
                     let velocity = grad.clone() + old(0) * momentum.clone();
                     memory[0] = Some(velocity.clone());
-                    let step = match self {
-                        Self::Nesterov => velocity * momentum.clone() + grad.clone(),
-                        _ => velocity,
-                    };
+                    let step =
+                        if self == Self::Nesterov { velocity * momentum.clone() + grad.clone() } else { velocity };
                     kept - step * rate
                 }
             },
             Self::Adam | Self::AdamW => {
-                let (m, v) = (average(0, BETA.0, grad.clone()), average(1, BETA.1, grad.clone() * grad.clone()));
+                let (m, v) = (average(0, BETAS[0], grad.clone()), average(1, BETAS[1], grad.clone() * grad.clone()));
                 *memory = [Some(m.clone()), Some(v.clone())];
                 let (m, v) = match scales.corrections.clone() {
                     Some([first, second]) => (m / first, v / second),

@@ -1,7 +1,7 @@
 //! Rows with their weights, and sums of their losses.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use perceptra_nn::{FeedForward, Loss, class_weights};
+use perceptra_nn::{FeedForward, Loss};
 
 use crate::choices::{ClassWeights, Reduction};
 use crate::config::TrainConfig;
@@ -112,9 +112,9 @@ impl Weighted {
     }
 
     /// The rows with smoothed labels, for training.
-    pub(crate) fn smoothed(self, config: &TrainConfig, loss: Loss) -> Self {
+    pub(crate) fn smoothed(self, config: &TrainConfig) -> Self {
         let smoothing = config.label_smoothing;
-        if smoothing == 0.0 || !loss.takes_logits() {
+        if smoothing == 0.0 || !config.objective().0.takes_logits() {
             return self;
         }
         let classes = self.targets.dims()[1].max(2) as f64;
@@ -159,6 +159,36 @@ impl Weighted {
     }
 }
 
+impl Reduction {
+    /// Combined loss, on the device, of rows with losses lᵢ and weights wᵢ, from `sum` = Σ wᵢlᵢ and `weight` = Σ wᵢ, which is the number
+    /// of `rows` where it is `None`. The mean is 0 if all weights are 0.
+    pub(crate) fn of<const D: usize>(self, sum: Tensor<D>, weight: Option<Tensor<D>>, rows: usize) -> Tensor<D> {
+        match (self, weight) {
+            (Self::Sum, _) => sum,
+            (Self::Mean, None) => sum / rows as f64,
+            (Self::Mean, Some(weight)) => sum / weight.clamp_min(f32::MIN_POSITIVE),
+        }
+    }
+}
+
+/// The weight of each row, which is the weight of its class.
+///
+/// # Shapes
+///
+/// - targets: `[rows, classes]` one-hot (or soft), or `[rows, 1]` of 0 and 1
+/// - weights: `[classes]`; for `[rows, 1]` targets `[2]`, of the classes 0 and 1
+/// - result: `[rows, 1]`
+fn class_weights(targets: Tensor<2>, weights: Tensor<1>) -> Tensor<2> {
+    let classes = weights.dims()[0];
+    if targets.dims()[1] == 1 && classes == 2 {
+        let zero = weights.clone().slice(0..1).unsqueeze::<2>();
+        let one = weights.slice(1..2).unsqueeze::<2>();
+        targets * (one - zero.clone()) + zero
+    } else {
+        targets.matmul(weights.reshape([classes, 1]))
+    }
+}
+
 /// The number of rows of each class.
 fn class_rows(data: &Dataset) -> Result<Vec<f32>, TrainError> {
     let mut counts = read(data.targets.clone().sum_dim(0))?;
@@ -191,4 +221,45 @@ pub(crate) fn class_weight_values(
 pub(crate) fn class_weight_tensor(values: Vec<f32>, device: &Device) -> Tensor<1> {
     let classes = values.len();
     Tensor::from_data(TensorData::new(values, [classes]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor<const R: usize, const C: usize>(x: [[f32; C]; R]) -> Tensor<2> {
+        Tensor::from_floats(x, &Device::flex())
+    }
+
+    #[test]
+    fn class_and_row_weights_multiply() {
+        let config = TrainConfig {
+            class_weights: ClassWeights::Given(vec![2.0, 0.5]),
+            loss: Some(Loss::CategoricalCrossEntropy),
+            ..TrainConfig::default()
+        };
+        let z = tensor([[0.0, 0.0], [0.0, 3.0]]);
+        let data =
+            Dataset::new(z.clone(), tensor([[1.0, 0.0], [0.0, 1.0]])).unwrap().with_weights(vec![3.0, 1.0]).unwrap();
+        let data = Weighted::new(&data, None, &config, None).unwrap();
+        let weights = data.weights.clone().unwrap();
+        assert_eq!(read(weights.clone()).unwrap(), [6.0, 0.5]);
+        let (loss, reduction) = config.objective();
+        let sum = (loss.per_row(z, data.targets) * weights.clone()).sum();
+        let (a, b) = (2f32.ln(), (-3f32).exp().ln_1p());
+        let got = reduction.of(sum, Some(weights.sum()), 2).into_scalar::<f32>();
+        assert!((got - (6.0 * a + 0.5 * b) / 6.5).abs() < 1e-6, "{got}");
+        // One output: the classes are 0 and 1.
+        let one = class_weights(tensor([[0.0], [1.0]]), Tensor::from_floats([2.0, 0.5], &Device::flex()));
+        assert_eq!(read(one).unwrap(), [2.0, 0.5]);
+    }
+
+    #[test]
+    fn rows_of_weight_0_have_a_mean_of_0_on_the_device_and_on_the_host() {
+        let zero = || Tensor::<1>::zeros([1], &Device::flex());
+        for reduction in Reduction::ALL {
+            assert_eq!(reduction.of(zero(), Some(zero()), 2).into_scalar::<f32>(), 0.0);
+            assert_eq!(reduction.reduce(0.0, 0.0), 0.0);
+        }
+    }
 }

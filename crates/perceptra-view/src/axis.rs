@@ -30,8 +30,11 @@ impl Chart {
                 Layer::Line { points, .. } | Layer::Points { points, .. } | Layer::Shaded { points, .. } => {
                     points.iter().for_each(|&(x, y)| reach(if axis == 0 { x } else { y }));
                 }
-                Layer::Vertical { x, .. } if axis == 0 => reach(*x),
-                Layer::Vertical { .. } => {}
+                Layer::Vertical { x, .. } => {
+                    if axis == 0 {
+                        reach(*x);
+                    }
+                }
                 Layer::Field { field, .. } | Layer::Contour { field, .. } => {
                     let (a, b) = if axis == 0 { field.x } else { field.y };
                     filled = true;
@@ -53,7 +56,7 @@ impl Chart {
 
     /// Whether the background is colored by a field.
     pub(crate) fn has_field(&self) -> bool {
-        self.layers.iter().any(|layer| matches!(layer, Layer::Field { .. }))
+        self.layers.iter().any(|layer| layer.field_colors().is_some())
     }
 
     /// A point in the coordinates of the axes: base-10 logarithms on a logarithmic axis.

@@ -52,6 +52,25 @@ pub(crate) enum Layer {
     Contour { name: String, field: Field, levels: Vec<f64>, dashed: bool, light: bool },
 }
 
+impl Layer {
+    /// The colors of a field; `None` for other layers.
+    pub(crate) fn field_colors(&self) -> Option<Colors> {
+        match self {
+            Self::Field { colors, .. } => Some(*colors),
+            Self::Line { .. } | Self::Shaded { .. } | Self::Points { .. } | Self::Vertical { .. } => None,
+            Self::Contour { .. } => None,
+        }
+    }
+
+    fn is_line(&self) -> bool {
+        match self {
+            Self::Line { .. } => true,
+            Self::Shaded { .. } | Self::Points { .. } | Self::Vertical { .. } => false,
+            Self::Field { .. } | Self::Contour { .. } => false,
+        }
+    }
+}
+
 fn finite(points: impl IntoIterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
     points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
 }
@@ -89,7 +108,7 @@ impl Chart {
     }
 
     fn with_line(self, name: &str, points: impl IntoIterator<Item = (f64, f64)>, dashed: bool) -> Self {
-        let color = self.layers.iter().filter(|l| matches!(l, Layer::Line { .. })).count();
+        let color = self.layers.iter().filter(|layer| layer.is_line()).count();
         self.layer(Layer::Line { name: name.to_owned(), points: finite(points), color, dashed })
     }
 
@@ -148,7 +167,7 @@ impl Chart {
     }
 
     fn with_contour(self, name: &str, field: &Field, levels: &[f64], dashed: bool) -> Self {
-        let light = self.layers.iter().any(|layer| matches!(layer, Layer::Field { colors: Colors::Heat, .. }));
+        let light = self.layers.iter().any(|layer| layer.field_colors() == Some(Colors::Heat));
         let (name, field, levels) = (name.to_owned(), field.clone(), levels.to_vec());
         self.layer(Layer::Contour { name, field, levels, dashed, light })
     }

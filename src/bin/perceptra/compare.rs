@@ -74,9 +74,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
     let comparison = compare(&run, &tables, &options, &choice.device, &mut |what| bar.set_message(what.to_owned()))?;
     bar.finish_and_clear();
     if args.json {
-        let mut json = json!(comparison);
-        json["advice"] = comparison.advice().into();
-        return print_json(&json);
+        return print_json(&json!(comparison));
     }
     if !args.quiet {
         let mut notes: Vec<String> = Vec::new();
@@ -100,7 +98,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
     if let Some(class) = &comparison.positive {
         print(&format!("F1 is of the class {class:?}\n"))?;
     }
-    print(&format!("\n{}\n", comparison.advice()))
+    print(&format!("\n{}\n", comparison.advice))
 }
 
 fn table(comparison: &Comparison) -> String {

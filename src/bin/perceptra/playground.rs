@@ -47,7 +47,7 @@ pub(crate) fn run(args: &PlaygroundArgs) -> Result<(), CliError> {
         note("warning: everyone who can reach this address can use the playground and its device");
     }
     signals::watch();
-    print(&format!("http://{} (trains on {}; Ctrl-C ends it)\n", server.address(), choice.name))?;
+    print(&format!("http://{} (trains on {}; Ctrl-C ends it)\n", server.address, choice.name))?;
     server.run(|| signals::came().is_some_and(|came| came.load(Ordering::Relaxed))).map_err(failed)?;
     Err(CliError::interrupted("the playground has ended").unwrap_or(CliError::Internal("the server ended".into())))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use perceptra::search::{Domain, Leaderboard, Space, Trial};
+use perceptra::search::{Leaderboard, Search, Trial};
 use perceptra::view::{Chart, Colors, Field, ViewError, picture};
 
 use crate::CliError;
@@ -16,9 +16,9 @@ const REACH: f64 = 0.08;
 
 /// Draws a search into its folder, as SVG and PNG: `search` (the metric against each setting and in order of the trials, learning
 /// curves), `parallel` (all settings of all trials), and, for two settings or more, `heat` (the metric over pairs of settings).
-pub(crate) fn draw(space: &Space, board: &Leaderboard, folder: &Path) -> Result<(), CliError> {
+pub(crate) fn draw(search: &Search<'_>, board: &Leaderboard, folder: &Path) -> Result<(), CliError> {
     let scored: Vec<(&Trial, f64)> = board.trials.iter().filter_map(|t| Some((t, t.score()?))).collect();
-    let axes: Vec<Axis> = board.keys().into_iter().map(|key| Axis::new(space, key, &scored)).collect();
+    let axes: Vec<Axis> = board.keys().into_iter().map(|key| Axis::new(search, key, &scored)).collect();
     let plots =
         Plots { metric: board.metric.to_string(), less_is_better: !board.metric.more_is_better(), scored, axes };
     let fail = |e: ViewError| CliError::Other { message: e.to_string(), hint: None };
@@ -49,17 +49,12 @@ struct Axis {
 }
 
 impl Axis {
-    fn new(space: &Space, key: &str, scored: &[(&Trial, f64)]) -> Self {
+    fn new(search: &Search<'_>, key: &str, scored: &[(&Trial, f64)]) -> Self {
         let short = key.rsplit('.').next().unwrap_or(key).to_owned();
         let texts: Vec<&str> = scored.iter().map(|(t, _)| t.settings[key].trim_matches('"')).collect();
         let numbers: Option<Vec<f64>> = texts.iter().map(|text| text.parse().ok()).collect();
         if let Some(positions) = numbers {
-            let domain = space.parameters.iter().find(|p| p.key == key).map(|p| &p.domain);
-            let log = match domain {
-                Some(Domain::Log(..) | Domain::LogInteger(..)) => true,
-                Some(Domain::Choice(_)) => spread(&positions) >= 50.0,
-                _ => false,
-            };
+            let log = search.is_logarithmic(key).unwrap_or_else(|| spread(&positions) >= 50.0);
             return Self { short, positions, names: Vec::new(), log };
         }
         let mut names: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();

@@ -194,14 +194,14 @@ pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
         resume: args.resume.is_some(),
         shard: args.shard.unwrap_or((1, 1)),
         workers: args.workers,
-        ..SearchPlace::new(&folder)
+        ..SearchPlace::from(folder.as_path())
     };
     signals::watch();
     let quiet = args.quiet || args.json;
     if !quiet {
-        let cases = search.cases();
+        let cases = search.cases;
         let splits = if cases > 1 { format!(", each on {cases} splits of the rows") } else { String::new() };
-        note(&format!("note: {} trials{splits}", search.points.len()));
+        note(&format!("note: {} trials{splits}", search.planned));
     }
     let bar = Bar::new(quiet, search.metric);
     let board = search.run(&place, &mut |event| bar.observe(event), signals::came())?;
@@ -274,7 +274,7 @@ fn finish(
             found
         }
     };
-    plots::draw(&search.space, board, folder)?;
+    plots::draw(search, board, folder)?;
     trained.model.save(&model)?;
     if json {
         let members: Vec<_> = members.iter().map(|(trial, share)| json!({ "trial": trial, "share": share })).collect();
@@ -288,7 +288,7 @@ fn finish(
             "test": trained.model.about().metrics,
         }));
     }
-    let cases = search.cases();
+    let cases = search.cases;
     let judged = match (run.search.folds, run.search.repeats) {
         (Some(folds), 1) => format!("by cross-validation with {folds} folds"),
         (Some(folds), n) => format!("by {n} cross-validations with {folds} folds"),

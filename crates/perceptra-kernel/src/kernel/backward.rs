@@ -245,7 +245,7 @@ impl<S: Simd> Sums<S> for BackwardSums<'_, S> {
                         let place = i * width + column;
                         let slope = match self.slope {
                             Known::S(_) => simd.mul_f32s(load::<S>(self.parts[0], place), row[v]),
-                            _ => row[v],
+                            Known::Kept | Known::R(_) => row[v],
                         };
                         store::<S>(self.d, place, simd.mul_f32s(slope, factor));
                     }

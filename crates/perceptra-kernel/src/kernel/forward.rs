@@ -345,7 +345,7 @@ impl Dense {
     /// A member's parameters, and the places for contributions to their gradients, for a block: some rows of this member, in panel
     /// `p`. Draws the block's dropout masks.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "what a block of rows needs, in registers: it is always inlined")]
     fn members_of<'a>(
         &'a self,
         net: &Net,
@@ -381,7 +381,7 @@ impl Dense {
     /// Computes the activations a = f(z) with dropout, and the derivatives d = f′(z), from the sums z of a block: some rows of
     /// panel `p`.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "what a block of rows needs, in registers: it is always inlined")]
     fn activate<const TRAINS: bool>(
         &self,
         net: &Net,
@@ -435,7 +435,7 @@ impl Dense {
     /// a = (z + α(f(z) − z))·mask·r with z = s·xW + b, where `sums` is xW, mask is the dropout mask, and r belongs to the next
     /// layer.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "what a block of rows needs, in registers: it is always inlined")]
     fn activate_extended<const TRAINS: bool>(
         &self,
         net: &Net,

@@ -171,7 +171,7 @@ impl Net {
     /// Computes the gradients of a range of rows of a layer's weights (of panels, if weights are stored by output). `member` is the
     /// member whose weights they are, and 0 if all members share them.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "what a block of rows needs, in registers: it is always inlined")]
     fn weights<S: Simd>(
         &self,
         simd: S,
@@ -218,7 +218,7 @@ impl Net {
                 i += n;
             }
         }
-        if matches!(then, Then::Use(_)) {
+        if then.updates() {
             // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
             unsafe { dense.transpose_rows::<S>(range, member) };
         }

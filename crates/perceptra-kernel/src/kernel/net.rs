@@ -112,7 +112,7 @@ impl Net {
             let state = |i| Buffer::zeros(if i < states { len } else { 0 });
             // Stored weights are `gain` times those that steps are defined for, so that their gradients are 1/gain times as large.
             let step = if settings.rule.is_linear() { gain * gain } else { gain };
-            let tuning = (settings.rates[group] * step, settings.decay[group] / step, (1.0 / gain) as f32);
+            let tuning = (settings.rates.of(group) * step, settings.decay.of(group) / step, (1.0 / gain) as f32);
             let is_weight = group == Group::Weight;
             let param = Param { values: Buffer::zeros(len), states: [state(0), state(1)], at, is_weight, tuning };
             at += len;
@@ -317,7 +317,7 @@ impl Dense {
     ///
     /// As for [`Buffer::write`].
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
+    #[expect(clippy::mut_from_ref, reason = "as for `Buffer::write`")]
     pub(super) unsafe fn part(&self, part: usize, range: Range<usize>) -> &mut [f32] {
         let part = &self.parts[part];
         // SAFETY: the caller's promise.

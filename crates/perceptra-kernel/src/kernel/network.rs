@@ -1,15 +1,17 @@
 //! A network as its users see it: weights and predictions.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use pulp::{Arch, Simd, WithSimd};
 
 use super::batch::{CHUNK, Chunk, share};
 use super::forward::Forward;
-use super::net::{Memory, Net};
+use super::net::{Dense, Memory, Net, Param};
 use super::scratch::{Scratch, lock};
 use super::team::Team;
 use super::work::Sharing;
+use crate::embedding::Layout;
 use crate::error::Unsupported;
 use crate::settings::{Extras, Layer, Settings};
 
@@ -29,9 +31,13 @@ pub struct Network {
     sharing: Option<Sharing>,
 }
 
-/// A tensor of parameters other than the weights and biases of dense layers. Layers and tensors are counted from 0.
+/// A tensor of a network's parameters. Layers and tensors are counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
+    /// Weights of a layer, `[inputs, outputs]`; those of the output layer of a batch ensemble are `[members, inputs, outputs]`.
+    Weight(usize),
+    /// Biases of a layer, `[outputs]`; `[members, outputs]` in a batch ensemble.
+    Bias(usize),
     /// A tensor of the input embedding, counted in this order: w, b, V and c of periodic embeddings, or the weights of x, biases
     /// and V of piecewise-linear ones; then the table of each column of categories.
     Embedding(usize),
@@ -50,7 +56,91 @@ impl Part {
         match self {
             Self::Embedding(_) => 0,
             Self::R(layer) => layer,
-            Self::S(layer) | Self::Alpha(layer) => layer + usize::from(has_embedding),
+            Self::Weight(layer) | Self::Bias(layer) | Self::S(layer) | Self::Alpha(layer) => {
+                layer + usize::from(has_embedding)
+            }
+        }
+    }
+}
+
+/// The place of a tensor in the memory of its layer.
+enum Place<'a> {
+    /// The panels of weights.
+    Panels,
+    /// Ranges of the embedding's parameters, one after another; none for a tensor that the layer does not have.
+    Ranges(Vec<Range<usize>>),
+    /// The rows of a parameter, each padded to a multiple of 16 values.
+    Rows(&'a mut Param),
+}
+
+impl Dense {
+    fn place(&mut self, part: Part) -> Place<'_> {
+        Place::Rows(match part {
+            Part::Weight(_) => return Place::Panels,
+            Part::Embedding(tensor) => {
+                let tensors = self.embedding.as_ref().map(Layout::tensors).unwrap_or_default();
+                return Place::Ranges(tensors.into_iter().nth(tensor).unwrap_or_default());
+            }
+            Part::Bias(_) if !self.layer.bias => return Place::Ranges(Vec::new()),
+            Part::Bias(_) => &mut self.bias,
+            Part::R(_) => &mut self.r,
+            Part::S(_) => &mut self.s,
+            Part::Alpha(_) => &mut self.alpha,
+        })
+    }
+
+    /// Number of copies of the weights: one for each member that has its own.
+    fn copies(&self) -> usize {
+        if self.per_member_weights { self.members } else { 1 }
+    }
+
+    fn set(&mut self, part: Part, values: &[f32]) {
+        let (Layer { inputs, outputs, .. }, copies) = (self.layer, self.copies());
+        let (dot_layout, shape) = (self.dot_layout, self.shape);
+        match self.place(part) {
+            Place::Panels => {
+                assert!(values.len() == copies * inputs * outputs);
+                let all = self.weight.values.all().chunks_mut(shape.len());
+                for (to, from) in all.zip(values.chunks_exact(inputs * outputs)) {
+                    shape.fill(to, |r, c| from[if dot_layout { c * outputs + r } else { r * outputs + c }]);
+                }
+                self.transpose_all();
+            }
+            Place::Ranges(ranges) => {
+                let mut rest = values;
+                for range in ranges {
+                    let (own, others) = rest.split_at(range.len());
+                    self.weight.values.all()[range].copy_from_slice(own);
+                    rest = others;
+                }
+                assert!(rest.is_empty());
+                self.transpose_all();
+            }
+            Place::Rows(param) => {
+                let padded = values.len() / outputs * outputs.next_multiple_of(16);
+                assert!(values.len().is_multiple_of(outputs) && padded == param.values.len());
+                pad(values, outputs, param.values.all());
+            }
+        }
+    }
+
+    fn get(&mut self, part: Part) -> Vec<f32> {
+        let (Layer { inputs, outputs, .. }, copies) = (self.layer, self.copies());
+        let (dot_layout, shape) = (self.dot_layout, self.shape);
+        match self.place(part) {
+            Place::Panels => {
+                let mut weights = vec![0.0; copies * inputs * outputs];
+                let all = self.weight.values.all().chunks(shape.len());
+                for (from, to) in all.zip(weights.chunks_exact_mut(inputs * outputs)) {
+                    shape.for_each(from, |r, c, w| to[if dot_layout { c * outputs + r } else { r * outputs + c }] = w);
+                }
+                weights
+            }
+            Place::Ranges(ranges) => {
+                let values = self.weight.values.all();
+                ranges.into_iter().flat_map(|range| values[range].to_vec()).collect()
+            }
+            Place::Rows(param) => unpad(param.values.all(), outputs),
         }
     }
 }
@@ -61,9 +151,9 @@ fn pad(from: &[f32], width: usize, to: &mut [f32]) {
     rows.zip(from.chunks_exact(width)).for_each(|(to, from)| to[..width].copy_from_slice(from));
 }
 
-/// The first `rows` rows of `width` values, without the padding that [`pad`] adds.
-fn unpad(from: &[f32], width: usize, rows: usize) -> Vec<f32> {
-    from.chunks_exact(width.next_multiple_of(16)).take(rows).flat_map(|row| row[..width].to_vec()).collect()
+/// Rows of `width` values, without the padding that [`pad`] adds.
+fn unpad(from: &[f32], width: usize) -> Vec<f32> {
+    from.chunks_exact(width.next_multiple_of(16)).flat_map(|row| row[..width].to_vec()).collect()
 }
 
 impl std::fmt::Debug for Network {
@@ -93,118 +183,31 @@ impl Network {
     /// A network of one or more copies of the same weights, with memory for `chunk` rows.
     pub(super) fn with(nets: Vec<Net>, chunk: usize, team: Team) -> Self {
         let scratch = (0..team.threads()).map(|_| Mutex::default()).collect();
-        Self { nets, scratch, chunk, team, arch: Arch::new(), sharing: None }
+        let arch = nets[0].settings.instructions.unwrap_or_default();
+        Self { nets, scratch, chunk, team, arch, sharing: None }
     }
 
-    /// Sets the weights `[inputs, outputs]`, row by row, and the bias `[outputs]` of a layer. In a batch ensemble, the bias is `[members,
-    /// outputs]`, and the weights of the output layer are `[members, inputs, outputs]`.
+    /// Sets a tensor of the parameters, row by row.
     ///
     /// # Panics
     ///
-    /// If there are more or fewer values than that, or a bias for a layer without one.
-    pub fn set_layer(&mut self, layer: usize, weight: &[f32], bias: &[f32]) {
-        for net in &mut self.nets {
-            let layer = layer + usize::from(net.layers[0].embedding.is_some());
-            let dense = &mut net.layers[layer];
-            let Layer { inputs, outputs, bias: has_bias, .. } = dense.layer;
-            let copies = if dense.per_member_weights { dense.members } else { 1 };
-            assert!(weight.len() == copies * inputs * outputs);
-            assert!(bias.len() == if has_bias { dense.members * outputs } else { 0 });
-            let (dot_layout, shape) = (dense.dot_layout, dense.shape);
-            for (values, weight) in
-                dense.weight.values.all().chunks_mut(shape.len()).zip(weight.chunks_exact(inputs * outputs))
-            {
-                shape.fill(values, |r, c| if dot_layout { weight[c * outputs + r] } else { weight[r * outputs + c] });
-            }
-            pad(bias, outputs, dense.bias.values.all());
-            dense.transpose_all();
-        }
-    }
-
-    /// The weights and the bias (empty if there is none) of a layer, as [`Network::set_layer`] takes them.
-    pub fn layer(&mut self, layer: usize) -> (Vec<f32>, Vec<f32>) {
-        let net = &mut self.nets[0];
-        let layer = layer + usize::from(net.layers[0].embedding.is_some());
-        let dense = &mut net.layers[layer];
-        let Layer { inputs, outputs, bias, .. } = dense.layer;
-        let (dot_layout, shape) = (dense.dot_layout, dense.shape);
-        let mut weight = vec![0.0; if dense.per_member_weights { dense.members } else { 1 } * inputs * outputs];
-        for (values, weight) in
-            dense.weight.values.all().chunks(shape.len()).zip(weight.chunks_exact_mut(inputs * outputs))
-        {
-            shape.for_each(values, |r, c, w| weight[if dot_layout { c * outputs + r } else { r * outputs + c }] = w);
-        }
-        let biases = if bias { dense.members } else { 0 };
-        (weight, unpad(dense.bias.values.all(), outputs, biases))
-    }
-
-    /// Sets a tensor other than the weights and biases of layers, row by row.
-    ///
-    /// # Panics
-    ///
-    /// If the network does not have this tensor, or there are more or fewer values than it has.
-    pub fn set_part(&mut self, part: Part, values: &[f32]) {
+    /// If there is no such layer, or there are more or fewer values than the network has: none for a tensor that it does not have.
+    pub fn set(&mut self, part: Part, values: &[f32]) {
         for net in &mut self.nets {
             let layer = part.layer(net.layers[0].embedding.is_some());
-            let dense = &mut net.layers[layer];
-            let (outputs, size) = (dense.layer.outputs, dense.layer.outputs.next_multiple_of(16));
-            let param = match part {
-                Part::Embedding(tensor) => {
-                    let ranges = dense
-                        .embedding
-                        .as_ref()
-                        .map(|embedding| embedding.tensors().swap_remove(tensor))
-                        .unwrap_or_default();
-                    let mut rest = values;
-                    for range in ranges {
-                        let (own, others) = rest.split_at(range.len());
-                        dense.weight.values.all()[range].copy_from_slice(own);
-                        rest = others;
-                    }
-                    assert!(rest.is_empty());
-                    dense.transpose_all();
-                    continue;
-                }
-                Part::Alpha(_) => &mut dense.alpha,
-                Part::R(_) => &mut dense.r,
-                Part::S(_) => &mut dense.s,
-            };
-            assert!(values.len().is_multiple_of(outputs) && values.len() / outputs * size == param.values.len());
-            pad(values, outputs, param.values.all());
+            net.layers[layer].set(part, values);
         }
     }
 
-    /// The values, row by row, of a tensor other than the weights and biases of layers; empty if the layer has no such tensor.
+    /// The values of a tensor of the parameters, row by row; none if the network does not have it.
     ///
     /// # Panics
     ///
-    /// If there is no such layer, or the embedding has no tensor of this number.
-    pub fn part(&mut self, part: Part) -> Vec<f32> {
+    /// If there is no such layer.
+    pub(super) fn get(&mut self, part: Part) -> Vec<f32> {
         let net = &mut self.nets[0];
         let layer = part.layer(net.layers[0].embedding.is_some());
-        let dense = &mut net.layers[layer];
-        let outputs = dense.layer.outputs;
-        let param = match part {
-            Part::Embedding(tensor) => {
-                let ranges = dense
-                    .embedding
-                    .as_ref()
-                    .map(|embedding| embedding.tensors().swap_remove(tensor))
-                    .unwrap_or_default();
-                let values = dense.weight.values.all();
-                return ranges.into_iter().flat_map(|range| values[range].to_vec()).collect();
-            }
-            Part::Alpha(_) => &mut dense.alpha,
-            Part::R(_) => &mut dense.r,
-            Part::S(_) => &mut dense.s,
-        };
-        let rows = param.values.len() / outputs.next_multiple_of(16);
-        unpad(param.values.all(), outputs, rows)
-    }
-
-    /// Computes with the given instruction set instead of the one found at run time, so that other machines get the same bits.
-    pub fn set_instructions(&mut self, instructions: Arch) {
-        self.arch = instructions;
+        net.layers[layer].get(part)
     }
 
     /// Computes the outputs of a network for `inputs` `[rows, inputs]`, without dropout. `outputs` is `[rows, outputs]`, and

@@ -17,6 +17,17 @@ pub(super) enum Then {
     Use(Step),
 }
 
+impl Then {
+    /// Whether weights are updated at once.
+    #[inline(always)]
+    pub(super) fn updates(self) -> bool {
+        match self {
+            Self::Use(_) => true,
+            Self::Keep { .. } => false,
+        }
+    }
+}
+
 /// Destination of sums that begin at 0: the slice `to`.
 pub(super) struct Written<'a, S> {
     pub(super) simd: S,

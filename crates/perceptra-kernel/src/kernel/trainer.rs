@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use super::batch::CHUNK;
 use super::exchange::Mail;
 use super::net::{Dense, Memory, Net};
-use super::network::Network;
+use super::network::{Network, Part};
 use super::scratch::lock;
 use super::step::{Epoch, Work};
 use super::team::Team;
@@ -21,6 +21,15 @@ use crate::settings::{Extras, Layer, Settings};
 
 /// A dense network in training: weights, gradients, the update rule's states and activations in buffers allocated once.
 pub struct Trainer {
+    /// The network, of which no reference is given out: with the network of another trainer in its place, the threads would share
+    /// the work on buffers of another layout.
+    ///
+    /// ```compile_fail,E0599
+    /// # use perceptra_kernel::Trainer;
+    /// fn swap(a: &mut Trainer, b: &mut Trainer) {
+    ///     std::mem::swap(a.network(), b.network());
+    /// }
+    /// ```
     network: Network,
     /// Number of parts of a batch whose gradients are summed separately: 1 or 2.
     halves: usize,
@@ -71,59 +80,59 @@ impl Trainer {
         })
     }
 
-    /// The network, to read or set its weights and to predict.
-    pub fn network(&mut self) -> &mut Network {
-        &mut self.network
-    }
-
-    /// Copies all parameters to `store`, in the order and with the padding that they have in memory, for [`Trainer::restore`].
-    pub fn save(&mut self, store: &mut Vec<f32>) {
-        store.clear();
-        self.network.nets[0].values().for_each(|values| store.extend_from_slice(values));
-    }
-
-    /// Sets all parameters to the values that [`Trainer::save`] stored.
+    /// Sets a tensor of the parameters, row by row.
     ///
     /// # Panics
     ///
-    /// If `store` has more or fewer values than this network.
-    pub fn restore(&mut self, store: &[f32]) {
-        for net in &mut self.network.nets {
-            let mut rest = store;
-            for values in net.values() {
-                let (head, tail) = rest.split_at(values.len());
-                values.copy_from_slice(head);
-                rest = tail;
-            }
-            assert!(rest.is_empty());
-            net.layers.iter_mut().for_each(Dense::transpose_all);
-        }
+    /// If there is no such layer, or there are more or fewer values than the network has: none for a tensor that it does not have.
+    pub fn set(&mut self, part: Part, values: &[f32]) {
+        self.network.set(part, values);
     }
 
-    /// Copies the update rule's states of all parameters to `store`, in the order that they have in memory. Returns the number of
-    /// steps made.
-    pub fn save_rule(&mut self, store: &mut Vec<f32>) -> i32 {
-        store.clear();
-        self.network.nets[0].states().for_each(|states| store.extend_from_slice(states));
+    /// The values of a tensor of the parameters, row by row; none if the network does not have it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such layer.
+    pub fn get(&mut self, part: Part) -> Vec<f32> {
+        self.network.get(part)
+    }
+
+    /// Copies all parameters to `weights`, in the order and with the padding that they have in memory, and the update rule's states
+    /// of all parameters to `rule`, if that is given, for [`Trainer::restore`]. Returns the number of steps made.
+    pub fn save(&mut self, weights: &mut Vec<f32>, rule: Option<&mut Vec<f32>>) -> i32 {
+        let net = &mut self.network.nets[0];
+        weights.clear();
+        net.values().for_each(|values| weights.extend_from_slice(values));
+        if let Some(rule) = rule {
+            rule.clear();
+            net.states().for_each(|states| rule.extend_from_slice(states));
+        }
         self.step
     }
 
-    /// Restores the states that [`Trainer::save_rule`] stored after `step` steps. Returns `false`, and changes nothing, if their
-    /// number is not that of this network's update rule or `step` is negative.
-    #[must_use]
-    pub fn restore_rule(&mut self, store: &[f32], step: i32) -> bool {
-        if self.network.nets[0].states().map(|s| s.len()).sum::<usize>() != store.len() || step < 0 {
+    /// Sets all parameters to the `weights` that [`Trainer::save`] stored, and the update rule to the states that it stored after
+    /// some number of steps, if `rule` has both. Returns `false`, and changes nothing, if the states are not as many as those of
+    /// this network's update rule or the number of steps is negative. Without `rule` the rule's states stay, and the result is
+    /// `true`.
+    ///
+    /// # Panics
+    ///
+    /// If `weights` has more or fewer values than this network.
+    pub fn restore(&mut self, weights: &[f32], rule: Option<(&[f32], i32)>) -> bool {
+        if let Some((states, step)) = rule
+            && (self.network.nets[0].states().map(|s| s.len()).sum::<usize>() != states.len() || step < 0)
+        {
             return false;
         }
         for net in &mut self.network.nets {
-            let mut rest = store;
-            for states in net.states() {
-                let (head, tail) = rest.split_at(states.len());
-                states.copy_from_slice(head);
-                rest = tail;
+            fill(net.values(), weights);
+            net.layers.iter_mut().for_each(Dense::transpose_all);
+            if let Some((states, _)) = rule {
+                fill(net.states(), states);
             }
         }
-        self.step = step;
+        self.step = rule.map_or(self.step, |(_, step)| step);
         true
     }
 
@@ -212,6 +221,17 @@ impl Trainer {
         assert!(data.weights.is_none_or(|w| w.len() == rows));
         rows
     }
+}
+
+/// Copies values, which lie one after another, to the slices of `to`.
+fn fill<'a>(to: impl Iterator<Item = &'a mut [f32]>, from: &[f32]) {
+    let mut rest = from;
+    for to in to {
+        let (own, others) = rest.split_at(to.len());
+        to.copy_from_slice(own);
+        rest = others;
+    }
+    assert!(rest.is_empty());
 }
 
 /// Sums the losses of outputs that are already computed.

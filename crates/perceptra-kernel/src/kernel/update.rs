@@ -69,6 +69,26 @@ pub(super) enum Settle {
     WholeUse(Step),
 }
 
+impl Settle {
+    /// Whether this stage completes gradients.
+    #[inline(always)]
+    fn completes(self) -> bool {
+        match self {
+            Self::Whole | Self::WholeUse(_) => true,
+            Self::Use(..) => false,
+        }
+    }
+
+    /// Whether this stage updates weights.
+    #[inline(always)]
+    fn updates(self) -> bool {
+        match self {
+            Self::Use(..) | Self::WholeUse(_) => true,
+            Self::Whole => false,
+        }
+    }
+}
+
 /// Applies one stage to the kept gradients of a unit of work.
 pub(super) struct Kept<'a> {
     pub(super) net: &'a Net,
@@ -97,7 +117,7 @@ impl WithSimd for Kept<'_> {
             Unit::Member(l, member) => {
                 let dense = &net.layers[*l];
                 net.settle(settle, &dense.weight, member * dense.shape.len()..(member + 1) * dense.shape.len());
-                if !matches!(settle, Settle::Whole) {
+                if settle.updates() {
                     // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
                     unsafe { dense.transpose_rows::<S>(0..dense.layer.inputs, *member) };
                 }
@@ -124,7 +144,7 @@ impl Net {
         for p in 0..dense.shape.count() {
             self.settle(settle, &dense.weight, dense.shape.range(p, rows.clone()));
         }
-        if !matches!(settle, Settle::Whole) {
+        if settle.updates() {
             // SAFETY: these weights, and their transposed copies, are this thread's in this phase.
             unsafe { dense.transpose_rows::<S>(rows, 0) };
         }
@@ -146,7 +166,7 @@ impl Net {
         let Some(layout) = &dense.embedding else { return };
         let place = layout.place(fields.clone());
         self.settle(settle, &dense.weight, place.clone());
-        if !matches!(settle, Settle::Whole) {
+        if settle.updates() {
             // SAFETY: these parameters and their sums are this thread's in this phase.
             unsafe {
                 let (values, sums) = (dense.weight.values.read(place.clone()), dense.transposed.write(place));
@@ -173,7 +193,7 @@ impl Net {
             let kept = param.at + place.start..param.at + place.end;
             // SAFETY: the gradients of these weights are this thread's in this phase.
             let g = unsafe { first.write(kept.clone()) };
-            if !matches!(settle, Settle::Use(..)) {
+            if settle.completes() {
                 if !second.is_empty() {
                     // SAFETY: as above.
                     let h = unsafe { second.read(kept) };

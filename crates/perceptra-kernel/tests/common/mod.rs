@@ -2,11 +2,13 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use perceptra_kernel::{
-    Activation, Arch, Column, Data, Extras, Group, InputEmbedding, Layer, Loss, Network, NumberEmbedding, Part,
-    PerGroup, Settings, StepRates, Totals, Trainer, UpdateRule,
-};
 use perceptra_random::{Purpose, Stream};
+use pulp::Arch;
+
+use perceptra_kernel::{
+    Activation, Column, Data, Extras, InputEmbedding, Layer, Loss, Network, NumberEmbedding, Part, PerGroup, Settings,
+    StepRates, Totals, Trainer, UpdateRule,
+};
 
 pub(crate) const DESCENT: UpdateRule = UpdateRule::Sgd { momentum: 0.0, nesterov: false };
 
@@ -59,7 +61,30 @@ pub(crate) fn edges() -> Vec<Vec<f32>> {
 
 /// A value for weights, 0 for all other parameters.
 pub(crate) fn of_weights(value: f64) -> PerGroup<f64> {
-    PerGroup::from_fn(|group| if group == Group::Weight { value } else { 0.0 })
+    PerGroup { weight: value, ..Settings::default().decay }
+}
+
+/// Sets the weights and the biases of a layer.
+pub(crate) fn set_layer(trainer: &mut Trainer, layer: usize, weight: &[f32], bias: &[f32]) {
+    trainer.set(Part::Weight(layer), weight);
+    trainer.set(Part::Bias(layer), bias);
+}
+
+/// The weights and the biases of a layer.
+pub(crate) fn layer(trainer: &mut Trainer, layer: usize) -> (Vec<f32>, Vec<f32>) {
+    (trainer.get(Part::Weight(layer)), trainer.get(Part::Bias(layer)))
+}
+
+/// The outputs of a network in training, `[members, rows, outputs]`, whose outputs have so many columns.
+pub(crate) fn predict(trainer: &mut Trainer, inputs: &[f32], targets: usize) -> Vec<f32> {
+    let (targets, mut all) = (vec![0.0; targets], None);
+    let data = Data { inputs, targets: &targets, weights: None };
+    let mut outputs = Vec::new();
+    trainer.evaluate(&data, &mut outputs, |members| {
+        all = Some(members.clone());
+        members.truncate(targets.len());
+    });
+    all.unwrap_or(outputs)
 }
 
 /// Small and large networks, batches of one chunk and of several, kept gradients and not, wide and narrow outputs: widths, hidden
@@ -159,7 +184,7 @@ impl Case {
         self.layers[self.layers.len() - 1].outputs
     }
 
-    /// Every tensor besides weights and biases.
+    /// Every tensor besides weights and biases of layers.
     pub(crate) fn parts(&self) -> Vec<Part> {
         let Extras { embedding, input_scale, parametric, members, .. } = &self.extras;
         let tensors = embedding.as_ref().map_or(0, |embedding| {
@@ -181,21 +206,26 @@ impl Case {
 
     pub(crate) fn trainer(&self, threads: usize) -> Trainer {
         let mut trainer = Trainer::new(&self.layers, &self.extras, self.settings, threads).unwrap();
-        self.fill(trainer.network());
-        trainer
-    }
-
-    /// Gives a network of these layers and extras its weights.
-    pub(crate) fn fill(&self, network: &mut Network) {
         for (i, weight, bias) in self.weights() {
-            network.set_layer(i, &weight, &bias);
+            set_layer(&mut trainer, i, &weight, &bias);
         }
         for (i, part) in self.parts().into_iter().enumerate() {
             // Embeddings are sums of many values.
             let (mean, scale) = if matches!(part, Part::Embedding(_)) { (0.0, 0.2) } else { (0.3, 0.5) };
-            let values = normal(network.part(part).len(), 7, 20 + i as u32, scale);
-            network.set_part(part, &values.into_iter().map(|x| x + mean).collect::<Vec<_>>());
+            let values = normal(trainer.get(part).len(), 7, 20 + i as u32, scale);
+            trainer.set(part, &values.into_iter().map(|x| x + mean).collect::<Vec<_>>());
         }
+        trainer
+    }
+
+    /// A network that only predicts, with the weights of [`Case::trainer`].
+    pub(crate) fn network(&self, threads: usize) -> Network {
+        let (mut trainer, layers) = (self.trainer(1), 0..self.layers.len());
+        let mut network = Network::new(&self.layers, &self.extras, threads).unwrap();
+        for part in layers.flat_map(|i| [Part::Weight(i), Part::Bias(i)]).chain(self.parts()) {
+            network.set(part, &trainer.get(part));
+        }
+        network
     }
 
     /// The number, the weights and the biases of each layer.
@@ -247,8 +277,8 @@ impl Case {
 
     /// Trains some epochs, the second one of other rates; the trainer, the totals of both and the outputs.
     pub(crate) fn train(&self, threads: usize, arch: Arch) -> (Trainer, Vec<Totals>, Vec<f32>) {
-        let mut trainer = self.trainer(threads);
-        trainer.network().set_instructions(arch);
+        let settings = Settings { instructions: Some(arch), ..self.settings };
+        let mut trainer = Self { settings, ..self.clone() }.trainer(threads);
         let (inputs, targets, weights) = self.data();
         let data = Data { inputs: &inputs, targets: &targets, weights: Some(&weights) };
         let rates = |step: usize| StepRates { rate: 0.02 / (1.0 + step as f64), decay: 0.5, dropout: 0.75 };
@@ -280,7 +310,8 @@ fn name_of(rule: UpdateRule) -> &'static str {
 }
 
 fn per_group(values: [f64; 6]) -> PerGroup<f64> {
-    PerGroup::from_fn(|group| values[group as usize])
+    let [weight, bias, embedding, input_scale, activation, member] = values;
+    PerGroup { weight, bias, embedding, input_scale, activation, member }
 }
 
 /// Settings besides loss and rule, one at a time and together.

@@ -7,6 +7,7 @@ use perceptra_random::{Purpose, Stream};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
+use super::ENGINES;
 use crate::*;
 
 fn normal(n: usize, seed: u64, row: u32) -> Vec<f32> {
@@ -27,7 +28,7 @@ fn data(loss: Loss, rows: usize, (inputs, outputs): (usize, usize), weighted: bo
                 row[class] = 1.0;
             }
         }
-        _ => {}
+        Loss::MeanSquared | Loss::HalfSumSquared | Loss::MeanAbsolute | Loss::Huber { .. } => {}
     }
     let data = Dataset::from_rows(normal(rows * inputs, seed, 0), y, (inputs, outputs), &Device::flex()).unwrap();
     if !weighted {
@@ -126,7 +127,7 @@ fn try_both(
     data: &Dataset,
     config: &TrainConfig,
 ) -> [Result<Fitted<FeedForward>, TrainError>; 2] {
-    [Engine::Autodiff, Engine::Fused].map(|engine| {
+    ENGINES.map(|engine| {
         let config = TrainConfig { engine, ..config.clone() };
         Fit::new(network.clone(), data).validation(data).run(&config)
     })
@@ -158,7 +159,7 @@ proptest! {
         let steps_an_epoch = rows.div_ceil(batch.size(rows));
         let config = TrainConfig { loss: Some(loss), batch, epochs: 1 + 4 / steps_an_epoch, seed, ..config };
         // The gradient of a sum over the rows of a batch is that of the mean times the number of rows.
-        let steepness = if config.reduction_of(loss) == Reduction::Sum { batch.size(rows) as f64 } else { 1.0 };
+        let steepness = if config.objective().1 == Reduction::Sum { batch.size(rows) as f64 } else { 1.0 };
         let config = TrainConfig { learning_rate: config.learning_rate / steepness, ..config };
         // Where a steep loss makes training diverge there is nothing to compare.
         let [autodiff, fused] = match try_both(&start, &data, &config) {

@@ -8,6 +8,7 @@ use perceptra_nn::{
 };
 use perceptra_random::{Purpose, Stream};
 
+use super::ENGINES;
 use crate::weighted::read;
 use crate::*;
 
@@ -163,7 +164,7 @@ fn the_engines_make_the_same_steps_with_all_extras() {
                 patience: None,
                 ..TrainConfig::default()
             };
-            let [a, b] = [Engine::Autodiff, Engine::Fused].map(|engine| {
+            let [a, b] = ENGINES.map(|engine| {
                 let config = TrainConfig { engine, ..config.clone() };
                 Fit::new(network.clone(), &train)
                     .validation(&judged)
@@ -266,7 +267,7 @@ fn members_with_batches_of_their_own_each_see_every_row_once() {
         .init(&Device::flex())
         .unwrap();
     let train = data(40, 1, 1);
-    for engine in [Engine::Autodiff, Engine::Fused] {
+    for engine in ENGINES {
         let [own, shared] = [false, true].map(|share_batches| {
             let config = TrainConfig {
                 optimizer: Optimizer::Sgd,
@@ -291,7 +292,7 @@ fn a_plateau_lowers_the_learning_rate_and_ties_keep_the_last() {
     let device = Device::flex();
     let network = FeedForwardConfig::new(5, 1).init(&device).unwrap();
     let train = data(50, 1, 1);
-    for engine in [Engine::Autodiff, Engine::Fused] {
+    for engine in ENGINES {
         let config = TrainConfig {
             optimizer: Optimizer::Sgd,
             schedule: Schedule::Plateau,

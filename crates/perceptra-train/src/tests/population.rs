@@ -182,17 +182,15 @@ fn a_member_that_fails_or_diverges_does_not_affect_the_others() {
     assert!(!takes(&other) && takes(&member(3, 0.01)));
 }
 
-/// Hashes of the weights, as recorded before, for the instruction sets on which somebody recorded them.
-const BITS: [(&str, u64); 1] = [("avx512", 0xE60A_95B1_813F_5BE9)];
+/// Hashes of the weights, for the instruction sets on which somebody recorded them.
+const BITS: &str = include_str!("population.txt");
 
 #[test]
 #[expect(clippy::print_stderr, reason = "it says that it is skipped")]
 fn golden_bits_of_a_population() {
     let device = Device::flex();
     let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-    for optimizer in
-        [Optimizer::Sgd, Optimizer::Adam, Optimizer::AdamW, Optimizer::RmsProp, Optimizer::AdaGrad, Optimizer::Lion]
-    {
+    for optimizer in Optimizer::ALL.iter().copied().filter(|o| has_rule(*o)) {
         let sets: Vec<Dataset> = (0..2).map(|i| rows(40 + 7 * i, i as u64, 2, i == 1, &device)).collect();
         let members = (0..4_usize).map(|k| {
             let network = FeedForwardConfig::new(3, 3)
@@ -228,12 +226,56 @@ fn golden_bits_of_a_population() {
             }
         }
     }
-    #[cfg(target_arch = "x86_64")]
-    let avx512 = std::is_x86_feature_detected!("avx512f");
-    #[cfg(not(target_arch = "x86_64"))]
-    let avx512 = false;
-    match BITS.iter().find(|(set, _)| *set == if avx512 { "avx512" } else { "other" }) {
-        Some((set, recorded)) => assert_eq!(hash, *recorded, "{set}: {hash:#018x}"),
-        None => eprintln!("skipped: nobody has recorded the bits on this machine"),
+    let set = instructions();
+    let others = BITS.lines().filter(|line| line.split_once(' ').is_some_and(|(known, _)| known != set));
+    if std::env::var("PERCEPTRA_GOLDEN").is_ok_and(|value| value == "record") {
+        let all = others.fold(format!("{set} {hash:016x}\n"), |all, line| all + line + "\n");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/population.txt");
+        #[expect(clippy::disallowed_methods, reason = "it writes a file of this repository, when asked")]
+        std::fs::write(path, all).unwrap();
+        return;
     }
+    match BITS.lines().find_map(|line| line.strip_prefix(set)) {
+        Some(recorded) => assert_eq!(format!("{hash:016x}"), recorded.trim(), "{set}"),
+        None => eprintln!("skipped: nobody has recorded the bits of a population for {set}"),
+    }
+}
+
+/// The instruction set with which Burn computes here.
+fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::is_x86_feature_detected!("avx512f") {
+            return "avx512";
+        } else if std::is_x86_feature_detected!("avx2") {
+            return "avx2";
+        }
+    }
+    std::env::consts::ARCH
+}
+
+#[test]
+fn jobs_with_and_without_class_weights_share_a_data_set_but_not_the_weights() {
+    let device = Device::flex();
+    let data = rows(60, 3, 2, false, &device);
+    let network = FeedForwardConfig::new(3, 3)
+        .with_widths(&[6], Activation::Tanh)
+        .with_output_activation(Activation::Softmax)
+        .init(&device)
+        .unwrap();
+    let member = |class_weights| FitJob {
+        network: network.clone(),
+        train: &data,
+        validation: Some(&data),
+        config: TrainConfig {
+            loss: Some(Loss::CategoricalCrossEntropy),
+            class_weights,
+            epochs: 3,
+            batch: Batch::Rows(16),
+            ..TrainConfig::default()
+        },
+    };
+    let given = || ClassWeights::Given(vec![5.0, 0.5, 1.0]);
+    let members = [ClassWeights::Balanced, ClassWeights::Equal, given(), ClassWeights::Equal].map(member);
+    same(fit_population(members.iter().cloned().enumerate().collect(), None), &members);
 }

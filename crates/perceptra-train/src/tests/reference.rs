@@ -7,6 +7,7 @@ use perceptra_nn::{
 };
 use serde_json::Value;
 
+use super::ENGINES;
 use crate::weighted::read;
 use crate::*;
 
@@ -25,8 +26,6 @@ fn close(got: &[f32], want: &[f32], tolerance: f32) {
         assert!((got - want).abs() <= tolerance * size, "{got} {want}\n");
     }
 }
-
-const ENGINES: [Engine; 2] = [Engine::Autodiff, Engine::Fused];
 
 #[test]
 fn real_mlp_computes_and_learns_as_pytabkit_does() {

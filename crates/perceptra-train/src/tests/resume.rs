@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use perceptra_nn::{Activation, FeedForward, FeedForwardConfig, Norm};
 use perceptra_random::{Purpose, Stream};
 
+use super::ENGINES;
 use crate::*;
 
 fn rows(n: usize) -> (Vec<f32>, Vec<f32>) {
@@ -136,7 +137,7 @@ fn four_epochs_and_four_resumed_ones_are_eight() {
 fn a_state_of_another_network_is_refused() {
     let device = Device::flex();
     let train = data(64, &device);
-    for engine in [Engine::Autodiff, Engine::Fused] {
+    for engine in ENGINES {
         let config = TrainConfig { epochs: 2, engine, ..TrainConfig::default() };
         let mut keep = Keep { after: 1, state: None };
         Fit::new(network(Norm::None, &device), &train).observe(&mut keep).run(&config).unwrap();
@@ -188,7 +189,7 @@ impl Observer for Interrupt {
 fn an_interrupt_ends_the_run_after_the_current_batch() {
     let device = Device::flex();
     let train = data(200, &device);
-    for engine in [Engine::Autodiff, Engine::Fused] {
+    for engine in ENGINES {
         let config = TrainConfig { engine, batch: Batch::Rows(8), epochs: 50, ..TrainConfig::default() };
         let run = |flag, after| {
             let mut observer = Interrupt { flag: AtomicBool::new(flag), after, whole: Vec::new() };
@@ -261,7 +262,7 @@ fn blocks_are_trained_as_whole_tables_are() {
     let device = Device::flex();
     let (x, y) = rows(300);
     let whole = Dataset::from_rows(x, y, (4, 1), &device).unwrap();
-    for engine in [Engine::Autodiff, Engine::Fused] {
+    for engine in ENGINES {
         let config = TrainConfig {
             engine,
             batch: Batch::Rows(32),
@@ -302,5 +303,58 @@ fn blocks_are_trained_as_whole_tables_are() {
         assert_eq!(error.clone(), TrainError::blocks("the table is gone after row 96"));
         let TrainError::Blocks(error) = error else { panic!("{error}") };
         assert_eq!(error.0.downcast::<Gone>().unwrap().0, 96);
+    }
+}
+
+/// Blocks that promise rows and give fewer.
+struct Few {
+    promised: usize,
+    given: Option<Dataset>,
+}
+
+impl Blocks for Few {
+    fn rows(&self) -> usize {
+        self.promised
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        (1, 1)
+    }
+
+    fn begin(&mut self, _: u32, _: usize) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<Dataset>, TrainError> {
+        Ok(self.given.take())
+    }
+}
+
+#[test]
+fn a_last_block_whose_short_batch_is_dropped_leaves_the_rate_of_the_epoch() {
+    let device = Device::flex();
+    for engine in ENGINES {
+        let mut blocks = InBlocks { rows: 300, size: 96, next: 0, device: device.clone(), fail: false };
+        let batch = Batch::Rows(32);
+        let config =
+            TrainConfig { engine, drop_last: true, batch, learning_rate: 0.01, epochs: 2, ..TrainConfig::default() };
+        let history = Fit::blocks(network(Norm::None, &device), &mut blocks, &device).run(&config).unwrap().history;
+        assert!(history.epochs.iter().all(|epoch| epoch.learning_rate == 0.01), "{engine:?}: {history:?}");
+    }
+}
+
+#[test]
+fn an_epoch_without_rows_is_an_error() {
+    let device = Device::flex();
+    let few = || Dataset::from_rows(vec![1.0; 3], vec![1.0; 3], (1, 1), &device).unwrap();
+    for engine in ENGINES {
+        // No rows at all, none of those promised, and less than a batch, which is dropped.
+        for (promised, given) in [(0, None), (40, None), (40, Some(few()))] {
+            let network = FeedForwardConfig::new(1, 1).init(&device).unwrap();
+            let config = TrainConfig { engine, drop_last: true, batch: Batch::Rows(20), ..TrainConfig::default() };
+            let mut blocks = Few { promised, given };
+            let error = Fit::blocks(network, &mut blocks, &device).run(&config).unwrap_err();
+            assert_eq!(error, TrainError::Empty("training"), "{engine:?}, {promised} rows");
+        }
     }
 }

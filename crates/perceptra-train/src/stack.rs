@@ -4,36 +4,14 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::activation::Activation;
-use crate::batched::{by_row, dense};
-use crate::dropout::DropoutDraw;
-use crate::error::NetworkError;
-use crate::feed_forward::FeedForward;
-use crate::layer::Layer;
+use perceptra_nn::{Activation, DropoutDraw, FeedForward, Layer};
 
 /// Several networks of the same depth and activations, computed together: the weights of each layer of all networks are one tensor,
 /// so a forward pass takes a batch through each network in as many operations as one network needs.
 ///
 /// Widths may differ: narrow layers are padded with units that are always 0, and whose weights stay 0.
-///
-/// ```
-/// # use burn::tensor::{Device, Tensor};
-/// use perceptra_nn::{Activation, FeedForwardConfig, Population};
-///
-/// # let device = Device::flex();
-/// let network = |width, seed| FeedForwardConfig::new(4, 1).with_widths(&[width], Activation::Tanh).with_seed(seed);
-/// let (a, b) = (network(8, 1).init(&device)?, network(16, 2).init(&device)?);
-/// let both = Population::stack(&[a.clone(), b])?;
-/// let x = Tensor::ones([5, 4], &device);
-/// let y = both.forward(Tensor::stack(vec![x.clone(), x.clone()], 0));
-/// assert_eq!(y.dims(), [2, 5, 1]);
-/// let alone: Vec<f32> = a.forward(x).into_data().try_into_vec().unwrap();
-/// let first: Vec<f32> = y.slice(0..1).into_data().try_into_vec().unwrap();
-/// assert!(alone.iter().zip(first).all(|(a, b)| (a - b).abs() < 1e-6));
-/// # Ok::<(), perceptra_nn::NetworkError>(())
-/// ```
 #[derive(Module, Debug)]
-pub struct Population {
+pub(crate) struct Population {
     /// Hidden layers, then the output layer.
     layers: Vec<PopulationLayer>,
     /// Number of units of each layer, by member, then by layer.
@@ -61,12 +39,12 @@ impl Population {
     ///
     /// # Errors
     ///
-    /// [`NetworkError::Differ`] without networks, for networks that differ in inputs, outputs, depth, activations or in whether
-    /// layers have biases, and for normalization or extras.
-    pub fn stack(networks: &[FeedForward]) -> Result<Self, NetworkError> {
-        let differ = |what: &str| Err(NetworkError::Differ { what: what.to_owned() });
+    /// The difference, of networks that differ in inputs, outputs, depth, activations or in whether layers have biases; also without
+    /// networks, and for normalization or extras.
+    pub(crate) fn stack(networks: &[FeedForward]) -> Result<Self, String> {
+        let differ = |what: &str| Err(format!("the networks cannot be computed together: {what}"));
         let Some(first) = networks.first() else { return differ("there are none") };
-        if networks.iter().any(|n| n.layers.len() != first.layers.len()) {
+        if networks.iter().any(|n| n.layers().len() != first.layers().len()) {
             return differ("they have different depths");
         }
         if networks.iter().any(|n| !n.is_plain()) {
@@ -74,8 +52,8 @@ impl Population {
         }
         let mut layers = Vec::new();
         let mut widths = vec![Vec::new(); networks.len()];
-        for l in 0..first.layers.len() {
-            let stacked: Vec<&Layer> = networks.iter().map(|n| &n.layers[l]).collect();
+        for l in 0..first.layers().len() {
+            let stacked: Vec<&Layer> = networks.iter().map(|n| &n.layers()[l]).collect();
             if stacked.iter().any(|layer| layer.activation != stacked[0].activation) {
                 return differ("they have different activations");
             }
@@ -83,7 +61,7 @@ impl Population {
                 return differ("some have biases and some have not");
             }
             let shapes: Vec<[usize; 2]> = stacked.iter().map(|layer| layer.linear.weight.lazy_shape().dims()).collect();
-            let (ends, same) = (l + 1 == first.layers.len(), |i: usize| shapes.iter().all(|s| s[i] == shapes[0][i]));
+            let (ends, same) = (l + 1 == first.layers().len(), |i: usize| shapes.iter().all(|s| s[i] == shapes[0][i]));
             if l == 0 && !same(0) || ends && !same(1) {
                 return differ("they have different inputs or outputs");
             }
@@ -98,16 +76,11 @@ impl Population {
             });
             widths.iter_mut().zip(&shapes).for_each(|(widths, shape)| widths.push(shape[1]));
         }
-        Ok(Self { layers, widths, dropout: networks.iter().map(|n| n.dropout).collect() })
-    }
-
-    /// The number of networks.
-    pub fn members(&self) -> usize {
-        self.widths.len()
+        Ok(Self { layers, widths, dropout: networks.iter().map(FeedForward::dropout).collect() })
     }
 
     /// Whether any member drops units in training.
-    pub fn drops(&self) -> bool {
+    pub(crate) fn drops(&self) -> bool {
         self.dropout.iter().any(|rate| *rate > 0.0)
     }
 
@@ -116,7 +89,7 @@ impl Population {
     /// # Panics
     ///
     /// If there is no such member.
-    pub fn member(&self, member: usize) -> FeedForward {
+    pub(crate) fn member(&self, member: usize) -> FeedForward {
         let mut inputs = self.layers[0].weight.dims()[1];
         let layers = self.layers.iter().zip(&self.widths[member]).map(|(layer, &outputs)| {
             let of =
@@ -135,7 +108,7 @@ impl Population {
     ///
     /// If there is no such member.
     #[must_use]
-    pub fn select(&self, members: &[usize]) -> Self {
+    pub(crate) fn select(&self, members: &[usize]) -> Self {
         let device = self.layers[0].weight.val().device();
         let numbers = members.iter().map(|&m| m as i32).collect::<Vec<_>>();
         let numbers = Tensor::from_data(TensorData::new(numbers, [members.len()]), &device.inner());
@@ -153,7 +126,7 @@ impl Population {
     }
 
     /// Weights and biases, layer by layer: `[members, inputs, outputs]` and `[members, 1, outputs]`, padded to the widest member.
-    pub fn tensors(&self) -> Vec<Tensor<3>> {
+    pub(crate) fn tensors(&self) -> Vec<Tensor<3>> {
         self.layers
             .iter()
             .flat_map(|l| std::iter::once(l.weight.val()).chain(l.bias.as_ref().map(Param::val)))
@@ -166,7 +139,7 @@ impl Population {
     ///
     /// If there are fewer tensors than weights and biases.
     #[must_use]
-    pub fn with_tensors(&self, tensors: Vec<Tensor<3>>) -> Self {
+    pub(crate) fn with_tensors(&self, tensors: Vec<Tensor<3>>) -> Self {
         let mut tensors = tensors.into_iter();
         let mut next = || Param::from_tensor(tensors.next().expect("as many tensors as there are weights and biases"));
         let layers = self.layers.iter().map(|layer| PopulationLayer {
@@ -177,49 +150,39 @@ impl Population {
         Self { layers: layers.collect(), widths: self.widths.clone(), dropout: self.dropout.clone() }
     }
 
-    /// The outputs of every network for its own batch.
+    /// The outputs of every network for its own batch, before the output activation.
     ///
     /// # Shapes
     ///
     /// - x: `[members, batch, inputs]`
     /// - result: `[members, batch, outputs]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let g = self.layers.last().map_or(Activation::Identity, |layer| layer.activation);
-        by_row(self.pass(x, None), |z| g.forward(z))
-    }
-
-    /// The outputs before the output activation.
-    ///
-    /// # Shapes
-    ///
-    /// - x: `[members, batch, inputs]`
-    /// - result: `[members, batch, outputs]`
-    pub fn forward_logits(&self, x: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn forward_logits(&self, x: Tensor<3>) -> Tensor<3> {
         self.pass(x, None)
     }
 
     /// Computes the outputs before the output activation as in training, with hidden units dropped by one draw for each member. The
     /// shapes are those of [`Population::forward_logits`]; see [`FeedForward::forward_dropout`].
-    pub fn forward_dropout(&self, x: Tensor<3>, draws: &[DropoutDraw<'_>]) -> Tensor<3> {
+    pub(crate) fn forward_dropout(&self, x: Tensor<3>, draws: &[DropoutDraw<'_>]) -> Tensor<3> {
         self.pass(x, Some(draws).filter(|_| self.drops()))
     }
 
     fn pass(&self, mut x: Tensor<3>, draws: Option<&[DropoutDraw<'_>]>) -> Tensor<3> {
         let last = self.layers.len() - 1;
         for (l, layer) in self.layers.iter().enumerate() {
-            x = dense(x, layer.weight.val(), None, layer.bias.as_ref().map(Param::val));
+            x = x.matmul(layer.weight.val());
+            x = layer.bias.iter().fold(x, |x, bias| x + bias.val());
             if l == last {
                 break;
             }
-            x = by_row(x, |z| layer.activation.forward(z));
-            let [_, batch, width] = x.dims();
+            let [members, batch, width] = x.dims();
+            x = layer.activation.forward(x.reshape([members * batch, width])).reshape([members, batch, width]);
             // Units that only pad the width must stay 0.
             let padded = !layer.activation.keeps_zero() && self.widths.iter().any(|widths| widths[l] < width);
             let rows = if draws.is_some() { batch } else { 1 };
             if draws.is_none() && !padded {
                 continue;
             }
-            let mut values = vec![0.0; self.members() * rows * width];
+            let mut values = vec![0.0; members * rows * width];
             for (k, values) in values.chunks_exact_mut(rows * width).enumerate() {
                 let used = self.widths[k][l];
                 match draws {
@@ -231,7 +194,7 @@ impl Population {
                     None => values[..used].fill(1.0),
                 }
             }
-            let mask = TensorData::new(values, [self.members(), rows, width]);
+            let mask = TensorData::new(values, [members, rows, width]);
             x = x.clone() * Tensor::from_data(mask, &x.device().inner());
         }
         x
@@ -251,9 +214,13 @@ fn padded(matrix: Tensor<2>, [rows, columns]: [usize; 2]) -> Tensor<2> {
 mod tests {
     use super::*;
     use burn::tensor::{Device, Distribution};
+    use perceptra_nn::{FeedForwardConfig, Initializer, Norm};
 
-    use crate::testing::values;
-    use crate::{FeedForwardConfig, Norm};
+    use crate::weighted::read;
+
+    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        read(tensor).unwrap()
+    }
 
     fn close(a: &[f32], b: &[f32]) {
         assert_eq!(a.len(), b.len());
@@ -268,7 +235,7 @@ mod tests {
             .enumerate()
             .map(|(k, widths)| {
                 let config = FeedForwardConfig::new(4, 2).with_widths(widths, f).with_seed(k as u64);
-                config.with_initializer(crate::Initializer::Torch).with_dropout(0.2 * k as f64).init(device).unwrap()
+                config.with_initializer(Initializer::Torch).with_dropout(0.2 * k as f64).init(device).unwrap()
             })
             .collect()
     }
@@ -280,7 +247,7 @@ mod tests {
             let alone = networks(f, &device);
             let together = Population::stack(&alone).unwrap();
             let x = Tensor::<3>::random([3, 6, 4], Distribution::Normal(0.0, 1.0), &device);
-            let y = values(together.forward(x.clone()));
+            let y = values(together.forward_logits(x.clone()));
             let rows: [u32; 6] = [4, 8, 1, 0, 2, 9];
             let draw = |k: usize| DropoutDraw { seed: k as u64, epoch: 3, rows: &rows, share_batches: true, part: 1.0 };
             let dropped = values(together.forward_dropout(x.clone(), &[draw(0), draw(1), draw(2)]));
@@ -291,12 +258,12 @@ mod tests {
                 close(&values(network.forward_dropout(own.clone(), draw(k))), &dropped[k * 12..(k + 1) * 12]);
                 let back = together.member(k);
                 assert_eq!(values(back.forward(own.clone())), values(network.forward(own)));
-                assert_eq!((back.to_string(), back.dropout), (network.to_string(), network.dropout));
+                assert_eq!((back.to_string(), back.dropout()), (network.to_string(), network.dropout()));
             }
-            assert_eq!(some.members(), 2);
+            assert_eq!(some.widths.len(), 2);
             assert_eq!(
-                values(some.member(0).layers[1].linear.weight.val()),
-                values(alone[2].layers[1].linear.weight.val())
+                values(some.member(0).layers()[1].linear.weight.val()),
+                values(alone[2].layers()[1].linear.weight.val())
             );
         }
     }
@@ -307,7 +274,7 @@ mod tests {
         let together = Population::stack(&networks(Activation::Sigmoid, &device)).unwrap();
         let tracked: Vec<_> = together.tensors().into_iter().map(|t| t.autodiff().require_grad()).collect();
         let x = Tensor::<3>::random([3, 6, 4], Distribution::Normal(0.0, 1.0), &device).autodiff();
-        let loss = together.with_tensors(tracked.clone()).forward(x).powi_scalar(2).sum();
+        let loss = together.with_tensors(tracked.clone()).forward_logits(x).powi_scalar(2).sum();
         let grads = loss.backward();
         let grads: Vec<_> = tracked.iter().map(|t| t.grad(&grads).unwrap()).collect();
         // The first member has 3 and 5 of 7 and 5 units.
@@ -332,7 +299,7 @@ mod tests {
             (FeedForwardConfig::new(5, 2).with_widths(&[3], Activation::Relu), "different inputs"),
             (FeedForwardConfig::new(4, 1).with_widths(&[3], Activation::Relu), "different inputs or outputs"),
         ] {
-            let error = Population::stack(&[of(base()), of(other)]).unwrap_err().to_string();
+            let error = Population::stack(&[of(base()), of(other)]).unwrap_err();
             assert!(error.contains(what), "{error}");
         }
         assert!(Population::stack(&[]).is_err());

@@ -1,7 +1,7 @@
 //! Enumerations whose variants have names in files and messages.
 
 /// Gives an enumeration the constant `ALL` and the method `name`, from one list; a variant that the list lacks does not compile.
-macro_rules! named {
+macro_rules! names {
     ($type:ident: $($variant:ident = $name:literal),+ $(,)?) => {
         perceptra_nn::all_variants! { $type: $($variant),+ }
 
@@ -15,4 +15,4 @@ macro_rules! named {
         }
     };
 }
-pub(crate) use named;
+pub(crate) use names;
