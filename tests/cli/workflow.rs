@@ -25,7 +25,7 @@ fn the_main_job_from_the_readme() {
     assert_eq!(
         head.lines().take(3).collect::<Vec<_>>(),
         [
-            "penguins.csv: multiclass of species, 3 classes",
+            "penguins.csv: multiclass of species, 3 classes (its values are texts; --task changes it)",
             "234 training, 41 validation and 69 test rows, 7 features as 11 inputs, on flex (CPU)",
             "FeedForward 11-128-64-3 (relu, softmax), 9987 parameters",
         ]
@@ -235,12 +235,21 @@ fn unseen_categories_and_missing_values_are_counted_and_predicted() {
                Pluto,39,18,181,3700,,2007\n";
     folder.write("new.csv", new);
     let out = folder.run(&["predict", "m.perceptra", "new.csv", "--device", "cpu"]);
+    // A table in which no category is known may be another table.
+    assert_eq!((out.code, out.stdout.as_str()), (Some(1), ""));
+    let error = "error: new.csv, column \"island\": none of its 2 values is among the categories known from training\n";
+    assert!(out.stderr.starts_with(error) && out.stderr.contains("--allow-unseen"), "{}", out.stderr);
+    let args = ["predict", "m.perceptra", "new.csv", "--device", "cpu", "--allow-unseen"];
+    let out = folder.run(&args);
     assert_eq!(out.stdout.lines().count(), 3);
-    for part in ["\"island\": 2 values are not among", "\"flipper_length_mm\": 1 missing", "\"sex\": 1 missing"] {
+    for part in
+        ["warning: column \"island\": 2 values are not among", "\"flipper_length_mm\": 1 missing", "\"sex\": 1 missing"]
+    {
         assert!(out.stderr.contains(part), "{}", out.stderr);
     }
     // Standard input, and a table with a header and no rows.
-    let piped = folder.run_with(&["predict", "m.perceptra", "-", "--device", "cpu", "-q"], new.as_bytes());
+    let piped =
+        folder.run_with(&["predict", "m.perceptra", "-", "--device", "cpu", "-q", "--allow-unseen"], new.as_bytes());
     assert_eq!((piped.stdout, piped.stderr.as_str()), (out.stdout, ""));
     folder.write("empty.csv", new.lines().next().unwrap());
     let none = folder.run(&["predict", "m.perceptra", "empty.csv", "--device", "cpu"]);

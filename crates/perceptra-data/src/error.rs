@@ -367,7 +367,7 @@ pub enum DataError {
         value: f64,
     },
     /// A class with fewer rows than the data has parts, so that some part would be without it.
-    #[error("the class {class:?} has {}, {}", plural(*.rows, "row"), if *.needed == 2 { "a stratified split needs at least 2 of each class".to_owned() } else { format!("fewer than the {needed} folds") })]
+    #[error("the class {class:?} has {}, {}", if *.rows == 1 { "1 row only".to_owned() } else { format!("{rows} rows") }, if *.needed == 2 { "a stratified split needs at least 2 of each class".to_owned() } else { format!("fewer than the {needed} folds") })]
     ClassTooSmall {
         /// The label.
         class: String,

@@ -158,7 +158,7 @@ impl RunConfig {
                     skip_rows: 2,
                     sheet: Some("Sheet 2".into()),
                     missing: vec!["-".into()],
-                    keep_text: vec!["None".into()],
+                    keep_text: vec!["NA".into()],
                 },
             },
             split: SplitOptions {

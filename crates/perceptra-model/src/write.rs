@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind, Result as IoResult, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::util::display::FormatOptions;
 use parquet::arrow::ArrowWriter;
@@ -15,7 +15,7 @@ use perceptra_train::argmax;
 use crate::digits::written;
 use crate::error::ModelError;
 use crate::kept::{KeptCells, KeptJson, kept_of};
-use crate::model::Model;
+use crate::model::{About, Model};
 use crate::predictions::Predictions;
 
 /// A file format for predictions.
@@ -73,8 +73,64 @@ pub struct PredictionColumns<'a> {
     half_widths: Vec<f64>,
     /// The smallest difference of each numeric target that predictions express.
     steps: Vec<f64>,
+    /// The type of the classes.
+    labels: Labels,
     /// Columns of the table that stand before the predictions.
     kept: Fields,
+}
+
+/// The classes of a model in the type of its target's column, in the order of their numbers.
+#[derive(Debug, Clone)]
+enum Labels {
+    Texts,
+    Integers(Vec<i64>),
+    Numbers(Vec<f64>),
+    Booleans(Vec<bool>),
+}
+
+impl Labels {
+    fn of(about: &About) -> Self {
+        fn all<T: std::str::FromStr>(labels: &[String]) -> Option<Vec<T>> {
+            labels.iter().map(|label| label.parse().ok()).collect()
+        }
+        let labels = about.encoder.labels().unwrap_or_default();
+        let by_value = about.schema.targets.first().is_some_and(|target| about.schema.notation(target).by_value);
+        match (by_value, all(labels), all(labels)) {
+            // A code such as 007 is a text.
+            (true, Some(_), _) if labels.iter().any(|label| label.len() > 1 && label.starts_with('0')) => Self::Texts,
+            (true, Some(integers), _) => Self::Integers(integers),
+            (true, None, Some(numbers)) => Self::Numbers(numbers),
+            _ => all(labels).filter(|_| !labels.is_empty()).map_or(Self::Texts, Self::Booleans),
+        }
+    }
+
+    fn data_type(&self) -> DataType {
+        match self {
+            Self::Texts => DataType::Utf8,
+            Self::Integers(_) => DataType::Int64,
+            Self::Numbers(_) => DataType::Float64,
+            Self::Booleans(_) => DataType::Boolean,
+        }
+    }
+
+    fn array(&self, labels: &[String], classes: &[usize]) -> ArrayRef {
+        let classes = classes.iter();
+        match self {
+            Self::Texts => Arc::new(classes.map(|class| Some(labels[*class].as_str())).collect::<StringArray>()),
+            Self::Integers(values) => Arc::new(classes.map(|class| Some(values[*class])).collect::<Int64Array>()),
+            Self::Numbers(values) => Arc::new(classes.map(|class| Some(values[*class])).collect::<Float64Array>()),
+            Self::Booleans(values) => Arc::new(classes.map(|class| Some(values[*class])).collect::<BooleanArray>()),
+        }
+    }
+
+    fn json(&self, labels: &[String], class: usize) -> serde_json::Value {
+        match self {
+            Self::Texts => labels[class].as_str().into(),
+            Self::Integers(values) => values[class].into(),
+            Self::Numbers(values) => values[class].into(),
+            Self::Booleans(values) => values[class].into(),
+        }
+    }
 }
 
 impl<'a> PredictionColumns<'a> {
@@ -89,7 +145,7 @@ impl<'a> PredictionColumns<'a> {
         }
         let half_widths = options.interval.map(|coverage| model.half_widths(coverage)).transpose()?.unwrap_or_default();
         let steps = model.about().encoder.target_steps();
-        Ok(Self { model, options, half_widths, steps, kept: Fields::empty() })
+        Ok(Self { model, options, half_widths, steps, labels: Labels::of(model.about()), kept: Fields::empty() })
     }
 
     /// Writes columns of the predicted table before the predictions, as they are in its file: those with these fields, which
@@ -120,7 +176,7 @@ impl<'a> PredictionColumns<'a> {
         match (encoder.labels(), encoder.targets().as_slice()) {
             (Some(labels), _) => {
                 let probabilities = labels.iter().filter(|_| self.options.probabilities);
-                std::iter::once(Field::new("prediction", DataType::Utf8, false))
+                std::iter::once(Field::new("prediction", self.labels.data_type(), false))
                     .chain(probabilities.map(|label| number(format!("proba_{label}"))))
                     .chain(self.options.uncertainty.then(|| number("uncertainty".into())))
                     .collect()
@@ -153,7 +209,10 @@ impl<'a> PredictionColumns<'a> {
     fn cells<'p>(&'p self, predictions: &'p Predictions, row: usize) -> impl Iterator<Item = Cell<'p>> {
         let columns = predictions.values.columns;
         let values = &predictions.values.values[row * columns..(row + 1) * columns];
-        let label = predictions.labels.as_ref().map(|labels| Cell::Label(&labels[argmax(values)]));
+        let label = predictions.labels.as_ref().map(|labels| {
+            let class = argmax(values);
+            Cell::Label(&labels[class], &self.labels, labels, class)
+        });
         label.into_iter().chain(self.numbers(predictions, row).map(Cell::Number))
     }
 
@@ -175,11 +234,11 @@ impl<'a> PredictionColumns<'a> {
     /// The cells of all rows, column by column.
     fn arrays(&self, predictions: &Predictions) -> Vec<ArrayRef> {
         let classes = predictions.labels.as_ref().map(|labels| {
-            let names = predictions.classes().into_iter().map(|class| Some(labels[class].as_str()));
-            Arc::new(names.collect::<StringArray>()) as ArrayRef
+            let classes: Vec<usize> = predictions.classes().into_iter().collect();
+            self.labels.array(labels, &classes)
         });
         let rows = predictions.values.rows;
-        let mut columns = vec![Vec::with_capacity(rows); self.fields().len() - usize::from(classes.is_some())];
+        let mut columns = vec![Vec::with_capacity(rows); self.own_fields().len() - usize::from(classes.is_some())];
         for row in 0..rows {
             columns.iter_mut().zip(self.numbers(predictions, row)).for_each(|(column, x)| column.push(x));
         }
@@ -201,7 +260,8 @@ fn uncertainties(predictions: &Predictions, row: usize) -> &[f64] {
 
 enum Cell<'a> {
     Number(f64),
-    Label(&'a str),
+    /// The text of a class, and what it is made of.
+    Label(&'a str, &'a Labels, &'a [String], usize),
 }
 
 impl Cell<'_> {
@@ -210,7 +270,7 @@ impl Cell<'_> {
         // Writing to a string does not fail.
         let _ = match self {
             Self::Number(x) => write!(text, "{x}"),
-            Self::Label(label) => write!(text, "{label}"),
+            Self::Label(label, ..) => write!(text, "{label}"),
         };
     }
 
@@ -218,7 +278,7 @@ impl Cell<'_> {
     fn json(&self) -> serde_json::Value {
         match self {
             Self::Number(x) => serde_json::Number::from_f64(*x).map_or(serde_json::Value::Null, Into::into),
-            Self::Label(label) => (*label).into(),
+            Self::Label(_, types, labels, class) => types.json(labels, *class),
         }
     }
 }
