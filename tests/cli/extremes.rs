@@ -9,7 +9,7 @@ use crate::backends::devices;
 fn try_train(text: String, settings: &str, device: &burn::tensor::Device) -> Result<usize, ModelError> {
     let table = Table::from_csv("t.csv", text, &Default::default())?;
     let run = format!(
-        "{settings}\n[data]\ntarget = ['y']\n[network]\nhidden = [8]\n[train]\nepochs = 2\nbatch = 32\nschedule = 'cosine'\n"
+        "[data]\ntarget = ['y']\n{settings}\n[network]\nhidden = [8]\n[train]\nepochs = 2\nbatch = 32\nschedule = 'cosine'\n"
     );
     let run = RunConfig::from_toml("t", &run)?;
     let trained = train(&run, &Tables::from(table.clone()), device, &mut ())?;
@@ -81,7 +81,11 @@ fn every_shape_of_table_trains_or_is_refused() {
                 "",
                 "the class \"w\" has 1 row only",
             ),
-            (table(2, "x,y", |i| format!("{i},{i}.5")), "", "2 rows cannot be split: the test part would have 0"),
+            (
+                table(2, "x,y", |i| format!("{i},{i}.5")),
+                "task = 'regression'",
+                "2 rows cannot be split: the test part would have 0",
+            ),
             (table(6, "x,y", |i| format!("{i},{i}.5")), "", "the validation part would have 1, it needs at least 2"),
             (
                 table(40, "x,y", |i| format!("{i},{i}.5")),
@@ -95,7 +99,7 @@ fn every_shape_of_table_trains_or_is_refused() {
         }
         // Without parts to split off, two rows are enough.
         let text = table(2, "x,y", |i| format!("{i},{i}.5"));
-        assert_eq!(try_train(text, "[split]\ntest = 0\nvalidation = 0").unwrap(), 2, "{name}");
+        assert_eq!(try_train(text, "task = 'regression'\n[split]\ntest = 0\nvalidation = 0").unwrap(), 2, "{name}");
     }
 }
 

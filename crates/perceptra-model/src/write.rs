@@ -313,6 +313,8 @@ pub struct PredictionWriter<'a, W: Write + Send> {
     columns: PredictionColumns<'a>,
     schema: SchemaRef,
     encoder: FormatWriter<W>,
+    /// Whether the header has been written.
+    begun: bool,
 }
 
 impl<W: Write + Send> std::fmt::Debug for PredictionWriter<'_, W> {
@@ -336,19 +338,30 @@ impl<'a, W: Write + Send> PredictionWriter<'a, W> {
     pub fn new(out: W, format: PredictionFormat, columns: PredictionColumns<'a>) -> IoResult<Self> {
         let schema = Arc::new(Schema::new(columns.fields()));
         let separated = |separator: u8, out: W| {
-            let mut writer = csv::WriterBuilder::new().delimiter(separator).from_writer(out);
-            writer.write_record(schema.fields().iter().map(|f| f.name())).map_err(csv_error)?;
-            Ok::<_, Error>(FormatWriter::Separated(writer))
+            FormatWriter::Separated(csv::WriterBuilder::new().delimiter(separator).from_writer(out))
         };
         let encoder = match format {
-            PredictionFormat::Csv => separated(b',', out)?,
-            PredictionFormat::Tsv => separated(b'\t', out)?,
+            PredictionFormat::Csv => separated(b',', out),
+            PredictionFormat::Tsv => separated(b'\t', out),
             PredictionFormat::JsonLines => FormatWriter::JsonLines(out),
             PredictionFormat::Parquet => {
                 FormatWriter::Parquet(ArrowWriter::try_new(out, schema.clone(), None).map_err(parquet_error)?)
             }
         };
-        Ok(Self { columns, schema, encoder })
+        Ok(Self { columns, schema, encoder, begun: false })
+    }
+
+    /// Writes the header, if the format has one, in front of the first rows: where there is an error before, nothing is written.
+    fn begin(&mut self) -> IoResult<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        match &mut self.encoder {
+            FormatWriter::Separated(writer) => {
+                writer.write_record(self.schema.fields().iter().map(|f| f.name())).map_err(csv_error)
+            }
+            FormatWriter::JsonLines(_) | FormatWriter::Parquet(_) => Ok(()),
+        }
     }
 
     /// Writes the rows of `predictions`, which must come from the model of the columns.
@@ -370,10 +383,11 @@ impl<'a, W: Write + Send> PredictionWriter<'a, W> {
     }
 
     fn write_rows(&mut self, predictions: &Predictions, kept: Option<&RecordBatch>) -> IoResult<()> {
-        let columns = &self.columns;
-        if !columns.fit(predictions) {
+        if !self.columns.fit(predictions) {
             return Err(Error::new(ErrorKind::InvalidInput, "the predictions are those of another model"));
         }
+        self.begin()?;
+        let columns = &self.columns;
         let rows = 0..predictions.values.rows;
         let kept = kept_of(&columns.kept, kept, rows.len())?;
         let options = FormatOptions::default();
@@ -434,7 +448,8 @@ impl<'a, W: Write + Send> PredictionWriter<'a, W> {
     /// # Errors
     ///
     /// Errors of `out`.
-    pub fn finish(self) -> IoResult<()> {
+    pub fn finish(mut self) -> IoResult<()> {
+        self.begin()?;
         match self.encoder {
             FormatWriter::Separated(mut writer) => writer.flush(),
             FormatWriter::JsonLines(mut out) => out.flush(),
