@@ -152,7 +152,7 @@ fn rows_from_a_pipe_are_predicted_as_they_come() {
         });
         // A program that holds predictions back would be waited for without end.
         let next = |what: &str| {
-            lines.recv_timeout(Duration::from_secs(120)).unwrap_or_else(|_| panic!("no prediction of {what} has come"))
+            lines.recv_timeout(Duration::from_mins(2)).unwrap_or_else(|_| panic!("no prediction of {what} has come"))
         };
         input.write_all(header.as_bytes()).unwrap();
         for (i, prediction) in expected.iter().enumerate() {

@@ -114,24 +114,30 @@ impl<'a> ColumnView<'a> {
                 | (Some(values @ TypedColumn::Boolean(_)), ColumnKind::Boolean) => self.read(values),
                 _ => self.parse(role, kind, notation)?,
             },
-            (TypedColumn::Boolean(_) | TypedColumn::Date(_), ColumnKind::Numeric | ColumnKind::Categorical)
-            | (TypedColumn::Boolean(_), ColumnKind::Boolean)
-            | (TypedColumn::Date(_), ColumnKind::Date)
-            | (
-                TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_),
+            (
+                TypedColumn::Boolean(_)
+                | TypedColumn::Date(_)
+                | TypedColumn::Int64(_)
+                | TypedColumn::UInt64(_)
+                | TypedColumn::Float64(_),
                 ColumnKind::Numeric | ColumnKind::Categorical,
-            ) => self.read(&self.column.stored),
+            )
+            | (TypedColumn::Boolean(_), ColumnKind::Boolean)
+            | (TypedColumn::Date(_), ColumnKind::Date) => self.read(&self.column.stored),
             // Truth values as 0 and 1; in other cases the types do not fit.
             (stored, ColumnKind::Boolean | ColumnKind::Date) | (stored @ TypedColumn::Opaque(_), _) => {
                 let numbers = self.read(stored);
                 let is_truth = |x: &Option<f64>| x.is_none_or(|x| x == 0.0 || x == 1.0);
-                let wrong = match (stored, kind) {
+                let is_wrong = |number: &Option<f64>| match (stored, kind) {
                     (TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_), ColumnKind::Boolean) => {
-                        (0..numbers.len()).filter(|&row| !is_truth(&numbers[row])).collect()
+                        !is_truth(number)
                     }
-                    _ => (0..numbers.len()).filter(|&row| numbers[row].is_some()).collect(),
+                    (TypedColumn::Int64(_) | TypedColumn::UInt64(_) | TypedColumn::Float64(_), _) => number.is_some(),
+                    (TypedColumn::Date(_) | TypedColumn::Boolean(_), _) => number.is_some(),
+                    (TypedColumn::Text(_) | TypedColumn::Opaque(_), _) => number.is_some(),
                 };
-                self.refuse(wrong, role, kind)?;
+                let wrong: Vec<usize> = (0..numbers.len()).filter(|&row| is_wrong(&numbers[row])).collect();
+                self.refuse(&wrong, role, kind)?;
                 numbers
             }
         };
@@ -192,23 +198,23 @@ impl<'a> ColumnView<'a> {
                 number.filter(|x| kind == ColumnKind::Date || !is_missing(*x))
             })
             .collect();
-        self.refuse(wrong, role, kind)?;
+        self.refuse(&wrong, role, kind)?;
         Ok(numbers)
     }
 
     /// The error for these rows, if there are any, whose values are not what was expected.
-    fn refuse(self, wrong: Vec<usize>, role: Role, kind: ColumnKind) -> Result<(), DataError> {
+    fn refuse(self, wrong: &[usize], role: Role, kind: ColumnKind) -> Result<(), DataError> {
         let Some((&row, others)) = wrong.split_first() else { return Ok(()) };
         let further = others.iter().take(2).map(|&row| self.table.place(row)).collect();
-        Err(self.wrong(row, (role, kind), Offending { count: wrong.len(), further }))
+        Err(self.wrong(row, kind, Offending { count: wrong.len(), further, role }))
     }
 
     /// The error for a row whose value is not of this kind, as those of `count` rows are.
     pub(crate) fn not_a(self, row: usize, role: Role, kind: ColumnKind, count: usize) -> DataError {
-        self.wrong(row, (role, kind), Offending { count, further: Vec::new() })
+        self.wrong(row, kind, Offending { count, further: Vec::new(), role })
     }
 
-    fn wrong(self, row: usize, (role, kind): (Role, ColumnKind), all: Offending) -> DataError {
+    fn wrong(self, row: usize, kind: ColumnKind, all: Offending) -> DataError {
         let written = self.written().nth(row).flatten().map(str::to_owned);
         DataError::NotA {
             name: self.table.name().to_owned(),
@@ -217,7 +223,6 @@ impl<'a> ColumnView<'a> {
             value: written.unwrap_or_else(|| self.text(row).unwrap_or_default().into_owned()),
             expected: expected(kind),
             all: Box::new(all),
-            role,
         }
     }
 

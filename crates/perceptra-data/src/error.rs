@@ -223,8 +223,6 @@ pub enum DataError {
         expected: &'static str,
         /// All offending values in the column.
         all: Box<Offending>,
-        /// What the column is needed for.
-        role: Role,
     },
     /// An infinite number, or one too large for 32-bit floats.
     #[error("{name}{}, column {column:?}: {value} is not finite in 32-bit floats", at(.line))]
@@ -367,12 +365,14 @@ pub enum DataError {
         value: f64,
     },
     /// A class with fewer rows than the data has parts, so that some part would be without it.
-    #[error("the class {class:?} has {}, {}", if *.rows == 1 { "1 row only".to_owned() } else { format!("{rows} rows") }, if *.needed == 2 { "a stratified split needs at least 2 of each class".to_owned() } else { format!("fewer than the {needed} folds") })]
+    #[error("the class {class:?} has {}", too_few(*.rows, *.held_out, *.needed))]
     ClassTooSmall {
         /// The label.
         class: String,
         /// Rows of the class in the table.
         rows: usize,
+        /// Those of them that are test rows and in none of the parts.
+        held_out: usize,
         /// Parts of which each needs a row.
         needed: usize,
     },
@@ -456,6 +456,8 @@ pub struct Offending {
     pub count: usize,
     /// Where the second and third of them stand.
     pub further: Vec<Place>,
+    /// What the column is needed for.
+    pub role: Role,
 }
 
 /// The position of a value in its source: a line where the file has lines, else a row.
@@ -490,6 +492,15 @@ fn others(count: usize, further: &[Place]) -> String {
         }
     };
     format!(" ({count} such values in the column{next})")
+}
+
+fn too_few(rows: usize, held_out: usize, needed: usize) -> String {
+    let has = if rows == 1 { "1 row only".to_owned() } else { format!("{rows} rows") };
+    match (needed, held_out) {
+        (..=2, _) => format!("{has}, a stratified split needs at least 2 of each class"),
+        (_, 0) => format!("{has}, fewer than the {needed} folds"),
+        (_, held_out) => format!("{has}, {held_out} of them for testing: the others are fewer than the {needed} folds"),
+    }
 }
 
 fn plural(n: usize, noun: &str) -> String {
@@ -548,7 +559,7 @@ impl DataError {
             Self::NoColumn { nearest, .. } | Self::MissingColumns { nearest, .. } => {
                 return nearest.clone().map(Hint::DidYouMean);
             }
-            Self::NotA { column, value, role, .. } => match role {
+            Self::NotA { column, value, all, .. } => match all.role {
                 Role::Feature => Hint::MissingOrCategorical { column: column.clone(), value: value.clone() },
                 Role::Target => Hint::ChangeTask,
                 Role::Weight => {

@@ -339,7 +339,7 @@ impl Evidence {
                 Finding::Mixed(one.clone(), other.cloned().unwrap_or(one))
             }
             // A decimal point is what programs write.
-            ([0, ..], _) | ([_], _) | (_, None) => Finding::Numbers(notation(fits[0])),
+            ([0, ..] | [_], _) | (_, None) => Finding::Numbers(notation(fits[0])),
             (several, Some((text, a, b))) => match several.iter().position(|&i| SEPARATORS[i] == ('.', Some(','))) {
                 Some(at) if self.english => Finding::Numbers(notation(several[at])),
                 _ => Finding::AmbiguousNumbers(text.clone(), *a, *b),

@@ -226,7 +226,7 @@ fn deliveries(bytes: &[u8], options: &ReadOptions) -> Vec<(&'static str, Result<
         e.to_string().replace(&name(&folder), "").replace(&name(&gz_folder), "")
     };
     let pieces = |reader: Result<TableReader, DataError>| {
-        let tables = reader.and_then(|reader| reader.collect::<Result<Vec<_>, _>>());
+        let tables = reader.and_then(Iterator::collect::<Result<Vec<_>, _>>);
         tables.map(|tables| tables.iter().flat_map(lines_of).collect()).map_err(own)
     };
     let stream = |path: &Path| {

@@ -151,6 +151,10 @@ impl Schema {
                     continue;
                 }
             }
+            if !forced && kind == ColumnKind::Numeric && is_written_index(&name) && all_different(column) {
+                row_numbers.push((schema.features.len(), name));
+                continue;
+            }
             if !forced && kind == ColumnKind::Numeric && counts_rows(column) {
                 if is_index(&name) {
                     row_numbers.push((schema.features.len(), name));
@@ -330,7 +334,22 @@ fn is_index(name: &str) -> bool {
         "sno",
         "...1",
     ];
-    names.contains(&name.as_str()) || name.starts_with("unnamed:") || name.starts_with("__index_level_")
+    names.contains(&name.as_str()) || is_written_index(&name)
+}
+
+/// Whether a name is one that pandas gives to an index, or to a column without a name.
+fn is_written_index(name: &str) -> bool {
+    let name = name.trim().to_lowercase();
+    name.is_empty() || name.starts_with("unnamed:") || name.starts_with("__index_level_")
+}
+
+/// Whether the values are whole numbers of which no two are equal: those of an index, also of shuffled rows.
+fn all_different(column: ColumnView<'_>) -> bool {
+    column.nulls().all(|null| !null)
+        && column.integers().is_some_and(|mut numbers| {
+            numbers.sort_unstable();
+            numbers.len() > ID_LIKE && numbers.is_sorted_by(|a, b| a < b)
+        })
 }
 
 /// A column as it was understood.

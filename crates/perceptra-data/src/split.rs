@@ -147,9 +147,12 @@ pub fn strata(table: &Table, schema: &Schema, fewest: usize) -> Result<Option<Ve
     let mut counts = vec![0; labels.len()];
     classes.iter().for_each(|&c| counts[c as usize] += 1);
     match counts.iter().position(|&n| n < fewest) {
-        Some(class) => {
-            Err(DataError::ClassTooSmall { class: labels[class].clone(), rows: counts[class], needed: fewest })
-        }
+        Some(class) => Err(DataError::ClassTooSmall {
+            class: labels[class].clone(),
+            rows: counts[class],
+            held_out: 0,
+            needed: fewest,
+        }),
         None => Ok(Some(classes)),
     }
 }

@@ -165,8 +165,8 @@ fn numbers_in_any_dress_are_read_or_refused() {
             assert!(read, "refused in spite of its separators: {case}");
         }
     }
-    println!("{read} of {tried} tables were read without a flag");
-    assert!(2 * read > tried, "{read} of {tried}");
+    // Most are read without a flag: 86 of 100.
+    assert!(5 * read > 4 * tried, "{read} of {tried}");
 }
 
 #[test]
@@ -243,6 +243,10 @@ fn choices_are_said() {
     let counted: String = (0..60).map(|i| format!("{i},{},{}\n", i * i % 17, i % 30)).collect();
     let of_index = infer(&format!(",a,y\n{counted}")).unwrap();
     assert_eq!(of_index.dropped, [("Unnamed: 0".to_owned(), "it numbers the rows".to_owned())]);
+    // The index of shuffled rows, as pandas writes it to Parquet files, says nothing either.
+    let shuffled: String = (0..60).map(|i| format!("{},{},{}\n", i * 37 % 60, i * i % 17, i % 30)).collect();
+    assert_eq!(infer(&format!("__index_level_0__,a,y\n{shuffled}")).unwrap().features.len(), 1);
+    assert_eq!(infer(&format!("code,a,y\n{shuffled}")).unwrap().features.len(), 2);
     let of_time = infer(&format!("t,a,y\n{counted}")).unwrap();
     assert_eq!(of_time.features.len(), 2);
     assert_eq!(of_time.notes[0].to_string(), "column \"t\" counts the rows, in the order of the table");
@@ -297,7 +301,7 @@ fn one_value_is_one_category_in_any_spelling_and_format() {
     assert_eq!(encode(&large).1, inputs);
 
     let (encoder, inputs) = encode(&rows(&|k| (k + 1).to_string()));
-    let floats = typed(Arc::new((0..80).map(|i| Some((i % 4 + 1) as f64)).collect::<Float64Array>()));
+    let floats = typed(Arc::new((0..80).map(|i| Some(f64::from(i % 4 + 1))).collect::<Float64Array>()));
     for table in [rows(&|k| format!("{}.0", k + 1)), rows(&|k| format!("+{}.", k + 1)), floats] {
         assert_eq!(encoder.inputs(&table).unwrap(), (inputs.clone(), Default::default()));
     }

@@ -121,6 +121,7 @@ impl RunConfig {
     /// A run with a value for every key, none of them the default. It shows the kind of value that each key takes; it is not meant to be
     /// trained.
     #[doc(hidden)]
+    #[expect(clippy::too_many_lines, reason = "a line for each key")]
     pub fn with_every_key() -> Self {
         let factors = |first: f64| Factors {
             weight: first,

@@ -143,7 +143,7 @@ impl Prepared {
             notes.extend(train_hashes.repeated("test", &inputs, &model.about().encoder.outputs_of(test)?));
         }
         model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
-        Ok(Trained { model, rows, validation, calibration, report, dead, unreachable, notes })
+        Ok(Trained { model, rows, validation, calibration, report, notes, dead, unreachable })
     }
 }
 

@@ -1,8 +1,20 @@
 //! The cases of a search: the rows on which each trial is trained and judged.
 
-use perceptra_model::{Partition, RunConfig, Tables};
+use perceptra_data::{DataError, Notation};
+use perceptra_model::{ModelError, Partition, RunConfig, Tables};
 
 use crate::error::SearchError;
+
+/// The error for a class with too few rows, with its rows in the whole table.
+fn of_whole_table(error: ModelError, run: &RunConfig, tables: &Tables) -> ModelError {
+    let ModelError::Data(DataError::ClassTooSmall { class, rows, needed, .. }) = error else { return error };
+    let by_value = Notation { by_value: true, ..Notation::default() };
+    let target = run.data.schema.target.first().cloned().unwrap_or_default();
+    let texts = |notation: &Notation| tables.table.texts(&target, notation).unwrap_or_default();
+    let count = |texts: Vec<Option<String>>| texts.iter().flatten().filter(|text| **text == class).count();
+    let all = count(texts(&Notation::default())).max(count(texts(&by_value))).max(rows);
+    DataError::ClassTooSmall { class, rows: all, held_out: all - rows, needed }.into()
+}
 
 /// The cases on which each trial is tried. A trial trains on the training rows of a case and is judged by the case's test rows, if it is a
 /// fold, else by its validation rows. No case contains the run's own test rows.
@@ -33,7 +45,10 @@ pub(crate) fn cases(run: &RunConfig, base: &RunConfig, tables: &Tables) -> Resul
         again.split.test = 0.0;
         again.train.seed = base.train.seed.wrapping_add(repeat as u64);
         match folds {
-            Some(folds) => cases.extend(Partition::folds(&again, &rest, folds)?),
+            Some(folds) => {
+                let parts = Partition::folds(&again, &rest, folds).map_err(|error| of_whole_table(error, run, tables));
+                cases.extend(parts?);
+            }
             None => cases.push(Partition::of(&again, &Tables::from(rest.clone()))?),
         }
     }

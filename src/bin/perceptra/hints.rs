@@ -47,7 +47,7 @@ pub(crate) fn data(hint: &data::Hint, flags: Flags) -> String {
         (Hint::Advice(_) | Hint::DidYouMean(_) | Hint::ReadableFiles, _) => hint.to_string(),
         (Hint::QuoteFields, _) => {
             "each row needs as many fields as the header; a field with the separator in it needs quotes, and another separator is \
-             set by --delimiter"
+             set by --delimiter, which takes `whitespace` for runs of blanks"
                 .into()
         }
         (Hint::SkipRows(lines), _) => format!("skip the lines above it with --skip-rows {lines}"),
