@@ -169,9 +169,9 @@ fn the_positive_class_is_named_and_chosen() {
     trained(&folder, "status", &["--positive", "default", "--monitor", "average-precision"]);
     assert!(folder.read("m.toml").contains("positive = \"default\""), "{}", folder.read("m.toml"));
 
-    let refused = train(&folder, "status", &["--positive", "defualt"]);
+    let refused = train(&folder, "status", &["--positive", "defaults"]);
     assert_eq!(refused.code, Some(1));
-    assert!(refused.stderr.contains("has no positive class \"defualt\": its classes are \"default\" and \"paid\""));
+    assert!(refused.stderr.contains("has no positive class \"defaults\": its classes are \"default\" and \"paid\""));
     assert!(refused.stderr.contains("did you mean \"default\"?"), "{}", refused.stderr);
     let number = train(&folder, "a", &["--positive", "paid"]);
     assert!(

@@ -67,7 +67,7 @@ impl<'a> ColumnView<'a> {
         }
     }
 
-    /// What was found when the cells of a column of text were parsed; none for columns that came with values.
+    /// Findings from parsing the cells of a column of text; none for columns that came with values.
     pub(crate) fn parsed(self) -> Option<&'a Parsed> {
         match &self.column.stored {
             TypedColumn::Text(text) => Some(self.column.parsed(text)),
@@ -288,7 +288,7 @@ impl<'a> ColumnView<'a> {
     }
 }
 
-/// What values of a kind are called in errors.
+/// The name of values of a kind in errors.
 fn expected(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::Numeric | ColumnKind::Categorical => "a number",

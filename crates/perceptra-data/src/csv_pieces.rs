@@ -31,7 +31,7 @@ enum Shape {
     TrailingSeparators,
 }
 
-/// What the beginning of a file says about all of it.
+/// Properties of a whole file that its beginning shows.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     name: String,
@@ -173,7 +173,7 @@ impl CsvPieces {
         nameless.filter(|(_, valued)| !**valued).map(|(&i, _)| self.layout.columns[i].as_str()).collect()
     }
 
-    /// What there is to say of the rows that have been read.
+    /// Notes on the rows that have been read.
     pub(crate) fn notes(&self) -> Vec<ReadNoteKind> {
         let mut notes = self.layout.notes.clone();
         let nameless = self.layout.nameless.iter().zip(&self.valued);
@@ -477,7 +477,7 @@ fn named_separator(line: &[u8]) -> Option<u8> {
     }
 }
 
-/// What separates the fields: the separator that is most frequent in the first line; without one, whitespace that divides all lines
+/// The separator of fields: the one that is most frequent in the first line; without one, whitespace that divides all lines
 /// into as many fields, or what the lines below are divided by.
 fn sniff(source: &mut Source, comment: Option<u8>) -> std::io::Result<Delimiter> {
     let header = source.look_lines(1, comment)?;

@@ -40,7 +40,7 @@ struct Squashed {
     factor: f64,
 }
 
-/// Of two classes in their order, the positive one; none of more.
+/// The positive class of two, the second in their order; none of more than two.
 #[doc(hidden)]
 pub fn positive(labels: &[String]) -> Option<&str> {
     match labels {
@@ -128,7 +128,7 @@ impl Encoder {
         self.features.iter().find(|f| f.name == feature)?.range()
     }
 
-    /// What becomes of a feature's values that lie far out, in words, such as `clipped at 6 deviations`; none if nothing does.
+    /// Words for what becomes of a feature's values that lie far out, such as `clipped at 6 deviations`; none if nothing does.
     pub fn tails(&self, feature: &str) -> Option<String> {
         self.features.iter().find(|f| f.name == feature)?.tails()
     }
@@ -249,7 +249,7 @@ impl Encoder {
         self.target.steps()
     }
 
-    /// Of two classes, the positive one: the second. Precision, recall and the like are of it.
+    /// The positive class of two: the second. Precision, recall and the like are of it.
     pub fn positive(&self) -> Option<&str> {
         positive(self.labels()?)
     }

@@ -10,7 +10,7 @@ use crate::scaling::{Scaling, Tails};
 pub struct EncoderOptions {
     /// Scaling of numeric columns.
     pub scaling: Scaling,
-    /// What standard scaling makes of values far from the mean.
+    /// Treatment of values far from the mean by standard scaling.
     #[serde(skip_serializing_if = "Tails::is_default")]
     pub tails: Tails,
     /// Categories of fewer training rows than this share one column, and unseen ones with them. Missing values have a column of their

@@ -111,7 +111,7 @@ pub enum DataError {
         name: String,
         /// Physical line.
         line: u64,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// A key that appears after rows of JSON lines have been read without it.
@@ -245,7 +245,7 @@ pub enum DataError {
         line: Place,
         /// Column name.
         column: String,
-        /// What the column is needed for.
+        /// The role that the column is needed for.
         role: Role,
         /// Missing values in the column.
         count: usize,
@@ -281,7 +281,7 @@ pub enum DataError {
         column: String,
         /// Such a number as written.
         value: String,
-        /// What it may be.
+        /// The two numbers that it may be.
         readings: [f64; 2],
     },
     /// Numbers or dates in a column that are not written in one way.
@@ -428,7 +428,7 @@ pub enum DataError {
     },
 }
 
-/// What a column is needed for.
+/// The role that a column is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A feature.
@@ -456,7 +456,7 @@ pub struct Offending {
     pub count: usize,
     /// Where the second and third of them stand.
     pub further: Vec<Place>,
-    /// What the column is needed for.
+    /// The role that the column is needed for.
     pub role: Role,
 }
 

@@ -174,7 +174,7 @@ impl Feature {
         }
     }
 
-    /// What becomes of values far out, in words.
+    /// Words for what becomes of values far out.
     pub(crate) fn tails(&self) -> Option<String> {
         match &self.code {
             Code::Number { scale, .. } => scale.tails(),

@@ -1,4 +1,4 @@
-//! What a table looks like before anybody trains on it.
+//! The look of a table before anybody trains on it.
 
 use crate::error::DataError;
 use crate::kind::ColumnKind;

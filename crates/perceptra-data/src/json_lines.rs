@@ -85,7 +85,7 @@ impl Keys {
     }
 }
 
-/// What a value is, if it has parts.
+/// A name for a value that has parts; none for others.
 fn nested(value: &str) -> Option<&'static str> {
     match value.as_bytes().first() {
         Some(b'{') => Some("JSON object"),

@@ -221,7 +221,7 @@ pub(crate) struct Evidence {
 /// So many different texts among numbers are marks for missing values, or mistakes; more of them are values of their own.
 const FEW: usize = 3;
 
-/// What the texts of a column are.
+/// The finding on the texts of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Finding {
     /// Numbers in this notation.
@@ -294,7 +294,7 @@ impl Evidence {
         }
     }
 
-    /// What the texts are. `fixed` has the separators and the order that were set by the user.
+    /// Finds out how the texts are to be read. `fixed` has the separators and the order that were set by the user.
     pub(crate) fn finding(&self, fixed: Notation) -> Finding {
         let known = self.numbers + self.dates;
         if known == 0 || 2 * known < self.texts {

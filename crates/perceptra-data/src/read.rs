@@ -244,7 +244,7 @@ impl TableReader {
         }
     }
 
-    /// What was chosen or left out in the rows that have been read.
+    /// Notes on choices and on what was left out in the rows that have been read.
     pub fn notes(&self) -> Vec<ReadNote> {
         let kinds = match &self.pieces {
             Pieces::Csv(csv) => csv.notes(),
@@ -262,7 +262,7 @@ impl TableReader {
         Ok(table.noted(self.notes(), &empty))
     }
 
-    /// What the beginning of a CSV file says of all of it, and where its next piece begins: the byte and the line. None for other files.
+    /// The layout of a CSV file, and the byte and the line at which its next piece begins. None for other files.
     pub(crate) fn csv(&mut self) -> Result<Option<(&Layout, u64, u64)>, DataError> {
         match &mut self.pieces {
             Pieces::Csv(csv) => {

@@ -1,4 +1,4 @@
-//! What there is to say of how a table was read.
+//! Notes on how a table was read.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use std::fmt;
 pub struct ReadNote {
     /// File or stream.
     pub name: String,
-    /// What was chosen or left out.
+    /// The choice, or the part that was left out.
     pub kind: ReadNoteKind,
 }
 

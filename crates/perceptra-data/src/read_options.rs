@@ -54,7 +54,7 @@ impl Default for ReadOptions {
     }
 }
 
-/// What separates the fields of a CSV file. As text it is the character, `tab`, or `whitespace`.
+/// The separator of fields in a CSV file. As text it is the character, `tab`, or `whitespace`.
 ///
 /// ```
 /// use perceptra_data::Delimiter;

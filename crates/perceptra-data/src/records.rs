@@ -92,7 +92,7 @@ impl Record {
     }
 }
 
-/// What came of reading a row.
+/// The result of reading a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A row.

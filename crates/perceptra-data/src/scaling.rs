@@ -35,7 +35,7 @@ named_variants!(Scaling {
     None = "none",
 });
 
-/// What [`Scaling::Standard`] makes of values far from the mean.
+/// The treatment of values far from the mean by [`Scaling::Standard`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tails {
     /// Clipped to 6 standard deviations.
@@ -154,7 +154,7 @@ impl Scale {
         }
     }
 
-    /// What becomes of values far out, in words; none for scales that only multiply.
+    /// Words for what becomes of values far out; none for scales that only multiply.
     pub(crate) fn tails(&self) -> Option<String> {
         match self {
             Self::Linear { .. } => None,

@@ -33,7 +33,7 @@ impl Source {
         Self { inner, buffer: vec![0; BLOCK], start: 0, end: 0, ended: false, bytes, lines, after_cr: false }
     }
 
-    /// What has been read and not been taken.
+    /// The bytes that have been read and not been taken.
     pub(crate) fn buffered(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }

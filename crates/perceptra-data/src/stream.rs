@@ -227,7 +227,7 @@ impl TableStream {
         &self.name
     }
 
-    /// What was chosen or left out when the file was read first.
+    /// Choices that were made, and parts that were left out, when the file was first read.
     pub fn notes(&self) -> &[ReadNote] {
         &self.notes
     }

@@ -114,7 +114,7 @@ impl Table {
         self.columns.iter().map(|c| c.name().to_owned()).collect()
     }
 
-    /// What was chosen or left out when the table was read.
+    /// Choices that were made, and parts that were left out, when the table was read.
     pub fn notes(&self) -> &[ReadNote] {
         &self.notes
     }

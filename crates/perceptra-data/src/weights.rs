@@ -13,7 +13,7 @@ use crate::table::Table;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights {
     each: Vec<f64>,
-    /// What a row of an unweighted table weighs: 1 for numbers of copies, else 0.
+    /// The weight of a row of an unweighted table: 1 for numbers of copies, else 0.
     unit: f64,
 }
 

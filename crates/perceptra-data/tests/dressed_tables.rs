@@ -108,9 +108,9 @@ fn count() -> u64 {
 #[test]
 fn numbers_in_any_dress_are_read_or_refused() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let unknown_marks = ["k.A.", "offen"];
+    let unknown_marks = ["k.A.", "k. Angabe"];
     let marks =
-        ["-", "--", "*", "n/a", "?", "#DIV/0!", "#N/A", "missing", "NULL", "n.a.", "unknown", "", "k.A.", "offen"];
+        ["-", "--", "*", "n/a", "?", "#DIV/0!", "#N/A", "missing", "NULL", "n.a.", "unknown", "", "k.A.", "k. Angabe"];
     let separators = [
         (".", ""),
         (",", ""),

@@ -21,7 +21,7 @@ pub(crate) struct Streamed {
     /// Number of rows that are in memory at once.
     buffer: usize,
     division: Division,
-    /// What was chosen or left out when the files were read.
+    /// Choices that were made, and parts that were left out, when the files were read.
     notes: Vec<ReadNote>,
     /// Number of training rows.
     rows: usize,
@@ -270,7 +270,7 @@ fn count(table: &Table, target: &str, counts: &mut BTreeMap<String, usize>) -> R
 }
 
 impl Streamed {
-    /// What was chosen or left out when the files were read.
+    /// Choices that were made, and parts that were left out, when the files were read.
     pub(crate) fn notes(&self) -> &[ReadNote] {
         &self.notes
     }

@@ -108,7 +108,7 @@ impl Tables {
         Ok(Schema::infer(&self.table, options)?.task)
     }
 
-    /// What was chosen or left out when the tables were read.
+    /// Choices that were made, and parts that were left out, when the tables were read.
     pub fn notes(&self) -> impl Iterator<Item = &ReadNote> {
         let tables = [Some(&self.table), self.validation.as_ref(), self.test.as_ref()];
         let streamed = self.stream.iter().flat_map(Streamed::notes);

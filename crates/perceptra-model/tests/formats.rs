@@ -77,8 +77,9 @@ fn files(folder: &Path, target: &[Option<String>]) -> Vec<PathBuf> {
         let members: Vec<String> = NAMES.iter().chain([&"y"]).zip(&cells).map(value).collect();
         json += &format!("{{{}}}\n", members.join(", "));
     }
-    std::fs::write(path("t.csv"), &csv).unwrap();
-    std::fs::write(path("t.jsonl"), json).unwrap();
+    for (name, text) in [("t.csv", &csv), ("t.jsonl", &json)] {
+        std::fs::File::create(path(name)).unwrap().write_all(text.as_bytes()).unwrap();
+    }
     let mut gz = flate2::write::GzEncoder::new(std::fs::File::create(path("t.csv.gz")).unwrap(), Default::default());
     gz.write_all(csv.as_bytes()).unwrap();
     gz.finish().unwrap();

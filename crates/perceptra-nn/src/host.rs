@@ -60,7 +60,7 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Networ
 ///
 /// # Errors
 ///
-/// What the kernel's types do not have: normalization layers, or a softmax that remains, since it is not a function of one number.
+/// The parts of a network that the kernel's types do not have: normalization layers, or a softmax that remains, since it is not a function of one number.
 /// The message completes "the kernel cannot compute this:".
 pub fn describe(network: &FeedForward, logits: bool) -> Result<(Vec<kernel::Layer>, kernel::Extras), &'static str> {
     if network.layers().iter().any(Layer::has_norm) {

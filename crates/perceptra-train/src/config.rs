@@ -230,7 +230,7 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// What is minimized: the loss, and how the losses of rows are combined, by default as the loss defines it.
+    /// The loss that is minimized, and how the losses of rows are combined, by default as the loss defines it.
     pub(crate) fn objective(&self) -> (Loss, Reduction) {
         let loss = self.loss.unwrap_or_default();
         (loss, self.reduction.unwrap_or(if loss.is_sum() { Reduction::Sum } else { Reduction::Mean }))

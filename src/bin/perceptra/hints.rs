@@ -155,7 +155,7 @@ pub(crate) fn note(choice: &data::Note) -> String {
 }
 
 /// Advice on how to fix settings or a training that failed; `None` if there is none.
-/// What was chosen or left out when a table was read.
+/// A choice that was made, or a part that was left out, when a table was read.
 pub(crate) fn reading(kind: &ReadNoteKind) -> String {
     match kind {
         ReadNoteKind::Whitespace => format!("{kind} (--delimiter)"),

@@ -141,7 +141,7 @@ fn kept(asked: &[String], columns: &[String]) -> Vec<String> {
     kept
 }
 
-/// What there is to note of the rows that were predicted.
+/// Notes on the rows that were predicted.
 #[derive(Debug, Default)]
 struct Seen {
     /// The table.

@@ -39,7 +39,7 @@ pub(crate) struct RunArgs {
     /// Task [default: auto, inferred from the target]
     #[arg(long, value_name = "TASK", value_parser = auto_or::<Task>(), help_heading = "Columns")]
     task: Option<OrAuto<Task>>,
-    /// Of two classes, the positive one, of which precision, recall, F1 and average precision are [default: the last]
+    /// The positive class of two, of which precision, recall, F1 and average precision are [default: the last]
     #[arg(long, value_name = "CLASS", allow_hyphen_values = true, help_heading = "Columns")]
     positive: Option<String>,
     /// Columns to treat as numbers, with commas, or by repeating the flag
@@ -92,7 +92,7 @@ pub(crate) struct RunArgs {
     /// Scaling of numeric columns [default: standard]
     #[arg(long, value_name = "NAME", value_parser = one_of::<Scaling>(), help_heading = "Encoding")]
     scaling: Option<Scaling>,
-    /// What standard scaling makes of values beyond its ends [default: clip]
+    /// Treatment of values beyond the ends of standard scaling [default: clip]
     #[arg(long, value_name = "NAME", value_parser = one_of::<Tails>(), help_heading = "Encoding")]
     tails: Option<Tails>,
     /// Categories with fewer rows than this share one input [default: 3]
