@@ -15,6 +15,7 @@ mod library;
 mod limits;
 mod model_file;
 mod outputs;
+mod parts;
 #[cfg(feature = "playground")]
 mod playground;
 mod presets;

@@ -23,6 +23,8 @@ pub enum Note {
         rows: usize,
         /// Number of rows of the part.
         of: usize,
+        /// Number of training rows that were looked at: all, or for a streamed table a sample.
+        among: usize,
     },
     /// There are no validation rows: the run stops by its training loss, or after its last epoch.
     NoValidation,
@@ -34,12 +36,10 @@ impl fmt::Display for Note {
             Self::ValidationTaken { column, rows } => {
                 write!(f, "column {column:?} names no validation rows: {rows} of its training rows validate")
             }
-            Self::Repeated { part, rows, of } => {
-                write!(
-                    f,
-                    "{rows} of {of} {part} rows occur among the training rows too, with the same features and targets"
-                )
-            }
+            Self::Repeated { part, rows, of, among } => write!(
+                f,
+                "{rows} of {of} {part} rows occur among {among} training rows too, with the same features and targets"
+            ),
             Self::NoValidation => f.write_str(
                 "there are no validation rows: the training loss decides when to stop, and which epoch is the best",
             ),
@@ -62,7 +62,7 @@ impl RowHashes {
     /// The note on a part with these encoded features and targets, if some of its rows are among the rows.
     pub(crate) fn repeated(&self, part: &'static str, inputs: &Matrix, targets: &Matrix) -> Option<Note> {
         let rows = hashes(inputs, targets).filter(|hash| self.0.binary_search(hash).is_ok()).count();
-        (rows > 0).then_some(Note::Repeated { part, rows, of: inputs.rows })
+        (rows > 0).then_some(Note::Repeated { part, rows, of: inputs.rows, among: self.0.len() })
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
         let (inputs, targets) =
             (matrix(2, &[3.0, 4.0, 2.0, 1.0, 5.0, 6.0, 1.0, 2.0]), matrix(1, &[1.0, 0.0, 1.0, 0.0]));
         let note = train.repeated("test", &inputs, &targets).unwrap();
-        assert_eq!(note, Note::Repeated { part: "test", rows: 2, of: 4 });
+        assert_eq!(note, Note::Repeated { part: "test", rows: 2, of: 4, among: 3 });
         assert_eq!(train.repeated("test", &matrix(2, &[2.0, 1.0]), &matrix(1, &[0.0])), None);
     }
 }
