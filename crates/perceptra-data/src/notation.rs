@@ -1,5 +1,6 @@
 //! How the numbers and dates of a column of text are written.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -216,7 +217,12 @@ pub(crate) struct Evidence {
     pub(crate) first: [Option<String>; 2],
     /// The first texts that are neither, all different, and in how many rows such texts stand.
     pub(crate) others: (Vec<String>, usize),
+    /// Different numbers and dates, as long as they may be codes.
+    distinct: BTreeSet<String>,
 }
+
+/// So many different numbers, or fewer, may be codes of categories, as the texts among them are: 0, 1, 2, 3+.
+const CODES: usize = 20;
 
 /// So many different texts among numbers are marks for missing values, or mistakes; more of them are values of their own.
 const FEW: usize = 3;
@@ -286,7 +292,11 @@ impl Evidence {
                 self.first[1].get_or_insert_with(|| text.to_owned());
             }
         }
-        if !is_number && !is_date {
+        if is_number || is_date {
+            if self.distinct.len() <= CODES && !self.distinct.contains(text) {
+                self.distinct.insert(text.to_owned());
+            }
+        } else {
             self.others.1 += 1;
             if self.others.0.len() <= FEW && !self.others.0.iter().any(|other| other == text) {
                 self.others.0.push(text.to_owned());
@@ -303,7 +313,9 @@ impl Evidence {
         let dates = self.dates > self.numbers;
         let first = || self.first[usize::from(dates)].clone().unwrap_or_default();
         if let Some(other) = self.others.0.first() {
-            let few = self.others.0.len() <= FEW || 10 * known >= 9 * self.texts;
+            // Codes occur again and again.
+            let many_numbers = self.distinct.len() > CODES || known < 3 * self.distinct.len();
+            let few = many_numbers && (self.others.0.len() <= FEW || 10 * known >= 9 * self.texts);
             let other = other.clone();
             return if few { Finding::Mostly { dates, other } } else { Finding::Texts([first(), other]) };
         }

@@ -240,6 +240,12 @@ fn choices_are_said() {
     let mixed = notes(&rows(&|i| if i % 3 == 0 { format!("A{}", i % 5) } else { (i % 5).to_string() }));
     assert!(mixed[0].contains("half or more are numbers, such as \"1\", but not \"A0\""), "{mixed:?}");
 
+    let plus = notes(&rows(&|i| ["0", "1", "2", "3+"][i as usize % 4].to_owned()));
+    assert!(
+        plus[0].contains("is taken as categories: half or more are numbers, such as \"0\", but not \"3+\""),
+        "{plus:?}"
+    );
+
     let counted: String = (0..60).map(|i| format!("{i},{},{}\n", i * i % 17, i % 30)).collect();
     let of_index = infer(&format!(",a,y\n{counted}")).unwrap();
     assert_eq!(of_index.dropped, [("Unnamed: 0".to_owned(), "it numbers the rows".to_owned())]);
@@ -269,8 +275,16 @@ fn what_can_be_read_in_two_ways_is_refused() {
     let mixed = "column \"x\" has numbers or dates that are not written in one way: ";
     assert_eq!(error(["1,5", "1.5", "2"]), format!("{mixed}\"1,5\" and \"1.5\""));
     assert_eq!(error(["31/1/2024", "1/31/2024", "1/1/2024"]), format!("{mixed}\"31/1/2024\" and \"1/31/2024\""));
-    assert!(error(["17", "18", "k.A."]).contains("\"k.A.\" is not a number (10 such values in the column"));
-    assert!(error(["2024-01-31", "2024-02-01", "soon"]).contains("\"soon\" is not a date"));
+    // Many different numbers, or dates, and one text.
+    let error = |cells: &dyn Fn(usize) -> String, other: &str| {
+        let cell = |i: usize| if i % 3 == 2 { other.to_owned() } else { cells(i) };
+        let rows: String = (0..60).map(|i| format!("{},{}\n", cell(i), i % 9)).collect();
+        Schema::infer(&csv(&format!("x,y\n{rows}")), &target()).unwrap_err().to_string()
+    };
+    let numbers = error(&|i| (i * i).to_string(), "k.A.");
+    assert!(numbers.contains("\"k.A.\" is not a number (20 such values in the column"), "{numbers}");
+    let dates = error(&|i| format!("2024-{:02}-{:02}", i % 12 + 1, i % 28 + 1), "soon");
+    assert!(dates.contains("\"soon\" is not a date"), "{dates}");
 }
 
 #[test]
