@@ -39,6 +39,7 @@ mod missing;
 mod normal_quantile;
 mod notation;
 mod note;
+mod parse;
 mod read;
 mod read_note;
 mod read_options;

@@ -38,7 +38,7 @@ enum Pieces {
         /// The columns to keep.
         kept: Option<Vec<usize>>,
         missing: Arc<MissingTexts>,
-        batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>>,
+        batches: Box<dyn Iterator<Item = Result<RecordBatch, String>> + Send>,
     },
 }
 
@@ -122,8 +122,8 @@ pub(crate) fn kind_of(name: &str, mut file: &File) -> Result<Option<FileKind>, D
 }
 
 /// The bytes of an input, uncompressed, and the kind of file that they are.
-fn decoded(input: Box<dyn Read>) -> std::io::Result<(Source, FileKind)> {
-    let begin = |input: Box<dyn Read>| {
+fn decoded(input: Box<dyn Read + Send>) -> std::io::Result<(Source, FileKind)> {
+    let begin = |input: Box<dyn Read + Send>| {
         let mut source = Source::new(input);
         // A line is enough: a slow writer may wait for what is made of it.
         source.look(|bytes| bytes.len() >= SHOWN || bytes.contains(&b'\n') || bytes.contains(&b'\r'))?;
@@ -282,7 +282,7 @@ impl TableReader {
 
     pub(crate) fn from_stream(
         name: String,
-        input: Box<dyn Read>,
+        input: Box<dyn Read + Send>,
         options: &ReadOptions,
         reading: Reading,
     ) -> Result<Self, DataError> {
@@ -350,7 +350,7 @@ impl TableReader {
         Self::arrow(name, "Parquet", options, &schema, batches.map(|b| b.map_err(|e| e.to_string())))
     }
 
-    fn ipc(name: String, input: impl Read + Seek + 'static, options: &ReadOptions) -> Result<Self, DataError> {
+    fn ipc(name: String, input: impl Read + Seek + Send + 'static, options: &ReadOptions) -> Result<Self, DataError> {
         let reader = arrow::ipc::reader::FileReader::try_new(input, None).map_err(|e| DataError::Damaged {
             name: name.clone(),
             format: "Arrow IPC",
@@ -365,7 +365,7 @@ impl TableReader {
         format: &'static str,
         options: &ReadOptions,
         schema: &SchemaRef,
-        batches: impl Iterator<Item = Result<RecordBatch, String>> + 'static,
+        batches: impl Iterator<Item = Result<RecordBatch, String>> + Send + 'static,
     ) -> Result<Self, DataError> {
         let columns: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
         check_names(&name, columns.iter().map(String::as_str))?;

@@ -113,11 +113,12 @@ impl Schema {
             reason: None,
         };
         let mut row_numbers = Vec::new();
+        let is_left_out =
+            |name: &str| options.ignore.iter().any(|ignored| ignored == name) || options.split.as_deref() == Some(name);
+        table.parse_columns(|name| !is_left_out(name));
         for name in table.columns() {
-            let is_role = options.target.contains(&name)
-                || options.ignore.contains(&name)
-                || options.weights.as_ref() == Some(&name)
-                || options.split.as_ref() == Some(&name);
+            let is_role =
+                options.target.contains(&name) || is_left_out(&name) || options.weights.as_ref() == Some(&name);
             if is_role {
                 continue;
             }

@@ -9,7 +9,7 @@ const AHEAD: usize = 1 << 20;
 
 /// Buffered input that counts lines. A line ends with LF, CR LF or CR.
 pub(crate) struct Source {
-    inner: Box<dyn Read>,
+    inner: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     /// The part of the buffer that has not been taken yet.
     start: usize,
@@ -23,12 +23,12 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(inner: Box<dyn Read>) -> Self {
+    pub(crate) fn new(inner: Box<dyn Read + Send>) -> Self {
         Self::at(inner, 0, 1)
     }
 
     /// Input that begins at this byte of a file, which is the beginning of the line `line`.
-    pub(crate) fn at(inner: Box<dyn Read>, bytes: u64, line: u64) -> Self {
+    pub(crate) fn at(inner: Box<dyn Read + Send>, bytes: u64, line: u64) -> Self {
         let lines = line.saturating_sub(1);
         Self { inner, buffer: vec![0; BLOCK], start: 0, end: 0, ended: false, bytes, lines, after_cr: false }
     }

@@ -2,11 +2,12 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use clap::Args;
-use perceptra::Model;
-use perceptra::data::{EncodeReport, ReadNote, TableReader};
+use perceptra::data::{DataError, EncodeReport, ReadNote, Schema, TableReader};
 use perceptra::model::{PredictionColumns, PredictionFormat, PredictionOptions, PredictionWriter};
+use perceptra::{Model, Table};
 use perceptra_files::write_atomic;
 
 use crate::run_args::columns_in;
@@ -154,36 +155,72 @@ struct Seen {
     empty: Vec<String>,
 }
 
+/// A message of the thread that reads.
+enum Read {
+    Piece(Box<Result<Table, DataError>>),
+    /// There are no more pieces: what there is to say of all of them, and the columns without a name and without a value.
+    End(Vec<ReadNote>, Vec<String>),
+}
+
+/// Reads a table in a thread of its own, a piece ahead. It is not waited for: it may wait for a slow writer when the program ends.
+fn read_ahead(mut reader: TableReader, schema: Schema) -> Receiver<Read> {
+    let (sender, receiver) = sync_channel(1);
+    std::thread::spawn(move || {
+        for piece in reader.by_ref() {
+            if let Ok(table) = &piece {
+                table.parse(&schema);
+            }
+            // Nobody listens after an error.
+            if sender.send(Read::Piece(Box::new(piece))).is_err() {
+                return;
+            }
+        }
+        let empty = reader.empty_columns().into_iter().map(str::to_owned).collect();
+        let _ = sender.send(Read::End(reader.notes(), empty));
+    });
+    receiver
+}
+
 /// Predicts a table piece by piece and writes each piece at once; adds up what there is to note of them.
 fn write<W: Write + Send>(
     model: &Model,
-    mut reader: TableReader,
+    reader: TableReader,
     mut writer: PredictionWriter<'_, W>,
     seen: &mut Seen,
 ) -> Result<(), CliError> {
-    let mut next = reader.next();
-    while let Some(table) = next.take() {
+    let reading = read_ahead(reader, model.about().schema.clone());
+    let next = |seen: &mut Seen| match reading.recv() {
+        Ok(Read::Piece(piece)) => Ok(Some((*piece)?)),
+        Ok(Read::End(notes, empty)) => {
+            (seen.notes, seen.empty) = (notes, empty);
+            Ok::<_, CliError>(None)
+        }
+        Err(_) => Err(CliError::Internal("the thread that reads has ended".to_owned())),
+    };
+    let mut piece = next(seen)?;
+    while let Some(table) = piece.take() {
         if let Some(interrupted) = CliError::interrupted("the predictions are not complete") {
             return Err(interrupted);
         }
-        let table = table?;
         let predictions = model.predict(&table)?;
         seen.report += &predictions.report;
         seen.rows += table.rows();
+        let mut ended = false;
         if seen.rows == table.rows() && seen.report.all_unseen(seen.rows).is_some() {
             // If there are no other rows, nothing is written.
-            next = reader.next();
-            if next.is_none() {
+            piece = next(seen)?;
+            ended = piece.is_none();
+            if ended {
                 notes::refuse_unseen(&seen.name, &seen.report, seen.rows, seen.allow_unseen)?;
             }
         }
         writer.write_with(&predictions, &table)?;
         // Who gives rows one by one may wait for the predictions.
         writer.flush()?;
-        next = next.or_else(|| reader.next());
+        if piece.is_none() && !ended {
+            piece = next(seen)?;
+        }
     }
     notes::refuse_unseen(&seen.name, &seen.report, seen.rows, seen.allow_unseen)?;
-    seen.notes = reader.notes();
-    seen.empty = reader.empty_columns().into_iter().map(str::to_owned).collect();
     Ok(writer.finish()?)
 }
