@@ -61,7 +61,9 @@ fn a_class_with_fewer_rows_than_folds_is_counted_in_the_whole_table() {
         "{}",
         compare.stderr
     );
+    let class = |i: usize| if i < 5 { "rare" } else { ["u", "v"][i % 2] };
+    folder.write("t.csv", format!("a,y\n{}", rows(60, |i| format!("{},{}", i * i, class(i)))));
     let search = folder.run(&["search", "t.csv", "--target", "y", "--folds", "5", "--grid", "lr=0.1", "-o", "s"]);
-    let held_out = "error: the class \"rare\" has 3 rows, 1 of them for testing: the others are fewer than the 5 folds";
+    let held_out = "error: the class \"rare\" has 5 rows, 1 of them for testing: the others are fewer than the 5 folds";
     assert!(search.stderr.contains(held_out), "{}", search.stderr);
 }

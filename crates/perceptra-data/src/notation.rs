@@ -1,6 +1,6 @@
 //! How the numbers and dates of a column of text are written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -195,6 +195,18 @@ impl<'a> Bare<'a> {
     }
 }
 
+/// A text by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Mark,
+    Number,
+    Date,
+    Other,
+}
+
+/// So many texts are remembered.
+const REMEMBERED: usize = 4096;
+
 /// Evidence of how the numbers and dates of a column are written, from its texts.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Evidence {
@@ -219,6 +231,8 @@ pub(crate) struct Evidence {
     pub(crate) others: (Vec<String>, usize),
     /// Different numbers and dates, as long as they may be codes.
     distinct: BTreeSet<String>,
+    /// Some texts that have been looked at: most columns have few different ones.
+    known: HashMap<String, Sort>,
 }
 
 /// So many different numbers, or fewer, may be codes of categories, as the texts among them are: 0, 1, 2, 3+.
@@ -252,16 +266,35 @@ impl Evidence {
     /// Takes a text of the column into account.
     pub(crate) fn add(&mut self, text: &str) {
         let text = text.trim();
-        if is_mark(text) {
-            return;
+        let sort = match self.known.get(text) {
+            Some(sort) => *sort,
+            None => {
+                let sort = self.look(text);
+                if self.known.len() < REMEMBERED {
+                    self.known.insert(text.to_owned(), sort);
+                }
+                sort
+            }
+        };
+        self.texts += usize::from(sort != Sort::Mark);
+        match sort {
+            Sort::Mark => {}
+            Sort::Number => self.numbers += 1,
+            Sort::Date => self.dates += 1,
+            Sort::Other => self.others.1 += 1,
         }
-        self.texts += 1;
+    }
+
+    /// Looks at a text for the first time.
+    fn look(&mut self, text: &str) -> Sort {
+        if is_mark(text) {
+            return Sort::Mark;
+        }
         let mut is_number = false;
         if let Some(bare) = Bare::of(text) {
             let values = SEPARATORS.map(|(decimal, thousands)| bare.number(decimal, thousands));
             if let Some(one) = values.iter().flatten().next() {
                 is_number = true;
-                self.numbers += 1;
                 self.signs |= bare.signs;
                 self.english |= bare.english;
                 for (against, _) in
@@ -281,7 +314,6 @@ impl Evidence {
                 [None, Some(DateOrder::DayFirst), Some(DateOrder::MonthFirst)].map(|order| date::days(text, order));
             is_date = plain.or(day_first).or(month_first).is_some();
             if is_date {
-                self.dates += 1;
                 self.ordered[0] |= plain.is_none();
                 self.ordered[1] |= day_first != month_first && day_first.is_some() && month_first.is_some();
                 for (against, day) in self.against_dates.iter_mut().zip([day_first, month_first]) {
@@ -292,16 +324,16 @@ impl Evidence {
                 self.first[1].get_or_insert_with(|| text.to_owned());
             }
         }
-        if is_number || is_date {
-            if self.distinct.len() <= CODES && !self.distinct.contains(text) {
-                self.distinct.insert(text.to_owned());
-            }
-        } else {
-            self.others.1 += 1;
+        if !is_number && !is_date {
             if self.others.0.len() <= FEW && !self.others.0.iter().any(|other| other == text) {
                 self.others.0.push(text.to_owned());
             }
+            return Sort::Other;
         }
+        if self.distinct.len() <= CODES && !self.distinct.contains(text) {
+            self.distinct.insert(text.to_owned());
+        }
+        if is_number { Sort::Number } else { Sort::Date }
     }
 
     /// Finds out how the texts are to be read. `fixed` has the separators and the order that were set by the user.

@@ -139,10 +139,13 @@ impl Prepared {
         let judged = validation.map(|table| model.learn_confidence(&table, calibrate)).transpose()?;
         let (validation, calibration) = judged.map_or((None, None), |(metrics, done)| (Some(metrics), done));
         if let Some(test) = &test {
-            let (inputs, _) = model.about().encoder.inputs(test)?;
-            notes.extend(train_hashes.repeated("test", &inputs, &model.about().encoder.outputs_of(test)?));
+            let encoded = model.encode(test)?;
+            let inputs: Vec<&[f32]> = encoded.iter().map(|(inputs, _)| inputs.values.as_slice()).collect();
+            if let Some((inputs, _)) = encoded.first() {
+                notes.extend(train_hashes.repeated("test", inputs, &model.about().encoder.outputs_of(test)?));
+            }
+            model.about.metrics = Some(model.score(test, &model.predict_encoded(&inputs)?)?);
         }
-        model.about.metrics = test.map(|t| model.evaluate(&t)).transpose()?;
         Ok(Trained { model, rows, validation, calibration, report, notes, dead, unreachable })
     }
 }
