@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use perceptra_data::{Matrix, Table, Task};
-use perceptra_model::{MetricValues, Metrics, Model, ModelError, Partition, Preset, RunConfig, Tables, train};
+use perceptra_model::{
+    MetricValues, Metrics, Model, ModelError, NetworkConfig, Partition, Preset, RunConfig, Tables, train,
+};
 use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
 use serde::Serialize;
 
@@ -192,9 +193,9 @@ pub fn compare(
     };
     let run = parts[0].settle(run);
     let mut neuron = run.clone();
-    neuron.network.hidden.clear();
-    neuron.network.activation = perceptra_model::OneOrMany::One(Default::default());
-    neuron.network.dropout = 0.0;
+    // Nothing of the network's shape is the neuron's: no embeddings, members or normalization.
+    neuron.network = NetworkConfig { hidden: Vec::new(), dropout: 0.0, ..NetworkConfig::default() };
+    neuron.encoder.embed_above = None;
 
     let mut comparison = Comparison {
         task: Task::Regression,
@@ -239,7 +240,7 @@ pub fn compare(
             let scores = model.about().metrics.as_ref().map(scores_of).unwrap_or_default();
             comparison.positive = model.about().encoder.positive().map(str::to_owned);
             (comparison.task, comparison.metrics) = (model.about().schema.task, metrics_of(model.about().schema.task));
-            let parameters = model.about().network.parameters() as f64;
+            let parameters = parameters(&model);
             add(i, Contender { name, scores: vec![scores], seconds, parameters, support_vectors: None, note: None });
             encoder.get_or_insert(model);
         }
@@ -274,7 +275,7 @@ pub fn compare(
             let trained = train(&run, &part.tables(), device, &mut ())?;
             let seconds = start.elapsed().as_secs_f64();
             let scores = vec![trained.model.about().metrics.as_ref().map(scores_of).unwrap_or_default()];
-            let parameters = trained.model.members().map(|m| m.network.num_params()).sum::<usize>() as f64;
+            let parameters = parameters(&trained.model);
             let name = format!("preset {}", preset.name());
             add(6 + i, Contender { name, scores, seconds, parameters, support_vectors: None, note: None });
         }
@@ -337,6 +338,11 @@ fn scores_of(metrics: &Metrics) -> Vec<f64> {
         MetricValues::Regression(m) => REGRESSION.iter().filter_map(|&k| m.get(k)).collect(),
         MetricValues::Classification { metrics: m, .. } => CLASSIFICATION.iter().filter_map(|&k| m.get(k)).collect(),
     }
+}
+
+/// The number of parameters of a model, of all its networks together.
+fn parameters(model: &Model) -> f64 {
+    model.about().network.parameters() as f64 * model.members().count() as f64
 }
 
 /// The encoded training rows of the support vector machines.

@@ -52,6 +52,8 @@ pub enum ModelError {
         text: String,
         /// Why the key does not accept it.
         reason: String,
+        /// The name with the most similar spelling, of a key whose values are names; `None` if none is similar.
+        nearest: Option<String>,
     },
     /// Settings that are out of range or contradict each other; the list has every problem.
     #[error("{}", .0.join("; "))]
@@ -229,7 +231,9 @@ impl ModelError {
         match self {
             Self::Data(e) => e.hint().map(Hint::Data),
             Self::Train(e) => e.hint().map(|hint| Hint::Advice(hint.into())),
-            Self::RunFile { nearest, .. } | Self::Key { nearest, .. } => nearest.clone().map(Hint::DidYouMean),
+            Self::RunFile { nearest, .. } | Self::Key { nearest, .. } | Self::Value { nearest, .. } => {
+                nearest.clone().map(Hint::DidYouMean)
+            }
             Self::LossMismatch { task, .. } => Some(Hint::Advice(loss_hint(*task).into())),
             Self::Positive { nearest, .. } => {
                 nearest.clone().map(|class| Hint::Data(perceptra_data::Hint::DidYouMean(class)))
@@ -245,7 +249,6 @@ impl ModelError {
             Self::Version { .. } => advice("use a later version of perceptra"),
             Self::Damaged { .. } => advice("copy the file again from where it was made, or train again"),
             Self::Network(_)
-            | Self::Value { .. }
             | Self::Settings(_)
             | Self::NoIntervals(_)
             | Self::NotNumeric { .. }

@@ -9,7 +9,7 @@ use crate::case::cases;
 use crate::error::SearchError;
 use crate::fingerprint;
 use crate::point::Point;
-use crate::space::Space;
+use crate::space::{Space, searched_key};
 
 /// A planned search: its points, and the rows on which each point is trained and judged.
 #[derive(Debug)]
@@ -60,6 +60,15 @@ impl<'a> Search<'a> {
         let data = fingerprint::of_rows(run, tables, &schema)?;
         let (planned, cases) = (points.len(), partitions.len());
         Ok(Self { run: run.clone(), tables, device, space, points, planned, metric, partitions, cases, data })
+    }
+
+    /// The path of the key that `name` stands for in a search space, such as `train.learning_rate` for `lr`.
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError::Key`] for a name that stands for no key that can be searched.
+    pub fn key(name: &str) -> Result<&'static str, SearchError> {
+        searched_key(name)
     }
 
     /// Whether the values of a searched key, such as `train.learning_rate`, are chosen on a logarithmic scale; `None` for a list of

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use perceptra::Model;
 use perceptra::data::{EncodeReport, ReadNote, TableReader};
 use perceptra::model::{PredictionColumns, PredictionFormat, PredictionOptions, PredictionWriter};
+use perceptra::{Model, ModelError};
 use perceptra_files::write_atomic;
 
 use crate::run_args::columns_in;
-use crate::{CliError, ReadArgs, load_model, notes, read_notes, same_file, signals};
+use crate::{CliError, ReadArgs, hints, load_model, notes, read_notes, same_file, signals};
 
 /// Number of rows in memory at once.
 const CHUNK: usize = 1 << 14;
@@ -78,7 +78,24 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     }
     let model = load_model(&args.model, &args.device)?;
     let (probabilities, uncertainty, interval) = (args.proba, args.uncertainty, args.interval);
-    let mut columns = PredictionColumns::new(&model, PredictionOptions { probabilities, uncertainty, interval })?;
+    if probabilities && !model.about().schema.task.is_classification() {
+        return Err(CliError::Other {
+            message: format!(
+                "{}: the model predicts numbers, and only classes have probabilities",
+                args.model.display()
+            ),
+            hint: Some("leave out --proba; --interval 0.9 adds bounds that hold 9 of 10 values".into()),
+        });
+    }
+    let options = PredictionOptions { probabilities, uncertainty, interval };
+    let mut columns = PredictionColumns::new(&model, options).map_err(|e| match e {
+        // These say what the model lacks, and not which model.
+        ModelError::NoUncertainty | ModelError::NoIntervals(_) => CliError::Other {
+            message: format!("{}: {e}", args.model.display()),
+            hint: e.hint().map(|hint| hints::model(&hint, hints::Flags::Model)),
+        },
+        other => other.into(),
+    })?;
     // A file that is half written is removed.
     if args.output.is_some() {
         signals::watch();

@@ -53,7 +53,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "FOLDER", help_heading = "Checkpoints")]
     checkpoint: Option<PathBuf>,
     /// Resume the run of this folder; other flags may only change when it stops, its device and its output
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["checkpoint", "config"], help_heading = "Checkpoints")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["checkpoint", "config", "preset"], help_heading = "Checkpoints")]
     resume: Option<PathBuf>,
     /// Epochs between checkpoints [default: 1]
     #[arg(long, value_name = "EPOCHS", help_heading = "Checkpoints")]
