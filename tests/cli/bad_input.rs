@@ -194,8 +194,16 @@ fn predict_refuses_tables_and_files_that_do_not_fit() {
             "error: text.csv:3, column \"flipper_length_mm\": \"long\" is not a number\n",
         ),
         (&["m.perceptra", "text.csv", "-o", "text.csv"], 2, "error: the predictions would overwrite their own input\n"),
-        (&["m.perceptra", "text.csv", "-o", "out.xyz"], 2, "error: out.xyz: the name does not say a format\n"),
-        (&["text.csv", "text.csv"], 1, "error: text.csv: not a perceptra model: it looks like text\n"),
+        (
+            &["m.perceptra", "text.csv", "-o", "out.xyz"],
+            2,
+            "error: out.xyz: the name does not say a format\nhint: end it in .csv, .tsv, .jsonl, .parquet\n",
+        ),
+        (
+            &["text.csv", "text.csv"],
+            1,
+            "error: text.csv: not a perceptra model: it looks like text\nhint: the model comes first, then the table\n",
+        ),
         (&["none.perceptra", "text.csv"], 1, "error: none.perceptra: cannot be read: "),
     ];
     check_all(&table, |args| {

@@ -358,7 +358,8 @@ fn the_commands_of_the_guide_run() {
     assert_eq!(commands.len(), 8, "{commands:#?}");
     for command in commands {
         let short = command.replace("--random 60", "--random 2").replace("--folds 5", "--folds 2");
-        let short = short.replace("--target", "--epochs 2 --device cpu -o concrete-search --target");
+        let output = if short.contains(" -o ") { "" } else { "-o concrete-search " };
+        let short = short.replace("--target", &format!("--epochs 2 --device cpu {output}--target"));
         let short = match short.strip_prefix("parallel ").and_then(|rest| rest.split_once(" ::: ")) {
             Some((each, items)) => format!("for i in {items}; do {}; done", each.replace("{}", "$i")),
             None => short,

@@ -123,6 +123,14 @@ pub enum ModelError {
         /// The name.
         column: String,
     },
+    /// A name of a file for predictions that does not say their format.
+    #[error("{}: the name does not say a format", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// The endings of names that say one.
+        endings: Vec<&'static str>,
+    },
     /// A metric that does not measure the importance of features for the task.
     #[error("the metric {metric} cannot measure the importance of features for the task {task}")]
     ImportanceMetric {
@@ -244,6 +252,9 @@ impl ModelError {
             Self::NoCheckpoint { .. } => Some(Hint::WriteCheckpoints),
             Self::Occupied { folder } => Some(Hint::ResumeOrChangeFolder(folder.clone())),
             Self::OtherRun { .. } => Some(Hint::ResumeSameRun),
+            Self::UnknownFormat { endings, .. } => {
+                Some(Hint::Advice(format!("end it in .{}", endings.join(", .")).into()))
+            }
             Self::NoUncertainty => Some(Hint::TrainEnsemble),
             Self::NameClash { .. } => advice("give the column another name in the table, or keep other columns"),
             Self::Version { .. } => advice("use a later version of perceptra"),

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use perceptra_data::{Schema, Task};
-use perceptra_model::{ModelError, Partition, RunConfig, Tables};
+use perceptra_model::{ModelError, Partition, RunConfig, Tables, usual_metric};
 use perceptra_train::Metric;
 
 use crate::case::cases;
@@ -110,15 +110,14 @@ fn check_options(run: &RunConfig, tables: &Tables) -> Result<(), SearchError> {
 /// The metric by which trials are ranked: the metric of the search settings, else the monitored one unless that is the loss, else RMSE for
 /// regression or log loss for classification.
 fn ranking_metric(run: &RunConfig, task: Task) -> Result<Metric, SearchError> {
-    let metric = match (run.search.metric, run.train.monitor, task) {
-        (Some(Metric::Loss), ..) => {
+    let metric = match (run.search.metric, run.train.monitor) {
+        (Some(Metric::Loss), _) => {
             let text = "trials may differ in their loss: rank them by another metric";
             return Err(SearchError::Settings(text.to_owned()));
         }
-        (Some(metric), ..) => metric,
-        (None, Metric::Loss, Task::Regression) => Metric::Rmse,
-        (None, Metric::Loss, Task::Binary | Task::Multiclass) => Metric::LogLoss,
-        (None, monitor, _) => monitor,
+        (Some(metric), _) => metric,
+        (None, Metric::Loss) => usual_metric(task),
+        (None, monitor) => monitor,
     };
     if metric.is_of_classes() != task.is_classification() {
         return Err(ModelError::MetricMismatch { metric, task }.into());

@@ -1,7 +1,7 @@
 //! `perceptra predict`
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use perceptra::data::{EncodeReport, ReadNote, TableReader};
@@ -58,19 +58,10 @@ pub(crate) struct PredictArgs {
     read: ReadArgs,
 }
 
-/// The format that belongs to the extension of the output's name.
-fn format_of(path: &Path) -> Result<PredictionFormat, CliError> {
-    PredictionFormat::of_path(path).ok_or_else(|| {
-        let endings: Vec<_> = PredictionFormat::ALL.iter().map(|format| format.extensions()[0]).collect();
-        CliError::usage(
-            format!("{}: the name does not say a format", path.display()),
-            &format!("end it in .{}", endings.join(", .")),
-        )
-    })
-}
-
 pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
-    let format = args.output.as_deref().map_or(Ok(PredictionFormat::Csv), format_of)?;
+    let format = args.output.as_deref().map_or(Ok(PredictionFormat::Csv), PredictionFormat::of_path);
+    let format =
+        format.map_err(|e| CliError::Usage { message: e.to_string(), hint: e.hint().map(|hint| hint.to_string()) })?;
     if let Some(output) = &args.output
         && (same_file(output, &args.table) || same_file(output, &args.model))
     {
