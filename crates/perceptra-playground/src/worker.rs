@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use perceptra_data::{ColumnKind, ReadOptions, Schema, SchemaOptions, Table, Task, Values};
+use perceptra_data::{ColumnKind, ReadOptions, Schema, SchemaOptions, Table, Values};
 use perceptra_model::{RunConfig, Session, Tables};
 use perceptra_train::with_threads;
 use serde_json::{Value, json};
