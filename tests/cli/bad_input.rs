@@ -59,7 +59,7 @@ fn every_bad_table_or_setting_has_a_message() {
         (&["header.csv", "--target", "y"], 1, "error: header.csv: there is a header but no row of data\n"),
         (&["ragged.csv", "--target", "y"], 1, "error: ragged.csv:5: 2 fields, the header has 3\nhint: "),
         (&["good.csv", "--target", "Y"], 1, "error: good.csv: there is no column \"Y\"\nhint: did you mean \"y\"?\n"),
-        (&["good.csv"], 2, "error: no target column is named\nhint: name it with --target COLUMN\n"),
+        (&["good.csv"], 2, "error: no target column is named\nhint: name it with --target COLUMN, one of "),
         (&["--target", "y"], 2, "error: no table is named\nhint: "),
         (
             &["constant.csv", "--target", "y"],
@@ -111,7 +111,7 @@ fn every_bad_table_or_setting_has_a_message() {
             "error: batch is 0, it must be at least 1 row, or auto or full; patience is 0, it must be at least 1 epoch\n",
         ),
         (
-            &["good.csv", "--target", "y", "--hidden", "0"],
+            &["good.csv", "--target", "y", "--set", "hidden=0"],
             1,
             "error: the width of hidden layer 1 is 0, a network needs at least 1\n",
         ),
@@ -194,8 +194,16 @@ fn predict_refuses_tables_and_files_that_do_not_fit() {
             "error: text.csv:3, column \"flipper_length_mm\": \"long\" is not a number\n",
         ),
         (&["m.perceptra", "text.csv", "-o", "text.csv"], 2, "error: the predictions would overwrite their own input\n"),
-        (&["m.perceptra", "text.csv", "-o", "out.xyz"], 2, "error: out.xyz: the name does not say a format\n"),
-        (&["text.csv", "text.csv"], 1, "error: text.csv: not a perceptra model: it looks like text\n"),
+        (
+            &["m.perceptra", "text.csv", "-o", "out.xyz"],
+            2,
+            "error: out.xyz: the name does not say a format\nhint: end it in .csv, .tsv, .jsonl, .parquet\n",
+        ),
+        (
+            &["text.csv", "text.csv"],
+            1,
+            "error: text.csv: not a perceptra model: it looks like text\nhint: the model comes first, then the table\n",
+        ),
         (&["none.perceptra", "text.csv"], 1, "error: none.perceptra: cannot be read: "),
     ];
     check_all(&table, |args| {

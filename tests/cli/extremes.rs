@@ -131,7 +131,7 @@ fn conflicting_settings_are_named() {
             "monitor is r2, which is judged on validation rows, and there are none",
         ),
         (numbers(), "train.momentum = 0.9", "momentum is 0.9, which adam does not have"),
-        (numbers(), "network.dropout = 1.0", "1"),
+        (numbers(), "network.dropout = 1.0", "dropout is 1, it must lie in [0, 1)"),
         (numbers(), "split.validation = 1", "validation is 1, it must lie in [0, 1)"),
         (numbers(), "data.buffer = 0", "buffer is 0, it must be at least 1"),
     ] {

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use perceptra::model::Preset;
+use perceptra::train::Optimizer;
+
 use crate::presets::table;
 use crate::{Folder, data, say};
 
@@ -50,7 +53,7 @@ fn small(target: &str, rest: &str) -> String {
 
 fn cases() -> Vec<String> {
     let mut all = Vec::new();
-    for optimizer in ["sgd", "adam", "adamw", "rmsprop", "adagrad", "adan", "lion", "lamb", "adafactor", "muon"] {
+    for optimizer in Optimizer::ALL.iter().map(|optimizer| optimizer.name()) {
         let decay = "--weight-decay 0.01";
         all.push(small("class", &format!("--optimizer {optimizer} {decay} --engine autodiff")));
         if !["adan", "lamb", "adafactor", "muon"].contains(&optimizer) {
@@ -118,9 +121,9 @@ fn cases() -> Vec<String> {
     {
         all.push(small("class", rest));
     }
-    for (target, preset) in ["y", "class"].into_iter().flat_map(|target| {
-        ["fast", "default", "realmlp", "realmlp-s", "tabm", "tabm-ple"].map(|preset| (target, preset))
-    }) {
+    for (target, preset) in
+        ["y", "class"].into_iter().flat_map(|target| Preset::ALL.iter().map(move |preset| (target, preset.name())))
+    {
         all.push(small(target, &format!("--preset {preset}")));
     }
     for (name, target) in [("penguins.csv", "species"), ("concrete.csv", "compressive_strength")] {

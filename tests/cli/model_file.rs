@@ -407,6 +407,7 @@ fn foreign_and_future_files_are_told_apart() {
         (b"PK\x03\x04....", "zip archive"),
         (b"\x80\x04\x95....", "Python pickle"),
         (b"just some text, longer than a header", "looks like text"),
+        ("größe,preis\n1,2\n".as_bytes(), "looks like text"),
         (b"\xff\xff\xff\xff\xff\xff\xff\xff{}", "damaged"),
     ] {
         assert!(message(bytes).contains(part), "{}", message(bytes));

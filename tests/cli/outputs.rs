@@ -205,7 +205,7 @@ fn evaluate_says_what_predict_says() {
     assert_eq!(evaluated.code, Some(0), "{}", evaluated.stderr);
     for words in [
         "columns that the model does not know are ignored: \"more\"",
-        "column \"a\": 1 missing values",
+        "column \"a\": 1 missing value was filled in",
         "column \"b\": 2 missing values",
         "column \"color\": 2 values are not among the categories known from training",
     ] {

@@ -341,7 +341,7 @@ fn requests_beyond_the_limits_are_refused() {
         (json!({ "held_out": 2.0 }), "validation"),
         (json!({ "data": "nothing" }), "there is no data set \"nothing\"; choose one of xor, and"),
         (json!({ "data": "table" }), "no table has been uploaded yet"),
-        (json!({ "hidden": [0] }), "0"),
+        (json!({ "hidden": [0] }), "the width of hidden layer 1 is 0, a network needs at least 1"),
         (json!({ "activation": "nothing" }), "unknown variant"),
         (json!({ "loss": "categorical-cross-entropy" }), "categorical-cross-entropy"),
         (json!({ "axes": ["x1", "x1"] }), "both axes are \"x1\""),

@@ -1,5 +1,7 @@
 //! Presets, and networks with all extras.
 
+use perceptra::model::Preset;
+
 use crate::Folder;
 
 /// Numbers with gaps, a column with many categories, truth values; a number and a class to learn.
@@ -18,14 +20,16 @@ fn every_preset_trains_predicts_and_is_read_back() {
     let folder = Folder::new();
     folder.write("t.csv", table());
     for (target, other, score) in [("y", "class", "rmse"), ("class", "y", "accuracy")] {
-        for (preset, shape) in [
-            ("fast", "FeedForward 17-128-64"),
-            ("default", "input scale, parametric activations, NTK parametrization"),
-            ("realmlp", "embeddings, input scale, parametric activations, NTK parametrization"),
-            ("realmlp-s", "input scale, NTK parametrization"),
-            ("tabm", "32 members"),
-            ("tabm-ple", "embeddings, 32 members"),
-        ] {
+        for kind in Preset::ALL {
+            let preset = kind.name();
+            let shape = match kind {
+                Preset::Fast => "FeedForward 17-128-64",
+                Preset::Default => "input scale, parametric activations, NTK parametrization",
+                Preset::Realmlp => "embeddings, input scale, parametric activations, NTK parametrization",
+                Preset::RealmlpS => "input scale, NTK parametrization",
+                Preset::Tabm => "32 members",
+                Preset::TabmPle => "embeddings, 32 members",
+            };
             let args = ["train", "t.csv", "--target", target, "--ignore", other, "--preset", preset, "--epochs", "3"];
             let small: &[&str] = if preset.starts_with("tabm") { &["--hidden", "16,16"] } else { &[] };
             let json = folder.json(&[&args[..], &["-o", "m.perceptra", "--device", "cpu", "--json"], small].concat());
@@ -47,6 +51,61 @@ fn every_preset_trains_predicts_and_is_read_back() {
             assert_eq!(folder.read("p.csv"), first, "{preset}");
         }
     }
+}
+
+#[test]
+fn the_networks_of_a_preset_do_not_stand_in_the_way() {
+    let folder = Folder::new();
+    folder.write("t.csv", table());
+    let args = ["train", "t.csv", "--target", "y", "--ignore", "class", "--preset", "default", "--epochs", "2"];
+    let run = |more: &[&str]| folder.run(&[&args[..], &["--device", "cpu", "-o", "m.perceptra"], more].concat());
+    let out = run(&["--checkpoint", "run"]);
+    assert_eq!(
+        (out.code, out.stderr.as_str()),
+        (
+            Some(2),
+            "error: the preset trains 4 networks, and checkpoints are of one network\nhint: add --ensemble 1, which trains one \
+             of them\n"
+        )
+    );
+    let out = run(&["--checkpoint", "run", "--ensemble", "1"]);
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    let out = run(&["--stream"]);
+    assert!(out.code == Some(2) && out.stderr.contains("a streamed table trains one network"), "{}", out.stderr);
+    let out = run(&["--checkpoint", "other", "--ensemble", "2"]);
+    assert!(out.code == Some(1) && out.stderr.contains("ensemble is 2, and checkpoints are of"), "{}", out.stderr);
+    // Settings of tables are checked before the tables are read for the preset.
+    let out = run(&["--stream", "--buffer", "0"]);
+    assert_eq!((out.code, out.stderr.as_str()), (Some(1), "error: buffer is 0, it must be at least 1\n"));
+    // A preset cannot be given to a run that has its settings.
+    let out = folder.run(&["train", "--resume", "run", "--preset", "tabm"]);
+    assert!(out.code == Some(2) && out.stderr.contains("cannot be used with"), "{}", out.stderr);
+    // What the run file leaves to its preset is not noted.
+    folder.write("run.toml", "preset = 'fast'\n[data]\ntable = 't.csv'\ntarget = ['y']\n[train]\nepochs = 2\n");
+    let out = folder.run(&["train", "--config", "run.toml", "-o", "n.perceptra", "--device", "cpu"]);
+    assert!(out.code == Some(0) && !out.stderr.contains("preset"), "{}", out.stderr);
+}
+
+#[cfg(feature = "baselines")]
+#[test]
+fn a_preset_is_compared_with_a_plain_neuron() {
+    let folder = Folder::new();
+    folder.write("t.csv", table());
+    let compare = |preset: &str| {
+        let args = ["compare", "t.csv", "--target", "y", "--ignore", "class", "--presets", "none", "--epochs", "2"];
+        let rest = ["--preset", preset, "--hidden", "8", "--device", "cpu", "--json"];
+        let json = folder.json(&[&args[..], &rest].concat());
+        let of = |i: usize| json["contenders"][i]["parameters"].as_f64().unwrap();
+        (of(0), of(1))
+    };
+    for preset in perceptra::model::Preset::ALL {
+        // One weight an input, and a bias: 3 columns, one with gaps, and 12 cities.
+        let (network, neuron) = compare(preset.name());
+        assert!(neuron == 17.0 || neuron == 18.0, "{preset:?}: {neuron}");
+        assert!(network > neuron, "{preset:?}: {network}");
+    }
+    // All networks of an ensemble count.
+    assert_eq!(compare("default").0, 4.0 * compare("realmlp").0);
 }
 
 #[test]

@@ -284,6 +284,7 @@ fn impossible_searches_are_errors() {
         (&["--grid", "lr=0.1", "--shard", "4/3"], 2, "expected I/N"),
         (&["--grid", "lr=0.1", "--random", "3", "--sobol", "3"], 2, "cannot be used with"),
         (&["--grid", "lr=0.1", "--metric", "accuracy"], 1, "the metric accuracy cannot be monitored"),
+        (&["--resume", "nowhere", "--preset", "tabm"], 2, "cannot be used with"),
         (&["--grid", "lr=0.1,0.2", "--stream"], 1, "a search holds its tables in memory"),
         (&["--resume", "nowhere"], 1, "error: nowhere: there is no search in this folder"),
         (&["--grid", "lr=1e30,1e31", "--optimizer", "sgd"], 1, "error: no trial has a score"),
@@ -292,6 +293,39 @@ fn impossible_searches_are_errors() {
         assert_eq!(out.code, Some(code), "{flags:?}: {}", out.stderr);
         assert!(out.stderr.contains(message), "{flags:?}: {}", out.stderr);
     }
+}
+
+#[test]
+fn a_search_of_few_points_and_failing_trials_ends() {
+    let folder = Folder::new();
+    let table = data("concrete.csv");
+    // A list of activations fits networks of two hidden layers only.
+    let space = ["--space", "hidden=8,8x4", "--space", "activation=relu,[relu, tanh]"];
+    let out = folder.run(&args(&table, &[&space[..], &["-o", "found"]].concat()));
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    assert!(out.stdout.contains("1 failed: ") && out.stdout.contains("8x4"), "{}", out.stdout);
+    // A small space has fewer points than asked for.
+    let out = folder.run(&args(&table, &["--space", "hidden=4,8", "--sobol", "8", "-o", "few"]));
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    assert!(out.stderr.contains("note: 2 trials, not 8: the other points repeat these\n"), "{}", out.stderr);
+    // Other settings than those of the search are named.
+    let out = folder.run(&["search", "--resume", "few", "--seed", "4"]);
+    assert_eq!(out.code, Some(1));
+    assert_eq!(
+        out.stderr,
+        "note: 2 trials, not 8: the other points repeat these\nerror: few: this search had other settings: train.seed was 3, is \
+         4\nhint: continue with the same table and settings, or start another search without --resume\n"
+    );
+    // The ensemble of an earlier resumption is not replaced silently.
+    folder.ok(&["search", "--resume", "few", "--ensemble", "2"]);
+    let out = folder.run(&["search", "--resume", "few"]);
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    assert!(
+        out.stderr
+            .contains("note: few/best.perceptra was an ensemble of 2 networks, and is now the best one (--ensemble)\n"),
+        "{}",
+        out.stderr
+    );
 }
 
 /// The commands of `docs/search.md`, with fewer trials and epochs.
@@ -324,7 +358,8 @@ fn the_commands_of_the_guide_run() {
     assert_eq!(commands.len(), 8, "{commands:#?}");
     for command in commands {
         let short = command.replace("--random 60", "--random 2").replace("--folds 5", "--folds 2");
-        let short = short.replace("--target", "--epochs 2 --device cpu -o concrete-search --target");
+        let output = if short.contains(" -o ") { "" } else { "-o concrete-search " };
+        let short = short.replace("--target", &format!("--epochs 2 --device cpu {output}--target"));
         let short = match short.strip_prefix("parallel ").and_then(|rest| rest.split_once(" ::: ")) {
             Some((each, items)) => format!("for i in {items}; do {}; done", each.replace("{}", "$i")),
             None => short,

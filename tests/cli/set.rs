@@ -52,6 +52,8 @@ fn every_command_with_the_flags_of_a_run_takes_it() {
     let run = [&table, "--target", "species", "--device", "cpu", "--set", "hidden=6", "--set", "train.epochs=2"];
     let text = folder.ok(&[&["gradcheck"][..], &run, &["--rows", "8", "--numbers", "4"]].concat());
     assert!(text.starts_with("FeedForward 11-6-3"), "{text}");
+    let text = folder.ok(&["gradcheck", &table, "--target", "species", "--set", "device=flex", "--rows", "4"]);
+    assert!(text.starts_with("FeedForward 11-128-64-3"), "{text}");
     let text = folder.ok(&[&["compare"][..], &run, &["--presets", "none"]].concat());
     assert!(text.contains("\nnetwork 11-6-3"), "{text}");
     #[cfg(feature = "search")]
@@ -89,9 +91,46 @@ fn wrong_keys_and_values_are_usage_errors() {
         (&["--set", "table=x.csv"], "data.table is set twice: by the argument TABLE and by --set table=x.csv\n"),
         (&["--set", "train.target=1", "--target-value", "1"], "by --target-value and by --set train.target=1\n"),
         (&["--set", "model=m", "-o", "m"], "output.model is set twice: by --output and by --set model=m\n"),
+        (
+            &["--set", "activation=reul"],
+            "error: --set activation=reul: expected the name of an activation, such as relu, or a list of names\nhint: did you \
+             mean `relu`?\n",
+        ),
+        (
+            &["--set", "lr_factors={ bias = 0.1 }"],
+            "--set lr_factors={ bias = 0.1 }: it is a table of keys, write one of train.lr_factors.activation, ",
+        ),
+        (&["--set", "data.missing=x", "--missing", "y"], "data.missing is set twice: by --missing and by --set "),
+        (
+            &["--seed", "9223372036854775808", "--set", "lr=0.1"],
+            "9223372036854775808 is not in 0..=9223372036854775807",
+        ),
+        (&["--hidden", "0"], "a layer has 1 unit or more; `none` leaves out hidden layers"),
         (&["--set", "preset=fast", "--preset", "fast"], "preset is set twice: by --preset and by --set preset=fast\n"),
     ] {
         let out = folder.run(&[&train[..], flags].concat());
+        assert_eq!(out.code, Some(2), "{flags:?}: {}", out.stderr);
+        assert!(out.stderr.contains(message), "{flags:?}: {}", out.stderr);
+    }
+    // A search sets the keys that it varies.
+    #[cfg(feature = "search")]
+    for (flags, message) in [
+        (&["--grid", "lr=0.1", "--grid", "lr=0.2"][..], "is set twice: by --grid lr=0.1 and by --grid lr=0.2\n"),
+        (
+            &["--grid", "lr=0.1", "--space", "learning-rate=0.1..0.2"],
+            "is set twice: by --grid lr=0.1 and by --space learning-rate=0.1..0.2\n",
+        ),
+        (
+            &["--grid", "lr=0.1", "--lr", "0.5"],
+            "train.learning_rate is set twice: by --learning-rate and by --grid lr=0.1\n",
+        ),
+        (&["--grid", "lr=0.1", "--set", "lr=0.5"], "is set twice: by --grid lr=0.1 and by --set lr=0.5\n"),
+        (
+            &["--grid", "lr=0.1", "--set", "search.space={ lr = '0.5' }"],
+            "search.space is set twice: by --grid or --space and by ",
+        ),
+    ] {
+        let out = folder.run(&[&["search", &table, "--target", "species"], flags].concat());
         assert_eq!(out.code, Some(2), "{flags:?}: {}", out.stderr);
         assert!(out.stderr.contains(message), "{flags:?}: {}", out.stderr);
     }

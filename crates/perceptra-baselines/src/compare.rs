@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use perceptra_data::{Matrix, Table, Task};
-use perceptra_model::{MetricValues, Metrics, Model, ModelError, Partition, Preset, RunConfig, Tables, train};
+use perceptra_model::{
+    MetricValues, Metrics, Model, ModelError, NetworkConfig, Partition, Preset, RunConfig, Tables, train,
+};
 use perceptra_train::{ClassificationMetrics, Metric, RegressionMetrics};
 use serde::Serialize;
 
@@ -40,8 +41,8 @@ pub struct Comparison {
     /// The positive one of two classes, of which F1 is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
-    /// Names of the metrics, in the order of the scores.
-    pub metrics: Vec<String>,
+    /// The metrics, in the order of the scores.
+    pub metrics: Vec<Metric>,
     /// Number of test rows of each fold.
     pub test_rows: Vec<usize>,
     /// The models: the network, one neuron, three support vector machines, the constant prediction (the mean, or the most frequent
@@ -52,9 +53,22 @@ pub struct Comparison {
     pub advice: String,
 }
 
+/// The kinds of models of a comparison, from simple to complex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Constant,
+    Neuron,
+    LinearMachine,
+    KernelMachine,
+    Network,
+    Preset,
+}
+
 /// One model of a comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contender {
+    #[serde(skip)]
+    kind: Kind,
     /// Description of the model.
     pub name: String,
     /// Scores on the test rows, `[folds][metrics]`.
@@ -97,21 +111,12 @@ impl Comparison {
         let sign = if less_is_better { -1.0 } else { 1.0 };
         // Rounded, so that the mean of the same scores in another order is equal.
         let merit = |c: &Contender| sign * f64::from(c.score(0).0 as f32);
-        // From simple to complex: the constant prediction, one neuron, the linear machine, kernels, the network, presets.
-        let order = |c: &Contender| match self.contenders.iter().position(|other| other.name == c.name) {
-            Some(5) => 0,
-            Some(1) => 1,
-            Some(2) => 2,
-            Some(3 | 4) => 3,
-            Some(0) | None => 4,
-            Some(_) => 5,
-        };
-        let rank = |a: &&Contender, b: &&Contender| merit(b).total_cmp(&merit(a)).then(order(a).cmp(&order(b)));
+        let rank = |a: &&Contender, b: &&Contender| merit(b).total_cmp(&merit(a)).then(a.kind.cmp(&b.kind));
         let Some(best) = self.contenders.iter().min_by(rank) else {
             return String::new();
         };
         let folds = best.scores.len();
-        let metric = &self.metrics[0];
+        let metric = self.metrics[0];
         let number = |x: f64| format!("{x:.3}").trim_end_matches('0').trim_end_matches('.').to_owned();
         if folds < 2 {
             let score = number(best.score(0).0);
@@ -136,7 +141,7 @@ impl Comparison {
             let (mean, deviation, _) = behind(c);
             c.name != best.name && mean <= 2.0 * deviation / (folds as f64).sqrt()
         };
-        let simpler = self.contenders.iter().filter(level).min_by_key(|c| order(c)).filter(|c| order(c) < order(best));
+        let simpler = self.contenders.iter().filter(level).min_by_key(|c| c.kind).filter(|c| c.kind < best.kind);
         let apart = |c: &Contender| {
             let (mean, deviation, ahead) = behind(c);
             format!("{} ± {} ({ahead} of {folds} folds)", number(mean), number(deviation))
@@ -192,9 +197,9 @@ pub fn compare(
     };
     let run = parts[0].settle(run);
     let mut neuron = run.clone();
-    neuron.network.hidden.clear();
-    neuron.network.activation = perceptra_model::OneOrMany::One(Default::default());
-    neuron.network.dropout = 0.0;
+    // Nothing of the network's shape is the neuron's: no embeddings, members or normalization.
+    neuron.network = NetworkConfig { hidden: Vec::new(), dropout: 0.0, ..NetworkConfig::default() };
+    neuron.encoder.embed_above = None;
 
     let mut comparison = Comparison {
         task: Task::Regression,
@@ -209,54 +214,65 @@ pub fn compare(
         let test =
             part.test.as_ref().ok_or_else(|| problem("test is 0: there are no rows to compare on".to_owned()))?;
         comparison.test_rows.push(test.rows());
-        let mut add = |index: usize, contender: Contender| match comparison.contenders.get_mut(index) {
-            None => comparison.contenders.push(contender),
-            Some(sum) => {
-                sum.scores.extend(contender.scores);
-                sum.seconds += contender.seconds;
-                sum.parameters += contender.parameters;
-                sum.support_vectors = sum.support_vectors.zip(contender.support_vectors).map(|(a, b)| a + b);
+        // Every fold has the same contenders in the same order.
+        let mut added = 0;
+        let mut add = |contender: Contender| {
+            match comparison.contenders.get_mut(added) {
+                None => comparison.contenders.push(contender),
+                Some(sum) => {
+                    sum.scores.extend(contender.scores);
+                    sum.seconds += contender.seconds;
+                    sum.parameters += contender.parameters;
+                    sum.support_vectors = sum.support_vectors.zip(contender.support_vectors).map(|(a, b)| a + b);
+                }
             }
+            added += 1;
         };
         let mut encoder = None;
-        for (i, run) in [&run, &neuron].into_iter().enumerate() {
-            progress(&format!("{}{of}", if i == 0 { "network" } else { "one neuron" }));
+        for (kind, title, run) in [(Kind::Network, "network", &run), (Kind::Neuron, "one neuron", &neuron)] {
+            progress(&format!("{title}{of}"));
             let start = Instant::now();
             let trained = train(run, &part.tables(), device, &mut ())?;
             let seconds = start.elapsed().as_secs_f64();
             let model = trained.model;
-            let name = match (i, model.about().schema.task) {
-                (0, _) => {
+            let name = match (kind == Kind::Network, model.about().schema.task) {
+                (true, _) => {
                     let sentence = model.network().to_string();
                     let shape = sentence.rsplit_once(", ").map_or(sentence.as_str(), |(shape, _)| shape);
                     shape.replace("FeedForward", "network")
                 }
-                (_, Task::Regression) => "one neuron, linear".to_owned(),
-                (_, Task::Binary) => "one neuron, logistic".to_owned(),
-                (_, Task::Multiclass) => "one neuron a class, softmax".to_owned(),
+                (false, Task::Regression) => "one neuron, linear".to_owned(),
+                (false, Task::Binary) => "one neuron, logistic".to_owned(),
+                (false, Task::Multiclass) => "one neuron a class, softmax".to_owned(),
             };
             // Training has scored the test rows already.
             let scores = model.about().metrics.as_ref().map(scores_of).unwrap_or_default();
             comparison.positive = model.about().encoder.positive().map(str::to_owned);
             (comparison.task, comparison.metrics) = (model.about().schema.task, metrics_of(model.about().schema.task));
-            let parameters = model.about().network.parameters() as f64;
-            add(i, Contender { name, scores: vec![scores], seconds, parameters, support_vectors: None, note: None });
+            let parameters = parameters(&model);
+            let scores = vec![scores];
+            add(Contender { kind, name, scores, seconds, parameters, support_vectors: None, note: None });
             encoder.get_or_insert(model);
         }
         let Some(model) = encoder else { continue };
         let rows = SvmRows::new(&model, part, options.svm_rows)?;
         let gamma = Kernel::scale(&rows.inputs.values, rows.inputs.columns);
         let kernels = [
-            ("SVM, linear", Kernel::Linear),
-            ("SVM, polynomial of degree 3", Kernel::Polynomial { degree: 3, gamma, constant: 1.0 }),
-            ("SVM, radial", Kernel::Radial { gamma }),
+            (Kind::LinearMachine, "SVM, linear", Kernel::Linear),
+            (
+                Kind::KernelMachine,
+                "SVM, polynomial of degree 3",
+                Kernel::Polynomial { degree: 3, gamma, constant: 1.0 },
+            ),
+            (Kind::KernelMachine, "SVM, radial", Kernel::Radial { gamma }),
         ];
-        for (i, (name, kernel)) in kernels.into_iter().enumerate() {
+        for (kind, name, kernel) in kernels {
             progress(&format!("{name}{of}"));
             let config = SvmConfig { kernel, c: options.c, epsilon: options.epsilon, ..SvmConfig::default() };
             let start = Instant::now();
             let (svm, scores) = rows.run(&config, &model, test)?;
             let contender = Contender {
+                kind,
                 name: name.to_owned(),
                 scores: vec![scores],
                 seconds: start.elapsed().as_secs_f64(),
@@ -264,19 +280,20 @@ pub fn compare(
                 support_vectors: Some(svm.support_vectors.len() as f64),
                 note: rows.note.clone(),
             };
-            add(2 + i, contender);
+            add(contender);
         }
-        add(5, constant_prediction(&model, part, test)?);
-        for (i, preset) in options.presets.iter().enumerate() {
+        add(constant_prediction(&model, part, test)?);
+        for preset in &options.presets {
             progress(&format!("preset {}{of}", preset.name()));
             let run = preset.apply(&run, model.about().schema.task, part.train.rows());
             let start = Instant::now();
             let trained = train(&run, &part.tables(), device, &mut ())?;
             let seconds = start.elapsed().as_secs_f64();
             let scores = vec![trained.model.about().metrics.as_ref().map(scores_of).unwrap_or_default()];
-            let parameters = trained.model.members().map(|m| m.network.num_params()).sum::<usize>() as f64;
+            let parameters = parameters(&trained.model);
             let name = format!("preset {}", preset.name());
-            add(6 + i, Contender { name, scores, seconds, parameters, support_vectors: None, note: None });
+            let kind = Kind::Preset;
+            add(Contender { kind, name, scores, seconds, parameters, support_vectors: None, note: None });
         }
     }
     let folds = parts.len() as f64;
@@ -315,6 +332,7 @@ fn constant_prediction(model: &Model, part: &Partition, test: &Table) -> Result<
         }
     };
     Ok(Contender {
+        kind: Kind::Constant,
         name: name.to_owned(),
         scores: vec![scores],
         seconds: start.elapsed().as_secs_f64(),
@@ -327,9 +345,8 @@ fn constant_prediction(model: &Model, part: &Partition, test: &Table) -> Result<
 const REGRESSION: [Metric; 3] = [Metric::Rmse, Metric::Mae, Metric::R2];
 const CLASSIFICATION: [Metric; 3] = [Metric::Accuracy, Metric::BalancedAccuracy, Metric::F1];
 
-fn metrics_of(task: Task) -> Vec<String> {
-    let metrics = if task == Task::Regression { REGRESSION } else { CLASSIFICATION };
-    metrics.map(|m| m.to_string()).to_vec()
+fn metrics_of(task: Task) -> Vec<Metric> {
+    if task.is_classification() { CLASSIFICATION } else { REGRESSION }.to_vec()
 }
 
 fn scores_of(metrics: &Metrics) -> Vec<f64> {
@@ -337,6 +354,11 @@ fn scores_of(metrics: &Metrics) -> Vec<f64> {
         MetricValues::Regression(m) => REGRESSION.iter().filter_map(|&k| m.get(k)).collect(),
         MetricValues::Classification { metrics: m, .. } => CLASSIFICATION.iter().filter_map(|&k| m.get(k)).collect(),
     }
+}
+
+/// The number of parameters of a model, of all its networks together.
+fn parameters(model: &Model) -> f64 {
+    model.about().network.parameters() as f64 * model.members().count() as f64
 }
 
 /// The encoded training rows of the support vector machines.
@@ -458,7 +480,7 @@ mod tests {
                 "the most frequent class"
             ]
         );
-        assert_eq!(comparison.metrics, ["accuracy", "balanced-accuracy", "f1"]);
+        assert_eq!(comparison.metrics, CLASSIFICATION);
         assert_eq!((comparison.test_rows.as_slice(), comparison.task), ([60].as_slice(), Task::Binary));
         let got = accuracies(&comparison);
         // Half of the rows are of each class.
@@ -506,7 +528,7 @@ mod tests {
         run.train.learning_rate = 0.01;
         let comparison =
             compare(&run, &Tables::from(table), &CompareOptions::default(), &Device::flex(), &mut |_| ()).unwrap();
-        assert_eq!(comparison.metrics, ["rmse", "mae", "r2"]);
+        assert_eq!(comparison.metrics, REGRESSION);
         // The machines have no penalty for errors up to a tenth of the target's standard deviation, 2890.
         let line = &comparison.contenders[2];
         assert!((100.0..300.0).contains(&line.score(0).0) && line.score(2).0 > 0.98, "{line:?}");
@@ -515,8 +537,9 @@ mod tests {
 
     #[test]
     fn advice_follows_paired_differences() {
-        let contender = |name: &str, scores: &[f64]| Contender {
-            name: name.to_owned(),
+        let contender = |(kind, name): &(Kind, &str), scores: &[f64]| Contender {
+            kind: *kind,
+            name: (*name).to_owned(),
             scores: scores.iter().map(|s| vec![*s]).collect(),
             seconds: 0.0,
             parameters: 0.0,
@@ -524,12 +547,18 @@ mod tests {
             note: None,
         };
         let comparison = |task: Task, scores: [&[f64]; 6]| {
-            let names = ["network", "one neuron", "SVM, linear", "SVM, polynomial", "SVM, radial", "the mean"];
-            let metric = if task == Task::Regression { "rmse" } else { "accuracy" };
+            let names = [
+                (Kind::Network, "network"),
+                (Kind::Neuron, "one neuron"),
+                (Kind::LinearMachine, "SVM, linear"),
+                (Kind::KernelMachine, "SVM, polynomial"),
+                (Kind::KernelMachine, "SVM, radial"),
+                (Kind::Constant, "the mean"),
+            ];
             Comparison {
                 task,
                 positive: None,
-                metrics: vec![metric.to_owned()],
+                metrics: metrics_of(task),
                 test_rows: vec![10; scores[0].len()],
                 contenders: names.iter().zip(scores).map(|(name, scores)| contender(name, scores)).collect(),
                 advice: String::new(),

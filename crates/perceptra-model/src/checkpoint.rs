@@ -19,6 +19,21 @@ use crate::file::{Fingerprint, Parsed, Resume};
 use crate::model::{About, Model};
 use crate::run::{CheckpointConfig, RunConfig, ValidRun};
 
+/// Settings that may change when a run is resumed: keys, or sections with a dot.
+const FREE: [&str; 11] = [
+    "version",
+    "output.",
+    "checkpoint.",
+    "data.table",
+    "split.test_file",
+    "split.validation_file",
+    "train.patience",
+    "train.target",
+    "train.no_progress",
+    "train.time_limit",
+    "train.min_delta",
+];
+
 /// A checkpoint, read from its folder.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
@@ -84,19 +99,6 @@ impl Checkpoint {
     /// Settings of `run` that differ from those of the checkpoint and keep it from resuming, each with both values. Rules for stopping,
     /// device and output may differ.
     pub(crate) fn differences(&self, run: &RunConfig) -> Vec<String> {
-        const FREE: [&str; 11] = [
-            "version",
-            "output.",
-            "checkpoint.",
-            "data.table",
-            "split.test_file",
-            "split.validation_file",
-            "train.patience",
-            "train.target",
-            "train.no_progress",
-            "train.time_limit",
-            "train.min_delta",
-        ];
         let (old, new) = (self.run.settings(), run.settings());
         let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let constant = run.train.schedule == perceptra_train::Schedule::Constant;
@@ -253,5 +255,17 @@ impl<O: Observer> Observer for Keeper<'_, O> {
 
     fn interrupt(&self) -> Option<&AtomicBool> {
         self.observer.interrupt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_that_may_change_is_a_key() {
+        for free in FREE.into_iter().filter(|free| *free != "version") {
+            assert!(RunConfig::keys().any(|key| key.starts_with(free)), "{free}");
+        }
     }
 }

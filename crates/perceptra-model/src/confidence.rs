@@ -73,12 +73,18 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`ModelError::NoIntervals`] for classes, for a model without validation rows or with too few for this coverage, and for a
-    /// coverage outside (0, 1).
+    /// [`ModelError::NoIntervals`] for classes, and for a model without validation rows or with too few for this coverage;
+    /// [`ModelError::Settings`] for a coverage outside (0, 1).
     pub fn half_widths(&self, coverage: f64) -> Result<Vec<f64>, ModelError> {
         let none = |why: String| Err(ModelError::NoIntervals(why));
         if !(coverage > 0.0 && coverage < 1.0) {
-            return none(format!("the coverage {coverage} does not lie between 0 and 1"));
+            let share = if (1.0..100.0).contains(&coverage) {
+                format!(": write {} for {coverage} %", coverage / 100.0)
+            } else {
+                String::new()
+            };
+            let text = format!("the coverage {coverage} of prediction intervals does not lie between 0 and 1{share}");
+            return Err(ModelError::Settings(vec![text]));
         }
         if self.about.schema.task.is_classification() {
             return none("it predicts classes".to_owned());
@@ -171,7 +177,11 @@ mod tests {
             );
         }
         let message = |coverage: f64| model.half_widths(coverage).unwrap_err().to_string();
-        assert!(message(1.0).contains("does not lie between 0 and 1"));
+        assert_eq!(
+            message(90.0),
+            "the coverage 90 of prediction intervals does not lie between 0 and 1: write 0.9 for 90 %"
+        );
+        assert!(message(-1.0).ends_with("does not lie between 0 and 1"));
         assert!(message(0.9999).contains("needs 9999 validation rows, it had 600"), "{}", message(0.9999));
         let mut without = run();
         without.split.validation = 0.0;

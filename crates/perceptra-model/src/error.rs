@@ -52,6 +52,8 @@ pub enum ModelError {
         text: String,
         /// Why the key does not accept it.
         reason: String,
+        /// The name with the most similar spelling, of a key whose values are names; `None` if none is similar.
+        nearest: Option<String>,
     },
     /// Settings that are out of range or contradict each other; the list has every problem.
     #[error("{}", .0.join("; "))]
@@ -120,6 +122,14 @@ pub enum ModelError {
     NameClash {
         /// The name.
         column: String,
+    },
+    /// A name of a file for predictions that does not say their format.
+    #[error("{}: the name does not say a format", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// The endings of names that say one.
+        endings: Vec<&'static str>,
     },
     /// A metric that does not measure the importance of features for the task.
     #[error("the metric {metric} cannot measure the importance of features for the task {task}")]
@@ -229,7 +239,9 @@ impl ModelError {
         match self {
             Self::Data(e) => e.hint().map(Hint::Data),
             Self::Train(e) => e.hint().map(|hint| Hint::Advice(hint.into())),
-            Self::RunFile { nearest, .. } | Self::Key { nearest, .. } => nearest.clone().map(Hint::DidYouMean),
+            Self::RunFile { nearest, .. } | Self::Key { nearest, .. } | Self::Value { nearest, .. } => {
+                nearest.clone().map(Hint::DidYouMean)
+            }
             Self::LossMismatch { task, .. } => Some(Hint::Advice(loss_hint(*task).into())),
             Self::Positive { nearest, .. } => {
                 nearest.clone().map(|class| Hint::Data(perceptra_data::Hint::DidYouMean(class)))
@@ -240,12 +252,14 @@ impl ModelError {
             Self::NoCheckpoint { .. } => Some(Hint::WriteCheckpoints),
             Self::Occupied { folder } => Some(Hint::ResumeOrChangeFolder(folder.clone())),
             Self::OtherRun { .. } => Some(Hint::ResumeSameRun),
+            Self::UnknownFormat { endings, .. } => {
+                Some(Hint::Advice(format!("end it in .{}", endings.join(", .")).into()))
+            }
             Self::NoUncertainty => Some(Hint::TrainEnsemble),
             Self::NameClash { .. } => advice("give the column another name in the table, or keep other columns"),
             Self::Version { .. } => advice("use a later version of perceptra"),
             Self::Damaged { .. } => advice("copy the file again from where it was made, or train again"),
             Self::Network(_)
-            | Self::Value { .. }
             | Self::Settings(_)
             | Self::NoIntervals(_)
             | Self::NotNumeric { .. }

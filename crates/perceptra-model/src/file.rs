@@ -321,11 +321,19 @@ fn looks_like(bytes: &[u8]) -> Option<&'static str> {
         [0x89, b'H', b'D', b'F', ..] => Some("it looks like HDF5, as Keras writes"),
         [b'P', b'A', b'R', b'1', ..] => Some("it looks like Parquet"),
         [0x1f, 0x8b, ..] => Some("it looks like a gzip file"),
-        _ if bytes.iter().take(512).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) => {
-            Some("it looks like text")
-        }
+        _ if is_text(&bytes[..bytes.len().min(512)]) => Some("it looks like text"),
         _ => None,
     }
+}
+
+/// Whether bytes are text in UTF-8, whose last character may be cut off.
+fn is_text(bytes: &[u8]) -> bool {
+    let whole = match std::str::from_utf8(bytes) {
+        Ok(_) => bytes.len(),
+        Err(e) if e.error_len().is_none() => e.valid_up_to(),
+        Err(_) => return false,
+    };
+    std::str::from_utf8(&bytes[..whole]).is_ok_and(|text| text.chars().all(|c| !c.is_control() || c.is_whitespace()))
 }
 
 /// Shape and values of a tensor.

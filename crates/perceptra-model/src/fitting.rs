@@ -18,6 +18,14 @@ pub(crate) fn loss_fits(loss: Loss, task: Task) -> bool {
     !loss.takes_logits() || loss == usual_loss(task)
 }
 
+/// The metric by which models of a task are judged where none is named: one that is of the predicted numbers, or probabilities.
+pub fn usual_metric(task: Task) -> Metric {
+    match task {
+        Task::Regression => Metric::Rmse,
+        Task::Binary | Task::Multiclass => Metric::LogLoss,
+    }
+}
+
 /// Whether a run with this task can monitor `metric`.
 pub(crate) fn metric_fits(metric: Metric, task: Task) -> bool {
     metric == Metric::Loss || metric.is_of_classes() == task.is_classification()

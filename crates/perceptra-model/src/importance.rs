@@ -1,11 +1,12 @@
 //! Permutation importance of features.
 
-use perceptra_data::{Matrix, Table, Task};
+use perceptra_data::{Matrix, Table};
 use perceptra_random::{Purpose, Stream};
 use perceptra_train::{Metric, parallel};
 use serde::Serialize;
 
 use crate::error::ModelError;
+use crate::fitting::{metric_fits, usual_metric};
 use crate::model::Model;
 use crate::predictions::Predictions;
 
@@ -63,11 +64,8 @@ impl Model {
     /// As [`Model::evaluate`]; [`ModelError::ImportanceMetric`] for a metric of another task, [`ModelError::Settings`] for no repeats.
     pub fn importance(&self, table: &Table, options: &ImportanceOptions) -> Result<Explanation, ModelError> {
         let task = self.about.schema.task;
-        let metric = options.metric.unwrap_or(match task {
-            Task::Regression => Metric::Rmse,
-            _ => Metric::LogLoss,
-        });
-        if metric == Metric::Loss || metric.is_of_classes() != task.is_classification() {
+        let metric = options.metric.unwrap_or_else(|| usual_metric(task));
+        if metric == Metric::Loss || !metric_fits(metric, task) {
             return Err(ModelError::ImportanceMetric { metric: metric.to_string(), task: task.to_string() });
         }
         if options.repeats == 0 {

@@ -32,6 +32,16 @@ const TABLES: [&str; 2] = ["search.space", "train.class_weights"];
 const ALIASES: [(&str, &str); 3] =
     [("lr", "learning_rate"), ("places", "max_parallel"), ("standardise_target", "standardize_target")];
 
+/// Whether a key takes a list.
+pub(crate) fn is_list(key: &str) -> bool {
+    KEYS.get(key).is_some_and(Value::is_array)
+}
+
+/// The current name of a key without its section, which may be written by an alternative name.
+pub(crate) fn current_name(name: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, now)| now)
+}
+
 impl RunConfig {
     /// Every key of a run file by its path, such as `train.learning_rate`, in alphabetical order. The `version` that wrote the file
     /// is not among them.
@@ -62,14 +72,25 @@ impl RunConfig {
         let mut found = named(&written);
         if found.is_empty() {
             let (section, last) = written.rsplit_once('.').map_or(("", written.as_str()), |(s, l)| (s, l));
-            if let Some((_, key)) = ALIASES.iter().find(|(alias, _)| *alias == last) {
-                found = named(&if section.is_empty() { (*key).to_owned() } else { format!("{section}.{key}") });
-            }
+            let last = current_name(last);
+            found = named(&if section.is_empty() { last.to_owned() } else { format!("{section}.{last}") });
         }
         let error = |reason: String, nearest| Err(ModelError::Key { name: name.to_owned(), reason, nearest });
         match found.as_slice() {
             [key] => Ok(key),
             [] => {
+                let inside = format!(".{written}.");
+                let within: Vec<&str> = Self::keys().filter(|key| format!(".{key}").contains(&inside)).collect();
+                if !within.is_empty() {
+                    let shown = within.iter().take(8).copied().collect::<Vec<_>>().join(", ");
+                    let more = if within.len() > 8 { ", ..." } else { "" };
+                    return error(format!("it is a table of keys, write one of {shown}{more}"), None);
+                }
+                // A known name in the wrong section.
+                let (_, last) = written.rsplit_once('.').unwrap_or_default();
+                if let [key] = named(current_name(last)).as_slice() {
+                    return error("there is no such key in a run file".to_owned(), Some((*key).to_owned()));
+                }
                 let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
                 let names: Vec<String> = Self::keys().map(last).chain(Self::keys().map(str::to_owned)).collect();
                 error("there is no such key in a run file".to_owned(), nearest(&written, &names))
@@ -87,7 +108,14 @@ impl RunConfig {
     /// values are in range.
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), ModelError> {
         let key = Self::key(key)?;
-        let fail = |reason: String| ModelError::Value { key: key.to_owned(), text: text.trim().to_owned(), reason };
+        let fail = |reason: String| {
+            let unknown = |names: &Vec<String>| {
+                let parts = text.split([',', '[', ']']).map(|part| part.trim().trim_matches(['"', '\'']));
+                parts.filter(|part| !names.iter().any(|name| name == part)).find_map(|part| nearest(part, names))
+            };
+            let nearest = names_of(key).and_then(|names| unknown(&names));
+            ModelError::Value { key: key.to_owned(), text: text.trim().to_owned(), reason, nearest }
+        };
         let base = Value::try_from(&*self).map_err(|e| fail(e.to_string()))?;
         let text = text.trim();
         if text.is_empty() {
@@ -357,6 +385,25 @@ fn scalar(text: &str, like: &Value) -> Value {
     }
 }
 
+/// The names that a key may have as its value; `None` for a key whose values are not names.
+fn names_of(key: &str) -> Option<Vec<String>> {
+    if key == "network.activation" {
+        return Some(Activation::ALL.iter().map(ToString::to_string).collect());
+    }
+    // serde: unknown variant `a`, expected one of `b`, `c`
+    let error = without_value(key)?;
+    let (_, names) = error.message().split_once("expected ")?;
+    let names: Vec<String> = names.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    (!names.is_empty()).then_some(names)
+}
+
+/// The error of a key whose value is a name that nothing has; `None` for a key that takes any text.
+fn without_value(key: &str) -> Option<toml::de::Error> {
+    let mut run = Value::try_from(RunConfig::default()).ok()?;
+    put(&mut run, key, Value::String(String::new()));
+    run.try_into::<RunConfig>().err()
+}
+
 /// The parts of a text between commas that are not in brackets, braces or quotes.
 #[doc(hidden)]
 pub fn split_list(text: &str) -> Vec<&str> {
@@ -455,6 +502,29 @@ mod tests {
         assert_eq!(message("target"), "`target`: write one of data.target, train.target | ");
         assert_eq!(message("version"), "`version`: there is no such key in a run file | ");
         assert!(message("").contains("there is no such key"));
+        assert_eq!(
+            message("train.hidden"),
+            "`train.hidden`: there is no such key in a run file | did you mean `network.hidden`?"
+        );
+        let factors = message("lr_factors");
+        assert!(factors.contains("it is a table of keys, write one of train.lr_factors.activation, "), "{factors}");
+        assert!(message("train").ends_with(", ... | "), "{}", message("train"));
+    }
+
+    #[test]
+    fn the_nearest_name_to_a_value_is_suggested() {
+        for (key, text, nearest) in [
+            ("activation", "reul", "relu"),
+            ("activation", "relu,tnah", "tanh"),
+            ("scaling", "robost", "robust"),
+            ("preset", "defualt", "default"),
+        ] {
+            let hint = RunConfig::default().set(key, text).unwrap_err().hint();
+            assert_eq!(hint.map(|hint| hint.to_string()), Some(format!("did you mean `{nearest}`?")), "{key}={text}");
+        }
+        for (key, text) in [("lr", "fast"), ("scaling", "zzzzzzzz")] {
+            assert_eq!(RunConfig::default().set(key, text).unwrap_err().hint(), None, "{key}={text}");
+        }
     }
 
     #[test]

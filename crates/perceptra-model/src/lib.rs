@@ -54,6 +54,7 @@ pub use self::{
     calibration::Calibration,
     checkpoint::Checkpoint,
     error::ModelError,
+    fitting::usual_metric,
     gradients::check_gradients,
     hint::Hint,
     importance::{Explanation, Importance, ImportanceOptions},

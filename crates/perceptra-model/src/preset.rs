@@ -5,6 +5,7 @@ use perceptra_nn::{Activation, Initializer};
 use perceptra_train::{Batch, Factors, Metric, Optimizer, Schedule, TrainConfig};
 
 use crate::error::ModelError;
+use crate::keys::current_name;
 use crate::run::{EmbeddingKind, OneOrMany, Preset, RunConfig, run_file_error};
 use crate::tables::Tables;
 
@@ -35,7 +36,8 @@ impl Preset {
         run
     }
 
-    /// `run` with the encoder, network and training of this preset. Data, split, seed, class weights and output stay.
+    /// `run` with the encoder, network and training of this preset; of these, only the seed and the class weights of `run` stay. Data,
+    /// split, output, checkpoints and search stay as they are.
     pub fn apply(self, run: &RunConfig, task: Task, rows: usize) -> RunConfig {
         let preset = self.run(task, rows, run.is_validated());
         let (seed, class_weights) = (run.train.seed, run.train.class_weights.clone());
@@ -75,6 +77,7 @@ impl RunConfig {
     ) -> Result<Self, E> {
         fn merge(base: &mut toml::Table, over: toml::Table) {
             for (key, value) in over {
+                let key = current_name(&key).to_owned();
                 match (base.get_mut(&key), value) {
                     (Some(toml::Value::Table(base)), toml::Value::Table(over)) => merge(base, over),
                     (_, value) => {
@@ -84,8 +87,11 @@ impl RunConfig {
             }
         }
         let asked = flags(Self::from_toml(name, text)?)?;
-        let mut all = toml::Table::try_from(preset.run(task, rows, asked.is_validated())).unwrap_or_default();
-        merge(&mut all, text.parse().unwrap_or_default());
+        let unwritten =
+            |e: toml::ser::Error| ModelError::RunFile { name: name.to_owned(), message: e.to_string(), nearest: None };
+        let preset = preset.run(task, rows, asked.is_validated());
+        let mut all = toml::Table::try_from(preset).map_err(unwritten)?;
+        merge(&mut all, text.parse().map_err(|e| run_file_error(name, &e))?);
         let mut run = flags(all.try_into().map_err(|e| run_file_error(name, &e))?)?;
         run.preset = None;
         run.train = run.train.yielding_to(&asked.train);
@@ -247,6 +253,9 @@ mod tests {
         let run = RunConfig::from_toml("t", all).unwrap();
         assert_eq!(Preset::Tabm.apply(&run, Task::Binary, 100).train.monitor, Metric::Loss);
         assert_eq!(Preset::Tabm.apply(&RunConfig::default(), Task::Binary, 100).train.monitor, Metric::Accuracy);
+        // A key may have its earlier name.
+        let run = over(Preset::Realmlp, Task::Regression, 100, "[encoder]\nstandardise_target = false").unwrap();
+        assert!(!run.encoder.standardize_target);
         let error = over(Preset::Fast, Task::Binary, 1, "[train]\nrate = 1").unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
     }

@@ -22,6 +22,7 @@ pub use self::{
     search::{Ensemble, Sampler, SearchOptions},
 };
 use crate::error::ModelError;
+use crate::keys::{current_name, is_list};
 
 /// The complete description of a run: data, encoder, network, training, device and output.
 ///
@@ -158,7 +159,22 @@ impl RunConfig {
         let keys: BTreeSet<String> =
             written.into_keys().map(|key| Self::key(&key).map_or(key, str::to_owned)).collect();
         let pairs = keys.into_iter().map(|key| [key.clone(), text(&there, &key), text(&here, &key)]);
-        Ok(pairs.filter(|[key, there, here]| there != here && key != "version").collect())
+        Ok(pairs.filter(|[key, there, here]| there != here && key != "version" && key != "preset").collect())
+    }
+
+    /// Problems of the settings with which tables are read and divided.
+    fn table_problems(&self) -> Vec<String> {
+        let shares = [("test", self.split.test), ("validation", self.split.validation)];
+        let wrong = shares.into_iter().filter(|(_, share)| !(0.0..1.0).contains(share));
+        let shares = wrong.map(|(key, share)| format!("{key} is {share}, it must lie in [0, 1)"));
+        let buffer = (self.data.buffer == 0).then(|| "buffer is 0, it must be at least 1".to_owned());
+        shares.chain(buffer).collect()
+    }
+
+    /// Checks the settings with which tables are read and divided; [`RunConfig::validate`] checks all.
+    pub(crate) fn check_tables(&self) -> Result<(), ModelError> {
+        let problems = self.table_problems();
+        if problems.is_empty() { Ok(()) } else { Err(ModelError::Settings(problems)) }
     }
 
     /// Checks every setting that can be checked without data.
@@ -171,11 +187,7 @@ impl RunConfig {
         if let Err(perceptra_train::TrainError::Settings(found)) = self.train.validate() {
             problems = found;
         }
-        for (key, share) in [("test", self.split.test), ("validation", self.split.validation)] {
-            if !(0.0..1.0).contains(&share) {
-                problems.push(format!("{key} is {share}, it must lie in [0, 1)"));
-            }
-        }
+        problems.extend(self.table_problems());
         match self.network.feed_forward(1, 1, Activation::Identity, self.train.seed) {
             Ok(network) => {
                 if let Err(e) = network.validate() {
@@ -185,7 +197,6 @@ impl RunConfig {
             Err(problem) => problems.push(problem),
         }
         for (key, value) in [
-            ("buffer", self.data.buffer),
             ("checkpoint.every", self.checkpoint.every),
             ("checkpoint.keep", self.checkpoint.keep),
             ("ensemble", self.network.ensemble),
@@ -209,7 +220,10 @@ impl RunConfig {
             problems.push(problem);
         }
         if network.ensemble > 1 && self.checkpoint.folder.is_some() {
-            problems.push("ensemble is more than 1, and checkpoints are of one network: leave one of them out".into());
+            problems.push(format!(
+                "ensemble is {}, and checkpoints are of one network: leave one of them out",
+                network.ensemble
+            ));
         }
         if self.encoder.max_categories == Some(0) {
             problems.push("max_categories is 0, it must be at least 1".into());
@@ -257,16 +271,20 @@ fn flatten(prefix: &str, value: toml::Value, all: &mut BTreeMap<String, String>)
 fn check_data_keys(name: &str, text: &str) -> Result<(), ModelError> {
     let Ok(document) = text.parse::<toml::Table>() else { return Ok(()) };
     let Some(toml::Value::Table(data)) = document.get("data") else { return Ok(()) };
-    let known = DataConfig::keys();
+    let fail = |key: &str, message: String, nearest| {
+        let line = text.lines().position(|l| l.trim_start().starts_with(key)).map_or(0, |i| i + 1);
+        ModelError::RunFile { name: format!("{name}:{line}"), message, nearest }
+    };
+    let lists = data.iter().find(|(key, value)| value.is_str() && is_list(&format!("data.{key}")));
+    if let Some((key, value)) = lists {
+        return Err(fail(key, format!("`{key}` is a list of texts: write {key} = [{value}]"), None));
+    }
+    let known: Vec<String> = RunConfig::keys().filter_map(|key| key.strip_prefix("data.")).map(str::to_owned).collect();
     match data.keys().find(|key| !known.contains(key)) {
         None => Ok(()),
         Some(key) => {
-            let line = text.lines().position(|l| l.trim_start().starts_with(key.as_str())).map_or(0, |i| i + 1);
-            Err(ModelError::RunFile {
-                name: format!("{name}:{line}"),
-                message: format!("unknown key `{key}` in [data]; there are {}", known.join(", ")),
-                nearest: nearest(key, &known),
-            })
+            let message = format!("unknown key `{key}` in [data]; there are {}", known.join(", "));
+            Err(fail(key, message, nearest(key, &known)))
         }
     }
 }
@@ -278,7 +296,8 @@ pub(crate) fn run_file_error(name: &str, error: &toml::de::Error) -> ModelError 
     let nearest_key = message.split_once("unknown field `").and_then(|(_, rest)| {
         let names: Vec<String> = rest.split('`').step_by(2).map(str::to_owned).collect();
         let (unknown, known) = names.split_first()?;
-        nearest(unknown, known)
+        let now = current_name(unknown);
+        if known.iter().any(|key| key == now) { Some(now.to_owned()) } else { nearest(unknown, known) }
     });
     ModelError::RunFile { name: name.to_owned(), message: message.trim_end().to_owned(), nearest: nearest_key }
 }
@@ -329,11 +348,14 @@ mod tests {
             ("[train]\nlearning_rat = 1.0\n", "learning_rate", "line 2"),
             ("[data]\ntargte = ['y']\n", "target", "t:2"),
             ("[netwrok]\n", "network", "line 1"),
+            ("[train]\nlr = 1.0\n", "learning_rate", "line 2"),
         ] {
             let error = RunConfig::from_toml("t", text).unwrap_err();
             assert_eq!(error.hint(), Some(Hint::DidYouMean(key.to_owned())), "{error}");
             assert!(error.to_string().contains(line), "{error}");
         }
+        let error = RunConfig::from_toml("t", "[data]\ntable = 't'\ntarget = \"y\"").unwrap_err();
+        assert_eq!(error.to_string(), "t:3: `target` is a list of texts: write target = [\"y\"]");
         let error = RunConfig::from_toml("t", "version = '99.0.0'").unwrap_err();
         assert!(error.to_string().contains("made by perceptra 99.0.0"), "{error}");
     }

@@ -35,8 +35,9 @@ impl Tables {
     ///
     /// # Errors
     ///
-    /// As [`Table::read`], parts whose rows all have the weight 0, and too few validation or test rows of a streamed table.
+    /// As [`Table::read`], [`ModelError::Settings`] for a buffer or a share out of range, parts whose rows all have the weight 0, and too few validation or test rows of a streamed table.
     pub fn read(run: &RunConfig) -> Result<Self, ModelError> {
+        run.check_tables()?;
         if !run.data.stream {
             let read = |path: &PathBuf| Table::read(path, &run.data.read);
             let all = Self {

@@ -35,7 +35,7 @@ perceptra_nn::all_variants! { PredictionFormat: Csv, Tsv, JsonLines, Parquet }
 
 impl PredictionFormat {
     /// The file name extensions of the format, the usual one first.
-    pub fn extensions(self) -> &'static [&'static str] {
+    fn extensions(self) -> &'static [&'static str] {
         match self {
             Self::Csv => &["csv"],
             Self::Tsv => &["tsv", "tab"],
@@ -44,10 +44,18 @@ impl PredictionFormat {
         }
     }
 
-    /// The format that belongs to the extension of a file's name; `None` for any other extension.
-    pub fn of_path(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?;
-        Self::ALL.iter().copied().find(|format| format.extensions().contains(&extension))
+    /// The format that belongs to the extension of a file's name.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::UnknownFormat`] for any other extension.
+    pub fn of_path(path: &Path) -> Result<Self, ModelError> {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        let known = Self::ALL.iter().copied().find(|format| format.extensions().contains(&extension));
+        known.ok_or_else(|| ModelError::UnknownFormat {
+            path: path.to_owned(),
+            endings: Self::ALL.iter().map(|format| format.extensions()[0]).collect(),
+        })
     }
 }
 
@@ -511,7 +519,7 @@ mod tests {
         let mut seen: Option<Vec<f64>> = None;
         for &format in PredictionFormat::ALL {
             let path = format!("p.{}", format.extensions()[0]);
-            assert_eq!(PredictionFormat::of_path(path.as_ref()), Some(format));
+            assert_eq!(PredictionFormat::of_path(path.as_ref()).unwrap(), format);
             let lines = |format| text(format, columns(), &predictions).lines().map(str::to_owned).collect::<Vec<_>>();
             let cells: Vec<f64> = match format {
                 PredictionFormat::Csv | PredictionFormat::Tsv => {
@@ -544,8 +552,11 @@ mod tests {
             assert_eq!(shown.map(|x| x as f32), exact.map(|x| x as f32), "{format:?}");
             assert_eq!(*seen.get_or_insert(cells.clone()), cells, "{format:?}");
         }
-        assert_eq!(PredictionFormat::of_path("p.xlsx".as_ref()), None);
-        assert_eq!(PredictionFormat::of_path("csv".as_ref()), None);
+        for name in ["p.xlsx", "csv"] {
+            let error = PredictionFormat::of_path(name.as_ref()).unwrap_err();
+            assert_eq!(error.to_string(), format!("{name}: the name does not say a format"));
+            assert_eq!(error.hint().unwrap().to_string(), "end it in .csv, .tsv, .jsonl, .parquet");
+        }
     }
 
     #[test]

@@ -1,20 +1,73 @@
 //! The built-in data sets of the playground, as tables.
 
-use perceptra_data::{Pattern, Points, Table};
+use perceptra_data::{Pattern, Points, Table, Task};
 use perceptra_random::{Purpose, Stream};
 
 use crate::error::Refusal;
 
-/// Names of the data sets, classification first.
-pub(crate) const PROBLEMS: [&str; 10] =
-    ["xor", "and", "or", "moons", "circles", "spirals", "blobs", "plane", "wave", "peaks"];
+/// A data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Problem {
+    Xor,
+    And,
+    Or,
+    Moons,
+    Circles,
+    Spirals,
+    Blobs,
+    Plane,
+    Wave,
+    Peaks,
+}
+
+perceptra_nn::all_variants! { Problem: Xor, And, Or, Moons, Circles, Spirals, Blobs, Plane, Wave, Peaks }
+
+impl Problem {
+    /// The name in the menu of a page.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Xor => "xor",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Moons => "moons",
+            Self::Circles => "circles",
+            Self::Spirals => "spirals",
+            Self::Blobs => "blobs",
+            Self::Plane => "plane",
+            Self::Wave => "wave",
+            Self::Peaks => "peaks",
+        }
+    }
+
+    /// The names of all data sets, classification first.
+    pub(crate) fn names() -> Vec<&'static str> {
+        Self::ALL.iter().map(|problem| problem.name()).collect()
+    }
+
+    /// The data set with this name.
+    pub(crate) fn named(name: &str) -> Result<Self, Refusal> {
+        let unknown =
+            || Refusal::Request(format!("there is no data set {name:?}; choose one of {}", Self::names().join(", ")));
+        Self::ALL.iter().copied().find(|problem| problem.name() == name).ok_or_else(unknown)
+    }
+
+    /// What is learned.
+    pub(crate) fn task(self) -> Task {
+        match self {
+            Self::Xor | Self::And | Self::Or | Self::Moons | Self::Circles | Self::Spirals => Task::Binary,
+            Self::Blobs => Task::Multiclass,
+            Self::Plane | Self::Wave | Self::Peaks => Task::Regression,
+        }
+    }
+}
+
 /// Names of the classes, which are also the colors of their points.
 const CLASSES: [&str; 3] = ["orange", "blue", "green"];
 
 /// The rows of a data set as CSV, with the columns `x1`, `x2` and the target, and the name of the target.
 ///
 /// Noise moves the points of a classification and changes the targets of a regression.
-pub(crate) fn csv(problem: &str, rows: usize, noise: f32, seed: u64) -> Result<(String, &'static str), Refusal> {
+pub(crate) fn csv(problem: Problem, rows: usize, noise: f32, seed: u64) -> (String, &'static str) {
     let classes = |points: Points, class: &dyn Fn(&[f32], u32) -> u32| {
         let rows = points.inputs.values.chunks(2).zip(&points.classes);
         let row = |(p, c): (&[f32], &u32)| format!("{},{},{}\n", p[0], p[1], CLASSES[class(p, *c) as usize]);
@@ -32,27 +85,25 @@ pub(crate) fn csv(problem: &str, rows: usize, noise: f32, seed: u64) -> Result<(
         (format!("x1,x2,y\n{}", (0..rows as u32).map(row).collect::<String>()), "y")
     };
     let unchanged = |_: &[f32], class: u32| class;
-    Ok(match problem {
-        "xor" => classes(Points::draw(Pattern::Xor, rows, noise, seed), &unchanged),
-        "and" => classes(Points::draw(Pattern::Xor, rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 && p[1] > 0.0)),
-        "or" => classes(Points::draw(Pattern::Xor, rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 || p[1] > 0.0)),
-        "moons" => classes(Points::draw(Pattern::Moons, rows, noise, seed), &unchanged),
-        "circles" => classes(Points::draw(Pattern::Circles, rows, noise, seed), &unchanged),
-        "spirals" => classes(Points::draw(Pattern::Spirals, rows, noise, seed), &unchanged),
-        "blobs" => classes(Points::draw(Pattern::Blobs(3), rows, noise, seed), &unchanged),
-        "plane" => surface(&|x, y| 0.5 * (x + y)),
-        "wave" => surface(&|x, y| (std::f32::consts::PI * x).sin() * (std::f32::consts::FRAC_PI_2 * y).cos()),
-        "peaks" => surface(&|x, y| {
+    match problem {
+        Problem::Xor => classes(Points::draw(Pattern::Xor, rows, noise, seed), &unchanged),
+        Problem::And => {
+            classes(Points::draw(Pattern::Xor, rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 && p[1] > 0.0))
+        }
+        Problem::Or => {
+            classes(Points::draw(Pattern::Xor, rows, noise, seed), &|p, _| u32::from(p[0] > 0.0 || p[1] > 0.0))
+        }
+        Problem::Moons => classes(Points::draw(Pattern::Moons, rows, noise, seed), &unchanged),
+        Problem::Circles => classes(Points::draw(Pattern::Circles, rows, noise, seed), &unchanged),
+        Problem::Spirals => classes(Points::draw(Pattern::Spirals, rows, noise, seed), &unchanged),
+        Problem::Blobs => classes(Points::draw(Pattern::Blobs(3), rows, noise, seed), &unchanged),
+        Problem::Plane => surface(&|x, y| 0.5 * (x + y)),
+        Problem::Wave => surface(&|x, y| (std::f32::consts::PI * x).sin() * (std::f32::consts::FRAC_PI_2 * y).cos()),
+        Problem::Peaks => surface(&|x, y| {
             let peak = |cx: f32, cy: f32| (-3.0 * ((x - cx).powi(2) + (y - cy).powi(2))).exp();
             peak(0.7, 0.7) + peak(-0.7, -0.7) - peak(0.7, -0.7) - peak(-0.7, 0.7)
         }),
-        other => {
-            return Err(Refusal::Request(format!(
-                "there is no data set {other:?}; choose one of {}",
-                PROBLEMS.join(", ")
-            )));
-        }
-    })
+    }
 }
 
 /// At most `most` rows of a table, evenly spaced over all of it.
@@ -69,36 +120,34 @@ mod tests {
 
     #[test]
     fn every_problem_is_a_table() {
-        for problem in PROBLEMS {
-            let (text, target) = csv(problem, 60, 0.1, 1).unwrap();
+        for &problem in Problem::ALL {
+            assert_eq!(Problem::named(problem.name()).unwrap(), problem);
+            let (text, target) = csv(problem, 60, 0.1, 1);
             let table = Table::from_csv("t.csv", text, &Default::default()).unwrap();
-            assert_eq!((table.rows(), table.columns().len()), (60, 3), "{problem}");
+            assert_eq!((table.rows(), table.columns().len()), (60, 3), "{problem:?}");
             let classes =
                 table.summary(target, perceptra_data::ColumnKind::Categorical, &Default::default()).unwrap().distinct;
-            assert_eq!(
-                classes,
-                if target == "y" {
-                    60
-                } else if problem == "blobs" {
-                    3
-                } else {
-                    2
-                },
-                "{problem}"
-            );
+            let expected = match problem.task() {
+                Task::Regression => 60,
+                Task::Binary => 2,
+                Task::Multiclass => 3,
+            };
+            assert_eq!(classes, expected, "{problem:?}");
         }
-        assert!(csv("nothing", 60, 0.1, 1).is_err());
+        assert!(Problem::named("nothing").is_err());
     }
 
     #[test]
     fn gates_are_right_at_their_corners() {
-        for (problem, of) in
-            [("xor", (|a, b| a != b) as fn(bool, bool) -> bool), ("and", |a, b| a && b), ("or", |a, b| a || b)]
-        {
-            let (text, _) = csv(problem, 40, 0.0, 3).unwrap();
+        for (problem, of) in [
+            (Problem::Xor, (|a, b| a != b) as fn(bool, bool) -> bool),
+            (Problem::And, |a, b| a && b),
+            (Problem::Or, |a, b| a || b),
+        ] {
+            let (text, _) = csv(problem, 40, 0.0, 3);
             for line in text.lines().skip(1) {
                 let [x, y, class] = line.split(',').collect::<Vec<_>>().try_into().unwrap();
-                assert_eq!(class == "blue", of(x == "1", y == "1"), "{problem}: {line}");
+                assert_eq!(class == "blue", of(x == "1", y == "1"), "{problem:?}: {line}");
             }
         }
     }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use perceptra_data::{ColumnKind, ReadOptions, Schema, SchemaOptions, Table, Task, Values};
+use perceptra_data::{ColumnKind, ReadOptions, Schema, SchemaOptions, Table, Values};
 use perceptra_model::{RunConfig, Session, Tables};
 use perceptra_train::with_threads;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{Receiver, Sender};
 
 use crate::error::Refusal;
-use crate::problem::{PROBLEMS, csv, evenly};
+use crate::problem::{Problem, csv, evenly};
 use crate::scene::{Scene, framed};
 use crate::spec::{
     MAX_CLASSES, MAX_COLUMNS, MAX_EPOCHS, MAX_LAYERS, MAX_ROWS, MAX_UNITS, Request, Spec, Tuning, menus,
@@ -96,7 +96,7 @@ impl Worker {
     fn greet(&self) -> Result<(), Closed> {
         self.tell(&json!({
             "type": "hello",
-            "problems": PROBLEMS,
+            "problems": Problem::names(),
             "menus": menus(),
             "version": env!("CARGO_PKG_VERSION"),
             "most": { "layers": MAX_LAYERS, "units": MAX_UNITS, "rows": MAX_ROWS, "epochs": MAX_EPOCHS },
@@ -219,11 +219,13 @@ impl Worker {
                 let target = spec.target.clone().or_else(|| table.columns().pop()).unwrap_or_default();
                 (table, None, target, None)
             }
-            problem => {
-                let (text, target) = csv(problem, spec.rows, spec.noise, spec.seed)?;
-                let table = Table::from_csv(&format!("{problem}.csv"), text.clone(), &ReadOptions::default())?;
+            name => {
+                let problem = Problem::named(name)?;
+                let (text, target) = csv(problem, spec.rows, spec.noise, spec.seed);
+                let table = Table::from_csv(&format!("{name}.csv"), text.clone(), &ReadOptions::default())?;
                 // A few rows without noise have few distinct targets, from which classes would be inferred.
-                (table, Some(text), target.to_owned(), (target == "y").then_some(Task::Regression))
+                let task = Some(problem.task()).filter(|task| !task.is_classification());
+                (table, Some(text), target.to_owned(), task)
             }
         };
         let config = spec.run(table.name(), &target, task);

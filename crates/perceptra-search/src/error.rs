@@ -68,12 +68,14 @@ pub enum SearchError {
         folder: PathBuf,
     },
     /// A folder that holds a search with other settings or other data.
-    #[error("{}: this search had other {what}", folder.display())]
+    #[error("{}: this search had other {what}{}", folder.display(), listed(.differences))]
     OtherSearch {
         /// The folder.
         folder: PathBuf,
         /// "settings" or "data".
         what: &'static str,
+        /// The settings that differ, each with both values.
+        differences: Vec<String>,
     },
     /// A journal that cannot be read.
     #[error("{}:{line}: the journal is damaged: {reason}", path.display())]
@@ -105,6 +107,10 @@ fn grouped(reasons: &[(String, usize)]) -> String {
     let texts = reasons.iter().take(3).map(|(reason, n)| format!("{n} times, {reason}")).collect::<Vec<_>>();
     let more = if reasons.len() > 3 { "; and other reasons" } else { "" };
     format!("{}{more}", texts.join("; "))
+}
+
+fn listed(differences: &[String]) -> String {
+    if differences.is_empty() { String::new() } else { format!(": {}", differences.join("; ")) }
 }
 
 impl SearchError {

@@ -1,6 +1,6 @@
 //! Checksums that tell whether a folder holds the same search.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use perceptra_data::{Encoder, Schema};
 use perceptra_model::{ModelError, RunConfig, Tables};
@@ -37,6 +37,11 @@ pub(crate) fn of_settings(run: &RunConfig) -> u32 {
 
 /// The settings that identify a search, one per line.
 fn checked_text(run: &RunConfig) -> String {
+    checked(run).iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+}
+
+/// The settings that identify a search, by the names that its checksum has for them.
+fn checked(run: &RunConfig) -> BTreeMap<String, String> {
     let first_name =
         |key: String| RENAMED.iter().find(|(now, _)| *now == key).map_or(key, |(_, first)| (*first).into());
     let mut settings: BTreeMap<String, String> =
@@ -44,8 +49,21 @@ fn checked_text(run: &RunConfig) -> String {
     for (key, value) in DEFAULTS {
         settings.entry(key.to_owned()).or_insert_with(|| value.to_owned());
     }
-    let kept = settings.iter().filter(|(key, _)| !FREE.iter().any(|free| key.starts_with(free)));
-    kept.map(|(key, value)| format!("{key}={value}\n")).collect()
+    settings.retain(|key, _| !FREE.iter().any(|free| key.starts_with(free)));
+    settings
+}
+
+/// The settings that identify a search and differ between two run files, each with both values; none if a file cannot be read.
+pub(crate) fn differences(old: &str, new: &str) -> Vec<String> {
+    let settings = |text: &str| RunConfig::from_toml("search.toml", text).map(|run| checked(&run));
+    let (Ok(old), Ok(new)) = (settings(old), settings(new)) else { return Vec::new() };
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let text = |all: &BTreeMap<String, String>, key: &str| all.get(key).map_or("not set", String::as_str).to_owned();
+    keys.into_iter()
+        .map(|key| (key, text(&old, key), text(&new, key)))
+        .filter(|(_, was, is)| was != is)
+        .map(|(key, was, is)| format!("{key} was {was}, is {is}"))
+        .collect()
 }
 
 /// A checksum of all rows, as the run's own encoder encodes them.
@@ -67,6 +85,15 @@ pub(crate) fn of_rows(run: &RunConfig, tables: &Tables, schema: &Schema) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_key_that_is_named_here_is_one() {
+        let is_key = |name: &str| name == "version" || RunConfig::keys().any(|key| key.starts_with(name));
+        let names = FREE.into_iter().chain(RENAMED.map(|(now, _)| now)).chain(DEFAULTS.map(|(key, _)| key));
+        names.for_each(|name| assert!(is_key(name), "{name}"));
+        // The earlier name still stands for the key.
+        RENAMED.iter().for_each(|(now, first)| assert_eq!(RunConfig::key(first).unwrap(), *now));
+    }
 
     #[test]
     fn a_search_of_an_older_version_is_recognized_by_its_renamed_keys() {

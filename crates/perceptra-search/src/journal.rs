@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::SearchError;
 use crate::file::write;
+use crate::fingerprint;
 use crate::trial::Trial;
 
 const NAME: &str = "journal.jsonl";
@@ -33,7 +34,8 @@ impl Head {
     pub(crate) fn check(&self, other: &Self, folder: &Path) -> Result<(), SearchError> {
         for (what, same) in [("settings", self.settings == other.settings), ("data", self.data == other.data)] {
             if !same {
-                return Err(SearchError::OtherSearch { folder: folder.to_owned(), what });
+                let differences = fingerprint::differences(&self.run, &other.run);
+                return Err(SearchError::OtherSearch { folder: folder.to_owned(), what, differences });
             }
         }
         Ok(())

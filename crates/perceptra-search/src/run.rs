@@ -159,7 +159,8 @@ impl Search<'_> {
     }
 
     fn write_run(&self, folder: &Path, number: usize) -> Result<(), SearchError> {
-        let mut run = self.run_of(number)?;
+        // Settings that contradict each other make no run file: the trial has failed, and its reason is in the journal.
+        let Ok(mut run) = self.run_of(number) else { return Ok(()) };
         run.output.model = Some(format!("trial-{number}.perceptra").into());
         write(&folder.join(format!("trial-{number}.toml")), run.to_toml().as_bytes())
     }

@@ -2,14 +2,14 @@
 
 use burn::tensor::Device;
 use perceptra_data::{Schema, Task};
-use perceptra_model::{ModelError, Partition, RunConfig, Tables};
+use perceptra_model::{ModelError, Partition, RunConfig, Tables, usual_metric};
 use perceptra_train::Metric;
 
 use crate::case::cases;
 use crate::error::SearchError;
 use crate::fingerprint;
 use crate::point::Point;
-use crate::space::Space;
+use crate::space::{Space, searched_key};
 
 /// A planned search: its points, and the rows on which each point is trained and judged.
 #[derive(Debug)]
@@ -62,6 +62,15 @@ impl<'a> Search<'a> {
         Ok(Self { run: run.clone(), tables, device, space, points, planned, metric, partitions, cases, data })
     }
 
+    /// The path of the key that `name` stands for in a search space, such as `train.learning_rate` for `lr`.
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError::Key`] for a name that stands for no key that can be searched.
+    pub fn key(name: &str) -> Result<&'static str, SearchError> {
+        searched_key(name)
+    }
+
     /// Whether the values of a searched key, such as `train.learning_rate`, are chosen on a logarithmic scale; `None` for a list of
     /// values, and for a key that is not searched.
     pub fn is_logarithmic(&self, key: &str) -> Option<bool> {
@@ -101,15 +110,14 @@ fn check_options(run: &RunConfig, tables: &Tables) -> Result<(), SearchError> {
 /// The metric by which trials are ranked: the metric of the search settings, else the monitored one unless that is the loss, else RMSE for
 /// regression or log loss for classification.
 fn ranking_metric(run: &RunConfig, task: Task) -> Result<Metric, SearchError> {
-    let metric = match (run.search.metric, run.train.monitor, task) {
-        (Some(Metric::Loss), ..) => {
+    let metric = match (run.search.metric, run.train.monitor) {
+        (Some(Metric::Loss), _) => {
             let text = "trials may differ in their loss: rank them by another metric";
             return Err(SearchError::Settings(text.to_owned()));
         }
-        (Some(metric), ..) => metric,
-        (None, Metric::Loss, Task::Regression) => Metric::Rmse,
-        (None, Metric::Loss, Task::Binary | Task::Multiclass) => Metric::LogLoss,
-        (None, monitor, _) => monitor,
+        (Some(metric), _) => metric,
+        (None, Metric::Loss) => usual_metric(task),
+        (None, monitor) => monitor,
     };
     if metric.is_of_classes() != task.is_classification() {
         return Err(ModelError::MetricMismatch { metric, task }.into());

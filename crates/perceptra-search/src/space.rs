@@ -160,7 +160,7 @@ impl Space {
 }
 
 /// The path of the searched key `name`. A short name stands for a key in one of the sections that can be searched.
-fn searched_key(name: &str) -> Result<&'static str, SearchError> {
+pub(crate) fn searched_key(name: &str) -> Result<&'static str, SearchError> {
     let is_searched =
         |key: &str| SECTIONS.iter().any(|s| key.strip_prefix(s).is_some_and(|rest| rest.starts_with('.')));
     if let Some(key) = SECTIONS.iter().find_map(|section| RunConfig::key(&format!("{section}.{name}")).ok()) {

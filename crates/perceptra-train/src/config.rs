@@ -313,7 +313,7 @@ impl TrainConfig {
             share_batches: _,
             last_best: _,
             monitor: _,
-            seed: _,
+            seed,
             engine: _,
         } = self.clone();
         let mut problems = Vec::new();
@@ -326,6 +326,8 @@ impl TrainConfig {
         let not_negative = |x: f64| x >= 0.0 && x.is_finite();
         require(positive(learning_rate), format!("learning_rate is {learning_rate}, it must be above 0"));
         require(batch != Batch::Rows(0), "batch is 0, it must be at least 1 row, or auto or full".into());
+        let largest = i64::MAX as u64;
+        require(seed <= largest, format!("seed is {seed}, it must be at most {largest}: files have no larger numbers"));
         require(epochs > 0, "epochs is 0, it must be at least 1".into());
         require(patience != Some(0), "patience is 0, it must be at least 1 epoch".into());
         require(no_progress != Some(0), "no_progress is 0, it must be at least 1 epoch".into());

@@ -102,14 +102,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
 }
 
 fn table(comparison: &Comparison) -> String {
-    let names = comparison.metrics.iter().map(|m| match m.as_str() {
-        "rmse" => "RMSE",
-        "mae" => "MAE",
-        "r2" => "R²",
-        "f1" => "F1",
-        "balanced-accuracy" => "balanced accuracy",
-        other => other,
-    });
+    let names = comparison.metrics.iter().map(|metric| metric.title());
     let header: Vec<&str> =
         ["model"].into_iter().chain(names).chain(["seconds", "parameters", "support vectors"]).collect();
     let row = |contender: &Contender| {

@@ -29,12 +29,11 @@ pub(crate) struct GradcheckArgs {
 }
 
 pub(crate) fn run(args: &GradcheckArgs) -> Result<(), CliError> {
-    let mut resolved = args.run.resolve(args.json, |run| {
-        // GPUs have no 64-bit numbers.
-        if run.output.device == "auto" {
-            run.output.device = "cpu".into();
-        }
-    })?;
+    let mut resolved = args.run.resolve(args.json, |_| ())?;
+    // GPUs have no 64-bit numbers.
+    if resolved.run.output.device == "auto" {
+        resolved.run.output.device = "cpu".into();
+    }
     let choice = choose(&resolved.run.output.device)?;
     let tables = resolved.tables()?;
     let (network, check) = check_gradients(&resolved.run, &tables, &choice.device, args.rows, args.numbers)?;

@@ -10,10 +10,14 @@ use crate::init::TEMPLATE;
 use crate::train::TrainArgs;
 use crate::values::Named;
 
-fn train() -> Command {
+fn command(name: &str) -> Command {
     let mut cli = Cli::command();
     cli.build();
-    cli.find_subcommand("train").unwrap().clone()
+    cli.find_subcommand(name).unwrap().clone()
+}
+
+fn train() -> Command {
+    command("train")
 }
 
 /// The run that these flags of `train` describe.
@@ -58,12 +62,24 @@ fn the_readme_lists_the_flags_of_train() {
 #[test]
 fn every_flag_that_sets_a_key_is_the_flag_of_a_key() {
     // Flags that set no key of their own; `--set` and `--config` name keys themselves.
-    let own = ["help", "config", "set", "json", "quiet", "verbose", "live", "report"];
+    let own = ["help", "config", "set", "json", "quiet", "verbose", "live", "report", "workers", "shard"];
     let worded: BTreeSet<String> = RunConfig::keys()
         .flat_map(|key| crate::set_args::flag(key).split([' ', ',']).map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    for flag in train().get_arguments().filter_map(clap::Arg::get_long).filter(|flag| !own.contains(flag)) {
-        assert!(worded.contains(&format!("--{flag}")), "set_args::flag has no key for --{flag}");
+    for command in ["train", "search", "compare", "gradcheck"].map(command) {
+        let own_of_command: &[&str] = match command.get_name() {
+            "compare" => &["folds", "svm-c", "svm-epsilon", "svm-rows", "presets"],
+            "gradcheck" => &["rows", "numbers"],
+            _ => &[],
+        };
+        for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+            let sets_no_key = own.contains(&flag) || own_of_command.contains(&flag);
+            assert!(
+                sets_no_key || worded.contains(&format!("--{flag}")),
+                "{}: set_args::flag has no key for --{flag}",
+                command.get_name()
+            );
+        }
     }
 }
 

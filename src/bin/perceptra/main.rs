@@ -29,7 +29,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use perceptra::data::{DataError, Delimiter, ReadNote, ReadOptions};
+use perceptra::data::{DataError, Delimiter, ReadNote, ReadOptions, nearest};
 use perceptra::{DeviceError, Model, ModelError};
 
 /// Dense neural networks for tables: train, evaluate, predict.
@@ -190,6 +190,9 @@ impl CliError {
             Self::Model(ModelError::Train(e)) | Self::Search(SearchError::Model(ModelError::Train(e))) => {
                 hints::train(e)
             }
+            Self::Model(ModelError::Foreign { .. }) if flags == hints::Flags::Model => {
+                Some("the model comes first, then the table".into())
+            }
             Self::Model(e) | Self::Search(SearchError::Model(e)) => e.hint().map(|hint| hints::model(&hint, flags)),
             Self::Data(e) => e.hint().map(|hint| hints::data(&hint, flags)),
             Self::Search(e) => search::hint(e),
@@ -295,6 +298,14 @@ fn load_both(model: &Path, table: &Path, device: &str, read: &ReadArgs) -> Resul
     read.apply(&mut options);
     let table = perceptra::Table::read(table, &options)?;
     read_notes(table.notes());
+    let columns = table.columns();
+    let lacks = |target: &&String| !columns.contains(target) && nearest(target, &columns).is_none();
+    if let Some(target) = model.about().schema.targets.iter().find(lacks) {
+        return Err(CliError::Other {
+            message: format!("{}: there is no column {target:?}, the target of the model", table.name()),
+            hint: Some("scores need the target; perceptra predict needs none".into()),
+        });
+    }
     let weighted = model.weighted(&table)?;
     if let zeros @ 1.. = table.rows() - weighted.rows() {
         note(&format!("note: {zeros} rows of weight 0 are left out"));

@@ -11,7 +11,8 @@ const MOST: usize = 10;
 /// Notes on the training rows, with the flags that change what was done.
 pub(crate) fn training(report: &EncodeReport) {
     lines(&report.missing, |column, n| {
-        format!("note: column {column:?}: {n} missing values of the training rows are filled in")
+        let (values, are) = if *n == 1 { ("value", "is") } else { ("values", "are") };
+        format!("note: column {column:?}: {n} missing {values} of the training rows {are} filled in")
     });
     lines(&report.grouped, |column, categories| {
         let rows = report.unseen.iter().find(|(c, _)| c == column).map_or(0, |(_, n)| *n);
@@ -48,7 +49,10 @@ pub(crate) fn unknown(schema: &Schema, columns: &[String]) {
 
 /// Notes on rows that a trained model is used for.
 pub(crate) fn using(report: &EncodeReport, rows: usize, encoder: &Encoder) {
-    lines(&report.missing, |column, n| format!("note: column {column:?}: {n} missing values were filled in"));
+    lines(&report.missing, |column, n| {
+        let values = if *n == 1 { "value was" } else { "values were" };
+        format!("note: column {column:?}: {n} missing {values} filled in")
+    });
     let most = |column: &String, n: usize| {
         let missing = report.missing.iter().find(|(name, _)| name == column).map_or(0, |(_, n)| *n);
         if 2 * n > rows - missing.min(rows) { "warning" } else { "note" }

@@ -1,17 +1,17 @@
 //! `perceptra predict`
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use clap::Args;
 use perceptra::data::{DataError, EncodeReport, ReadNote, Schema, TableReader};
 use perceptra::model::{PredictionColumns, PredictionFormat, PredictionOptions, PredictionWriter};
-use perceptra::{Model, Table};
+use perceptra::{Model, ModelError, Table};
 use perceptra_files::write_atomic;
 
 use crate::run_args::columns_in;
-use crate::{CliError, ReadArgs, load_model, notes, read_notes, same_file, signals};
+use crate::{CliError, ReadArgs, hints, load_model, notes, read_notes, same_file, signals};
 
 /// Number of rows in memory at once.
 const CHUNK: usize = 1 << 14;
@@ -59,19 +59,10 @@ pub(crate) struct PredictArgs {
     read: ReadArgs,
 }
 
-/// The format that belongs to the extension of the output's name.
-fn format_of(path: &Path) -> Result<PredictionFormat, CliError> {
-    PredictionFormat::of_path(path).ok_or_else(|| {
-        let endings: Vec<_> = PredictionFormat::ALL.iter().map(|format| format.extensions()[0]).collect();
-        CliError::usage(
-            format!("{}: the name does not say a format", path.display()),
-            &format!("end it in .{}", endings.join(", .")),
-        )
-    })
-}
-
 pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
-    let format = args.output.as_deref().map_or(Ok(PredictionFormat::Csv), format_of)?;
+    let format = args.output.as_deref().map_or(Ok(PredictionFormat::Csv), PredictionFormat::of_path);
+    let format =
+        format.map_err(|e| CliError::Usage { message: e.to_string(), hint: e.hint().map(|hint| hint.to_string()) })?;
     if let Some(output) = &args.output
         && (same_file(output, &args.table) || same_file(output, &args.model))
     {
@@ -79,7 +70,24 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), CliError> {
     }
     let model = load_model(&args.model, &args.device)?;
     let (probabilities, uncertainty, interval) = (args.proba, args.uncertainty, args.interval);
-    let mut columns = PredictionColumns::new(&model, PredictionOptions { probabilities, uncertainty, interval })?;
+    if probabilities && !model.about().schema.task.is_classification() {
+        return Err(CliError::Other {
+            message: format!(
+                "{}: the model predicts numbers, and only classes have probabilities",
+                args.model.display()
+            ),
+            hint: Some("leave out --proba; --interval 0.9 adds bounds that hold 9 of 10 values".into()),
+        });
+    }
+    let options = PredictionOptions { probabilities, uncertainty, interval };
+    let mut columns = PredictionColumns::new(&model, options).map_err(|e| match e {
+        // These say what the model lacks, and not which model.
+        ModelError::NoUncertainty | ModelError::NoIntervals(_) => CliError::Other {
+            message: format!("{}: {e}", args.model.display()),
+            hint: e.hint().map(|hint| hints::model(&hint, hints::Flags::Model)),
+        },
+        other => other.into(),
+    })?;
     // A file that is half written is removed.
     if args.output.is_some() {
         signals::watch();

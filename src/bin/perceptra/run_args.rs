@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use perceptra::data::{DateOrder, ReadOptions, Scaling, TableReader, Tails, Task};
-use perceptra::model::{EmbeddingKind, OneOrMany, Preset};
+use perceptra::model::{EmbeddingKind, NetworkConfig, OneOrMany, Preset};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedule};
 use perceptra::{Activation, Metric, ModelError, RunConfig, Tables};
@@ -31,7 +31,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     device: Option<String>,
     /// Seed of the split, the initial weights, the order of rows and dropout [default: 0]
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: Option<u64>,
     /// Target column; several numeric targets with commas, or by repeating the flag
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = "Columns")]
@@ -243,7 +243,7 @@ impl RunArgs {
     /// The run file or the defaults, with these flags and those of the command (`own`) put in; what neither says is as a preset has
     /// it. The run file is read once, and so are the tables: here if a preset depends on them, else by [`Resolved::tables`].
     pub(crate) fn resolve(&self, quiet: bool, own: impl Fn(&mut RunConfig)) -> Result<Resolved, CliError> {
-        self.check_keys(&own)?;
+        self.check_keys(&own, Vec::new())?;
         let (name, text) = match &self.config {
             None => (String::new(), String::new()),
             Some(path) => {
@@ -252,13 +252,31 @@ impl RunArgs {
             }
         };
         let mut run = self.apply(RunConfig::from_toml(&name, &text)?)?;
-        let mut tables = None;
+        let (mut tables, asked) = (None, run.network.ensemble);
         if let Some(preset) = self.preset.or(run.preset) {
             let read = read_tables(&run, quiet)?;
             run = RunConfig::over(preset, &read, &name, &text, |run| self.apply(run))?;
             tables = Some(read);
         }
         let file = self.config.is_some().then_some((name, text));
+        // The networks of an ensemble that the user did not ask for.
+        let given = RunConfig { network: NetworkConfig { ensemble: asked, ..run.network.clone() }, ..run.clone() };
+        let with_own = |mut run: RunConfig| {
+            own(&mut run);
+            run
+        };
+        let (networks, given) = (with_own(run.clone()).network.ensemble, with_own(given));
+        let what = match () {
+            () if given.checkpoint.folder.is_some() => "checkpoints are of one network",
+            () if given.data.stream => "a streamed table trains one network",
+            () => "",
+        };
+        if networks > 1 && given.network.ensemble == 1 && !what.is_empty() {
+            return Err(CliError::usage(
+                format!("the preset trains {networks} networks, and {what}"),
+                "add --ensemble 1, which trains one of them",
+            ));
+        }
         Resolved { run, file, tables, quiet }.with(own)
     }
 
@@ -269,17 +287,23 @@ impl RunArgs {
         quiet: bool,
         own: impl Fn(&mut RunConfig),
     ) -> Result<Resolved, CliError> {
-        self.check_keys(&own)?;
+        self.check_keys(&own, Vec::new())?;
         Resolved { run: self.apply(run)?, file: None, tables: None, quiet }.with(own)
     }
 
-    /// Checks that no key is set twice, by `--set`, by these flags or by those of the command.
-    fn check_keys(&self, own: impl Fn(&mut RunConfig)) -> Result<(), CliError> {
-        self.set.check(|run| {
+    /// Checks that no key is set twice, by `--set`, by these flags, by those of the command or by a search (`searched`, each key with the
+    /// flag as written).
+    pub(crate) fn check_keys(
+        &self,
+        own: impl Fn(&mut RunConfig),
+        searched: Vec<(&'static str, String)>,
+    ) -> Result<(), CliError> {
+        let flags = |run: &mut RunConfig| {
             run.preset = self.preset.or(run.preset);
             self.put(run);
             own(run);
-        })
+        };
+        self.set.check(flags, searched)
     }
 
     /// Applies `--set` and these flags to a run, and checks that it names a table and a target.
@@ -289,11 +313,15 @@ impl RunArgs {
         if run.data.table.as_os_str().is_empty() {
             return Err(CliError::usage(
                 "no table is named",
-                "perceptra train TABLE --target COLUMN, or --config FILE with a table in it",
+                "give TABLE --target COLUMN, or --config FILE with a table in it",
             ));
         }
         if run.data.schema.target.is_empty() {
-            return Err(CliError::usage("no target column is named", "name it with --target COLUMN"));
+            let mut names = names_of_columns(&run.data.table, &run.data.read);
+            let more = if names.len() > 20 { ", ..." } else { "" };
+            names.truncate(20);
+            let one_of = if names.is_empty() { String::new() } else { format!(", one of {}{more}", names.join(", ")) };
+            return Err(CliError::usage("no target column is named", &format!("name it with --target COLUMN{one_of}")));
         }
         Ok(run)
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::run_args::{Resolved, RunArgs, read_tables};
 use crate::train::stem;
 use crate::values::one_of;
-use crate::{CliError, note, plots, print, print_json, signals, tables};
+use crate::{CliError, load_model, note, plots, print, print_json, signals, tables};
 
 /// Tries many settings, ranks them on rows they were not trained on, and trains the model of the best.
 ///
@@ -83,7 +83,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "I/N", value_parser = shard, help_heading = "Search")]
     shard: Option<(usize, usize)>,
     /// Resume the search of this folder
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["output", "config", "grid", "space", "sampler"], help_heading = "Search")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["output", "config", "preset", "grid", "space", "sampler"], help_heading = "Search")]
     resume: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
@@ -146,6 +146,12 @@ impl SearchArgs {
             search.ensemble = self.ensemble.or(search.ensemble);
             search.metric = self.metric.or(search.metric);
         };
+        let searched = [("--grid", &self.grid), ("--space", &self.space)].into_iter().flat_map(|(flag, pairs)| {
+            // A name of no key is left to the search, which says what is wrong with it.
+            let key = |name: &str| Search::key(name).ok();
+            pairs.iter().filter_map(move |(name, values)| Some((key(name)?, format!("{flag} {name}={values}"))))
+        });
+        self.run.check_keys(&own, searched.collect())?;
         let quiet = self.quiet || self.json;
         match &self.resume {
             Some(folder) => {
@@ -169,7 +175,9 @@ pub(crate) fn hint(error: &SearchError) -> Option<String> {
         SearchError::NotAGrid { .. } => "list its values, or sample it with --random N",
         SearchError::TooManyTrials { .. } => "sample the space with --random N",
         SearchError::Occupied { .. } => "--resume continues it; for a new one choose another --output",
-        SearchError::OtherSearch { .. } => "continue with the same table and settings, or choose another --output",
+        SearchError::OtherSearch { .. } => {
+            "continue with the same table and settings, or start another search without --resume"
+        }
         SearchError::Lock(_) => "wait for it to end, or choose another --output",
         other => return other.hint(),
     };
@@ -201,7 +209,15 @@ pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
     if !quiet {
         let cases = search.cases;
         let splits = if cases > 1 { format!(", each on {cases} splits of the rows") } else { String::new() };
-        note(&format!("note: {} trials{splits}", search.planned));
+        let asked = run.search.trials;
+        let fewer = match run.search.sampler {
+            Sampler::Grid => String::new(),
+            Sampler::Random | Sampler::LatinHypercube | Sampler::Sobol if search.planned == asked => String::new(),
+            Sampler::Random | Sampler::LatinHypercube | Sampler::Sobol => {
+                format!(", not {asked}: the other points repeat these")
+            }
+        };
+        note(&format!("note: {}{fewer}{splits}", trials(search.planned)));
     }
     let bar = Bar::new(quiet, search.metric);
     let board = search.run(&place, &mut |event| bar.observe(event), signals::came())?;
@@ -275,6 +291,13 @@ fn finish(
         }
     };
     plots::draw(search, board, folder)?;
+    let before = load_model(&model, "cpu").map_or(1, |before| before.members().count());
+    if before > 1 && run.search.ensemble.is_none() && !json {
+        note(&format!(
+            "note: {} was an ensemble of {before} networks, and is now the best one (--ensemble)",
+            model.display()
+        ));
+    }
     trained.model.save(&model)?;
     if json {
         let members: Vec<_> = members.iter().map(|(trial, share)| json!({ "trial": trial, "share": share })).collect();
@@ -295,13 +318,28 @@ fn finish(
         (None, _) if cases > 1 => format!("on the validation rows of {cases} splits"),
         (None, _) => "on the validation rows".to_owned(),
     };
-    print(&format!("{}: {} trials, judged {judged}\n\n", run.data.table.display(), board.trials.len()))?;
+    print(&format!("{}: {}, judged {judged}\n\n", run.data.table.display(), trials(board.trials.len())))?;
     print(&table(board))?;
     print(&summary(&trained, &members, board, &model, folder))
 }
 
 /// Maximum number of trials in the printed table.
 const SHOWN: usize = 10;
+
+/// `1 trial`, `30 trials`.
+fn trials(count: usize) -> String {
+    if count == 1 { "1 trial".to_owned() } else { format!("{count} trials") }
+}
+
+/// The value of a setting as a search takes it, such as `64x64` for the list `[64, 64]`.
+fn shown(value: &str) -> String {
+    let numbers = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match numbers.filter(|list| list.split(", ").all(|n| n.parse::<f64>().is_ok())) {
+        Some(list) => list.replace(", ", "x"),
+        None if value == "[]" => "none".to_owned(),
+        None => value.trim_matches('"').to_owned(),
+    }
+}
 
 fn table(board: &Leaderboard) -> String {
     let keys = board.keys();
@@ -315,7 +353,7 @@ fn table(board: &Leaderboard) -> String {
             (Some(mean), None) => tables::number(mean),
             (None, _) => String::new(),
         };
-        let values = keys.iter().map(|key| trial.settings.get(*key).map_or("", |v| v.trim_matches('"')).to_owned());
+        let values = keys.iter().map(|key| trial.settings.get(*key).map_or_else(String::new, |v| shown(v)));
         [trial.number.to_string(), score].into_iter().chain(values).chain([format!("{:.2}", trial.seconds)]).collect()
     });
     tables::table(&header, rows.collect())

@@ -18,20 +18,32 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 impl SetArgs {
-    /// Checks that no key is set twice; `flags` applies the other flags to a run.
-    pub(crate) fn check(&self, flags: impl Fn(&mut RunConfig)) -> Result<(), CliError> {
-        if self.set.is_empty() {
+    /// Checks that no key is set twice. `flags` applies the other flags to a run; `searched` are the keys that a search sets, each with
+    /// the flag as written.
+    pub(crate) fn check(
+        &self,
+        flags: impl Fn(&mut RunConfig),
+        searched: Vec<(&'static str, String)>,
+    ) -> Result<(), CliError> {
+        if self.set.is_empty() && searched.is_empty() {
             return Ok(());
         }
-        // Two runs that differ in every key: a key that is equal in both afterwards was set by a flag.
-        let mut runs = [RunConfig::default(), RunConfig::with_every_key()];
+        // Two runs that differ in every key: a key that is equal in both afterwards was set by a flag, as was one that it changed.
+        let before = [RunConfig::default(), RunConfig::with_every_key()];
+        let mut runs = before.clone();
         runs.iter_mut().for_each(flags);
-        let mut seen: Vec<(&str, String)> = Vec::new();
-        for (name, value) in &self.set {
+        let is_set = |key: &str| {
+            runs[0].get(key) == runs[1].get(key) || before.iter().zip(&runs).any(|(a, b)| a.get(key) != b.get(key))
+        };
+        let set = |(name, value): &(String, String)| {
             let key = RunConfig::key(name).map_err(|e| usage(name, value, &e))?;
+            Ok((key, format!("--set {name}={value}")))
+        };
+        let all: Vec<_> = self.set.iter().map(set).collect::<Result<_, CliError>>()?;
+        let mut seen: Vec<(&str, String)> = Vec::new();
+        for (key, written) in searched.into_iter().chain(all) {
             let earlier = seen.iter().find(|(known, _)| *known == key).map(|(_, written)| written.clone());
-            let by_flag = || (runs[0].get(key) == runs[1].get(key)).then(|| flag(key));
-            let written = format!("--set {name}={value}");
+            let by_flag = || is_set(key).then(|| flag(key));
             if let Some(other) = earlier.or_else(by_flag) {
                 let message = format!("{key} is set twice: by {other} and by {written}");
                 return Err(CliError::usage(message, "leave out one of them"));

@@ -28,7 +28,7 @@ use crate::{CliError, hints, note, notes, print, print_json, report, same_file, 
   perceptra train sales.csv --target revenue --checkpoint sales-run     # then, after an interruption:
   perceptra train --resume sales-run")]
 pub(crate) struct TrainArgs {
-    /// Model file to write [default: the table's name with .perceptra]
+    /// Model file to write [default: the table's name with .perceptra, or model.perceptra of standard input]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print the result as JSON
@@ -53,7 +53,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "FOLDER", help_heading = "Checkpoints")]
     checkpoint: Option<PathBuf>,
     /// Resume the run of this folder; other flags may only change when it stops, its device and its output
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["checkpoint", "config"], help_heading = "Checkpoints")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["checkpoint", "config", "preset"], help_heading = "Checkpoints")]
     resume: Option<PathBuf>,
     /// Epochs between checkpoints [default: 1]
     #[arg(long, value_name = "EPOCHS", help_heading = "Checkpoints")]
@@ -303,7 +303,7 @@ fn summary(trained: &Trained, run: &RunConfig, device: &str, model_path: &Path, 
     let mut text = format!(
         "{}: {} of {target}{classes}{reason}\n{train} training, {validation} validation and {test} test rows, {} features as {} \
          inputs, on {device}\n{network}\n{} epochs, {}; best epoch {}\n\n",
-        run.data.table.display(),
+        if run.data.table == Path::new("-") { "standard input".into() } else { run.data.table.to_string_lossy() },
         about.schema.task,
         about.encoder.features().count(),
         about.encoder.width(),
@@ -364,10 +364,13 @@ fn check_writable(path: &Path) -> Result<(), CliError> {
     // At the end, the model is first written to a temporary file beside it: tries to create such a file.
     match tempfile::Builder::new().prefix(".perceptra-").suffix(".tmp").tempfile_in(folder) {
         Ok(_) => Ok(()),
-        Err(e) => fail(std::io::Error::new(
-            e.kind(),
-            format!("the folder {} does not take files: {}", folder.display(), e.kind()),
-        )),
+        Err(e) => {
+            let why = match folder.is_dir() {
+                true => format!("the folder {} does not take files: {}", folder.display(), e.kind()),
+                false => format!("there is no folder {}", folder.display()),
+            };
+            fail(std::io::Error::new(e.kind(), why))
+        }
     }
 }
 

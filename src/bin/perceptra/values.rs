@@ -125,7 +125,11 @@ fn value_of<T>(key: &str, text: &str, get: impl Fn(RunConfig) -> T) -> Result<T,
 }
 
 pub(crate) fn widths(text: &str) -> Result<Widths, String> {
-    value_of("network.hidden", text, |run| Widths(run.network.hidden))
+    let widths = value_of("network.hidden", text, |run| Widths(run.network.hidden))?;
+    if widths.0.contains(&0) {
+        return Err("a layer has 1 unit or more; `none` leaves out hidden layers".to_owned());
+    }
+    Ok(widths)
 }
 
 pub(crate) fn or_none(text: &str) -> Result<OrNone, String> {
