@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::kind::ColumnKind;
 use crate::notation::Notation;
 
 /// A choice that was made for the user when a [`Schema`](crate::Schema) was inferred. [`Display`](fmt::Display) words it without
@@ -14,6 +15,8 @@ pub enum Note {
         column: String,
         /// The reason, as in `Schema::dropped`.
         reason: String,
+        /// The kinds of column of which one has to be declared to keep it; none for a column that says nothing.
+        kept_as: &'static [ColumnKind],
     },
     /// Well-known marks among numbers or dates are taken as missing values.
     Marks {
@@ -69,7 +72,7 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LeftOut { column, reason } => write!(f, "column {column:?} is left out: {reason}"),
+            Self::LeftOut { column, reason, .. } => write!(f, "column {column:?} is left out: {reason}"),
             Self::Marks { column, marks } => {
                 let marks: Vec<String> = marks.iter().map(|(mark, rows)| format!("{mark:?} in {rows} rows")).collect();
                 write!(f, "column {column:?}: {} is taken as missing", marks.join(", "))

@@ -130,7 +130,7 @@ impl Schema {
                 if forced {
                     return Err(DataError::AllMissing { column: name });
                 }
-                schema.leave_out(name, "it has no value at all".to_owned());
+                schema.leave_out(name, "it has no value at all".to_owned(), &[]);
                 continue;
             }
             if kind == ColumnKind::Numeric {
@@ -138,7 +138,7 @@ impl Schema {
                 column.numbers(kind, &notation)?;
             }
             if present == table.rows() && has_one_value(column) {
-                schema.leave_out(name, "it has one value only".to_owned());
+                schema.leave_out(name, "it has one value only".to_owned(), &[]);
                 continue;
             }
             if kind == ColumnKind::Categorical && !forced {
@@ -148,7 +148,7 @@ impl Schema {
                     let [one, other] = [texts.next(), texts.last()].map(Option::unwrap_or_default);
                     let n = distinct.counts.len();
                     let reason = format!("its {n} different texts identify rows, as {one:?} and {other:?} do");
-                    schema.leave_out(name, reason);
+                    schema.leave_out(name, reason, &[ColumnKind::Categorical]);
                     continue;
                 }
             }
@@ -176,7 +176,9 @@ impl Schema {
                 schema.notes.push(Note::CountsRows { column });
             }
         }
-        row_numbers.into_iter().for_each(|(_, name)| schema.leave_out(name, "it numbers the rows".to_owned()));
+        row_numbers
+            .into_iter()
+            .for_each(|(_, name)| schema.leave_out(name, "it numbers the rows".to_owned(), &[ColumnKind::Numeric]));
         if schema.features.is_empty() {
             let reason = match schema.dropped.as_slice() {
                 [] => "the table has no column besides those with another role".to_owned(),
@@ -188,8 +190,8 @@ impl Schema {
         Ok(schema)
     }
 
-    fn leave_out(&mut self, column: String, reason: String) {
-        self.notes.push(Note::LeftOut { column: column.clone(), reason: reason.clone() });
+    fn leave_out(&mut self, column: String, reason: String, kept_as: &'static [ColumnKind]) {
+        self.notes.push(Note::LeftOut { column: column.clone(), reason: reason.clone(), kept_as });
         self.dropped.push((column, reason));
     }
 

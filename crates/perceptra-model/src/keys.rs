@@ -517,7 +517,7 @@ mod tests {
             ("activation", "reul", "relu"),
             ("activation", "relu,tnah", "tanh"),
             ("scaling", "robost", "robust"),
-            ("preset", "defualt", "default"),
+            ("preset", "defaults", "default"),
         ] {
             let hint = RunConfig::default().set(key, text).unwrap_err().hint();
             assert_eq!(hint.map(|hint| hint.to_string()), Some(format!("did you mean `{nearest}`?")), "{key}={text}");

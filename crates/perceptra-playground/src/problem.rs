@@ -51,7 +51,7 @@ impl Problem {
         Self::ALL.iter().copied().find(|problem| problem.name() == name).ok_or_else(unknown)
     }
 
-    /// What is learned.
+    /// The table that is learned.
     pub(crate) fn task(self) -> Task {
         match self {
             Self::Xor | Self::And | Self::Or | Self::Moons | Self::Circles | Self::Spirals => Task::Binary,

@@ -132,9 +132,12 @@ pub(crate) fn note(choice: &data::Note) -> String {
     let [numeric, categorical, ignore] =
         ["numeric", "categorical", "ignore"].map(|name| move |column: &str| column_flag(name, column));
     let change = match choice {
-        Note::LeftOut { column, .. } => {
-            format!("{} or {} keeps it, {} silences this note", categorical(column), numeric(column), ignore(column))
-        }
+        Note::LeftOut { column, kept_as, .. } => match kept_as.first() {
+            None => format!("{} silences this note", ignore(column)),
+            Some(kind) => {
+                format!("{} keeps it, {} silences this note", column_flag(kind.name(), column), ignore(column))
+            }
+        },
         Note::Marks { column, .. } => format!("{} takes all values as categories", categorical(column)),
         Note::Read { column, notation, .. } => match notation.dates {
             Some(_) => format!("--dates sets the order, {} takes the dates as categories", categorical(column)),
