@@ -287,7 +287,7 @@ fn predictions_keep_columns_of_the_table() {
     let out = predict(&["--keep", "notes"]);
     assert!(out.stderr.contains("there is no column \"notes\"\nhint: did you mean \"note\"?"), "{}", out.stderr);
     // From standard input, all of them.
-    let out = folder.run_with(&["predict", "t.perceptra", "-", "--keep", "all", "--proba"], b"x,extra\n1,007\n2,\n");
+    let out = folder.run_with(&["predict", "t.perceptra", "-", "--keep", "all"], b"x,extra\n1,007\n2,\n");
     assert!(out.stdout.starts_with("x,extra,prediction\n1,007,"), "{} {}", out.stdout, out.stderr);
 }
 

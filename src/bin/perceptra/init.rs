@@ -63,13 +63,17 @@ mod tests {
         // Keys without a default are commented out.
         let uncommented: String =
             super::TEMPLATE.lines().map(|l| format!("{}\n", l.strip_prefix("# > ").unwrap_or(l))).collect();
-        let full = RunConfig::from_toml("run.toml", &uncommented).unwrap();
+        RunConfig::from_toml("run.toml", &uncommented).unwrap();
+        let of_section = |section: &str| match section {
+            "" => uncommented.split("\n[").next(),
+            _ => uncommented.split_once(&format!("\n[{section}]\n")).and_then(|(_, rest)| rest.split("\n[").next()),
+        };
         for key in RunConfig::keys() {
-            assert!(full.get(key).is_some(), "{key} has no value in the template");
-            // The keys of these tables stand in one line.
-            let name = ["lr_factors", "decay_factors"].into_iter().find(|table| key.contains(table));
-            let name = name.unwrap_or_else(|| key.rsplit('.').next().unwrap_or(key));
-            assert!(uncommented.contains(&format!("\n{name} = ")), "{key} is not in the template");
+            let (section, rest) = key.split_once('.').unwrap_or(("", key));
+            // The keys of a table in a section stand in one line.
+            let name = rest.split('.').next().unwrap_or(rest);
+            let keys = of_section(section).unwrap_or_else(|| panic!("[{section}] is not in the template"));
+            assert!(keys.lines().any(|line| line.starts_with(&format!("{name} = "))), "{key} is not in the template");
         }
     }
 }

@@ -299,6 +299,7 @@ fn load_both(model: &Path, table: &Path, device: &str, read: &ReadArgs) -> Resul
     let table = perceptra::Table::read(table, &options)?;
     read_notes(table.notes());
     let columns = table.columns();
+    model.about().encoder.check_columns(table.name(), &columns)?;
     let lacks = |target: &&String| !columns.contains(target) && nearest(target, &columns).is_none();
     if let Some(target) = model.about().schema.targets.iter().find(lacks) {
         return Err(CliError::Other {

@@ -151,7 +151,7 @@ impl SearchArgs {
             let key = |name: &str| Search::key(name).ok();
             pairs.iter().filter_map(move |(name, values)| Some((key(name)?, format!("{flag} {name}={values}"))))
         });
-        self.run.check_keys(&own, searched.collect())?;
+        self.run.check_keys(own, searched.collect())?;
         let quiet = self.quiet || self.json;
         match &self.resume {
             Some(folder) => {

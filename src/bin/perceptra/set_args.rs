@@ -33,7 +33,8 @@ impl SetArgs {
         let mut runs = before.clone();
         runs.iter_mut().for_each(flags);
         let is_set = |key: &str| {
-            runs[0].get(key) == runs[1].get(key) || before.iter().zip(&runs).any(|(a, b)| a.get(key) != b.get(key))
+            let changed = |(a, b): (&RunConfig, &RunConfig)| a.get(key).is_some_and(|was| b.get(key) != Some(was));
+            runs[0].get(key) == runs[1].get(key) || before.iter().zip(&runs).any(changed)
         };
         let set = |(name, value): &(String, String)| {
             let key = RunConfig::key(name).map_err(|e| usage(name, value, &e))?;
