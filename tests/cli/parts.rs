@@ -37,7 +37,7 @@ fn rows_that_occur_in_two_parts_are_counted() {
 #[test]
 fn a_split_column_without_validation_rows_leaves_some_to_validation() {
     let folder = Folder::new();
-    let part = |i: usize| if i % 5 == 0 { "test" } else { "train" };
+    let part = |i: usize| if i.is_multiple_of(5) { "test" } else { "train" };
     folder.write("t.csv", format!("a,y,part\n{}", rows(100, |i| format!("{},{},{}", i * i, i * 37 % 100, part(i)))));
     let train = ["train", "t.csv", "--target", "y", "--split", "part"];
     let out = folder.run(&[&train[..], &QUICK].concat());
