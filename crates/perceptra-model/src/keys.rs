@@ -10,6 +10,7 @@ use perceptra_nn::{Activation, Initializer, Loss, Norm};
 use perceptra_train::{Batch, ClassWeights, Engine, Factors, Metric, Optimizer, Reduction, Schedule, TrainConfig};
 use toml::Value;
 
+use crate::aliases::current_name;
 use crate::error::ModelError;
 use crate::run::{
     CheckpointConfig, DataConfig, EmbeddingKind, Ensemble, NetworkConfig, OneOrMany, OutputConfig, Preset, RunConfig,
@@ -28,21 +29,12 @@ static KEYS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
 /// Keys whose values are TOML tables, unlike sections, which are tables of keys.
 const TABLES: [&str; 2] = ["search.space", "train.class_weights"];
 
-/// Alternative names of keys, short or from earlier versions, as (alternative name, current name), both without sections.
-const ALIASES: [(&str, &str); 3] =
-    [("lr", "learning_rate"), ("places", "max_parallel"), ("standardise_target", "standardize_target")];
-
-/// Whether a key takes a list.
-pub(crate) fn is_list(key: &str) -> bool {
-    KEYS.get(key).is_some_and(Value::is_array)
-}
-
-/// The current name of a key without its section, which may be written by an alternative name.
-pub(crate) fn current_name(name: &str) -> &str {
-    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, now)| now)
-}
-
 impl RunConfig {
+    /// Whether a key takes a list.
+    pub(crate) fn is_list(key: &str) -> bool {
+        KEYS.get(key).is_some_and(Value::is_array)
+    }
+
     /// Every key of a run file by its path, such as `train.learning_rate`, in alphabetical order. The `version` that wrote the file
     /// is not among them.
     ///

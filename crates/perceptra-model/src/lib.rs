@@ -21,6 +21,7 @@
 //! A [`RunConfig`] describes a run. [`train`] infers the schema of its tables, splits them, fits the encoder and trains the network
 //! to a [`Model`], which predicts and scores tables and is saved as one SafeTensors file.
 
+mod aliases;
 mod calibration;
 mod checkpoint;
 mod confidence;

@@ -4,8 +4,8 @@ use perceptra_data::{Scaling, Task};
 use perceptra_nn::{Activation, Initializer};
 use perceptra_train::{Batch, Factors, Metric, Optimizer, Schedule, TrainConfig};
 
+use crate::aliases::current_name;
 use crate::error::ModelError;
-use crate::keys::current_name;
 use crate::run::{EmbeddingKind, OneOrMany, Preset, RunConfig, run_file_error};
 use crate::tables::Tables;
 

@@ -21,8 +21,8 @@ pub use self::{
     preset::Preset,
     search::{Ensemble, Sampler, SearchOptions},
 };
+use crate::aliases::current_name;
 use crate::error::ModelError;
-use crate::keys::{current_name, is_list};
 
 /// The complete description of a run: data, encoder, network, training, device and output.
 ///
@@ -275,7 +275,7 @@ fn check_data_keys(name: &str, text: &str) -> Result<(), ModelError> {
         let line = text.lines().position(|l| l.trim_start().starts_with(key)).map_or(0, |i| i + 1);
         ModelError::RunFile { name: format!("{name}:{line}"), message, nearest }
     };
-    let lists = data.iter().find(|(key, value)| value.is_str() && is_list(&format!("data.{key}")));
+    let lists = data.iter().find(|(key, value)| value.is_str() && RunConfig::is_list(&format!("data.{key}")));
     if let Some((key, value)) = lists {
         return Err(fail(key, format!("`{key}` is a list of texts: write {key} = [{value}]"), None));
     }

@@ -1,5 +1,6 @@
 //! One table in five formats: models that are trained on each predict each, with the same bits.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,6 +62,10 @@ fn batch(target: &[Option<String>]) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
 }
 
+fn create(path: &Path) -> File {
+    File::options().write(true).create_new(true).open(path).unwrap()
+}
+
 /// The files of the five formats.
 fn files(folder: &Path, target: &[Option<String>]) -> Vec<PathBuf> {
     let path = |name: &str| folder.join(name);
@@ -78,17 +83,17 @@ fn files(folder: &Path, target: &[Option<String>]) -> Vec<PathBuf> {
         json += &format!("{{{}}}\n", members.join(", "));
     }
     for (name, text) in [("t.csv", &csv), ("t.jsonl", &json)] {
-        std::fs::File::create(path(name)).unwrap().write_all(text.as_bytes()).unwrap();
+        create(&path(name)).write_all(text.as_bytes()).unwrap();
     }
-    let mut gz = flate2::write::GzEncoder::new(std::fs::File::create(path("t.csv.gz")).unwrap(), Default::default());
+    let mut gz = flate2::write::GzEncoder::new(create(&path("t.csv.gz")), Default::default());
     gz.write_all(csv.as_bytes()).unwrap();
     gz.finish().unwrap();
     let batch = batch(target);
-    let file = std::fs::File::create(path("t.parquet")).unwrap();
+    let file = create(&path("t.parquet"));
     let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
-    let file = std::fs::File::create(path("t.arrow")).unwrap();
+    let file = create(&path("t.arrow"));
     let mut writer = arrow::ipc::writer::FileWriter::try_new(file, &batch.schema()).unwrap();
     writer.write(&batch).unwrap();
     writer.finish().unwrap();

@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use perceptra::data::{
-    ColumnKind, DataError, DateOrder, Notation, Numbers, ReadOptions, SchemaOptions, Summary, TableColumn, Values,
-    date_text,
+    ColumnKind, DataError, Notation, Numbers, ReadOptions, SchemaOptions, Summary, TableColumn, Values, date_text,
 };
 use perceptra::model::Member;
 use perceptra::{Model, Table};
 use serde_json::json;
 
-use crate::values::one_of;
+use crate::run_args::NotationArgs;
 use crate::{CliError, ReadArgs, hints, load_model, note, print, print_json, read_notes, tables};
 
 #[derive(Debug, Args)]
@@ -26,15 +25,8 @@ pub(crate) struct InspectArgs {
     json: bool,
     #[command(flatten)]
     read: ReadArgs,
-    /// Decimal separator of a table's numbers, where they do not show it themselves
-    #[arg(long, value_name = "CHAR", help_heading = "Reading tables")]
-    decimal: Option<char>,
-    /// Separator of thousands of a table's numbers, where they do not show it themselves
-    #[arg(long, value_name = "CHAR", help_heading = "Reading tables")]
-    thousands: Option<char>,
-    /// Order of day and month of a table's dates, where they do not show it themselves
-    #[arg(long, value_name = "ORDER", value_parser = one_of::<DateOrder>(), help_heading = "Reading tables")]
-    dates: Option<DateOrder>,
+    #[command(flatten)]
+    notation: NotationArgs,
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
@@ -50,8 +42,8 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
 
 /// The columns of a table, and its first rows.
 fn of_table(args: &InspectArgs, table: &Table) -> Result<(), CliError> {
-    let InspectArgs { decimal, thousands, dates, .. } = *args;
-    let options = SchemaOptions { decimal, thousands, dates, ..SchemaOptions::default() };
+    let mut options = SchemaOptions::default();
+    args.notation.apply(&mut options);
     let columns = table.inspect(&options);
     let shown = table.rows().min(FIRST_ROWS);
     let plain = Notation::default();

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use perceptra::data::{DateOrder, ReadOptions, Scaling, TableReader, Tails, Task};
+use perceptra::data::{DateOrder, ReadOptions, Scaling, SchemaOptions, TableReader, Tails, Task};
 use perceptra::model::{EmbeddingKind, NetworkConfig, OneOrMany, Preset};
 use perceptra::nn::{Initializer, Loss, Norm};
 use perceptra::train::{Batch, ClassWeights, Engine, Optimizer, Reduction, Schedule};
@@ -74,15 +74,8 @@ pub(crate) struct RunArgs {
     no_stratify: bool,
     #[command(flatten)]
     read: ReadArgs,
-    /// Decimal separator, where the numbers of a column do not show it themselves: 1,234 may be 1234 or 1.234
-    #[arg(long, value_name = "CHAR", help_heading = "Reading tables")]
-    decimal: Option<char>,
-    /// Separator of thousands, where the numbers of a column do not show it themselves
-    #[arg(long, value_name = "CHAR", help_heading = "Reading tables")]
-    thousands: Option<char>,
-    /// Order of day and month in dates such as 4/5/2024, where the dates of a column do not show it themselves
-    #[arg(long, value_name = "ORDER", value_parser = one_of::<DateOrder>(), help_heading = "Reading tables")]
-    dates: Option<DateOrder>,
+    #[command(flatten)]
+    notation: NotationArgs,
     /// Read the table anew in every epoch instead of holding it in memory, for tables larger than memory
     #[arg(long, help_heading = "Reading tables")]
     stream: bool,
@@ -203,6 +196,30 @@ pub(crate) struct RunArgs {
     /// Stop after this many seconds
     #[arg(long, value_name = "SECONDS", help_heading = "Stopping")]
     time_limit: Option<f64>,
+}
+
+/// How numbers and dates are written.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NotationArgs {
+    /// Decimal separator, where the numbers of a column do not show it themselves: 1,234 may be 1234 or 1.234
+    #[arg(long, value_name = "CHAR", help_heading = "Reading tables")]
+    decimal: Option<char>,
+    /// Separator of thousands, where the numbers of a column do not show it themselves
+    #[arg(long, value_name = "CHAR", help_heading = "Reading tables")]
+    thousands: Option<char>,
+    /// Order of day and month in dates such as 4/5/2024, where the dates of a column do not show it themselves
+    #[arg(long, value_name = "ORDER", value_parser = one_of::<DateOrder>(), help_heading = "Reading tables")]
+    dates: Option<DateOrder>,
+}
+
+impl NotationArgs {
+    /// Overrides `options` with the flags.
+    pub(crate) fn apply(&self, options: &mut SchemaOptions) {
+        let Self { decimal, thousands, dates } = self;
+        options.decimal = decimal.or(options.decimal);
+        options.thousands = thousands.or(options.thousands);
+        options.dates = dates.or(options.dates);
+    }
 }
 
 /// A run, combined from the flags of a command and its run file.
@@ -362,9 +379,7 @@ impl RunArgs {
             validation_file,
             no_stratify,
             read,
-            decimal,
-            thousands,
-            dates,
+            notation,
             stream,
             buffer,
             scaling,
@@ -424,9 +439,7 @@ impl RunArgs {
         set_some(&mut schema.weights, weights);
         set_some(&mut schema.split, split);
         set(&mut schema.task, &task.map(|task| task.0));
-        set_some(&mut schema.decimal, decimal);
-        set_some(&mut schema.thousands, thousands);
-        set_some(&mut schema.dates, dates);
+        notation.apply(schema);
         set_some(&mut run.data.positive, positive);
         run.data.stream |= *stream;
         set(&mut run.data.buffer, buffer);
