@@ -175,3 +175,13 @@ fn rows_from_a_pipe_are_predicted_as_they_come() {
         assert!(child.wait().unwrap().success());
     }
 }
+
+#[test]
+fn a_text_that_is_kept_in_training_is_kept_afterwards() {
+    let folder = Folder::new();
+    let rows: String = (0..90).map(|i| format!("{},{}\n", i % 30, ["None", "Mild", "Severe"][i % 30 / 10])).collect();
+    folder.write("t.csv", format!("a,y\n{rows}"));
+    folder.ok(&[&["train", "t.csv", "--target", "y", "--keep-text", "None", "-o", "m.perceptra"][..], &SHORT].concat());
+    let scores = folder.json(&["evaluate", "m.perceptra", "t.csv", "--device", "cpu", "--json"]);
+    assert_eq!(scores["rows"], 90);
+}

@@ -27,10 +27,11 @@ pub struct EncodeReport {
 
 impl EncodeReport {
     /// The first column whose values in `rows` rows are all of categories without a place of their own, with their number, if there
-    /// are two or more.
+    /// are two or more. A column whose rare categories share a place is none: its values may be of those.
     pub fn all_unseen(&self, rows: usize) -> Option<(&str, usize)> {
         let missing = |column: &str| self.missing.iter().find(|(name, _)| name == column).map_or(0, |(_, n)| *n);
-        let all = |(column, n): &&(String, usize)| *n > 1 && n + missing(column) == rows;
+        let shares = |column: &str| self.grouped.iter().any(|(name, _)| name == column);
+        let all = |(column, n): &&(String, usize)| *n > 1 && n + missing(column) == rows && !shares(column);
         self.unseen.iter().find(all).map(|(column, n)| (column.as_str(), *n))
     }
 }
@@ -54,5 +55,25 @@ impl AddAssign<&Self> for EncodeReport {
                 grouped.push(theirs.clone());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_without_a_known_category_is_found() {
+        let report = |n: usize, grouped: usize| EncodeReport {
+            missing: vec![("a".into(), 1)],
+            unseen: vec![("a".into(), n)],
+            grouped: (grouped > 0).then(|| ("a".into(), grouped)).into_iter().collect(),
+            ..EncodeReport::default()
+        };
+        assert_eq!(report(3, 0).all_unseen(4), Some(("a", 3)));
+        assert_eq!(report(2, 0).all_unseen(4), None);
+        // One value may be new, and values of rare categories have a place.
+        assert_eq!(report(1, 0).all_unseen(2), None);
+        assert_eq!(report(3, 5).all_unseen(4), None);
     }
 }

@@ -34,9 +34,15 @@ pub struct ReadOptions {
 const MISSING: [&str; 12] = ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "null", "NULL", "None", "?"];
 
 impl ReadOptions {
+    /// The texts of [`ReadOptions::missing`] without those of [`ReadOptions::keep_text`].
+    #[doc(hidden)]
+    pub fn missing_without_kept(&self) -> Vec<String> {
+        self.missing.iter().filter(|text| !self.keep_text.contains(text)).cloned().collect()
+    }
+
     /// The texts that mean "no value", for the reader.
     pub(crate) fn missing_texts(&self) -> Arc<MissingTexts> {
-        Arc::new(MissingTexts::new(self.missing.iter().filter(|text| !self.keep_text.contains(text))))
+        Arc::new(MissingTexts::new(&self.missing_without_kept()))
     }
 }
 

@@ -77,7 +77,7 @@ impl Prepared {
         let rows = [Some(&train_table), validation.as_ref(), test.as_ref()].map(|t| t.map_or(0, Table::rows));
         let history =
             History { monitor: training.monitor, epochs: Vec::new(), best_epoch: 0, stop: StopReason::Unfinished };
-        let missing = run.data.read.missing.clone();
+        let missing = run.data.read.missing_without_kept();
         let about = About {
             schema,
             missing,
