@@ -67,3 +67,23 @@ fn a_class_with_fewer_rows_than_folds_is_counted_in_the_whole_table() {
     let held_out = "error: the class \"rare\" has 5 rows, 1 of them for testing: the others are fewer than the 5 folds";
     assert!(search.stderr.contains(held_out), "{}", search.stderr);
 }
+
+#[test]
+#[cfg(all(feature = "baselines", feature = "search"))]
+fn commands_that_train_many_models_say_how_columns_are_read() {
+    let folder = Folder::new();
+    let mark = |i: usize| if i.is_multiple_of(9) { "-".to_owned() } else { (i * i).to_string() };
+    folder.write("t.csv", format!("id,a,y\n{}", rows(60, |i| format!("{i},{},{}", mark(i), i * 37 % 60))));
+    let quick = ["--epochs", "1", "--device", "cpu"];
+    for command in [
+        &["compare", "t.csv", "--target", "y", "--presets", "none"][..],
+        &["search", "t.csv", "--target", "y", "--grid", "lr=0.1,0.01", "-o", "s"],
+    ] {
+        let out = folder.run(&[command, &quick].concat());
+        for note in
+            ["note: column \"a\": \"-\" in 7 rows is taken as missing", "note: column \"id\" is left out: it numbers"]
+        {
+            assert_eq!(out.stderr.matches(note).count(), 1, "{command:?}: {}", out.stderr);
+        }
+    }
+}

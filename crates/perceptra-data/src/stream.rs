@@ -119,7 +119,12 @@ impl TableStream {
                     first_row += rows;
                 }
                 // Empty columns are still there: the schema leaves them out and says so.
-                let says = |note: &ReadNote| !matches!(note.kind, ReadNoteKind::EmptyColumns { .. });
+                let says = |note: &ReadNote| match note.kind {
+                    ReadNoteKind::EmptyColumns { .. } => false,
+                    ReadNoteKind::Whitespace | ReadNoteKind::NumericHeader { .. } | ReadNoteKind::RowNames => true,
+                    ReadNoteKind::TrailingSeparators | ReadNoteKind::Unnamed { .. } => true,
+                    ReadNoteKind::EmptyRows { .. } | ReadNoteKind::Sheet { .. } => true,
+                };
                 stream.notes = reader.notes().into_iter().filter(says).collect();
             }
         }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::run_args::RunArgs;
 use crate::values::named;
-use crate::{CliError, note, print, print_json, tables};
+use crate::{CliError, note, notes, print, print_json, tables};
 
 /// Trains the network, a single linear or logistic neuron, support vector machines and presets on the same rows, and evaluates them on
 /// the same test rows, beside a constant prediction (the mean or the most frequent class).
@@ -57,6 +57,9 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), CliError> {
     let mut resolved = args.run.resolve(args.quiet || args.json, |_| ())?;
     let choice = choose(&resolved.run.output.device)?;
     let tables = resolved.tables()?;
+    if !args.quiet && !args.json {
+        notes::columns(&resolved.run, &tables)?;
+    }
     let run = resolved.run;
     let presets = args.presets.as_ref().map_or_else(|| vec![Preset::Default], |presets| presets.0.clone());
     let options = CompareOptions {

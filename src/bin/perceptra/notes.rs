@@ -1,9 +1,10 @@
 //! Notes on what an encoder made of the values of a table.
 
 use perceptra::data::{ColumnKind, DataError, EncodeReport, Encoder, Schema};
+use perceptra::{RunConfig, Tables};
 
 use crate::tables::number;
-use crate::{CliError, note};
+use crate::{CliError, hints, note};
 
 /// The most lines of one kind: a table may have thousands of columns.
 const MOST: usize = 10;
@@ -37,6 +38,13 @@ pub(crate) fn refuse_unseen(table: &str, report: &EncodeReport, rows: usize, all
             Err(DataError::AllUnseen { name: table.to_owned(), column: column.to_owned(), rows }.into())
         }
     }
+}
+
+/// Notes on how the columns of a run are read, for commands that train several models on them.
+pub(crate) fn columns(run: &RunConfig, tables: &Tables) -> Result<(), CliError> {
+    let schema = Schema::infer(&tables.table, &run.data.schema)?;
+    schema.notes.iter().for_each(|choice| note(&hints::note(choice)));
+    Ok(())
 }
 
 /// A note on columns that a model does not know.

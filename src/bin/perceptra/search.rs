@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::run_args::{Resolved, RunArgs, read_tables};
 use crate::train::stem;
 use crate::values::one_of;
-use crate::{CliError, load_model, note, plots, print, print_json, signals, tables};
+use crate::{CliError, load_model, note, notes, plots, print, print_json, signals, tables};
 
 /// Tries many settings, ranks them on rows they were not trained on, and trains the model of the best.
 ///
@@ -197,6 +197,9 @@ pub(crate) fn run(args: &SearchArgs) -> Result<(), CliError> {
         .unwrap_or_else(|| format!("{}-search", stem(&run.data.table)).into());
     let choice = choose(&run.output.device)?;
     let tables = resolved.tables()?;
+    if !args.quiet && !args.json {
+        notes::columns(&resolved.run, &tables)?;
+    }
     let search = Search::new(&run, &tables, &choice.device)?;
     let place = SearchPlace {
         resume: args.resume.is_some(),
